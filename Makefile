@@ -1,0 +1,47 @@
+# Everything runs in .venv, made from requirements.lock by whichever target comes first.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml --output-file
+CONFIG ?= configs/digits_mobilenet_v1.yaml
+
+.PHONY: help demo test check lock ui bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "found: no $(PYTHON); required: Python 3.11; remedy: install it, or make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)  ## release the demo model: real digits, six candidates, one verdict
+	$(BIN)/paddle-int8 release $(CONFIG)
+
+test: $(READY)  ## run every test
+	$(BIN)/pytest
+
+check: $(READY)  ## what the hook and CI run: format, lint, types, layers, tests, lock
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	cp requirements.lock $(VENV)/resolved.lock
+	$(COMPILE) $(VENV)/resolved.lock
+	diff -u requirements.lock $(VENV)/resolved.lock
+	$(BIN)/pytest
+
+lock: $(READY)  ## resolve pyproject.toml into requirements.lock anew
+	$(COMPILE) requirements.lock
+
+ui: $(READY)  ## Prefect's and MLflow's pages on what the embedded runs left behind
+	$(BIN)/paddle-int8 ui
+
+bench: $(READY)  ## the figures of the README
+	$(BIN)/python -m benchmarks.release
+
+clean:  ## forget every run, artifact and trained model
+	rm -rf var

@@ -1,0 +1,68 @@
+"""Ctrl-C and SIGTERM end everything within two seconds, children included, and say so in both records."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from uuid import UUID
+
+import psutil
+
+from tasks import process, store
+from tasks.settings import Settings
+
+BUDGET_S = 1.5
+_records: list[Callable[[], None]] = []
+
+
+def on_cancel(record: Callable[[], None]) -> None:
+    """`record` is called, in a thread, when the user cancels; it has `BUDGET_S` in all."""
+    _records.append(record)
+
+
+def cancel_in_prefect(flow_run_id: UUID) -> None:
+    """Marks the flow run and its unfinished task runs as cancelled, so that none is Running for ever."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+    from prefect.states import Cancelled
+
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(flow_run_id, Cancelled(message="cancelled by the user"), force=True)
+        runs = client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])), limit=200
+        )
+        for run in runs:
+            if run.state is None or not run.state.is_final():
+                client.set_task_run_state(run.id, Cancelled(message="cancelled by the user"), force=True)
+
+
+@contextmanager
+def cancellable(say: Callable[[str], None]) -> Iterator[None]:
+    """While open, SIGINT and SIGTERM kill the isolated processes, call the records, and exit 130."""
+
+    def cancel(number: int, _frame: FrameType | None) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        process.kill_all()
+        store.sweep(Settings().store)
+        threads = [threading.Thread(target=record, daemon=True) for record in _records]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(BUDGET_S)
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        say(f"cancelled ({signal.Signals(number).name}); nothing was left half-written")
+        os._exit(128 + number)
+
+    before = {each: signal.signal(each, cancel) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

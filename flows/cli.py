@@ -1,0 +1,204 @@
+"""`paddle-int8`: the command line.
+
+Exit status: 0 approved or done, 3 rejected, 4 inconclusive, 2 usage or configuration, 1 failure.
+Heavy imports happen inside the commands, so that `--help` is instant and Prefect reads the settings
+that `embedded.prepare` makes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from tasks.artifacts import Outcome
+
+app = typer.Typer(
+    help="From a trained PaddlePaddle model to an INT8 model for x86 servers, with proof.\n\n"
+    "Exit status: 0 approved or done, 3 rejected, 4 inconclusive, 2 usage or configuration, 1 failure.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable; schema in docs/json-output.md.")]
+out = Console()
+err = Console(stderr=True)
+
+
+@app.command()
+def hardware(json_output: Json = False) -> None:
+    """What this host is: CPU, instruction set as oneDNN uses it, published speed-up, what it can emulate.
+
+    Example: paddle-int8 hardware --json
+    """
+    from flows.terminal import print_host
+    from tasks.hardware.profile import host_profile
+
+    profile = _guard(host_profile)
+    if json_output:
+        _print_json("hardware", profile)
+    else:
+        print_host(out, profile)
+
+
+@app.command()
+def release(
+    config: Annotated[Path, typer.Argument(help="A release's YAML file, such as those in configs/.")],
+    json_output: Json = False,
+) -> None:
+    """Quantize, convert, validate and judge a model: from FP32 files to a verdict, a report and a version.
+
+    Example: paddle-int8 release configs/digits_mobilenet_v1.yaml
+
+    Exit status: 0 approved, 3 rejected, 4 inconclusive, 2 configuration, 1 failure.
+    """
+    from flows import embedded
+    from tasks.config import load_config
+    from tasks.settings import Settings
+
+    loaded = _guard(lambda: load_config(config))
+    embedded.prepare(Settings())
+
+    from flows.terminal import StepDisplay, print_release
+
+    if not json_output:
+        out.print(f"[bold]release {loaded.name}[/]  [dim]{config}[/]", highlight=False)
+
+    def run() -> Any:
+        from flows.release import release as release_flow
+
+        return release_flow(loaded)
+
+    from flows.cancellation import cancellable
+
+    with cancellable(_say_cancelled), StepDisplay(err).shown():
+        result = _guard(run)
+    if json_output:
+        _print_json("release", result)
+    else:
+        print_release(out, result)
+    raise typer.Exit(_status(result.outcome))
+
+
+@app.command()
+def convert(
+    quant_model_path: Annotated[Path, typer.Option("--quant_model_path", help="PaddleSlim's model.")],
+    int8_model_save_path: Annotated[Path, typer.Option("--int8_model_save_path", help="Where to.")],
+    ops_to_quantize: Annotated[
+        str, typer.Option("--ops_to_quantize", help="Comma-separated; empty means all that can be.")
+    ] = "",
+    op_ids_to_skip: Annotated[
+        str, typer.Option("--op_ids_to_skip", help="Comma-separated operator ids that stay FP32.")
+    ] = "",
+    debug: Annotated[bool, typer.Option("--debug", help="Draw the graph after every pass.")] = False,
+    quant_model_filename: Annotated[str, typer.Option("--quant_model_filename")] = "",
+    quant_params_filename: Annotated[str, typer.Option("--quant_params_filename")] = "",
+    save_model_filename: Annotated[str, typer.Option("--save_model_filename")] = "",
+    save_params_filename: Annotated[str, typer.Option("--save_params_filename")] = "",
+    json_output: Json = False,
+) -> None:
+    """Turn PaddleSlim's fake-quant model into INT8: the published save_quant_model.py, repaired.
+
+    Example: paddle-int8 convert --quant_model_path quant --int8_model_save_path int8
+    """
+    from flows.cancellation import cancellable
+    from tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
+    from tasks.settings import Settings
+
+    options = ConvertOptions(
+        quant_model_path=quant_model_path,
+        int8_model_save_path=int8_model_save_path,
+        ops_to_quantize=ops_to_quantize,
+        op_ids_to_skip=op_ids_to_skip,
+        debug=debug,
+        quant_model_filename=quant_model_filename,
+        quant_params_filename=quant_params_filename,
+        save_model_filename=save_model_filename,
+        save_params_filename=save_params_filename,
+    )
+    log = Settings().root / "logs" / "convert.log"
+    with cancellable(_say_cancelled):
+        converted = _guard(lambda: save_quant_model(options, log=log))
+    if json_output:
+        _print_json("convert", converted)
+    else:
+        counts = ", ".join(f"{count} {name}" for name, count in sorted(converted.int8_ops.items()))
+        out.print(f"INT8: {counts}\nsaved in {int8_model_save_path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def audit(
+    model: Annotated[Path, typer.Argument(help="A model directory or a bundle.")],
+    layout: Annotated[
+        str | None, typer.Option(help="`offline`, `qdq` or `fp32`; read from the model when not given.")
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """What oneDNN really executes for a model: INT8, BF16 and FP32 primitives by count and by time.
+
+    Example: paddle-int8 audit var/artifacts/deployable/…
+    """
+    from flows.terminal import print_audit
+    from tasks.inference.audit_model import audit_isolated
+
+    result = _guard(lambda: audit_isolated(model, layout))
+    if json_output:
+        _print_json("audit", result)
+    else:
+        print_audit(out, result)
+
+
+@app.command()
+def ui(
+    prefect_port: Annotated[int, typer.Option(help="Of Prefect's pages.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Of MLflow's pages.")] = 5000,
+) -> None:
+    """Prefect's and MLflow's own pages on what the embedded runs left behind, until Ctrl-C."""
+    from flows import embedded
+    from flows.pages import serve_pages
+    from tasks.settings import Settings
+
+    settings = Settings()
+    embedded.prepare(settings)
+    _guard(lambda: serve_pages(settings, prefect_port=prefect_port, mlflow_port=mlflow_port, say=out.print))
+
+
+def _guard(action: Callable[[], Any]) -> Any:
+    """`action()`, with a PipelineError shown as its message and the exit status that belongs to it."""
+    from flows.terminal import print_error
+    from tasks.errors import ConfigError, PipelineError
+
+    try:
+        return action()
+    except ConfigError as error:
+        print_error(err, error)
+        raise typer.Exit(2) from error
+    except PipelineError as error:
+        print_error(err, error)
+        raise typer.Exit(1) from error
+
+
+def _say_cancelled(text: str) -> None:
+    err.print(f"[yellow]{text}[/]")
+
+
+def _status(outcome: Outcome) -> int:
+    return {"approved": 0, "rejected": 3, "inconclusive": 4}[outcome.value]
+
+
+def _print_json(command: str, value: Any) -> None:
+    from tasks.artifacts import Release
+    from tasks.tracking.schema import summary_json, wrap
+
+    body = summary_json(value) if isinstance(value, Release) else wrap(command, value)
+    typer.echo(json.dumps(body, indent=2))
+
+
+def main() -> None:
+    app()

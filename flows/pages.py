@@ -1,0 +1,37 @@
+"""Prefect's and MLflow's servers on the embedded databases."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from tasks.settings import Settings
+
+
+def serve_pages(
+    settings: Settings, *, prefect_port: int, mlflow_port: int, say: Callable[[str], None]
+) -> None:
+    """Serves both on loopback until interrupted; ends both when either ends."""
+    prefect = f"prefect server start --host 127.0.0.1 --port {prefect_port}"
+    mlflow = f"mlflow server --host 127.0.0.1 --port {mlflow_port} --workers 1 --backend-store-uri"
+    servers = [
+        subprocess.Popen(
+            [sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for command in (prefect.split(), [*mlflow.split(), settings.tracking_uri])
+    ]
+    say(
+        f"Prefect  http://127.0.0.1:{prefect_port}\nMLflow   http://127.0.0.1:{mlflow_port}\nCtrl-C ends both"
+    )
+    try:
+        while all(server.poll() is None for server in servers):
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for server in servers:
+            server.terminate()
+        for server in servers:
+            server.wait(timeout=15)

@@ -1,0 +1,235 @@
+"""From a trained FP32 model to a verdict: the DAG of the README, top to bottom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from uuid import UUID
+
+from prefect import flow
+from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.cancellation import cancel_in_prefect, on_cancel
+from tasks import process, store
+from tasks.artifacts import (
+    Candidate,
+    CandidateEvidence,
+    DatasetArtifact,
+    DeployableArtifact,
+    FailedCandidate,
+    HostProfile,
+    ModelArtifact,
+    Outcome,
+    QuantizedArtifact,
+    Release,
+    Verdict,
+)
+from tasks.calibration.task import check_data, draw_calibration_data, draw_validation_data
+from tasks.config import ReleaseConfig, TrainedModel
+from tasks.conversion.task import convert
+from tasks.errors import PipelineError
+from tasks.hardware.task import check_hardware
+from tasks.inference.task import pack_bundle
+from tasks.model.task import load_model
+from tasks.quantization.task import quantize
+from tasks.settings import Settings
+from tasks.tracking import runs
+from tasks.tracking.runs import RunStatus
+from tasks.tracking.task import (
+    close_run,
+    log_candidate,
+    log_failure,
+    log_input,
+    open_run,
+    publish_report,
+    register,
+)
+from tasks.training.task import train_model
+from tasks.validation.choice import choose
+from tasks.validation.strategy import GridStrategy
+from tasks.validation.task import gate, measure_baselines, validate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What every candidate of a release shares."""
+
+    config: ReleaseConfig
+    run_id: str
+    host: HostProfile
+    model: ModelArtifact
+    calibration: DatasetArtifact
+    validation: DatasetArtifact
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is known of the candidates so far."""
+
+    evidence: list[CandidateEvidence] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    quantized: list[QuantizedArtifact] = field(default_factory=list)
+    deployables: dict[Candidate, DeployableArtifact] = field(default_factory=dict)
+    failed: list[FailedCandidate] = field(default_factory=list)
+    errors: list[PipelineError] = field(default_factory=list)
+
+
+@flow(
+    name="release",
+    flow_run_name="{config.name}",
+    task_runner=ThreadPoolTaskRunner(max_workers=Settings().parallel_candidates),  # type: ignore[arg-type]
+    persist_result=False,
+)
+def release(config: ReleaseConfig) -> Release:
+    """Quantizes, converts, validates and judges; registers what is approved.
+
+    Raises: PipelineError when a step that every candidate needs fails, or no candidate gets through.
+    """
+    started = time.monotonic()
+    if flow_run.id:
+        on_cancel(partial(cancel_in_prefect, UUID(flow_run.id)))
+    store.sweep(Settings().store)
+    process.warm_up()
+    with mlflow_run(config) as run_id:
+        inputs = _gather(config, run_id)
+        findings = _explore(inputs)
+        chosen = choose(findings.evidence, findings.verdicts)
+        if chosen is None:
+            raise findings.errors[0]
+        result = _conclude(inputs, findings, chosen, started)
+        report = publish_report(result, config, tuple(findings.quantized))
+        return replace(result, report=report)
+
+
+@contextmanager
+def mlflow_run(config: ReleaseConfig) -> Iterator[str]:
+    """The parent run: FINISHED with its verdict, FAILED with its error, KILLED when the user cancels."""
+    run_id = open_run(config)
+    on_cancel(lambda: runs.finish(Settings().tracking_uri, run_id, RunStatus.KILLED))
+    try:
+        yield run_id
+    except PipelineError as error:
+        close_run(run_id, RunStatus.FAILED, str(error))
+        raise
+    close_run(run_id, RunStatus.FINISHED)
+
+
+def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
+    host = check_hardware(config.hardware)
+    log_input(run_id, host)
+    files = train_model(config.model) if isinstance(config.model, TrainedModel) else config.model
+    model = load_model(files)
+    log_input(run_id, model)
+    calibration = draw_calibration_data(config.data, model)
+    log_input(run_id, calibration, "calibration")
+    validation = draw_validation_data(config.data, model)
+    log_input(run_id, validation, "validation")
+    check_data(calibration, validation, model)
+    return Inputs(
+        config=config, run_id=run_id, host=host, model=model, calibration=calibration, validation=validation
+    )
+
+
+def _explore(inputs: Inputs) -> Findings:
+    """Builds and measures candidates for as long as the strategy asks for more."""
+    findings = Findings()
+    strategy = GridStrategy(inputs.config.quantization.candidates())
+    while asked := strategy.next_candidates(findings.evidence, findings.failed):
+        built = [(candidate, *_build(inputs, candidate)) for candidate in asked]
+        for _, _, deployable in built:
+            deployable.wait()
+        for candidate, quantized, deployable in built:
+            _measure(inputs, findings, candidate, quantized, deployable)
+    return findings
+
+
+def _build(
+    inputs: Inputs, candidate: Candidate
+) -> tuple[PrefectFuture[QuantizedArtifact], PrefectFuture[DeployableArtifact]]:
+    config = inputs.config
+    quantized = quantize.submit(
+        inputs.model,
+        inputs.calibration,
+        candidate,
+        config.quantization,
+        config.data.calibration_batch_size,
+    )
+    return quantized, convert.submit(quantized, config.conversion)  # type: ignore[call-overload] # a future
+
+
+def _measure(
+    inputs: Inputs,
+    findings: Findings,
+    candidate: Candidate,
+    quantized: PrefectFuture[QuantizedArtifact],
+    deployable: PrefectFuture[DeployableArtifact],
+) -> None:
+    """Validates and judges one candidate; its failure is recorded and the others go on."""
+    config, step = inputs.config, "quantize"
+    try:
+        quantized_artifact = quantized.result()
+        step = "convert"
+        deployable_artifact = deployable.result()
+        step = "validate"
+        baselines = measure_baselines(inputs.model, inputs.validation, config.validation, inputs.host)
+        evidence = validate(
+            inputs.model,
+            deployable_artifact,
+            inputs.validation,
+            baselines,
+            config.validation,
+            config.gate,
+            inputs.host,
+        )
+    except PipelineError as error:
+        failed = FailedCandidate(candidate=candidate, step=step, error=str(error))
+        findings.errors.append(error)
+        findings.failed.append(failed)
+        log_failure(inputs.run_id, failed, config.quantization)
+        return
+    verdict = gate(evidence, config.gate)
+    findings.evidence.append(evidence)
+    findings.verdicts.append(verdict)
+    findings.quantized.append(quantized_artifact)
+    findings.deployables[candidate] = deployable_artifact
+    log_candidate(
+        inputs.run_id, evidence, verdict, quantized_artifact, deployable_artifact, config.quantization
+    )
+
+
+def _conclude(inputs: Inputs, findings: Findings, chosen: CandidateEvidence, started: float) -> Release:
+    """Packs the chosen candidate, and registers it when the gate approved."""
+    config = inputs.config
+    verdict = next(each for each in findings.verdicts if each.candidate == chosen.candidate)
+    bundle = pack_bundle(
+        findings.deployables[chosen.candidate],
+        inputs.model,
+        chosen,
+        config.data.preprocessing,
+        config.validation.threads,
+    )
+    approved = verdict.outcome is Outcome.APPROVED
+    registered = register(inputs.run_id, bundle, verdict, config.registry, config.name) if approved else None
+    return Release(
+        name=config.name,
+        outcome=verdict.outcome,
+        host=inputs.host,
+        model=inputs.model,
+        calibration=inputs.calibration,
+        validation=inputs.validation,
+        evidence=tuple(findings.evidence),
+        failed=tuple(findings.failed),
+        verdicts=tuple(findings.verdicts),
+        chosen=chosen.candidate,
+        bundle=bundle,
+        registered=registered,
+        run_id=inputs.run_id,
+        tracking_uri=Settings().tracking_uri,
+        report=None,
+        seconds=time.monotonic() - started,
+    )

@@ -1,0 +1,195 @@
+"""What a person sees: progress while it runs, one table when it is done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tasks import progress
+from tasks.artifacts import Candidate, HostProfile, IsaEvidence, KernelAudit, Outcome, Release, Verdict
+from tasks.errors import PipelineError
+from tasks.tracking.connection import redact
+
+FAILED = "failed"
+COLOURS = {Outcome.APPROVED: "green", Outcome.REJECTED: "red", Outcome.INCONCLUSIVE: "yellow"}
+
+
+class StepDisplay:
+    """Turns progress reports into one live line per running step and one lasting line per ended one."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lock = threading.Lock()
+        self._lines: dict[str, TaskID] = {}
+        self._started: dict[str, float] = {}
+        self._bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<34}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[count]:>11}"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=console,
+            transient=True,
+        )
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        with self._bars, progress.listen(self.show):
+            yield
+
+    def show(self, event: progress.Progress) -> None:
+        """Called from any thread."""
+        with self._lock:
+            known = event.step in self._lines
+            if not known and not event.ended:
+                self._lines[event.step] = self._bars.add_task(event.step, total=None, count="", note="")
+                self._started[event.step] = time.monotonic()
+            if event.ended:
+                self._end(event)
+            else:
+                self._bars.update(
+                    self._lines[event.step],
+                    total=event.total or None,
+                    completed=event.done,
+                    count=f"{event.done}/{event.total}" if event.total else "",
+                    note=event.note,
+                )
+
+    def _end(self, event: progress.Progress) -> None:
+        line = self._lines.pop(event.step, None)
+        if line is not None:
+            self._bars.remove_task(line)
+        seconds = time.monotonic() - self._started.pop(event.step, time.monotonic())
+        if event.note:
+            mark = "[red]✗[/]" if event.note == FAILED else "[green]✓[/]"
+            first, *more = event.note.split(" · ")
+            self._console.print(f"{mark} {event.step:<24} {first} [dim]{seconds:.1f} s[/]", highlight=False)
+            for extra in more:
+                self._console.print(f"  {'':<24} {extra}", highlight=False)
+
+
+def print_error(console: Console, error: PipelineError) -> None:
+    """The three parts of the one message."""
+    console.print(f"[bold red]{type(error).__name__}[/]", highlight=False)
+    for part in ("found", "required", "remedy"):
+        console.print(f"  [bold]{part:<9}[/]", end="")
+        console.print(getattr(error, part), markup=False, highlight=False, soft_wrap=True)
+
+
+def print_host(console: Console, host: HostProfile) -> None:
+    rows = {
+        "CPU": f"{host.cpu_model} ({host.microarchitecture})",
+        "instruction set": f"{host.isa.value} (oneDNN {host.onednn_version}: {host.onednn_isa})",
+        "full AVX-512": "yes" if host.full_avx512 else "no",
+        "cores": f"{host.usable_cores:g} usable of {host.cores}",
+        "memory": f"{host.memory_bytes / 2**30:.1f} GiB",
+        "published speed-up": f"{host.band.low:g}-{host.band.high:g}x ({host.band.source})"
+        if host.band
+        else "none: not a target of the published procedure",
+        "can emulate": ", ".join(isa.value for isa in host.emulates) or "nothing lower",
+    }
+    grid = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        grid.add_row(f"[bold]{name}", value)
+    console.print(grid, highlight=False)
+    for warning in host.warnings:
+        console.print(f"[yellow]warning[/]  {warning}", highlight=False, soft_wrap=True)
+
+
+def print_release(console: Console, release: Release) -> None:
+    """The verdict, the candidate table in the published form, and where the rest is."""
+    verdicts = {verdict.candidate: verdict for verdict in release.verdicts}
+    if release.evidence:
+        console.print(_candidates(verdicts, release))
+    for failed in release.failed:
+        console.print(
+            f"[red]{failed.candidate.name}[/] failed at {failed.step}: {failed.error}", soft_wrap=True
+        )
+    if release.chosen and (verdict := verdicts.get(release.chosen)):
+        _print_verdict(console, verdict)
+    console.print(
+        f"run      {release.run_id} in {redact(release.tracking_uri)}", highlight=False, soft_wrap=True
+    )
+    if release.report:
+        console.print(f"report   {release.report}", highlight=False, soft_wrap=True)
+    if release.registered:
+        console.print(f"model    {release.registered.uri}", highlight=False, soft_wrap=True)
+    console.print(
+        f"\n[bold {COLOURS[release.outcome]}]{release.outcome.value.upper()}[/] in {release.seconds:.0f} s",
+        highlight=False,
+    )
+
+
+def _print_verdict(console: Console, verdict: Verdict) -> None:
+    console.print(f"\n[bold]{verdict.candidate.name}[/], the fastest that is right:", highlight=False)
+    for result in verdict.results:
+        mark = {"approved": "✓", "rejected": "✗", "inconclusive": "?"}[result.outcome.value]
+        where = f" ({result.isa.value})" if result.isa else ""
+        console.print(
+            f"  [{COLOURS[result.outcome]}]{mark}[/] {result.criterion}{where}: {result.found}; "
+            f"required {result.required}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        if result.outcome is not Outcome.APPROVED:
+            console.print(f"      [dim]{result.remedy}[/]", highlight=False, soft_wrap=True)
+
+
+def _candidates(verdicts: dict[Candidate, Verdict], release: Release) -> Table:
+    """The published table's columns, FP32 once in the heading since it is the same in every row."""
+    first = release.evidence[0].per_isa[0]
+    table = Table(title=_heading(release, first), title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("candidate", no_wrap=True)
+    for metric in first.metrics:
+        table.add_column(f"{metric.name} % (diff)", justify="right", no_wrap=True)
+    for heading in ("speed-up", "INT8", "size"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for item in release.evidence:
+        native, outcome = item.per_isa[0], verdicts[item.candidate].outcome
+        speedup = native.latency.speedup
+        table.add_row(
+            item.candidate.name,
+            *(f"{100 * each.candidate:.2f} ({-each.drop_pp:+.2f})" for each in native.metrics),
+            f"{speedup.ratio:.2f}x ({speedup.low:.2f}-{speedup.high:.2f})",
+            f"{native.audit.int8_primitives}/{native.audit.compute_primitives}",
+            f"{item.size_bytes / item.baseline_size_bytes:.2f}",
+            f"[{COLOURS[outcome]}]{outcome.value}[/]" + (" ◀" if item.candidate == release.chosen else ""),
+        )
+    return table
+
+
+def _heading(release: Release, native: IsaEvidence) -> str:
+    scores = ", ".join(f"{metric.name} {100 * metric.baseline:.2f} %" for metric in native.metrics)
+    throughput = native.latency.summaries["baseline"].throughput_per_s
+    threads = native.latency.threads
+    return (
+        f"{release.host.cpu_model}, {release.host.isa}, {threads} thread{'s' * (threads > 1)}, batch "
+        f"{native.latency.batch_size}\nFP32 on oneDNN: {scores}, {throughput:.1f}/s"
+    )
+
+
+def print_audit(console: Console, audit: KernelAudit) -> None:
+    console.print(
+        f"{audit.int8_primitives} of {audit.compute_primitives} compute primitives ran in INT8, "
+        f"{100 * audit.int8_share_by_time:.0f} % of compute time, on {audit.isa}",
+        highlight=False,
+    )
+    table = Table("kind", "type", "implementation", "count", "ms")
+    for share in audit.shares:
+        table.add_row(share.kind, share.dtype, share.implementation, str(share.count), f"{share.time_ms:.3f}")
+    console.print(table)
+    for layer in audit.fp32_layers:
+        console.print(
+            f"  {layer.dtype} {layer.kind} {layer.shape} ({layer.time_ms:.3f} ms): {layer.reason}",
+            highlight=False,
+            soft_wrap=True,
+        )

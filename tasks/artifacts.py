@@ -1,0 +1,423 @@
+"""What passes between steps: paths, digests and small plain results, all frozen.
+
+Every type is a dataclass of plain Python values, so that it crosses process boundaries, is a stable
+cache key, and is written to JSON as it stands (`to_json`, `from_json`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+T = TypeVar("T")
+
+
+class IsaLevel(StrEnum):
+    """Instruction sets that change INT8 speed or accuracy, in oneDNN's own names."""
+
+    SSE41 = "sse41"
+    AVX = "avx"
+    AVX2 = "avx2"
+    AVX2_VNNI = "avx2_vnni"
+    AVX512_CORE = "avx512_core"
+    AVX512_CORE_VNNI = "avx512_core_vnni"
+    AVX512_CORE_BF16 = "avx512_core_bf16"
+    AVX512_CORE_AMX = "avx512_core_amx"
+
+
+class Layout(StrEnum):
+    """How a quantized model is packed, and so which engine features run it."""
+
+    OFFLINE = "offline"
+    QDQ = "qdq"
+
+
+class Algorithm(StrEnum):
+    """PaddleSlim's post-training calibration algorithms, by PaddleSlim's names."""
+
+    KL = "KL"
+    HIST = "hist"
+    AVG = "avg"
+    MSE = "mse"
+    EMD = "emd"
+    ABS_MAX = "abs_max"
+    MIN_MAX = "min_max"
+    PTF = "ptf"
+
+
+class Outcome(StrEnum):
+    """What the gate says, of one criterion and of the whole."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedBand:
+    """FP32/INT8 speed-up that the published procedure promises for an instruction set."""
+
+    low: float
+    high: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostProfile:
+    """The CPU that quantizes and measures. `onednn_isa` is what oneDNN itself reports."""
+
+    hostname: str
+    cpu_model: str
+    microarchitecture: str
+    flags: tuple[str, ...]
+    isa: IsaLevel
+    onednn_isa: str
+    onednn_version: str
+    full_avx512: bool
+    cores: int
+    usable_cores: float
+    memory_bytes: int
+    band: SpeedBand | None
+    emulates: tuple[IsaLevel, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """An input or output of a model. `shape` has -1 where a dimension is free."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorCensus:
+    """Operator counts of a program, and how much of its compute INT8 can reach.
+
+    `never` names compute operators that oneDNN cannot run in INT8, with the reason.
+    """
+
+    counts: dict[str, int]
+    quantizable: int
+    compute: int
+    never: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelArtifact:
+    """An FP32 model in the store, as `model.pdmodel` + `model.pdiparams` in `folder`.
+
+    `digest` is of the content (program and parameters), `source_digest` of the files that the user
+    gave. `repairs` names the graph rewrites applied, with how often each matched.
+    """
+
+    folder: Path
+    digest: str
+    source: str
+    source_format: str
+    source_digest: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    census: OperatorCensus
+    repairs: dict[str, int]
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetArtifact:
+    """Drawn samples in the store: one `<input name>.npy` per model input, and `labels.npy`.
+
+    The arrays hold what was read, before normalisation (images stay uint8 [N, H, W, C]); the reader
+    applies `preprocessing.json` on each batch. `sample_digests` in `samples.json` are SHA-256 of each
+    sample's content.
+    """
+
+    folder: Path
+    digest: str
+    source: str
+    samples: int
+    classes: int
+    seed: int
+    labelled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One way to quantize: the point of the grid that a strategy asks for."""
+
+    algorithm: Algorithm
+    layout: Layout
+
+    @property
+    def name(self) -> str:
+        return f"{self.algorithm.value}-{self.layout.value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizedArtifact:
+    """What PaddleSlim wrote: fake-quant format for `offline`, QDQ for `qdq`.
+
+    `scales.json` in `folder` maps each tensor to its calibrated threshold (float or list of floats).
+    """
+
+    candidate: Candidate
+    folder: Path
+    digest: str
+    quantized_ops: dict[str, int]
+    tensors_calibrated: int
+    seconds: float
+    peak_memory_bytes: int
+    log: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployableArtifact:
+    """A model that Paddle Inference runs as INT8, as `model.pdmodel` + `model.pdiparams` in `folder`."""
+
+    candidate: Candidate
+    folder: Path
+    digest: str
+    size_bytes: int
+    int8_ops: dict[str, int]
+    seconds: float
+    log: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencySummary:
+    """One predictor's latency of one batch, in milliseconds, and what it means per second."""
+
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    mean_ms: float
+    repeats: int
+    throughput_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedRatio:
+    """Paired baseline/candidate ratio of median latency with its two-sided bootstrap interval."""
+
+    ratio: float
+    low: float
+    high: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyEvidence:
+    """Interleaved latency of the baseline, the candidate and the readers' references.
+
+    `samples_ms` holds the raw timings by subject ("baseline", "candidate", "native_fp32", "bf16"), for
+    the plot; subjects that this CPU cannot run are absent and named in `skipped` with the reason.
+    """
+
+    threads: int
+    batch_size: int
+    warmup: int
+    summaries: dict[str, LatencySummary]
+    samples_ms: dict[str, tuple[float, ...]]
+    speedup: SpeedRatio
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricEvidence:
+    """A metric of baseline and candidate on the same samples.
+
+    Scores are fractions of 1. `drop_pp` is baseline minus candidate in percentage points, positive
+    when the candidate is worse; `drop_upper_pp` is its one-sided upper confidence bound. `lost` and
+    `gained` count discordant samples (right in FP32 only, right in INT8 only) for 0/1 outcomes and
+    are None for graded ones. `samples_needed` estimates how many samples would decide the margin,
+    None when it is decided.
+    """
+
+    name: str
+    samples: int
+    baseline: float
+    candidate: float
+    drop_pp: float
+    drop_lower_pp: float
+    drop_upper_pp: float
+    confidence: float
+    lost: int | None
+    gained: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassDrop:
+    """The label whose first metric suffers most. `drop_pp` is positive when worse."""
+
+    label: int
+    samples: int
+    drop_pp: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrimitiveShare:
+    """oneDNN primitives of one kind and data type: how many ran in one inference, for how long."""
+
+    kind: str
+    dtype: str
+    implementation: str
+    count: int
+    time_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fp32Layer:
+    """A compute primitive that stayed FP32 or BF16 in a candidate, and the likely reason."""
+
+    kind: str
+    dtype: str
+    shape: str
+    time_ms: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelAudit:
+    """What oneDNN says it executed, read from its verbose lines; shares are of compute primitives.
+
+    Compute primitives are convolution, deconvolution, inner_product, matmul, rnn. `int8_share_by_time`
+    is 0.0 when no compute primitive ran.
+    """
+
+    isa: str
+    inferences: int
+    compute_primitives: int
+    int8_primitives: int
+    int8_share_by_count: float
+    int8_share_by_time: float
+    reorders: int
+    reorder_time_ms: float
+    shares: tuple[PrimitiveShare, ...]
+    fp32_layers: tuple[Fp32Layer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IsaEvidence:
+    """Everything measured of one candidate on one instruction set."""
+
+    isa: IsaLevel
+    emulated: bool
+    metrics: tuple[MetricEvidence, ...]
+    worst_class: ClassDrop | None
+    agreement: float
+    sqnr_db: float
+    non_finite_outputs: int
+    baseline_non_finite_outputs: int
+    latency: LatencyEvidence
+    audit: KernelAudit
+    baseline_audit: KernelAudit
+    load_ms: float
+    baseline_load_ms: float
+    peak_memory_bytes: int
+    baseline_peak_memory_bytes: int
+    outcomes: Path
+    log: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateEvidence:
+    """A candidate with its measurements on every instruction set that it is deployed to.
+
+    `per_isa[0]` is the native one. `digest` is the deployable's, so a verdict is tied to its bytes.
+    """
+
+    candidate: Candidate
+    digest: str
+    size_bytes: int
+    baseline_digest: str
+    baseline_size_bytes: int
+    validation_digest: str
+    host: HostProfile
+    per_isa: tuple[IsaEvidence, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedCandidate:
+    """A candidate that could not be built or measured, with the message the user saw."""
+
+    candidate: Candidate
+    step: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CriterionResult:
+    """One line of a verdict."""
+
+    criterion: str
+    isa: IsaLevel | None
+    outcome: Outcome
+    found: str
+    required: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The gate's word on one candidate, tied to the digest of the bytes that were measured."""
+
+    outcome: Outcome
+    candidate: Candidate
+    digest: str
+    results: tuple[CriterionResult, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """What serving needs and nothing else: model files, `deployment.json`, example input, snippets."""
+
+    folder: Path
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredVersion:
+    """A model version in MLflow's registry."""
+
+    name: str
+    version: str
+    alias: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What a release came to. `chosen` is None when no candidate could be measured."""
+
+    name: str
+    outcome: Outcome
+    host: HostProfile
+    model: ModelArtifact
+    calibration: DatasetArtifact
+    validation: DatasetArtifact
+    evidence: tuple[CandidateEvidence, ...]
+    failed: tuple[FailedCandidate, ...]
+    verdicts: tuple[Verdict, ...]
+    chosen: Candidate | None
+    bundle: Bundle | None
+    registered: RegisteredVersion | None
+    run_id: str | None
+    tracking_uri: str
+    report: Path | None
+    seconds: float
+
+
+def to_json(value: Any) -> str:
+    """JSON of any dataclass above, indented, keys in field order."""
+    return TypeAdapter(type(value)).dump_json(value, indent=2).decode()
+
+
+def from_json(kind: type[T], text: str | bytes) -> T:
+    """The dataclass back from `to_json`."""
+    return TypeAdapter(kind).validate_json(text)

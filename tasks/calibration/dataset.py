@@ -1,0 +1,153 @@
+"""Drawn samples on disk: one `.npy` per model input, labels, content digests, preprocessing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from tasks.artifacts import DatasetArtifact, TensorSpec
+from tasks.calibration.preprocessing import Array, normalise
+from tasks.calibration.sampling import Indices
+from tasks.calibration.sources import ONLY_INPUT, Sample, Samples
+from tasks.config import Preprocessing
+from tasks.errors import DataError
+from tasks.progress import report
+
+LABELS, DIGESTS, PREPROCESSING = "labels.npy", "samples.json", "preprocessing.json"
+REPORT_EVERY = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSummary:
+    """What `materialise` wrote."""
+
+    digest: str
+    samples: int
+    classes: int
+    labelled: bool
+
+
+class _Column:
+    """A `.npy` written row by row. A memory map would end the process with SIGBUS on a full disk."""
+
+    def __init__(self, stream: IO[bytes], rows: int, first: Array) -> None:
+        self._stream, self._shape, self._dtype = stream, first.shape, first.dtype
+        header = {"descr": first.dtype.str, "fortran_order": False, "shape": (rows, *first.shape)}
+        np.lib.format.write_array_header_1_0(stream, header)  # type: ignore[no-untyped-call] # NumPy's gap
+
+    def append(self, value: Array, index: int) -> None:
+        if (value.shape, value.dtype) != (self._shape, self._dtype):
+            raise DataError(
+                found=f"sample {index} is {value.dtype} {list(value.shape)}, "
+                f"the first {self._dtype} {list(self._shape)}",
+                required="samples of one shape and type",
+                remedy="set `resize` and `center_crop` in `data.preprocessing`",
+            )
+        self._stream.write(value.tobytes())
+
+
+def materialise(
+    samples: Samples,
+    chosen: Indices,
+    preprocessing: Preprocessing,
+    inputs: tuple[TensorSpec, ...],
+    folder: Path,
+    *,
+    step: str,
+) -> DatasetSummary:
+    """Streams the chosen samples into `folder`, one in memory at a time.
+
+    Raises: DataError when a sample cannot be read or does not fit the model's inputs.
+    """
+    columns: dict[str, _Column] = {}
+    digests: list[str] = []
+    with ExitStack() as stack:
+        for row, index in enumerate(chosen.tolist()):
+            sample = _named(samples.read(index), inputs)
+            if row == 0:
+                _check_fit(sample, preprocessing, inputs)
+                for name, value in sample.items():
+                    stream = stack.enter_context((folder / f"{name}.npy").open("wb"))
+                    columns[name] = _Column(stream, len(chosen), value)
+            for name, value in sample.items():
+                columns[name].append(value, index)
+            digests.append(_sample_digest(sample))
+            if row % REPORT_EVERY == 0:
+                report(step, row, len(chosen))
+    labels = None if samples.labels is None else samples.labels[chosen]
+    if labels is not None:
+        np.save(folder / LABELS, labels)
+    (folder / DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
+    (folder / PREPROCESSING).write_text(preprocessing.model_dump_json(indent=2), encoding="utf-8")
+    return DatasetSummary(
+        digest=_digest(digests, labels, preprocessing),
+        samples=len(chosen),
+        classes=0 if labels is None else int(labels.max()) + 1,
+        labelled=labels is not None,
+    )
+
+
+def sample_digests(dataset: DatasetArtifact) -> list[str]:
+    """SHA-256 of each sample's content, in order."""
+    digests: list[str] = json.loads((dataset.folder / DIGESTS).read_text(encoding="utf-8"))
+    return digests
+
+
+def check_labels(dataset: DatasetArtifact, outputs: tuple[TensorSpec, ...]) -> None:
+    """Raises: DataError when a label is beyond the classes that the model's first output has."""
+    classes = outputs[0].shape[-1] if outputs and outputs[0].shape else -1
+    if dataset.labelled and 1 < classes < dataset.classes:
+        raise DataError(
+            found=f"label {dataset.classes - 1} in {dataset.source}",
+            required=f"labels from 0 to {classes - 1}, as {outputs[0].name} has {classes} classes",
+            remedy="correct the labels (do they start at 1?), or give the model that they belong to",
+        )
+
+
+def _named(sample: Sample, inputs: tuple[TensorSpec, ...]) -> Sample:
+    names = [spec.name for spec in inputs]
+    if list(sample) == [ONLY_INPUT] and len(names) == 1:
+        return {names[0]: sample[ONLY_INPUT]}
+    if sorted(sample) != sorted(names):
+        raise DataError(
+            found=f"inputs {sorted(sample)} in the data",
+            required=f"the model's inputs {sorted(names)}",
+            remedy="name the arrays like the model's inputs",
+        )
+    return {name: sample[name] for name in names}
+
+
+def _check_fit(sample: Sample, preprocessing: Preprocessing, inputs: tuple[TensorSpec, ...]) -> None:
+    """Shape and dtype after all preprocessing against the model's."""
+    for spec in inputs:
+        value = normalise(sample[spec.name][None], preprocessing)
+        fits = len(value.shape) == len(spec.shape) and all(
+            required in (-1, found) for required, found in zip(spec.shape[1:], value.shape[1:], strict=True)
+        )
+        if not fits or value.dtype != np.dtype(spec.dtype):
+            raise DataError(
+                found=f"{value.dtype} {list(value.shape)} for input {spec.name}, after preprocessing",
+                required=f"{spec.dtype} {list(spec.shape)}, -1 being free",
+                remedy="correct `data.preprocessing`: resize, center_crop, grayscale, layout, dtype",
+            )
+
+
+def _sample_digest(sample: dict[str, Array]) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(sample.items()):
+        digest.update(f"{name} {value.dtype} {value.shape}\0".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
+
+
+def _digest(digests: list[str], labels: Array | None, preprocessing: Preprocessing) -> str:
+    digest = hashlib.sha256("".join(digests).encode())
+    digest.update(b"" if labels is None else labels.tobytes())
+    digest.update(preprocessing.model_dump_json().encode())
+    return digest.hexdigest()

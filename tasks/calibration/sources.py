@@ -1,0 +1,270 @@
+"""Where samples come from, one opener a kind of source; each reads one sample at a time.
+
+To add a kind: a section in `tasks/config.py`, a function here, a line in `open_source`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import inspect
+import math
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tasks.calibration.preprocessing import Array, place, place_array
+from tasks.config import (
+    CallableSource,
+    IdxSource,
+    ImageFolderSource,
+    NpzSource,
+    Preprocessing,
+    Source,
+)
+from tasks.errors import DataError
+
+Sample = dict[str, Array]
+Labels = npt.NDArray[np.int64]
+PICTURES = frozenset(Image.registered_extensions())
+IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+ONLY_INPUT = ""
+"""Name of the input of a source that has one and does not name it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """An opened source: `read(i)` is sample i after the spatial preprocessing, by input name."""
+
+    count: int
+    labels: Labels | None
+    read: Callable[[int], Sample]
+
+
+def open_source(source: Source, preprocessing: Preprocessing) -> Samples:
+    """Opens a source without reading its samples where the format allows.
+
+    Raises: DataError when it is missing, empty, not of its format, or has unusable labels.
+    """
+    match source:
+        case ImageFolderSource():
+            samples = _image_folder(source, preprocessing)
+        case NpzSource():
+            samples = _npz(source, preprocessing)
+        case IdxSource():
+            samples = _idx(source, preprocessing)
+        case CallableSource():
+            samples = _callable(source, preprocessing)
+    if samples.count == 0:
+        raise _error(f"no samples in {describe(source)}", "at least one sample", "correct the source")
+    return samples
+
+
+def describe(source: Source) -> str:
+    """The source in one line, for reports."""
+    match source:
+        case ImageFolderSource():
+            return str(source.list_file or source.root)
+        case NpzSource():
+            return str(source.path)
+        case IdxSource():
+            return str(source.images)
+        case CallableSource():
+            return source.function + (f" {source.arguments}" if source.arguments else "")
+
+
+def _image_folder(source: ImageFolderSource, preprocessing: Preprocessing) -> Samples:
+    if not source.root.is_dir():
+        raise _error(f"no folder {source.root}", "a folder of images", "correct `root`")
+    entries = _listed(source) if source.list_file else _class_folders(source.root)
+    labelled = [label is not None for _, label in entries]
+    if any(labelled) and not all(labelled):
+        raise _error(
+            f"{labelled.count(False)} of {len(labelled)} lines of {source.list_file} have no label",
+            "a label on every line, or on none",
+            "complete the list file",
+        )
+    labels = np.array([label for _, label in entries]) if entries and all(labelled) else None
+
+    def read(index: int) -> Sample:
+        path = entries[index][0]
+        try:
+            with Image.open(path) as picture:
+                return {ONLY_INPUT: place(picture, preprocessing)}
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise _error(
+                f"{path} cannot be read as an image: {error}",
+                "readable images only, since a skipped one would change what is measured",
+                "repair the file, or take it out of the list",
+            ) from error
+
+    return Samples(count=len(entries), labels=_checked(labels, len(entries)), read=read)
+
+
+def _listed(source: ImageFolderSource) -> list[tuple[Path, int | None]]:
+    list_file = source.list_file or Path()
+    try:
+        lines = list_file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _error(f"{list_file}: {error}", "a readable list file", "correct `list_file`") from error
+    entries: list[tuple[Path, int | None]] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        name, _, label = line.strip().rpartition(" ")
+        if name and WHOLE_NUMBER.fullmatch(label):
+            entries.append((source.root / name.strip(), int(label)))
+        elif Path(line.strip()).suffix.lower() in PICTURES:
+            entries.append((source.root / line.strip(), None))
+        else:
+            raise _error(
+                f"line {number} of {list_file}: {line!r:.120}",
+                "`relative/path label` or `relative/path`",
+                "correct the line; labels are whole numbers from 0",
+            )
+    return entries
+
+
+def _class_folders(root: Path) -> list[tuple[Path, int | None]]:
+    classes = sorted(path for path in root.iterdir() if path.is_dir())
+    if not classes:
+        return [(path, None) for path in sorted(root.iterdir()) if path.suffix.lower() in PICTURES]
+    return [
+        (path, label)
+        for label, folder in enumerate(classes)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in PICTURES
+    ]
+
+
+def _npz(source: NpzSource, preprocessing: Preprocessing) -> Samples:
+    try:
+        with source.path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            arrays: Sample = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise _error(
+            f"{source.path}: {error}", "an .npz of plain arrays", "save it with numpy.savez"
+        ) from error
+    labels = arrays.pop(source.labels, None)
+    return _arrays(arrays, labels, preprocessing, str(source.path))
+
+
+def _idx(source: IdxSource, preprocessing: Preprocessing) -> Samples:
+    images = read_idx(source.images)
+    labels = read_idx(source.labels) if source.labels else None
+    return _arrays({ONLY_INPUT: images}, labels, preprocessing, str(source.images))
+
+
+def read_idx(path: Path) -> Array:
+    """The array in an IDX file, gzipped or not, in native byte order.
+
+    Raises: DataError when the header or the length is wrong.
+    Source: http://yann.lecun.com/exdb/mnist/, "The IDX file format".
+    """
+    try:
+        raw = path.read_bytes()
+        data = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (OSError, EOFError, zlib.error) as error:
+        raise _error(f"{path}: {error}", "a readable IDX file", "correct the path") from error
+    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in IDX_DTYPES or len(data) < 4 + 4 * data[3]:
+        raise _error(f"{path} has no IDX header", "IDX, gzipped or not", "give the original file")
+    shape = struct.unpack(f">{data[3]}I", data[4 : 4 + 4 * data[3]])
+    dtype = np.dtype(IDX_DTYPES[data[2]])
+    body = data[4 + 4 * data[3] :]
+    expected = math.prod(shape) * dtype.itemsize
+    if len(body) != expected:
+        raise _error(
+            f"{path} holds {len(body)} bytes of values",
+            f"{expected} bytes for {list(shape)}",
+            "fetch it anew",
+        )
+    return np.frombuffer(body, dtype=dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _callable(source: CallableSource, preprocessing: Preprocessing) -> Samples:
+    function = resolve(source.function)
+    try:
+        inspect.signature(function).bind(**source.arguments)
+    except TypeError as error:
+        raise _error(
+            f"{source.function}: {error}", "the function's own arguments", "correct `arguments`"
+        ) from error
+    returned = function(**source.arguments)
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise _error(
+            f"{source.function} returned {type(returned).__name__}",
+            "a tuple (inputs, labels)",
+            "return `inputs, None` when there are no labels",
+        )
+    inputs, labels = returned
+    named = inputs if isinstance(inputs, dict) else {ONLY_INPUT: inputs}
+    arrays = {name: np.asarray(array) for name, array in named.items()}
+    return _arrays(arrays, labels, preprocessing, source.function)
+
+
+def resolve(name: str) -> Callable[..., Any]:
+    """The function that `package.module:function` names. Raises: DataError when there is none."""
+    module, _, function = name.partition(":")
+    try:
+        found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise _error(
+            f"{name}: {error}",
+            "`package.module:function` that Python can import",
+            "install the package, or run where the module lies",
+        ) from error
+    return found
+
+
+def _arrays(arrays: Sample, labels: object, preprocessing: Preprocessing, name: str) -> Samples:
+    strange = {key: str(array.dtype) for key, array in arrays.items() if array.dtype.kind not in "biuf"}
+    if strange:
+        raise _error(f"{name} has inputs of types {strange}", "numbers", "encode them as numbers")
+    counts = {key: len(array) for key, array in arrays.items() if array.ndim > 0}
+    if len(set(counts.values())) != 1 or len(counts) != len(arrays):
+        raise _error(
+            f"{name} has inputs of lengths {counts}", "the same number of samples in each", "align them"
+        )
+    count = next(iter(counts.values()))
+    names = [key if len(arrays) > 1 else ONLY_INPUT for key in arrays]
+
+    def read(index: int) -> Sample:
+        sample = {}
+        for key, array in zip(names, arrays.values(), strict=True):
+            value = array[index]
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                raise _error(
+                    f"NaN or infinity in sample {index} of {name}", "finite values", "clean the data"
+                )
+            sample[key] = place_array(value, preprocessing)
+        return sample
+
+    return Samples(
+        count=count, labels=_checked(None if labels is None else np.asarray(labels), count), read=read
+    )
+
+
+def _checked(labels: Array | None, count: int) -> Labels | None:
+    if labels is None:
+        return None
+    if labels.shape != (count,):
+        raise _error(f"labels of shape {list(labels.shape)}", f"one a sample, [{count}]", "align the labels")
+    if labels.dtype.kind not in "iu":
+        raise _error(f"labels of {labels.dtype}", "whole numbers from 0", "convert the labels")
+    if (labels.astype(np.int64) < 0).any():
+        raise _error(f"label {labels.min()}", "labels from 0", "correct the labels")
+    return labels.astype(np.int64)
+
+
+def _error(found: str, required: str, remedy: str) -> DataError:
+    return DataError(found=found, required=required, remedy=remedy)

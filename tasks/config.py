@@ -1,0 +1,355 @@
+"""What to do: the release's configuration, loaded from one YAML file.
+
+Only the model and the data are required; every other field has the default a careful engineer would
+choose. A typo fails before the first step and names the key.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from tasks.artifacts import Algorithm, Candidate, IsaLevel, Layout
+from tasks.errors import ConfigError
+
+CALLABLE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+"""`package.module:function`"""
+METRICS = ("top1", "top5")
+TAGS = frozenset({"files", "trained", "image_folder", "npz", "idx", "callable"})
+"""Names that pydantic puts into an error's location, and that the user's file does not have."""
+
+T = TypeVar("T")
+Pixels = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Strict and immutable: an unknown key is an error, a loaded configuration does not change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class HardwarePolicy(StrEnum):
+    """What to do on a host below the required instruction set."""
+
+    REQUIRE = "require"
+    WARN = "warn"
+    IGNORE = "ignore"
+
+
+class HardwareConfig(Section):
+    policy: HardwarePolicy = Field(
+        default=HardwarePolicy.WARN, description="On a host below `minimum_isa`: stop, warn, or ignore."
+    )
+    minimum_isa: IsaLevel = Field(
+        default=IsaLevel.AVX512_CORE, description="Lowest instruction set that this release is for."
+    )
+
+
+class ModelFiles(Section):
+    """A trained FP32 model on disk: a directory, or a `.pdmodel` / `__model__` file."""
+
+    path: Path
+    model_filename: str | None = Field(default=None, description="Program file, when not guessable.")
+    params_filename: str | None = Field(default=None, description="Parameter file of a combined model.")
+
+
+class TrainedModel(Section):
+    """A model that a training entry point makes: `function(folder, progress, **arguments)`.
+
+    It writes `model.pdmodel` and `model.pdiparams` into `folder`; the result is cached on the
+    function's source, its arguments and the versions in use.
+    """
+
+    train: str = Field(pattern=CALLABLE)
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class ImageFolderSource(Section):
+    """Images under `root`; `list_file` has one `relative/path label` a line (label optional).
+
+    Without a list file, every image of `root/<class>/` is taken, classes numbered in sorted order; a
+    root without folders gives its own images, without labels. Of 16-bit pixels the upper byte counts,
+    and an alpha channel does not.
+    """
+
+    kind: Literal["image_folder"]
+    root: Path
+    list_file: Path | None = None
+
+
+class NpzSource(Section):
+    """A NumPy `.npz`: one array per model input by name (or one array for a single input) and labels."""
+
+    kind: Literal["npz"]
+    path: Path
+    labels: str = "labels"
+
+
+class IdxSource(Section):
+    """IDX files as MNIST and Fashion-MNIST ship them, gzipped or not."""
+
+    kind: Literal["idx"]
+    images: Path
+    labels: Path | None = None
+
+
+class CallableSource(Section):
+    """`function(**arguments)` returns `(inputs, labels)`.
+
+    inputs: an array [N, ...] or a dict of them by input name; labels: int [N] or None. Paths among
+    the arguments reach the function as they stand.
+    """
+
+    kind: Literal["callable"]
+    function: str = Field(pattern=CALLABLE)
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+Source = Annotated[ImageFolderSource | NpzSource | IdxSource | CallableSource, Field(discriminator="kind")]
+
+
+class Preprocessing(Section):
+    """From what was read to what the model takes, the same for every input.
+
+    A sample [H, W, 1 or 3], whatever its dtype, is a picture with its channels last.
+    """
+
+    resize_shorter: Pixels | None = Field(default=None, description="Shorter side, in pixels.")
+    resize: tuple[Pixels, Pixels] | None = Field(default=None, description="Exact [height, width].")
+    center_crop: Pixels | None = Field(default=None, description="Side of the square, in pixels.")
+    grayscale: bool = Field(default=False, description="One channel instead of RGB, images only.")
+    scale: float = Field(default=1.0, gt=0, description="Multiplies the raw values, e.g. 0.00392157.")
+    mean: tuple[float, ...] = Field(default=(), description="Per channel, subtracted after `scale`.")
+    std: tuple[float, ...] = Field(default=(), description="Per channel, divides after `mean`.")
+    layout: Literal["NCHW", "NHWC", "as_is"] = Field(
+        default="NCHW", description="Of the model's input; pictures are transposed for NCHW only."
+    )
+    dtype: Literal["float32", "int64", "int32", "uint8", "as_is"] = "float32"
+
+    @model_validator(mode="after")
+    def _possible(self) -> Preprocessing:
+        if self.resize and self.resize_shorter:
+            raise ValueError("`resize` and `resize_shorter` exclude each other")
+        side = min(self.resize) if self.resize else self.resize_shorter
+        if self.center_crop and side and self.center_crop > side:
+            raise ValueError(f"`center_crop: {self.center_crop}` is more than the {side} pixels there are")
+        if self.std and any(value <= 0 for value in self.std):
+            raise ValueError("`std` must be positive in every channel")
+        return self
+
+
+class DataConfig(Section):
+    calibration: Source
+    validation: Source
+    preprocessing: Preprocessing = Preprocessing()
+    calibration_samples: int = Field(default=64, ge=1, description="Drawn, stratified by label.")
+    validation_samples: int | None = Field(default=None, ge=1, description="None takes all.")
+    calibration_batch_size: int = Field(default=8, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class QuantizationConfig(Section):
+    """PaddleSlim's `quant_post_static`."""
+
+    algorithms: tuple[Algorithm, ...] = Field(
+        default=(Algorithm.HIST, Algorithm.KL, Algorithm.AVG), min_length=1
+    )
+    layouts: tuple[Layout, ...] = Field(default=(Layout.OFFLINE, Layout.QDQ), min_length=1)
+    op_types: tuple[str, ...] = Field(
+        default=("conv2d", "depthwise_conv2d", "mul", "matmul", "matmul_v2"), min_length=1
+    )
+    skip_tensors: tuple[str, ...] = Field(
+        default=(), description="Operators that read one of these tensors stay FP32."
+    )
+    round_type: Literal["round", "adaround"] = "round"
+    bias_correction: bool = False
+    weight_quantize_type: Literal["channel_wise_abs_max", "abs_max"] = "channel_wise_abs_max"
+    hist_percent: float = Field(default=0.9999, gt=0, le=1)
+    fast_calibration: bool = Field(
+        default=True, description="This project's KL and histogram code; thresholds bit-equal."
+    )
+    timeout_s: float = Field(default=3600, gt=0)
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The grid, algorithms first."""
+        return tuple(
+            Candidate(algorithm=algorithm, layout=layout)
+            for algorithm in dict.fromkeys(self.algorithms)
+            for layout in dict.fromkeys(self.layouts)
+        )
+
+
+class ConversionConfig(Section):
+    """Of the `offline` layout; the names are those of the published script's options."""
+
+    ops_to_quantize: tuple[str, ...] = Field(default=(), description="Empty means all that can be.")
+    op_ids_to_skip: tuple[int, ...] = ()
+    debug: bool = Field(default=False, description="Draw the graph after every pass.")
+    timeout_s: float = Field(default=1800, gt=0)
+
+
+class ValidationConfig(Section):
+    metrics: tuple[str, ...] = Field(
+        default=("top1", "top5"),
+        min_length=1,
+        description="`top1`, `top5`, or `package.module:function` of (outputs, labels) -> score [N].",
+    )
+    deploy_isas: tuple[IsaLevel, ...] = Field(
+        default=(), description="Lower instruction sets that will serve too; emulated here."
+    )
+    batch_size: int = Field(default=1, ge=1, description="Of the latency measurement.")
+    accuracy_batch_size: int = Field(default=16, ge=1)
+    threads: int = Field(default=1, ge=1)
+    warmup: int = Field(default=20, ge=0)
+    repeats: int = Field(default=200, ge=20)
+    timeout_s: float = Field(default=3600, gt=0)
+
+    @field_validator("metrics")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in METRICS and not re.fullmatch(CALLABLE, name):
+                raise ValueError(f"{name!r} is neither {', '.join(METRICS)} nor `package.module:function`")
+        return names
+
+
+class GateConfig(Section):
+    """What a candidate must prove. A criterion that is None is off."""
+
+    metric: str | None = Field(default=None, description="The gated metric; None gates every one.")
+    max_drop_pp: float = Field(default=1.0, gt=0, le=100, description="Non-inferiority margin, points.")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    min_speedup: float | None = Field(
+        default=None, gt=0, description="Lower bound of FP32/INT8; None takes the level's default."
+    )
+    min_int8_share: float = Field(
+        default=0.9, gt=0, le=1, description="Share of compute primitives that ran in INT8."
+    )
+    max_size_ratio: float | None = Field(default=None, gt=0, description="INT8 / FP32 bytes on disk.")
+    max_latency_p99_ms: float | None = Field(default=None, gt=0)
+    max_worst_class_drop_pp: float | None = Field(default=None, gt=0, le=100)
+
+
+class RegistryConfig(Section):
+    register_as: str | None = Field(
+        default=None, description="Registered model name; None takes the release's name."
+    )
+    alias: str = "challenger"
+
+
+def _model_kind(model: object) -> str:
+    trained = "train" in model if isinstance(model, dict) else isinstance(model, TrainedModel)
+    return "trained" if trained else "files"
+
+
+class ReleaseConfig(Section):
+    """One release: from an FP32 model to a verdict."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=100)
+    model: Annotated[
+        Annotated[ModelFiles, Tag("files")] | Annotated[TrainedModel, Tag("trained")],
+        Discriminator(_model_kind),
+    ]
+    data: DataConfig
+    hardware: HardwareConfig = HardwareConfig()
+    quantization: QuantizationConfig = QuantizationConfig()
+    conversion: ConversionConfig = ConversionConfig()
+    validation: ValidationConfig = ValidationConfig()
+    gate: GateConfig = GateConfig()
+    registry: RegistryConfig = RegistryConfig()
+
+    @model_validator(mode="after")
+    def _gated_metric_is_measured(self) -> ReleaseConfig:
+        if self.gate.metric and self.gate.metric not in self.validation.metrics:
+            raise ValueError(
+                f"gate.metric is {self.gate.metric!r}, but validation.metrics has only "
+                f"{', '.join(self.validation.metrics)}"
+            )
+        return self
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Refuses a key that comes twice, of which PyYAML would drop the first without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for position, key in enumerate(keys):
+            if any(key.value == earlier.value for earlier in keys[:position]):
+                raise yaml.constructor.ConstructorError(
+                    problem=f"key `{key.value}` comes twice", problem_mark=key.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def load_config(path: Path) -> ReleaseConfig:
+    """The configuration in `path`, its relative paths taken from the file's own folder.
+
+    Raises: ConfigError when the file is missing, is not YAML, or has a wrong key or value.
+    """
+    remedy = f"correct {path}; `paddle-int8 release --help` and configs/ show a working one"
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(found=str(error), required="a readable YAML file", remedy=remedy) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(found=f"not YAML: {error}", required="YAML", remedy=remedy) from error
+    if not isinstance(raw, dict):
+        raise ConfigError(
+            found=f"{path} holds {'nothing' if raw is None else type(raw).__name__}",
+            required="a mapping of sections",
+            remedy=remedy,
+        )
+    try:
+        config = ReleaseConfig.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(
+            found="; ".join(_say(item) for item in error.errors()),
+            required="only known keys, each with a value in its range",
+            remedy=remedy,
+        ) from error
+    return _absolute(config, path.resolve().parent)
+
+
+def _say(item: Any) -> str:
+    """One of pydantic's errors in the terms of the user's file."""
+    key = ".".join(str(part) for part in item["loc"] if part not in TAGS) or "configuration"
+    if item["type"] == "extra_forbidden":
+        return f"unknown key `{key}`{_suggestion(str(item['loc'][-1]))}"
+    if item["type"] == "missing":
+        return f"missing key `{key}`"
+    if item["type"] == "union_tag_not_found":
+        return f"missing key `{key}.{item['ctx']['discriminator'].strip(chr(39))}`"
+    got = "" if isinstance(item["input"], dict | Section) else f" (got {item['input']!r:.80})"
+    return f"`{key}`: {item['msg'].removeprefix('Value error, ')}{got}"
+
+
+def _suggestion(key: str) -> str:
+    known = {name for section in Section.__subclasses__() for name in section.model_fields} - {key}
+    close = get_close_matches(key, sorted(known), n=1, cutoff=0.7)
+    return f", did you mean `{close[0]}`?" if close else ""
+
+
+def _absolute(value: T, folder: Path) -> T:
+    """`value` with every relative Path in it, at any depth of sections, resolved against `folder`."""
+    if isinstance(value, Path):
+        return folder / value.expanduser()
+    if isinstance(value, Section):
+        return value.model_copy(
+            update={name: _absolute(getattr(value, name), folder) for name in type(value).model_fields}
+        )
+    return value

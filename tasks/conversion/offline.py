@@ -1,0 +1,169 @@
+"""Converts a fake-quantized model into the `offline` layout: a program of INT8 operators.
+
+`convert_offline` runs in the isolated process; importing this module does not load Paddle.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.conversion.converted import ConvertedModel
+from tasks.errors import ConversionError
+from tasks.model.digest import program_digest
+from tasks.model.files import ModelSource
+
+CONVOLUTION = frozenset({"conv2d", "depthwise_conv2d", "fused_conv2d"})
+PRODUCT = frozenset({"fc", "matmul", "matmul_v2", "fused_matmul"})
+OPS_TO_QUANTIZE = {
+    "conv2d": CONVOLUTION,
+    "depthwise_conv2d": CONVOLUTION,
+    "fused_conv2d": CONVOLUTION,
+    "fc": PRODUCT,
+    "mul": PRODUCT,
+    "matmul": PRODUCT,
+    "matmul_v2": PRODUCT,
+    "fused_matmul": PRODUCT,
+    "transpose2": frozenset({"transpose2", "fused_transpose"}),
+    "elementwise_add": frozenset({"elementwise_add", "fused_elementwise_add"}),
+    "elementwise_mul": frozenset({"elementwise_mul", "fused_elementwise_mul"}),
+    "elementwise_sub": frozenset({"elementwise_sub", "fused_elementwise_sub"}),
+    **{
+        name: frozenset({name})
+        for name in (
+            "concat",
+            "fusion_gru",
+            "fusion_lstm",
+            "multi_gru",
+            "nearest_interp",
+            "nearest_interp_v2",
+            "pool2d",
+            "prior_box",
+            "reshape2",
+            "slice",
+            "split",
+        )
+    },
+}
+"""What a user calls an operator, and what Paddle's fusions call it by the time it is quantized."""
+FAKE = "fake_"
+DEBUG_FOLDER = "debug"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineRepairs:
+    """The repairs of Paddle's conversion. Turned off only to prove that the gate sees the defect.
+
+    fused_conv: quantize what Paddle's fusion renamed to `fused_conv2d`; off, no convolution is.
+    keep_fp32_params: skip `params_quantization_mkldnn_pass`, whose biases oneDNN 3 applies differently.
+    keep_fc: skip `repeated_fc_relu_fuse_pass`, which makes FC layers unquantizable.
+    """
+
+    fused_conv: bool = True
+    keep_fp32_params: bool = True
+    keep_fc: bool = True
+
+    def skipped_passes(self) -> frozenset[str]:
+        skipped = set()
+        if self.keep_fp32_params:
+            skipped.add("params_quantization_mkldnn_pass")
+        if self.keep_fc:
+            skipped.add("repeated_fc_relu_fuse_pass")
+        return frozenset(skipped)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineRequest:
+    """A fake-quantized model, where its INT8 form goes, and the published script's options."""
+
+    source: ModelSource
+    folder: Path
+    ops_to_quantize: tuple[str, ...] = ()
+    op_ids_to_skip: tuple[int, ...] = ()
+    debug: bool = False
+    repairs: OfflineRepairs = OfflineRepairs()
+    model_filename: str = "model.pdmodel"
+    params_filename: str = "model.pdiparams"
+
+
+def convert_offline(request: OfflineRequest) -> ConvertedModel:
+    """Writes the INT8 model into `request.folder`; drawings go into `debug/` below it.
+
+    It may come out without any INT8 operator: `require_int8` is the check.
+    Raises: ModelFormatError for files that cannot be used, ConversionError for a model that is not
+    fake-quantized or an option that it cannot honour.
+    """
+    from tasks.conversion.quant2int8 import PassOptions, int8_operators, quantize_graph
+    from tasks.model.program import load_program, save_program
+
+    options = PassOptions(
+        ops_to_quantize=fused_names(request.ops_to_quantize),
+        op_ids_to_skip=frozenset(request.op_ids_to_skip),
+        skipped_passes=request.repairs.skipped_passes(),
+        fused_conv=request.repairs.fused_conv,
+        drawings=request.folder / DEBUG_FOLDER if request.debug else None,
+    )
+    loaded = load_program(request.source, quantized=True)
+    require_fake_quantized((op.type for op in loaded.program.global_block().ops), request.source.program)
+    try:
+        converted = quantize_graph(loaded, options)
+    except (RuntimeError, ValueError, KeyError, AttributeError, AssertionError) as error:
+        raise ConversionError(
+            found=f"Paddle's conversion failed: {type(error).__name__}: {error}",
+            required="a model as PaddleSlim writes it with `onnx_format=False`",
+            remedy="quantize it again, or leave the operator that the log names last out of `op_types`",
+        ) from error
+    save_program(
+        converted,
+        request.folder,
+        model_filename=request.model_filename,
+        params_filename=request.params_filename,
+    )
+    int8_ops = dict(sorted(int8_operators(converted.program).items()))
+    logger.info("INT8 operators: %s", int8_ops)
+    return ConvertedModel(
+        folder=request.folder,
+        digest=program_digest(request.folder, request.model_filename, request.params_filename),
+        int8_ops=int8_ops,
+        repairs=options.repairs,
+        size_bytes=sum(
+            (request.folder / name).stat().st_size
+            for name in (request.model_filename, request.params_filename)
+        ),
+    )
+
+
+def require_fake_quantized(types: Iterable[str], program: Path) -> None:
+    """Raises: ConversionError when a program with operators of `types` is not in the fake-quant format."""
+    found = set(types)
+    if found & {"quantize_linear", "dequantize_linear"}:
+        raise ConversionError(
+            found=f"{program} is in the QDQ format",
+            required="the fake-quant format, `onnx_format=False` of PaddleSlim",
+            remedy="a QDQ model needs no conversion: deploy it as layout `qdq`; or quantize it again",
+        )
+    if not any(name.startswith(FAKE) for name in found):
+        raise ConversionError(
+            found=f"{program} has no fake-quantization operators: it was never quantized",
+            required="a model quantized by PaddleSlim with `onnx_format=False`",
+            remedy="quantize it first: `paddle-int8 release` does both",
+        )
+
+
+def fused_names(names: Iterable[str]) -> frozenset[str]:
+    """`names` as Paddle's passes know them after fusion; empty stays empty and means all.
+
+    Raises: ConversionError for a name that Paddle cannot quantize.
+    """
+    wanted = tuple(names)
+    if unknown := sorted(set(wanted) - OPS_TO_QUANTIZE.keys()):
+        raise ConversionError(
+            found=f"ops_to_quantize names {', '.join(unknown)}",
+            required=f"names among {', '.join(sorted(OPS_TO_QUANTIZE))}",
+            remedy="correct `ops_to_quantize`",
+        )
+    return frozenset[str]().union(*(OPS_TO_QUANTIZE[name] for name in wanted))

@@ -1,0 +1,104 @@
+"""Packs a QDQ model, which Paddle Inference itself turns into INT8 when it loads it.
+
+`convert_qdq` runs in the isolated process; importing this module does not load Paddle.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.conversion.converted import ConvertedModel
+from tasks.errors import ConversionError
+from tasks.model.census import QUANTIZABLE
+from tasks.model.digest import program_digest
+from tasks.model.files import ModelSource
+
+if TYPE_CHECKING:
+    from tasks.model.program import LoadedProgram
+
+S8_MAX = 127.0
+SQUARE_WEIGHTS = "dequantize_square_weights"
+
+logger = logging.getLogger(__name__)
+
+
+def convert_qdq(source: ModelSource, folder: Path) -> ConvertedModel:
+    """Writes the QDQ model `source` into `folder`, ready for the predictor.
+
+    It may have no compute operator with quantized input: `require_int8` is the check.
+    Raises: ModelFormatError for files that cannot be used, ConversionError for a model without
+    quantize_linear and dequantize_linear operators.
+    """
+    from tasks.model.program import load_program, save_program
+
+    loaded = load_program(source, quantized=True)
+    operators = loaded.program.global_block().ops
+    missing = {"quantize_linear", "dequantize_linear"} - {op.type for op in operators}
+    if missing:
+        raise ConversionError(
+            found=f"{source.program} has no {' and no '.join(sorted(missing))} operator",
+            required="the QDQ format, `onnx_format=True` of PaddleSlim",
+            remedy="quantize it again for layout `qdq`, or convert it to layout `offline`",
+        )
+    int8_ops = dict(sorted(_reading_quantized(operators).items()))
+    repairs = {SQUARE_WEIGHTS: dequantize_square_weights(loaded)}
+    save_program(loaded, folder)
+    logger.info("operators with quantized input: %s; repairs: %s", int8_ops, repairs)
+    return ConvertedModel(
+        folder=folder,
+        digest=program_digest(folder),
+        int8_ops=int8_ops,
+        repairs=repairs,
+        size_bytes=sum(path.stat().st_size for path in folder.iterdir()),
+    )
+
+
+def dequantize_square_weights(loaded: LoadedProgram) -> int:
+    """Stores the weights in FP32 whose scales the predictor would apply along the wrong axis.
+
+    At load `quant_dequant_mkldnn_pass` guesses the axis from the number of scales and takes 0 when it
+    fits, which is wrong for a square weight of a fully connected layer (4096 x 4096 in VGG16, 768 x 768
+    in ERNIE). An FP32 weight it leaves alone and quantizes per channel itself, so the kernel stays INT8
+    and only the file grows. Returns how many weights there were.
+    """
+    import numpy
+    import paddle
+
+    block, count = loaded.program.global_block(), 0
+    for op in [op for op in block.ops if op.type == "dequantize_linear"]:
+        name, axis = op.input("X")[0], op.attr("quant_axis")
+        stored = loaded.scope.find_var(name)
+        if axis < 1 or stored is None or not block.var(name).persistable:
+            continue
+        weight = numpy.array(stored.get_tensor())
+        scales = numpy.array(loaded.scope.find_var(op.input("Scale")[0]).get_tensor())
+        if scales.size == 1 or scales.size != weight.shape[0]:
+            continue
+        along = [1] * weight.ndim
+        along[axis] = scales.size
+        restored = weight / S8_MAX * scales.reshape(along)
+        stored.get_tensor().set(restored.astype(numpy.float32), paddle.CPUPlace())
+        block.var(name).desc.set_dtype(paddle.base.core.VarDesc.VarType.FP32)
+        _read_directly(block, op)
+        count += 1
+    return count
+
+
+def _read_directly(block: Any, dequantize: Any) -> None:
+    """Removes `dequantize`; its readers read what it read."""
+    source, target = dequantize.input("X")[0], dequantize.output("Y")[0]
+    for op in block.ops:
+        if target in op.input_arg_names:
+            op.desc._rename_input(target, source)
+    block._remove_op(next(index for index, op in enumerate(block.ops) if op is dequantize))
+    block._remove_var(target)
+
+
+def _reading_quantized(operators: list[Any]) -> Counter[str]:
+    dequantized = {name for op in operators if op.type == "dequantize_linear" for name in op.output_arg_names}
+    return Counter(
+        op.type for op in operators if op.type in QUANTIZABLE and dequantized.intersection(op.input_arg_names)
+    )

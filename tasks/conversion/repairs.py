@@ -1,0 +1,156 @@
+"""Graph rewrites that let Paddle's fusions, and so INT8, reach every layer.
+
+Each one changes an FP32 inference program in place and leaves its outputs as they were. They run before
+quantization, so that calibration already sees the repaired graph. Isolated process only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+CONVOLUTIONS = frozenset({"conv2d", "depthwise_conv2d", "conv2d_transpose"})
+
+PREDICTOR_DELETED_PASSES = ("repeated_fc_relu_fuse_pass",)
+"""Passes that the predictor must delete: this one fuses FC + ReLU pairs into an operator that has no INT8
+kernel, which kept two of VGG's three FC layers in FP32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A named rewrite. `apply(program)` returns how often its pattern matched."""
+
+    name: str
+    apply: Callable[[Any], int]
+
+
+def repair(program: Any) -> dict[str, int]:
+    """Applies every rewrite to `program` in place; matches by name, zeros included."""
+    return {rewrite.name: rewrite.apply(program) for rewrite in REWRITES}
+
+
+def fold_convolution_bias(program: Any) -> int:
+    """conv + reshape2(bias, [1, C, 1, 1]) + elementwise_add -> conv + elementwise_add(bias, axis=1).
+
+    `paddle.jit.save` writes the first, Paddle's convolution fusions know only the second, so bias and
+    activation ran as FP32 operators of their own.
+    """
+    matched = 0
+    for block, reshape in _operators(program, "reshape2"):
+        adds = _readers(block, reshape.output("Out")[0])
+        if _is_channel_bias(block, reshape) and adds and all(_adds_bias(block, reshape, add) for add in adds):
+            for add in adds:
+                add.desc.set_input("Y", reshape.input("X"))
+                add._set_attr("axis", 1)
+            _remove(block, reshape)
+            matched += 1
+    return matched
+
+
+def remove_inference_dropout(program: Any) -> int:
+    """dropout in inference mode -> nothing, where it is the identity (`upscale_in_train`).
+
+    Calibration otherwise gives the dropout's output a scale that is lost with it in the conversion.
+    """
+    return sum(
+        _bypass(block, dropout)
+        for block, dropout in _operators(program, "dropout")
+        if dropout.attr("is_test") and dropout.attr("dropout_implementation") == "upscale_in_train"
+    )
+
+
+def remove_identity_pooling(program: Any) -> int:
+    """Adaptive pooling to the size that the input already has -> nothing, as in VGG at 224x224."""
+    return sum(
+        _bypass(block, pool)
+        for block, pool in _operators(program, "pool2d")
+        if pool.attr("adaptive") and _pooled_size(block, pool) == list(pool.attr("ksize"))
+    )
+
+
+def keep_uneven_pooling_fp32(program: Any) -> int:
+    """Marks adaptive pooling with windows of different sizes so that no layout quantizes it.
+
+    Without the mark the predictor dies with "There are no kernels which are registered in the pool2d
+    operator": oneDNN has no such pooling, and Paddle's own kernel has no INT8.
+    """
+    matched = 0
+    for block, pool in _operators(program, "pool2d"):
+        size = _pooled_size(block, pool)
+        even = all(have > 0 and have % want == 0 for have, want in zip(size, pool.attr("ksize"), strict=True))
+        if pool.attr("adaptive") and set(pool.attr("ksize")) != {1} and not even:
+            pool._set_attr("skip_quant", True)
+            matched += 1
+    return matched
+
+
+REWRITES = (
+    Rewrite("fold_convolution_bias", fold_convolution_bias),
+    Rewrite("remove_inference_dropout", remove_inference_dropout),
+    Rewrite("remove_identity_pooling", remove_identity_pooling),
+    Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
+)
+
+
+def _operators(program: Any, name: str) -> list[tuple[Any, Any]]:
+    return [(block, op) for block in program.blocks for op in block.ops if op.type == name]
+
+
+def _pooled_size(block: Any, pool: Any) -> list[int]:
+    """Height and width of the pooling's input, -1 where free."""
+    shape = block._var_recursive(pool.input("X")[0]).shape
+    return list(shape[1:3] if pool.attr("data_format") == "NHWC" else shape[2:4])
+
+
+def _bypass(block: Any, op: Any) -> bool:
+    """Removes `op` (X -> Out) and lets its readers read X, unless Out is an output of the program."""
+    source, target = op.input("X")[0], op.output("Out")[0]
+    readers = _readers(block, target)
+    if not readers or any(reader.type == "fetch" for reader in readers):
+        return False
+    for reader in readers:
+        reader.desc._rename_input(target, source)
+    _remove(block, op)
+    return True
+
+
+def _is_channel_bias(block: Any, reshape: Any) -> bool:
+    bias = block._find_var_recursive(reshape.input("X")[0])
+    shape = list(reshape.attr("shape"))
+    constant_shape = not reshape.input("Shape") and not reshape.input("ShapeTensor")
+    return bool(
+        constant_shape
+        and bias is not None
+        and bias.persistable
+        and len(bias.shape) == 1
+        and shape in ([1, -1, 1, 1], [1, bias.shape[0], 1, 1])
+    )
+
+
+def _adds_bias(block: Any, reshape: Any, add: Any) -> bool:
+    if add.type != "elementwise_add" or add.input("Y") != reshape.output("Out"):
+        return False
+    writer = _writer(block, add.input("X")[0])
+    return (
+        writer is not None
+        and writer.type in CONVOLUTIONS
+        and writer.attr("data_format") in ("NCHW", "AnyLayout")
+    )
+
+
+def _readers(block: Any, name: str) -> list[Any]:
+    return [op for op in block.ops if name in op.input_arg_names]
+
+
+def _writer(block: Any, name: str) -> Any:
+    return next((op for op in block.ops if name in op.output_arg_names), None)
+
+
+def _remove(block: Any, op: Any) -> None:
+    """Removes `op` and the variables that only it wrote."""
+    outputs = op.output_arg_names
+    block._remove_op(next(index for index, other in enumerate(block.ops) if other is op))
+    for name in outputs:
+        if block.has_var(name) and not any(name in o.input_arg_names + o.output_arg_names for o in block.ops):
+            block._remove_var(name)

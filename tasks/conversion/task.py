@@ -1,0 +1,59 @@
+"""Conversion to a deployable layout as a Prefect task."""
+
+from __future__ import annotations
+
+import time
+
+from prefect import task
+
+from tasks import process
+from tasks.artifacts import DeployableArtifact, Layout, QuantizedArtifact
+from tasks.config import ConversionConfig, ModelFiles
+from tasks.conversion.converted import require_int8
+from tasks.conversion.offline import OfflineRequest, convert_offline
+from tasks.conversion.qdq import convert_qdq
+from tasks.host_lock import computing
+from tasks.model.files import find_model
+from tasks.settings import Settings
+from tasks.store import commit, scratch
+from tasks.task import CACHED, stage, step_log
+
+
+@task(name="convert", task_run_name="convert {quantized.candidate.name}", **CACHED)
+def convert(quantized: QuantizedArtifact, config: ConversionConfig) -> DeployableArtifact:
+    """The quantized model in the layout that its candidate names.
+
+    Raises: ConversionError when nothing in the result would run in INT8.
+    """
+    name = quantized.candidate.name
+    log = step_log(f"convert-{name}")
+    with stage(f"convert {name}") as summary, scratch(Settings().store, "deployable") as folder:
+        started = time.monotonic()
+        source = find_model(ModelFiles(path=quantized.folder))
+        with computing():
+            if quantized.candidate.layout is Layout.OFFLINE:
+                request = OfflineRequest(
+                    source=source,
+                    folder=folder,
+                    ops_to_quantize=config.ops_to_quantize,
+                    op_ids_to_skip=config.op_ids_to_skip,
+                    debug=config.debug,
+                )
+                converted = process.run_isolated(
+                    convert_offline, request, step=f"convert {name}", log=log, timeout_s=config.timeout_s
+                )
+            else:
+                converted = process.run_isolated(
+                    convert_qdq, source, folder, step=f"convert {name}", log=log, timeout_s=config.timeout_s
+                )
+        require_int8(converted)
+        summary.append(", ".join(f"{count} {op}" for op, count in sorted(converted.int8_ops.items())))
+        return DeployableArtifact(
+            candidate=quantized.candidate,
+            folder=commit(folder, Settings().store, "deployable", converted.digest),
+            digest=converted.digest,
+            size_bytes=converted.size_bytes,
+            int8_ops=converted.int8_ops,
+            seconds=time.monotonic() - started,
+            log=log,
+        )

@@ -1,0 +1,24 @@
+"""Imported once by the process that isolated processes are forked from.
+
+Importing Paddle and PaddleSlim takes seconds; executing anything is left to the forks, so oneDNN and
+OpenMP read each fork's own environment.
+"""
+
+import os
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("GLOG_minloglevel", "2")
+warnings.simplefilter("ignore")
+_saved = [os.dup(descriptor) for descriptor in (1, 2)]
+with Path(os.devnull).open("wb") as _nowhere:  # the terminal belongs to the user
+    for _descriptor in (1, 2):
+        os.dup2(_nowhere.fileno(), _descriptor)
+
+import numpy  # noqa: E402, F401 - before paddle, whose zlib symbols crash it otherwise
+import paddle  # noqa: E402, F401
+import paddleslim.quant  # noqa: E402, F401
+
+for _descriptor, _copy in zip((1, 2), _saved, strict=True):
+    os.dup2(_copy, _descriptor)
+    os.close(_copy)

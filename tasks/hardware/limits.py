@@ -1,0 +1,67 @@
+"""How much of the host this process may use: CPU affinity, and cgroup limits of version 1 and 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+
+def usable_cores(affinity: int, root: Path) -> float:
+    """CPUs this process may use at once: its affinity, or the cgroup quota when that is less.
+
+    `root` is the file system's; a quota of an outer cgroup holds for the inner ones.
+    """
+    quotas = [quota for folder in _groups(root, "cpu") if (quota := _cpu_quota(folder)) is not None]
+    return min([float(affinity), *quotas])
+
+
+def memory_limit(root: Path) -> int:
+    """Bytes of memory: the host's, or the cgroup limit when that is less."""
+    limits = [limit for folder in _groups(root, "memory") if (limit := _memory_limit(folder)) is not None]
+    return min([_memory_total(root), *limits])
+
+
+def _cpu_quota(folder: Path) -> float | None:
+    if (fields := _read(folder / "cpu.max").split()) and fields[0].isdigit():
+        return int(fields[0]) / int(fields[1])
+    quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+    return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None
+
+
+def _memory_limit(folder: Path) -> int | None:
+    text = _read(folder / "memory.max") or _read(folder / "memory.limit_in_bytes")
+    return int(text) if text.isdigit() else None
+
+
+def _memory_total(root: Path) -> int:
+    for line in _read(root / "proc/meminfo").splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _groups(root: Path, controller: str) -> Iterator[Path]:
+    """Every cgroup folder that limits this process's `controller`, innermost first.
+
+    In a container the path in /proc is often the host's and absent here; the mount itself is then
+    the container's own group, which is why the walk goes up to it.
+    """
+    mount = root / "sys/fs/cgroup"
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            bases = [mount, mount / "unified"]
+        elif controller in controllers.split(","):
+            bases = [mount / controllers, mount / controller]
+        else:
+            continue
+        inner = PurePosixPath(path.lstrip("/"))
+        for base in bases:
+            yield from (base / part for part in (inner, *inner.parents))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,97 @@
+"""What the oneDNN library inside Paddle's wheel says of itself, and its verbose switch.
+
+Runs in the isolated process only: the library reads ONEDNN_MAX_CPU_ISA once and keeps the answer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tasks.artifacts import IsaLevel
+from tasks.errors import HardwareError
+
+LIBRARY = "libs/libdnnl.so.3"
+ISA_CODES: dict[int, IsaLevel] = {
+    0x1: IsaLevel.SSE41,
+    0x3: IsaLevel.AVX,
+    0x7: IsaLevel.AVX2,
+    0xF: IsaLevel.AVX2_VNNI,
+    0x1F: IsaLevel.AVX2_VNNI,  # avx2_vnni_2
+    0x27: IsaLevel.AVX512_CORE,
+    0x67: IsaLevel.AVX512_CORE_VNNI,
+    0xE7: IsaLevel.AVX512_CORE_BF16,
+    0x1EF: IsaLevel.AVX512_CORE_BF16,  # avx512_core_fp16
+    0xFEF: IsaLevel.AVX512_CORE_AMX,
+    0x1FEF: IsaLevel.AVX512_CORE_AMX,  # avx512_core_amx_fp16
+}
+"""`dnnl_cpu_isa_t` of oneDNN 3.2, oneapi/dnnl/dnnl_types.h; levels without INT8 kernels of their own
+are folded into the one below."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneDnnReport:
+    """The instruction set that oneDNN will use in this process, and its version."""
+
+    isa: IsaLevel
+    version: str
+
+
+class _Version(ctypes.Structure):
+    _fields_ = (
+        ("major", ctypes.c_int),
+        ("minor", ctypes.c_int),
+        ("patch", ctypes.c_int),
+        ("hash", ctypes.c_char_p),
+        ("cpu_runtime", ctypes.c_uint),
+        ("gpu_runtime", ctypes.c_uint),
+    )
+
+
+def report() -> OneDnnReport:
+    """Asks oneDNN itself.
+
+    Raises: HardwareError when the library is missing or names an instruction set that is unknown here.
+    """
+    dnnl = library()
+    dnnl.dnnl_version.restype = ctypes.POINTER(_Version)
+    version = dnnl.dnnl_version().contents
+    return OneDnnReport(isa=effective_isa(), version=f"{version.major}.{version.minor}.{version.patch}")
+
+
+def effective_isa() -> IsaLevel:
+    """The level oneDNN uses in this process, after ONEDNN_MAX_CPU_ISA."""
+    code = library().dnnl_get_effective_cpu_isa()
+    if code not in ISA_CODES:
+        raise HardwareError(
+            found=f"oneDNN reports instruction set {code:#x}",
+            required=f"one of {', '.join(dict.fromkeys(ISA_CODES.values()))}",
+            remedy="set ONEDNN_MAX_CPU_ISA to a level from that list, e.g. AVX512_CORE_AMX",
+        )
+    return ISA_CODES[code]
+
+
+def set_verbose(level: int) -> None:
+    """0 silences oneDNN, 1 prints a line per executed primitive to standard output, from now on."""
+    library().dnnl_set_verbose(level)
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The same loaded library that Paddle uses, since the path is the same; Paddle need not be imported.
+
+    Raises: HardwareError when the wheel has none.
+    """
+    spec = importlib.util.find_spec("paddle")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    path = next((Path(folder) / LIBRARY for folder in folders if (Path(folder) / LIBRARY).exists()), None)
+    if path is None:
+        raise HardwareError(
+            found=f"no {LIBRARY} in the installed Paddle",
+            required="paddlepaddle for Linux x86, which ships oneDNN",
+            remedy="install the versions in requirements.lock on a Linux x86 host",
+        )
+    return ctypes.CDLL(str(path))

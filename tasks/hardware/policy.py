@@ -1,0 +1,28 @@
+"""Whether a release may go on on this host."""
+
+from __future__ import annotations
+
+from tasks.artifacts import HostProfile
+from tasks.config import HardwareConfig, HardwarePolicy
+from tasks.errors import HardwareError
+from tasks.hardware.levels import rank
+
+
+def enforce(profile: HostProfile, config: HardwareConfig) -> tuple[str, ...]:
+    """What the user must hear: the profile's warnings, and the host being below `minimum_isa`.
+
+    Raises: HardwareError when the policy is `require` and the host is below.
+    """
+    if config.policy is HardwarePolicy.IGNORE:
+        return ()
+    if rank(profile.isa) >= rank(config.minimum_isa):
+        return profile.warnings
+    found = f"{profile.cpu_model} ({profile.microarchitecture}) has {profile.isa}"
+    if config.policy is HardwarePolicy.REQUIRE:
+        raise HardwareError(
+            found=found,
+            required=f"{config.minimum_isa} or above (`hardware.minimum_isa`)",
+            remedy="run on such a host, or set `hardware.policy: warn` to measure here all the same",
+        )
+    below = f"{found}, below the required {config.minimum_isa}: figures hold for this CPU only"
+    return (below, *profile.warnings)

@@ -1,0 +1,95 @@
+"""The hardware check: which CPU this is, what oneDNN makes of it, and what to expect of INT8 on it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import tempfile
+from pathlib import Path
+
+from tasks.artifacts import HostProfile, IsaLevel
+from tasks.hardware import onednn
+from tasks.hardware.cpuinfo import CpuInfo, microarchitecture, parse_cpuinfo
+from tasks.hardware.levels import (
+    FULL_AVX512,
+    emulated_levels,
+    isa_level,
+    published_band,
+    rank,
+)
+from tasks.hardware.limits import memory_limit, usable_cores
+from tasks.hardware.onednn import OneDnnReport
+from tasks.process import run_isolated
+
+QUERY_TIMEOUT_S = 120
+
+logger = logging.getLogger(__name__)
+
+
+def host_profile(log: Path | None = None) -> HostProfile:
+    """This host. oneDNN is asked in a process of its own, whose output goes to `log`.
+
+    Raises: HardwareError or IsolatedProcessError when oneDNN cannot be asked.
+    """
+    with tempfile.TemporaryDirectory(prefix="paddle-int8-") as folder:
+        report = run_isolated(
+            onednn.report,
+            step="hardware check",
+            log=log or Path(folder) / "hardware.log",
+            timeout_s=QUERY_TIMEOUT_S,
+        )
+    profile = describe(Path("/"), report, affinity=len(os.sched_getaffinity(0)))
+    logger.info(
+        "%s (%s), %s, %.1f of %d cores",
+        profile.cpu_model,
+        profile.microarchitecture,
+        profile.isa,
+        profile.usable_cores,
+        profile.cores,
+    )
+    return profile
+
+
+def describe(root: Path, report: OneDnnReport, *, affinity: int) -> HostProfile:
+    """The profile from the file system at `root` (/proc, /sys) and oneDNN's word.
+
+    The level is what oneDNN will use, when that is less than the flags promise: it is what will run.
+    """
+    cpu = parse_cpuinfo((root / "proc/cpuinfo").read_text(encoding="utf-8"))
+    flags = frozenset(cpu.flags)
+    promised = isa_level(flags)
+    isa = min(promised, report.isa, key=rank)
+    return HostProfile(
+        hostname=platform.node(),
+        cpu_model=cpu.model_name,
+        microarchitecture=microarchitecture(cpu),
+        flags=cpu.flags,
+        isa=isa,
+        onednn_isa=report.isa.value,
+        onednn_version=report.version,
+        full_avx512=flags >= FULL_AVX512,
+        cores=cpu.processors,
+        usable_cores=usable_cores(affinity, root),
+        memory_bytes=memory_limit(root),
+        band=published_band(isa),
+        emulates=emulated_levels(isa, flags),
+        warnings=_warnings(cpu, isa, promised, report),
+    )
+
+
+def _warnings(cpu: CpuInfo, isa: IsaLevel, promised: IsaLevel, report: OneDnnReport) -> tuple[str, ...]:
+    warnings: list[str] = []
+    if published_band(isa) is None:
+        missing = sorted(FULL_AVX512 - frozenset(cpu.flags))
+        lack = f"without {', '.join(missing)}" if missing else f"with oneDNN held to {report.isa}"
+        warnings.append(
+            f"not a target: {cpu.model_name} {lack} is below the full AVX-512 that the published INT8 "
+            "speed-ups need; INT8 may still be faster here, and the measurement will tell"
+        )
+    if report.isa is not promised:
+        warnings.append(
+            f"the CPU's flags promise {promised}, but oneDNN uses {report.isa}: look at "
+            "ONEDNN_MAX_CPU_ISA and at what the hypervisor passes through"
+        )
+    return tuple(warnings)

@@ -1,0 +1,27 @@
+"""The hardware check as a Prefect task."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prefect import task
+
+from tasks.artifacts import HostProfile
+from tasks.config import HardwareConfig
+from tasks.hardware.policy import enforce
+from tasks.hardware.profile import host_profile
+from tasks.task import stage, step_log
+
+
+@task(name="hardware check")
+def check_hardware(config: HardwareConfig) -> HostProfile:
+    """This host; never cached, since the next run may be on another.
+
+    Raises: HardwareError when the policy requires more than this CPU has.
+    """
+    with stage("hardware check") as summary:
+        profile = host_profile(step_log("hardware-check"))
+        profile = replace(profile, warnings=enforce(profile, config))
+        summary.append(f"{profile.cpu_model}, {profile.isa} (oneDNN: {profile.onednn_isa})")
+        summary.extend(f"[yellow]{warning}[/]" for warning in profile.warnings)
+        return profile

@@ -1,0 +1,124 @@
+"""Audits any Paddle model on disk: `paddle-int8 audit MODEL`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tasks.artifacts import KernelAudit, TensorSpec
+from tasks.config import ModelFiles
+from tasks.errors import ConfigError, DataError
+from tasks.inference.layouts import Engine
+from tasks.inference.predictor import PredictorSpec, open_predictor
+from tasks.inference.serving import Feed
+from tasks.model.files import find_model
+from tasks.process import run_isolated
+from tasks.validation.audit import audit
+from tasks.validation.latency import pin
+from tasks.validation.verbose import VerboseRecorder
+
+AUDITED = {"fp32": Engine.BASELINE, "offline": Engine.OFFLINE, "qdq": Engine.QDQ}
+"""What a user calls a layout, and what opens it."""
+FREE_SIDE = 224
+"""What a free dimension other than the batch is given; the usual side of a picture."""
+TIMEOUT_S = 1800
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRequest:
+    """`engine` None is read from the program's operators; `input_npz` None generates inputs, seeded."""
+
+    files: ModelFiles
+    engine: Engine | None = None
+    input_npz: Path | None = None
+    batch_size: int = 1
+    inferences: int = 3
+    threads: int = 1
+
+
+def audit_isolated(model: Path, layout: str | None, *, input_npz: Path | None = None) -> KernelAudit:
+    """`audit_model` of a model directory or file, or of a bundle, in a process of its own.
+
+    Raises: ConfigError for an unknown layout, and what `audit_model` raises.
+    """
+    if layout is not None and layout not in AUDITED:
+        raise ConfigError(
+            found=f"layout {layout!r}",
+            required=f"one of {', '.join(AUDITED)}",
+            remedy="leave it out to have it read from the model",
+        )
+    if (deployment := model / "deployment.json").is_file():
+        layout = layout or json.loads(deployment.read_text(encoding="utf-8"))["layout"]
+        model, input_npz = model / "model", input_npz or model / "example_input.npz"
+    request = AuditRequest(
+        files=ModelFiles(path=model.resolve()),
+        engine=AUDITED[layout] if layout else None,
+        input_npz=input_npz.resolve() if input_npz else None,
+    )
+    with tempfile.TemporaryDirectory(prefix="paddle-int8-") as folder:
+        return run_isolated(
+            audit_model, request, step="audit", log=Path(folder) / "audit.log", timeout_s=TIMEOUT_S
+        )
+
+
+def audit_model(request: AuditRequest) -> KernelAudit:
+    """What oneDNN runs of a model, FP32 or quantized, with the switches of its layout.
+
+    Runs in the isolated process only.
+    Raises: ModelFormatError when the model cannot be opened, DataError when the input doesn't fit.
+    """
+    pin(request.threads)
+    from tasks.model.program import load_program, tensor_specs
+
+    source = find_model(request.files)
+    loaded = load_program(source, quantized=True)
+    engine = request.engine or engine_from({op.type for block in loaded.program.blocks for op in block.ops})
+    logger.info("auditing %s as %s", source.program, engine)
+    specs = tensor_specs(loaded.program, loaded.feeds)
+    feed = _stored(request.input_npz, specs) if request.input_npz else generated(specs, request.batch_size)
+    predictor = open_predictor(
+        PredictorSpec(program=source.program, params=source.params, engine=engine, threads=request.threads)
+    )
+    predictor.run(feed)
+    lines = VerboseRecorder().record(lambda: predictor.run(feed), inferences=request.inferences)
+    return audit(lines, inferences=request.inferences, expect_int8=engine is not Engine.BASELINE)
+
+
+def engine_from(operators: Collection[str]) -> Engine:
+    """The engine for a program with these operator types."""
+    if "dequantize_linear" in operators:
+        return Engine.QDQ
+    return Engine.OFFLINE if "quantize" in operators else Engine.BASELINE
+
+
+def generated(specs: Iterable[TensorSpec], batch_size: int) -> Feed:
+    """Normal values for floating-point inputs, ones for integers, which are mostly ids."""
+    random = np.random.default_rng(0)
+    feed: Feed = {}
+    for spec in specs:
+        shape = (batch_size, *(FREE_SIDE if side < 0 else side for side in spec.shape[1:]))
+        dtype = np.dtype(spec.dtype)
+        values = random.standard_normal(shape) if dtype.kind == "f" else np.ones(shape)
+        feed[spec.name] = values.astype(dtype)
+    return feed
+
+
+def _stored(path: Path, specs: tuple[TensorSpec, ...]) -> Feed:
+    required = ", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}" for spec in specs)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {spec.name: arrays[spec.name].astype(spec.dtype) for spec in specs}
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(
+            found=f"{path}: {error}",
+            required=f"an .npz with {required}",
+            remedy="save it with `numpy.savez(path, **{name: array})`",
+        ) from error

@@ -1,0 +1,36 @@
+"""Packing the chosen candidate as a Prefect task."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from prefect import task
+
+from tasks.artifacts import Bundle, CandidateEvidence, DeployableArtifact, ModelArtifact
+from tasks.config import Preprocessing
+from tasks.inference.bundle import write_bundle
+from tasks.settings import Settings
+from tasks.store import commit, scratch
+from tasks.task import stage
+
+
+@task(name="pack bundle")
+def pack_bundle(
+    deployable: DeployableArtifact,
+    model: ModelArtifact,
+    evidence: CandidateEvidence,
+    preprocessing: Preprocessing,
+    threads: int,
+) -> Bundle:
+    """What serving needs of the chosen candidate, in the store."""
+    with stage("pack bundle") as summary, scratch(Settings().store, "bundle") as folder:
+        bundle = write_bundle(
+            folder,
+            deployable=deployable,
+            model=model,
+            evidence=evidence,
+            preprocessing=preprocessing,
+            threads=threads,
+        )
+        summary.append(f"{bundle.size_bytes / 2**20:.1f} MiB")
+        return replace(bundle, folder=commit(folder, Settings().store, "bundles", bundle.digest))

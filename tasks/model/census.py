@@ -1,0 +1,72 @@
+"""Counts a program's operators and says how much of its compute INT8 can reach on x86."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from tasks.artifacts import OperatorCensus
+
+QUANTIZABLE = frozenset(
+    {
+        "conv2d",
+        "depthwise_conv2d",
+        "fused_conv2d",
+        "conv2d_transpose",
+        "mul",
+        "matmul",
+        "matmul_v2",
+        "fused_matmul",
+        "fc",
+        "gru",
+        "lstm",
+        "fusion_gru",
+        "fusion_lstm",
+        "multi_gru",
+    }
+)
+"""Compute operators for which Paddle 2.6 has an INT8 path through oneDNN."""
+
+RECURRENT = "oneDNN runs it in FP32 only: export the recurrent part with the legacy LoD operators gru or lstm"
+NO_PASS = "Paddle has no INT8 pass for it: it stays FP32"
+NEVER = {
+    "rnn": RECURRENT,
+    "cudnn_lstm": RECURRENT,
+    "gru_unit": RECURRENT,
+    "lstm_unit": RECURRENT,
+    "lstmp": RECURRENT,
+    "while": "its body is not optimized, so nothing in it is quantized: unroll the loop before export",
+    "conv3d": NO_PASS,
+    "conv3d_transpose": NO_PASS,
+    "depthwise_conv2d_transpose": NO_PASS,
+    "deformable_conv": NO_PASS,
+    "deformable_conv_v1": NO_PASS,
+    "bmm": "Paddle's INT8 passes know matmul_v2 only: write the product with paddle.matmul",
+    "mv": "Paddle's INT8 passes know matmul_v2 only: write the product with paddle.matmul",
+    "addmm": "Paddle's INT8 passes know matmul_v2 only: write it as paddle.matmul and an addition",
+    "einsum": "Paddle's INT8 passes know matmul_v2 only: write the product with paddle.matmul",
+    "fused_multi_transformer": "a GPU fusion: export the model without it",
+    "fused_attention": "a GPU fusion: export the model without it",
+    "fused_feedforward": "a GPU fusion: export the model without it",
+    "flash_attn": "a GPU fusion: export the model without it",
+}
+"""Compute operators that never run in INT8, with the reason."""
+
+
+def census(program: Any) -> OperatorCensus:
+    """The census of a `paddle.static.Program`, over all of its blocks."""
+    return count_operators(op.type for block in program.blocks for op in block.ops)
+
+
+def count_operators(types: Iterable[str]) -> OperatorCensus:
+    """The census of operators given by type; feed and fetch are not counted."""
+    counts = Counter(name for name in types if name not in ("feed", "fetch"))
+    never = {name: reason for name, reason in NEVER.items() if counts[name]}
+    quantizable = sum(counts[name] for name in QUANTIZABLE)
+    return OperatorCensus(
+        counts=dict(sorted(counts.items())),
+        quantizable=quantizable,
+        compute=quantizable + sum(counts[name] for name in never),
+        never=never,
+    )

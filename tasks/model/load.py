@@ -1,0 +1,75 @@
+"""From the user's model files to the FP32 model that every later step starts from.
+
+`prepare_model` runs in the isolated process; importing this module does not load Paddle.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.artifacts import OperatorCensus, TensorSpec
+from tasks.conversion.repairs import repair
+from tasks.errors import ModelFormatError
+from tasks.model.census import census
+from tasks.model.digest import program_digest
+from tasks.model.files import ModelSource
+
+if TYPE_CHECKING:
+    from tasks.model.program import LoadedProgram
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedModel:
+    """What `prepare_model` wrote, see `tasks.artifacts.ModelArtifact` for the fields."""
+
+    digest: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    census: OperatorCensus
+    repairs: dict[str, int]
+    size_bytes: int
+
+
+def prepare_model(source: ModelSource, folder: Path) -> PreparedModel:
+    """Loads `source`, repairs its graph and saves it into `folder` as `model.pdmodel` + `model.pdiparams`.
+
+    The census is of the repaired program.
+    Raises: ModelFormatError when the files cannot be used, or hold a model that is quantized already.
+    """
+    from tasks.model.program import load_program, save_program, tensor_specs
+
+    loaded = load_program(source)
+    _require_fp32(loaded, source)
+    repairs = repair(loaded.program)
+    save_program(loaded, folder)
+    counted = census(loaded.program)
+    logger.info(
+        "%d operators, INT8 can reach %d of %d compute operators; repairs: %s",
+        sum(counted.counts.values()),
+        counted.quantizable,
+        counted.compute,
+        repairs,
+    )
+    return PreparedModel(
+        digest=program_digest(folder),
+        inputs=tensor_specs(loaded.program, loaded.feeds),
+        outputs=tensor_specs(loaded.program, loaded.fetches),
+        census=counted,
+        repairs=repairs,
+        size_bytes=sum(path.stat().st_size for path in folder.iterdir()),
+    )
+
+
+def _require_fp32(loaded: LoadedProgram, source: ModelSource) -> None:
+    found = sorted({op.type for op in loaded.program.global_block().ops if "quantize" in op.type})
+    if found:
+        raise ModelFormatError(
+            found=f"{source.program} is quantized already ({', '.join(found)})",
+            required="the trained FP32 model",
+            remedy="give the model from before quantization, or use `paddle-int8 convert`",
+        )

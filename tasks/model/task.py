@@ -1,0 +1,45 @@
+"""Loading the FP32 model as a Prefect task."""
+
+from __future__ import annotations
+
+from prefect import task
+
+from tasks.artifacts import ModelArtifact
+from tasks.config import ModelFiles
+from tasks.model.files import find_model
+from tasks.model.load import prepare_model
+from tasks.process import run_isolated
+from tasks.settings import Settings
+from tasks.store import commit, scratch
+from tasks.task import stage, step_log
+
+TIMEOUT_S = 900
+
+
+@task(name="load model")
+def load_model(files: ModelFiles) -> ModelArtifact:
+    """The user's model in the store, repaired, with its specs and operator census.
+
+    Raises: ModelFormatError when the files are not a usable FP32 model.
+    """
+    with stage("load model") as summary, scratch(Settings().store, "model") as folder:
+        source = find_model(files)
+        log = step_log("load-model")
+        prepared = run_isolated(
+            prepare_model, source, folder, step="load model", log=log, timeout_s=TIMEOUT_S
+        )
+        census = prepared.census
+        summary.append(f"{prepared.digest[:12]}, INT8 can reach {census.quantizable} of {census.compute}")
+        summary.extend(f"[yellow]never INT8: {name} ({why})[/]" for name, why in census.never.items())
+        return ModelArtifact(
+            folder=commit(folder, Settings().store, "models", prepared.digest),
+            digest=prepared.digest,
+            source=str(files.path),
+            source_format=source.format.value,
+            source_digest=source.source_digest,
+            inputs=prepared.inputs,
+            outputs=prepared.outputs,
+            census=census,
+            repairs=prepared.repairs,
+            size_bytes=prepared.size_bytes,
+        )

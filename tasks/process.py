@@ -1,0 +1,237 @@
+"""Runs one function in a process of its own.
+
+Static mode, the global scope, oneDNN's instruction set and OpenMP's threads are global to a process,
+and a bad model can kill the interpreter. So every Paddle step runs here: forked from a clean server
+that has imported Paddle and run nothing, with its own environment, folder, log file and time limit,
+in a session of its own, killed with all its children when it hangs, when the parent is interrupted,
+or when the parent dies.
+
+Over the pipe come back progress reports and then a result or an error; everything that Paddle, oneDNN
+and PaddleSlim print goes to the log.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import logging
+import multiprocessing
+import multiprocessing.util
+import os
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import TypeVar, cast
+
+from tasks import progress
+from tasks.errors import IsolatedProcessError, PipelineError
+
+T = TypeVar("T")
+F_SETSIG = 10  # fcntl(2); the fcntl module lacks it
+LAST_LINES = 15
+GRACE_S = 2.0
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["tasks.engine_preload"])
+_starting = threading.Lock()
+_children: set[BaseProcess] = set()
+_cancelled = threading.Event()
+
+logger = logging.getLogger(__name__)
+
+
+def run_isolated(
+    function: Callable[..., T],
+    *arguments: object,
+    step: str,
+    log: Path,
+    timeout_s: float,
+    environment: Mapping[str, str] | None = None,
+) -> T:
+    """`function(*arguments)`, a module-level function, in a process of its own.
+
+    `environment` is added to this process's own; `log` receives all output.
+    Raises: the PipelineError that the function raised, or IsolatedProcessError when it raised anything
+    else, died, or ran longer than `timeout_s`.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix="paddle-int8-")
+    messages, pipe = _context.Pipe(duplex=False)
+    lifeline, hold = _context.Pipe(duplex=False)
+    environment = {**os.environ, **(environment or {})}
+    child = _context.Process(
+        target=_child_main, args=(pipe, lifeline, environment, folder, log, function, arguments), name=step
+    )
+    try:
+        with _starting, _without_main_module():
+            if _cancelled.is_set():
+                raise KeyboardInterrupt
+            child.start()
+            _children.add(child)
+        pipe.close()
+        lifeline.close()
+        kind, value = _listen(messages, deadline=time.monotonic() + timeout_s)
+    finally:
+        if child.pid is not None:
+            _kill(child)
+        _children.discard(child)
+        messages.close()
+        hold.close()
+        shutil.rmtree(folder, ignore_errors=True)
+        progress.end(step)
+    if _cancelled.is_set():
+        raise KeyboardInterrupt
+    if kind == "result":
+        return cast("T", value)
+    if isinstance(value, PipelineError):
+        raise value
+    raise _death(kind, value, child.exitcode or 0, step=step, log=log, timeout_s=timeout_s)
+
+
+def warm_up() -> None:
+    """Starts the server that isolated processes are forked from, and returns while it imports Paddle."""
+    with _starting, _without_main_module():
+        forkserver.ensure_running()
+
+
+def kill_all() -> None:
+    """Ends every isolated process of this one, and starts no more: for Ctrl-C."""
+    _cancelled.set()
+    with _starting:
+        for child in tuple(_children):
+            _kill_session(child)
+
+
+def last_lines(log: Path, count: int = LAST_LINES) -> str:
+    """The end of a log, for a message."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return "(no log)"
+    return "\n".join(line[:300] for line in lines[-count:])
+
+
+@contextmanager
+def _without_main_module() -> Iterator[None]:
+    """Keeps multiprocessing from importing the caller's main program, and all it imports, in the child."""
+    main = sys.modules["__main__"]
+    hidden = {name: getattr(main, name, None) for name in ("__spec__", "__file__")}
+    for name in hidden:
+        setattr(main, name, None)
+    try:
+        yield
+    finally:
+        for name, value in hidden.items():
+            setattr(main, name, value)
+
+
+def _listen(messages: Connection, *, deadline: float) -> tuple[str, object]:
+    """The last message: ("result", value), ("error", value), ("timeout", None) or ("end", None)."""
+    while messages.poll(max(0.0, deadline - time.monotonic())):
+        try:
+            kind, value = messages.recv()
+        except EOFError:
+            return "end", None
+        if kind != "progress":
+            return kind, value
+        progress.tell(value)
+    return "timeout", None
+
+
+def _kill(child: BaseProcess) -> None:
+    """Ends the child's whole session. One that has answered is given a moment to end by itself."""
+    child.join(timeout=0.2)
+    _kill_session(child)
+    child.join(timeout=GRACE_S)
+
+
+def _kill_session(child: BaseProcess) -> None:
+    if child.pid is None:
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it may not have made its session yet
+        os.kill(child.pid, signal.SIGKILL)
+
+
+def _death(
+    kind: str, value: object, status: int, *, step: str, log: Path, timeout_s: float
+) -> IsolatedProcessError:
+    if kind == "error":
+        found, required = f"{step} failed: {value}", f"{step} to finish"
+        remedy = "see the log; if the model is the cause, try another algorithm or skip the operator"
+    elif kind == "timeout":
+        found, required = f"{step} still running after {timeout_s:g} s", f"an end within {timeout_s:g} s"
+        remedy = "raise `timeout_s` of this section, or use fewer samples"
+    else:
+        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        found, required = f"{step} died: {how}", "a process that lives to its end"
+        remedy = (
+            "the kernel kills for memory: use a smaller batch or fewer samples, or give it more"
+            if status == -signal.SIGKILL
+            else "a native crash, often an operator that Paddle cannot run: see the log's last operator"
+        )
+    return IsolatedProcessError(
+        found=f"{found}\nlast lines of {log}:\n{last_lines(log)}", required=required, remedy=remedy
+    )
+
+
+def _die_with_parent(lifeline: int) -> None:
+    """Asks the kernel to kill this session when the parent, the only holder of the other end, is gone.
+
+    The kernel does it even while native code runs, which a watching thread could not.
+    """
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(lifeline, F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([lifeline], [], [], 0)[0]:  # it went before the kernel was asked
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _child_main(
+    pipe: Connection,
+    lifeline: Connection,
+    environment: dict[str, str],
+    folder: str,
+    log: Path,
+    function: Callable[..., object],
+    arguments: tuple[object, ...],
+) -> None:
+    """The child's side, up to its end."""
+    os.setsid()
+    _die_with_parent(lifeline.fileno())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and kills
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    with log.open("ab") as output:
+        for descriptor in (1, 2):
+            os.dup2(output.fileno(), descriptor)
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115 - for the process's whole life
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", force=True)
+    try:
+        with progress.listen(lambda event: pipe.send(("progress", event))):
+            result = function(*arguments)
+        pipe.send(("result", result))
+    except PipelineError as error:
+        logger.error("%s", error)
+        pipe.send(("error", error))
+    except BaseException as error:  # the parent must hear of every end
+        logger.exception("the step failed")
+        pipe.send(("error", f"{type(error).__name__}: {error}"))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ctypes.CDLL(None).fflush(None)
+    multiprocessing.util._exit_function()  # type: ignore[attr-defined] # frees named semaphores
+    os._exit(0)  # Paddle's own teardown can crash after the result is safe

@@ -1,0 +1,52 @@
+"""How long work tells the person waiting where it is.
+
+A step reports; whoever has called `listen` hears. In an isolated process the reports travel over the
+pipe to the parent and are repeated there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """`done` of `total` units of a step; total 0 means unknown. `ended` is said once, with a summary."""
+
+    step: str
+    done: int
+    total: int
+    note: str = ""
+    ended: bool = False
+
+
+Listener = Callable[[Progress], None]
+_listeners: list[Listener] = []
+
+
+@contextmanager
+def listen(listener: Listener) -> Iterator[None]:
+    """Calls `listener` with every report made in this process while the context is open."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def report(step: str, done: int, total: int, note: str = "") -> None:
+    """Tells every listener where a step is; free when nobody listens."""
+    tell(Progress(step=step, done=done, total=total, note=note))
+
+
+def end(step: str, summary: str = "") -> None:
+    """Tells every listener that a step has ended, and what came out."""
+    tell(Progress(step=step, done=1, total=1, note=summary, ended=True))
+
+
+def tell(event: Progress) -> None:
+    """Passes an event on as it is."""
+    for listener in tuple(_listeners):
+        listener(event)

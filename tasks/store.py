@@ -1,0 +1,92 @@
+"""The content-addressed folder that holds every artifact.
+
+A step writes into a scratch folder on the same file system; `commit` moves it in one rename to a
+name made of its content digest. So an artifact is whole or absent, and equal content is stored once.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from tasks.errors import StorageError
+
+CHUNK_BYTES = 1 << 20
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def folder_digest(folder: Path, *, ignore: frozenset[str] = frozenset()) -> str:
+    """SHA-256 over relative names and contents of every file below `folder`, hexadecimal."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name not in ignore:
+            digest.update(f"{name}\0{file_digest(path)}\n".encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def scratch(root: Path, step: str) -> Iterator[Path]:
+    """An empty folder under `root` for one step's output, removed when the context ends.
+
+    Raises: StorageError when the disk is full or the folder cannot be written.
+    """
+    folder: Path | None = None
+    own = root / "scratch" / str(os.getpid())
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{step}-", dir=own))
+        yield folder
+    except OSError as error:
+        raise storage_error(error, root) from error
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(root: Path) -> None:
+    """Removes the scratch folders of this process and of processes that are dead."""
+    for folder in (root / "scratch").glob("*"):
+        if folder.name == str(os.getpid()) or not psutil.pid_exists(int(folder.name)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def commit(folder: Path, root: Path, kind: str, digest: str) -> Path:
+    """Moves `folder` to `root/kind/<digest>` in one rename; keeps what is already there."""
+    target = root / kind / digest[:32]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise storage_error(error, root) from error
+    return target
+
+
+def storage_error(error: OSError, root: Path) -> StorageError:
+    """`error` as a message about the store, with the space that is left."""
+    free = shutil.disk_usage(root if root.exists() else root.anchor).free
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return StorageError(
+        found=f"{error.strerror or error} ({error.filename or root}), {free >> 20} MiB free",
+        required="room for the artifact" if full else f"a writable folder {root}",
+        remedy="free space or set PADDLE_INT8_HOME to a larger disk"
+        if full
+        else "set PADDLE_INT8_HOME to a folder that you may write",
+    )

@@ -1,0 +1,55 @@
+"""The figures of a candidate as MLflow metrics, units in their names."""
+
+from __future__ import annotations
+
+from tasks.artifacts import CandidateEvidence, IsaEvidence
+
+
+def candidate_metrics(evidence: CandidateEvidence) -> dict[str, float]:
+    """Figures to sort and compare by, units in the names; those of other levels begin `<isa>/`."""
+    metrics = {
+        "size_bytes": float(evidence.size_bytes),
+        "size_ratio": evidence.size_bytes / evidence.baseline_size_bytes,
+    }
+    for index, item in enumerate(evidence.per_isa):
+        prefix = "" if index == 0 else f"{item.isa}/"
+        metrics |= {prefix + name: value for name, value in _isa_metrics(item).items()}
+    return metrics
+
+
+def _isa_metrics(item: IsaEvidence) -> dict[str, float]:
+    latency, audit = item.latency, item.audit
+    candidate, baseline = latency.summaries["candidate"], latency.summaries["baseline"]
+    metrics = {
+        "speedup_ratio": latency.speedup.ratio,
+        "speedup_lower_ratio": latency.speedup.low,
+        "latency_p50_ms": candidate.p50_ms,
+        "latency_p90_ms": candidate.p90_ms,
+        "latency_p99_ms": candidate.p99_ms,
+        "throughput_per_s": candidate.throughput_per_s,
+        "fp32_latency_p50_ms": baseline.p50_ms,
+        "fp32_throughput_per_s": baseline.throughput_per_s,
+        "int8_share_by_time": audit.int8_share_by_time,
+        "int8_share_by_count": audit.int8_share_by_count,
+        "sqnr_db": item.sqnr_db,
+        "agreement_pct": item.agreement * 100,
+        "non_finite_outputs": float(item.non_finite_outputs),
+        "load_ms": item.load_ms,
+        "peak_memory_bytes": float(item.peak_memory_bytes),
+    }
+    for metric in item.metrics:
+        name = metric_key(metric.name)
+        metrics |= {
+            f"{name}_fp32_pct": metric.baseline * 100,
+            f"{name}_int8_pct": metric.candidate * 100,
+            f"{name}_drop_pp": metric.drop_pp,
+            f"{name}_drop_upper_pp": metric.drop_upper_pp,
+        }
+    if item.worst_class:
+        metrics["worst_class_drop_pp"] = item.worst_class.drop_pp
+    return metrics
+
+
+def metric_key(name: str) -> str:
+    """A metric's name as MLflow takes it: of `package.module:function`, the function."""
+    return name.rpartition(":")[2]

@@ -1,0 +1,172 @@
+"""The model registry: an approved bundle becomes a model version that serving loads by alias.
+
+The bundle is wrapped as a pyfunc from code, so a consumer needs no pickle and cannot forget the
+predictor's switches. Nothing here uses MLflow's active run: the ids say what belongs to what.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tasks.inference
+from tasks.artifacts import Bundle, Outcome, RegisteredVersion, Verdict
+from tasks.errors import RegistryError
+from tasks.store import folder_digest
+from tasks.tracking.connection import connection
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+    from mlflow.models import ModelSignature
+
+PYFUNC = Path(tasks.inference.__path__[0]) / "pyfunc_model.py"
+REQUIREMENTS = ("paddlepaddle==2.6.2", "numpy<2", "setuptools<81")
+"""What the pyfunc needs to load: Paddle imports setuptools without declaring it."""
+
+
+def register(
+    tracking_uri: str,
+    run_id: str,
+    bundle: Bundle,
+    *,
+    name: str,
+    alias: str,
+    verdict: Verdict,
+    python_model: Path = PYFUNC,
+) -> RegisteredVersion:
+    """Logs `bundle` under the run, makes it a version of `name`, and points `alias` at it.
+
+    Raises: RegistryError when the verdict is not an approval, is of other bytes than the bundle's, or
+    MLflow refuses.
+    """
+    deployment = _approved_deployment(bundle, verdict)
+    tags = {
+        "outcome": verdict.outcome.value,
+        "candidate": verdict.candidate.name,
+        "model_digest": verdict.digest,
+        "bundle_digest": bundle.digest,
+        "isa_levels": ",".join(item["isa"] for item in deployment["validated_on"]),
+    }
+    with connection(tracking_uri) as client:
+        logged = _log_pyfunc(client, run_id, bundle, python_model, deployment, tags)
+        _ensure_registered_model(client, name)
+        # not `models:/<id>`, which MLflow looks up in the process-wide tracking URI
+        version = client.create_model_version(
+            name, source=logged.artifact_location, run_id=run_id, tags=tags, model_id=logged.model_id
+        ).version
+        _set_alias(client, name, alias, str(version))
+    return RegisteredVersion(name=name, version=str(version), alias=alias, uri=f"models:/{name}@{alias}")
+
+
+def _approved_deployment(bundle: Bundle, verdict: Verdict) -> dict[str, Any]:
+    """The bundle's `deployment.json`, when the verdict approves exactly its model."""
+    if verdict.outcome is not Outcome.APPROVED:
+        raise RegistryError(
+            found=f"a verdict that says {verdict.outcome} of {verdict.candidate.name}",
+            required="an approved candidate",
+            remedy="see the criteria in the report; a candidate that fails them is logged, never registered",
+        )
+    try:
+        deployment: dict[str, Any] = json.loads(
+            (bundle.folder / "deployment.json").read_text(encoding="utf-8")
+        )
+    except (OSError, ValueError) as error:
+        raise RegistryError(
+            found=f"{bundle.folder}: {error}",
+            required="a bundle with a readable deployment.json",
+            remedy="run the release again to build the bundle anew",
+        ) from error
+    if deployment.get("digest") != verdict.digest:
+        raise RegistryError(
+            found=f"a bundle of model {deployment.get('digest')}",
+            required=f"the model that was judged, {verdict.digest}",
+            remedy="run the release again; do not change a bundle by hand",
+        )
+    if folder_digest(bundle.folder) != bundle.digest:
+        raise RegistryError(
+            found=f"files in {bundle.folder} that changed since the bundle was written",
+            required=f"a bundle of digest {bundle.digest}",
+            remedy="run the release again to build the bundle anew",
+        )
+    return deployment
+
+
+def _log_pyfunc(
+    client: MlflowClient,
+    run_id: str,
+    bundle: Bundle,
+    python_model: Path,
+    deployment: dict[str, Any],
+    tags: dict[str, str],
+) -> LoggedModel:
+    """What `mlflow.pyfunc.log_model` does, without the process-wide active run it needs."""
+    import mlflow.pyfunc
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+    from mlflow.models import Model
+
+    experiment_id = client.get_run(run_id).info.experiment_id
+    logged = client.create_logged_model(experiment_id, name="bundle", source_run_id=run_id, tags=tags)
+    status = LoggedModelStatus.FAILED
+    try:
+        with tempfile.TemporaryDirectory(prefix="paddle-int8-") as folder:
+            path = Path(folder) / "model"
+            # MLflow asks for type hints, which the signature replaces, and for an input example, with
+            # which it would run the model in this process. It sets its own filters: only recording helps.
+            with warnings.catch_warnings(record=True, action="ignore"):
+                mlflow.pyfunc.save_model(
+                    path=str(path),
+                    python_model=str(python_model),
+                    artifacts={"bundle": str(bundle.folder)},
+                    pip_requirements=list(REQUIREMENTS),
+                    signature=_signature(deployment),
+                    mlflow_model=Model(
+                        artifact_path=logged.artifact_location,
+                        run_id=run_id,
+                        model_uuid=logged.model_id,
+                        model_id=logged.model_id,
+                    ),
+                )
+            client.log_model_artifacts(logged.model_id, str(path))
+        status = LoggedModelStatus.READY
+    finally:
+        client.finalize_logged_model(logged.model_id, status)
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    return logged
+
+
+def _signature(deployment: dict[str, Any]) -> ModelSignature:
+    """Named tensors with their shapes, -1 where free, from the bundle's input and output specs."""
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    def schema(specs: list[dict[str, Any]]) -> Schema:
+        return Schema(
+            [TensorSpec(np.dtype(spec["dtype"]), tuple(spec["shape"]), spec["name"]) for spec in specs]
+        )
+
+    return ModelSignature(inputs=schema(deployment["inputs"]), outputs=schema(deployment["outputs"]))
+
+
+def _ensure_registered_model(client: MlflowClient, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _set_alias(client: MlflowClient, name: str, alias: str, version: str) -> None:
+    """Twice if need be: of two releases that set a new alias at once, MLflow refuses one."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.set_registered_model_alias(name, alias, version)
+    except MlflowException:
+        client.set_registered_model_alias(name, alias, version)

@@ -1,0 +1,168 @@
+"""The report of a release: one self-contained HTML page, and a short Markdown for Prefect.
+
+The page needs no script, no network and no font of its own, so it opens from a mail, from a disk and
+in MLflow's sandboxed frame.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import jinja2
+
+from tasks.artifacts import CriterionResult, Fp32Layer, IsaEvidence, Outcome, Release
+from tasks.config import ReleaseConfig
+from tasks.tracking.connection import redact
+from tasks.tracking.plots import Plot, Scales, release_plots
+from tasks.tracking.runs import config_yaml, versions
+from tasks.tracking.summary import (
+    MARKS,
+    audit_sentence,
+    candidate_rows,
+    focus,
+    headline,
+    metric_label,
+    percent,
+    reference_rows,
+    signed,
+)
+
+TEMPLATES = Path(__file__).parent / "templates"
+MIB = 1 << 20
+FP32_LAYERS_SHOWN = 30
+
+
+def render_html(
+    release: Release,
+    config: ReleaseConfig,
+    why: tuple[str, ...],
+    scales: Scales,
+    plots: Mapping[str, Plot] | None = None,
+) -> str:
+    """The page. `why` is the diagnosis in plain words, `scales` the thresholds by candidate name.
+
+    `plots` are those of `release_plots`, drawn here when not given.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Callable[..., str]] = {
+        "mib": _mib,
+        "pct": _pct,
+        "signed": signed,
+        "share": percent,
+        "label": metric_label,
+        "redact": redact,
+    }
+    environment.filters |= filters
+    drawn = release_plots(release, config, scales) if plots is None else plots
+    focused = focus(release)
+    evidence, verdict = focused or (None, None)
+    native = evidence.per_isa[0] if evidence else None
+    return environment.get_template("report.html.jinja").render(
+        release=release,
+        headline=headline(release),
+        marks=MARKS,
+        why=why,
+        evidence=evidence,
+        verdict=verdict,
+        native=native,
+        criteria=sorted(verdict.results, key=_urgency) if verdict else [],
+        rows=candidate_rows(release),
+        references=reference_rows(native) if native else (),
+        audit_sentence=audit_sentence(native) if native else "",
+        fp32_layers=_slowest(native) if native else [],
+        fp32_layers_hidden=max(0, len(native.audit.fp32_layers) - FP32_LAYERS_SHOWN) if native else 0,
+        plots={name: (base64.b64encode(plot.svg).decode(), plot.description) for name, plot in drawn.items()},
+        versions=versions(),
+        config=config,
+        config_yaml=config_yaml(config),
+    )
+
+
+def render_markdown(release: Release, why: tuple[str, ...]) -> str:
+    """Verdict first, then the candidates; for Prefect's page of the flow run."""
+    said = headline(release)
+    code = f" `{_cell(said.code)}`" if said.code else ""
+    lines = [f"# {said.word}: {_cell(release.name)}", "", _cell(said.sentence), ""]
+    lines += [f"**Next:** {_cell(said.next_step)}{code}"]
+    focused = focus(release)
+    if focused and focused[1]:
+        rows = [
+            (MARKS[item.outcome], item.criterion, item.isa or "", item.found, item.required, item.remedy)
+            for item in sorted(focused[1].results, key=_urgency)
+        ]
+        lines += ["", f"## Criteria of {focused[0].candidate.name}", ""]
+        lines += _table(("", "Criterion", "On", "Found", "Required", "Remedy"), rows)
+    if release.evidence:
+        lines += ["", f"## Candidates on {release.evidence[0].per_isa[0].isa}", "", *_candidates(release)]
+        lines += ["", _cell(audit_sentence((focused or (release.evidence[0], None))[0].per_isa[0]))]
+    if why:
+        lines += ["", "## Why", "", *(f"- {_cell(reason)}" for reason in why)]
+    if release.failed:
+        failures = [(item.candidate.name, item.step, item.error) for item in release.failed]
+        lines += ["", "## Failed", "", *_table(("Candidate", "Step", "Message"), failures)]
+    return "\n".join(lines) + "\n"
+
+
+def _candidates(release: Release) -> list[str]:
+    rows = candidate_rows(release)
+    heads = ["Candidate"]
+    for metric in rows[0].metrics:
+        label = metric_label(metric.name)
+        heads += [f"{label} FP32 %", "INT8 %", "Difference"]
+    heads += ["FP32 /s", "INT8 /s", "Speed-up", "Verdict"]
+    body = []
+    for row in rows:
+        cells = [f"**{row.name}**" if row.chosen else row.name]
+        for metric in row.metrics:
+            cells += [
+                f"{100 * metric.baseline:.2f}",
+                f"{100 * metric.candidate:.2f}",
+                signed(-metric.drop_pp),
+            ]
+        cells += [
+            f"{row.baseline.throughput_per_s:.1f}",
+            f"{row.candidate.throughput_per_s:.1f}",
+            f"{row.speedup.ratio:.2f}× ({row.speedup.low:.2f}–{row.speedup.high:.2f})",
+            row.outcome.value if row.outcome else "",
+        ]
+        body.append(tuple(cells))
+    return _table(tuple(heads), body)
+
+
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    return [
+        f"| {' | '.join(heads)} |",
+        f"|{'---|' * len(heads)}",
+        *(f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows),
+    ]
+
+
+def _cell(text: str) -> str:
+    """Of foreign text, nothing may end a cell, open a tag or start a line."""
+    escaped = redact(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    return " ".join(escaped.split())
+
+
+def _mib(size_bytes: int) -> str:
+    return f"{size_bytes / MIB:.1f}"
+
+
+def _pct(share: float) -> str:
+    return f"{100 * share:.2f}"
+
+
+def _urgency(result: CriterionResult) -> int:
+    """What failed comes first."""
+    return (Outcome.REJECTED, Outcome.INCONCLUSIVE, Outcome.APPROVED).index(result.outcome)
+
+
+def _slowest(item: IsaEvidence) -> list[Fp32Layer]:
+    return sorted(item.audit.fp32_layers, key=lambda layer: -layer.time_ms)[:FP32_LAYERS_SHOWN]

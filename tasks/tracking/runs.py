@@ -1,0 +1,331 @@
+"""MLflow runs: one parent for a release, one nested run for each candidate.
+
+Each function takes a run id and logs one thing, so that a release that fails half-way leaves behind
+what it had measured. What is long (raw latencies, kernel tables, logs) goes to artifacts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import yaml
+
+from tasks.artifacts import (
+    Candidate,
+    CandidateEvidence,
+    DatasetArtifact,
+    DeployableArtifact,
+    FailedCandidate,
+    HostProfile,
+    ModelArtifact,
+    QuantizedArtifact,
+    Release,
+    Verdict,
+    to_json,
+)
+from tasks.config import QuantizationConfig, ReleaseConfig
+from tasks.errors import RegistryError
+from tasks.tracking.connection import connection, database_folder, redact
+from tasks.tracking.files import log_text, write_candidate
+from tasks.tracking.metrics import candidate_metrics
+from tasks.tracking.schema import summary_json
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PACKAGES = ("paddlepaddle", "paddleslim", "mlflow", "numpy", "prefect")
+
+
+class RunStatus(StrEnum):
+    """How a run ended, in MLflow's words."""
+
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+
+def start_release(tracking_uri: str, config: ReleaseConfig) -> str:
+    """Starts the parent run in the experiment named after the release; returns its id."""
+    params = {
+        f"{section}.{name}": value
+        for section in ("hardware", "quantization", "conversion", "validation", "gate", "registry")
+        for name, value in getattr(config, section).model_dump(mode="json").items()
+    }
+    params |= {
+        f"data.{name}": getattr(config.data, name)
+        for name in ("calibration_samples", "validation_samples", "calibration_batch_size", "seed")
+    }
+    with connection(tracking_uri) as client:
+        run_id = _create_run(
+            client,
+            _experiment(client, tracking_uri, config.name),
+            f"release {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+            {"release": config.name, **_version_tags(), **_git_commit()},
+        )
+        _log_params(client, run_id, params)
+        client.log_text(run_id, config_yaml(config), "config.yaml")
+    return run_id
+
+
+def finish(tracking_uri: str, run_id: str, status: RunStatus, *, error: str | None = None) -> None:
+    """Ends a run; `error` is kept as its tag and its `error.txt`."""
+    with connection(tracking_uri) as client:
+        if error:
+            client.set_tag(run_id, "error", redact(error)[:5000])
+            client.log_text(run_id, redact(error), "error.txt")
+        client.set_terminated(run_id, status.value)
+
+
+def log_host(tracking_uri: str, run_id: str, host: HostProfile) -> None:
+    """The CPU, as tags to search by and whole as `host.json`."""
+    with connection(tracking_uri) as client:
+        _tag(
+            client,
+            run_id,
+            {
+                "isa": host.isa,
+                "onednn_isa": host.onednn_isa,
+                "cpu_model": host.cpu_model,
+                "hostname": host.hostname,
+            },
+        )
+        client.log_text(run_id, to_json(host), "host.json")
+
+
+def log_model_input(tracking_uri: str, run_id: str, model: ModelArtifact) -> None:
+    """The FP32 model: digests as tags, everything as `model.json`."""
+    with connection(tracking_uri) as client:
+        tags = {
+            "model_digest": model.digest,
+            "model_source": model.source,
+            "model_format": model.source_format,
+        }
+        _tag(client, run_id, tags)
+        client.log_metric(run_id, "baseline_size_bytes", model.size_bytes)
+        client.log_text(run_id, redact(to_json(model)), "model.json")
+
+
+def log_dataset(
+    tracking_uri: str,
+    run_id: str,
+    dataset: DatasetArtifact,
+    context: Literal["calibration", "validation"],
+) -> None:
+    """A dataset input of the run, by its content digest."""
+    profile = {"samples": dataset.samples, "classes": dataset.classes, "seed": dataset.seed}
+    with connection(tracking_uri) as client:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        logged = Dataset(
+            name=context,
+            digest=dataset.digest[:32],  # MLflow's column holds 36 characters
+            source_type="local",
+            source=json.dumps({"uri": redact(dataset.source)}),
+            profile=json.dumps(profile),
+        )
+        client.log_inputs(run_id, [DatasetInput(logged, [InputTag("mlflow.data.context", context)])])
+        _tag(client, run_id, {f"{context}_digest": dataset.digest})
+        client.log_text(run_id, redact(to_json(dataset)), f"{context}.json")
+
+
+def log_candidate(
+    tracking_uri: str,
+    parent_run_id: str,
+    *,
+    evidence: CandidateEvidence,
+    verdict: Verdict,
+    quantized: QuantizedArtifact,
+    deployable: DeployableArtifact,
+    settings: QuantizationConfig,
+) -> str:
+    """A nested run with all that was measured of one candidate; returns its id."""
+    tags = {
+        "outcome": verdict.outcome,
+        "digest": evidence.digest,
+        "baseline_digest": evidence.baseline_digest,
+        "validation_digest": evidence.validation_digest,
+        "isa": evidence.host.isa,
+        "measured_isas": ",".join(item.isa for item in evidence.per_isa),
+    }
+    metrics = candidate_metrics(evidence) | {
+        "quantize_seconds": quantized.seconds,
+        "quantize_peak_memory_bytes": float(quantized.peak_memory_bytes),
+        "tensors_calibrated": float(quantized.tensors_calibrated),
+        "convert_seconds": deployable.seconds,
+    }
+    with _candidate_run(tracking_uri, parent_run_id, evidence.candidate, settings, tags) as (client, run_id):
+        _log_metrics(client, run_id, metrics)
+        with tempfile.TemporaryDirectory(prefix="paddle-int8-") as folder:
+            write_candidate(Path(folder), evidence, verdict, quantized, deployable)
+            client.log_artifacts(run_id, folder)
+    return run_id
+
+
+def log_failed_candidate(
+    tracking_uri: str,
+    parent_run_id: str,
+    failed: FailedCandidate,
+    *,
+    settings: QuantizationConfig,
+    log: Path | None = None,
+) -> str:
+    """A nested run, FAILED, with the message that the user saw; returns its id."""
+    tags = {"outcome": "failed", "failed_step": failed.step, "error": redact(failed.error)[:5000]}
+    with _candidate_run(tracking_uri, parent_run_id, failed.candidate, settings, tags) as (client, run_id):
+        client.log_text(run_id, redact(failed.error), "error.txt")
+        if log and log.is_file():
+            client.log_text(run_id, log_text(log), f"logs/{failed.step}.log")
+        client.set_terminated(run_id, RunStatus.FAILED.value)
+    return run_id
+
+
+def log_outcome(tracking_uri: str, release: Release, report_html: str, plots: Mapping[str, bytes]) -> None:
+    """On the parent run: what the release came to, its report, verdicts and plots.
+
+    plots: SVG by file stem. The chosen candidate's metrics are repeated here, so that MLflow's table
+    of releases can be sorted by them.
+    """
+    if release.run_id is None:
+        return
+    with connection(tracking_uri) as client:
+        tags = {"outcome": release.outcome, "chosen": release.chosen.name if release.chosen else "none"}
+        if release.bundle:
+            tags["bundle_digest"] = release.bundle.digest
+        _tag(client, release.run_id, tags)
+        metrics = {"release_seconds": release.seconds}
+        for evidence in release.evidence:
+            if evidence.candidate == release.chosen:
+                metrics |= candidate_metrics(evidence)
+        _log_metrics(client, release.run_id, metrics)
+        with tempfile.TemporaryDirectory(prefix="paddle-int8-") as name:
+            folder = Path(name)
+            (folder / "report.html").write_text(report_html, encoding="utf-8")
+            (folder / "release.json").write_text(json.dumps(summary_json(release), indent=2))
+            (folder / "verdict.json").write_text(redact(to_json(release.verdicts)), encoding="utf-8")
+            (folder / "plots").mkdir()
+            for stem, svg in plots.items():
+                (folder / "plots" / f"{stem}.svg").write_bytes(svg)
+            client.log_artifacts(release.run_id, str(folder))
+
+
+def config_yaml(config: ReleaseConfig) -> str:
+    """The whole configuration with its defaults, as YAML, without credentials."""
+    return redact(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+
+
+@contextmanager
+def _candidate_run(
+    tracking_uri: str,
+    parent_run_id: str,
+    candidate: Candidate,
+    settings: QuantizationConfig,
+    tags: Mapping[str, str],
+) -> Iterator[tuple[MlflowClient, str]]:
+    """A nested run that ends FAILED when logging to it fails, and FINISHED otherwise."""
+    params = {"algorithm": candidate.algorithm, "layout": candidate.layout} | {
+        name: value
+        for name, value in settings.model_dump(mode="json").items()
+        if name not in ("algorithms", "layouts", "timeout_s")
+    }
+    with connection(tracking_uri) as client:
+        experiment_id = client.get_run(parent_run_id).info.experiment_id
+        tags = {"mlflow.parentRunId": parent_run_id, "candidate": candidate.name, **tags}
+        run_id = _create_run(client, experiment_id, candidate.name, tags)
+        try:
+            _log_params(client, run_id, params)
+            yield client, run_id
+        except BaseException:
+            client.set_terminated(run_id, RunStatus.FAILED.value)
+            raise
+        if client.get_run(run_id).info.status == "RUNNING":
+            client.set_terminated(run_id, RunStatus.FINISHED.value)
+
+
+def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
+    """The experiment's id; in an embedded database its artifacts lie beside the database."""
+    from mlflow.exceptions import MlflowException
+
+    folder = database_folder(tracking_uri)
+    location = (folder / "mlartifacts").as_uri() if folder else None
+    if found := client.get_experiment_by_name(name):
+        return _active(found.experiment_id, found.lifecycle_stage, name)
+    try:
+        return client.create_experiment(name, artifact_location=location)
+    except MlflowException:
+        if found := client.get_experiment_by_name(name):  # another release was faster
+            return found.experiment_id
+        raise
+
+
+def _active(experiment_id: str, stage: str, name: str) -> str:
+    if stage == "active":
+        return experiment_id
+    raise RegistryError(
+        found=f"the MLflow experiment {name} was deleted",
+        required="an active experiment for the release's runs",
+        remedy=f"`mlflow experiments restore --experiment-id {experiment_id}`, or rename the release",
+    )
+
+
+def _create_run(client: MlflowClient, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
+    source = {"mlflow.source.name": "paddle-int8", "mlflow.source.type": "LOCAL"}
+    start_ms = int(time.time() * 1000)
+    run = client.create_run(experiment_id, start_time=start_ms, tags={**source, **tags}, run_name=name)
+    return str(run.info.run_id)
+
+
+def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, object]) -> None:
+    from mlflow.entities import Param
+
+    client.log_batch(run_id, params=[Param(key, _text(value)) for key, value in params.items()])
+
+
+def _log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:
+    """All at once; what is not a number cannot be compared and stays in `evidence.json`."""
+    from mlflow.entities import Metric
+
+    now_ms = int(time.time() * 1000)
+    logged = [Metric(key, float(value), now_ms, 0) for key, value in metrics.items() if math.isfinite(value)]
+    client.log_batch(run_id, metrics=logged)
+
+
+def _tag(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
+    from mlflow.entities import RunTag
+
+    client.log_batch(run_id, tags=[RunTag(key, redact(str(value))) for key, value in tags.items()])
+
+
+def _text(value: object) -> str:
+    """A parameter's value; MLflow holds 6,000 characters."""
+    return redact(",".join(map(str, value)) if isinstance(value, list) else str(value))[:6000]
+
+
+def versions() -> dict[str, str]:
+    """The packages that make the result, as installed here."""
+    return {name: metadata.version(name) for name in PACKAGES}
+
+
+def _version_tags() -> dict[str, str]:
+    return {f"version.{name}": value for name, value in versions().items()}
+
+
+def _git_commit() -> dict[str, str]:
+    """The commit of the working folder as MLflow's own tag; nothing outside a repository."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"mlflow.source.git.commit": answer.stdout.strip()}

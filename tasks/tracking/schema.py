@@ -1,0 +1,45 @@
+"""The documents that `--json` prints, described in docs/json-output.md.
+
+A document names its schema, `paddle-int8/<command>/<version>`. Within a version keys are only added.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from tasks.artifacts import Release, to_json
+from tasks.tracking.connection import redact
+
+VERSION = 1
+
+
+def summary_json(release: Release) -> dict[str, Any]:
+    """`paddle-int8/release/1`: the release without raw timings, each candidate with its verdict."""
+    document = wrap("release", release)
+    verdicts = {json.dumps(item.pop("candidate")): item for item in document.pop("verdicts")}
+    for evidence in document["evidence"]:
+        del evidence["host"]
+        for isa in evidence["per_isa"]:
+            del isa["latency"]["samples_ms"]
+        evidence["verdict"] = verdicts.get(json.dumps(evidence["candidate"]))
+    document["candidates"] = document.pop("evidence")
+    document["tracking_uri"] = redact(release.tracking_uri)
+    return document
+
+
+def wrap(command: str, result: Any) -> dict[str, Any]:
+    """`result`, one of the dataclasses of tasks.artifacts, as the document of a command.
+
+    Non-finite numbers, which JSON has not, are null.
+    """
+    return {"schema": f"paddle-int8/{command}/{VERSION}", **_finite(json.loads(to_json(result)))}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

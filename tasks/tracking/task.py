@@ -1,0 +1,145 @@
+"""What MLflow and Prefect keep of a release, as Prefect tasks.
+
+Writing to MLflow is retried, since networks heal; everything else fails at once.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from tasks.artifacts import (
+    Bundle,
+    CandidateEvidence,
+    DatasetArtifact,
+    DeployableArtifact,
+    FailedCandidate,
+    HostProfile,
+    ModelArtifact,
+    QuantizedArtifact,
+    RegisteredVersion,
+    Release,
+    Verdict,
+)
+from tasks.config import QuantizationConfig, RegistryConfig, ReleaseConfig
+from tasks.settings import Settings
+from tasks.task import stage
+from tasks.tracking import registry, runs
+from tasks.tracking.plots import release_plots
+from tasks.tracking.report import render_html, render_markdown
+from tasks.tracking.runs import RunStatus
+from tasks.tracking.summary import focus
+from tasks.validation.diagnosis import explain
+
+NETWORK: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 2}
+
+
+@task(name="open MLflow run")
+def open_run(config: ReleaseConfig) -> str:
+    """The parent run's id. Raises: RegistryError, before anything is computed, when MLflow is away."""
+    with stage("open MLflow run") as summary:
+        run_id = runs.start_release(Settings().tracking_uri, config)
+        summary.append(run_id)
+        return run_id
+
+
+@task(name="close MLflow run", **NETWORK)
+def close_run(run_id: str, status: RunStatus, error: str | None = None) -> None:
+    """Ends the parent run; a failed one keeps what was logged so far, and its error."""
+    runs.finish(Settings().tracking_uri, run_id, status, error=error)
+
+
+@task(name="log inputs", **NETWORK)
+def log_input(run_id: str, item: HostProfile | ModelArtifact | DatasetArtifact, context: str = "") -> None:
+    """The host, the model or a dataset (`context` calibration or validation) on the parent run."""
+    uri = Settings().tracking_uri
+    match item:
+        case HostProfile():
+            runs.log_host(uri, run_id, item)
+        case ModelArtifact():
+            runs.log_model_input(uri, run_id, item)
+        case DatasetArtifact():
+            runs.log_dataset(uri, run_id, item, "calibration" if context == "calibration" else "validation")
+
+
+@task(name="log candidate", task_run_name="log {evidence.candidate.name}", **NETWORK)
+def log_candidate(
+    run_id: str,
+    evidence: CandidateEvidence,
+    verdict: Verdict,
+    quantized: QuantizedArtifact,
+    deployable: DeployableArtifact,
+    settings: QuantizationConfig,
+) -> None:
+    """A nested run with all that was measured of one candidate."""
+    runs.log_candidate(
+        Settings().tracking_uri,
+        run_id,
+        evidence=evidence,
+        verdict=verdict,
+        quantized=quantized,
+        deployable=deployable,
+        settings=settings,
+    )
+
+
+@task(name="log failed candidate", task_run_name="log {failed.candidate.name}", **NETWORK)
+def log_failure(run_id: str, failed: FailedCandidate, settings: QuantizationConfig) -> None:
+    """A nested run, failed, with the message that the user saw."""
+    runs.log_failed_candidate(Settings().tracking_uri, run_id, failed, settings=settings)
+
+
+@task(name="register", **NETWORK)
+def register(
+    run_id: str, bundle: Bundle, verdict: Verdict, config: RegistryConfig, release: str
+) -> RegisteredVersion:
+    """The approved bundle as a model version with its alias."""
+    with stage("register") as summary:
+        version = registry.register(
+            Settings().tracking_uri,
+            run_id,
+            bundle,
+            name=config.register_as or release,
+            alias=config.alias,
+            verdict=verdict,
+        )
+        summary.append(f"{version.name} version {version.version}, alias {version.alias}")
+        return version
+
+
+@task(name="report", **NETWORK)
+def publish_report(release: Release, config: ReleaseConfig, quantized: tuple[QuantizedArtifact, ...]) -> Path:
+    """`report.html` in the store and in MLflow, and the same in short as a Prefect artifact."""
+    with stage("report"):
+        scales = {each.candidate.name: read_scales(each) for each in quantized}
+        why = explain_chosen(release)
+        plots = release_plots(release, config, scales)
+        html = render_html(release, config, why, scales, plots)
+        path = Settings().root / "reports" / f"{release.name}-{release.run_id}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(html, encoding="utf-8")
+        runs.log_outcome(
+            Settings().tracking_uri, release, html, {stem: plot.svg for stem, plot in plots.items()}
+        )
+        create_markdown_artifact(
+            render_markdown(release, why), key="release-report", description=release.outcome.value
+        )
+        return path
+
+
+def read_scales(quantized: QuantizedArtifact) -> dict[str, float | list[float]]:
+    scales: dict[str, float | list[float]] = json.loads(
+        (quantized.folder / "scales.json").read_text(encoding="utf-8")
+    )
+    return scales
+
+
+def explain_chosen(release: Release) -> tuple[str, ...]:
+    """The diagnosis of the candidate that the verdict is about."""
+    if (focused := focus(release)) is None or (verdict := focused[1]) is None:
+        return ()
+    return explain(focused[0], verdict, release.model.census)

@@ -1,0 +1,37 @@
+"""Training as a Prefect task, done once for a recipe, its arguments and the versions in use."""
+
+from __future__ import annotations
+
+from prefect import task
+
+from tasks.config import ModelFiles, TrainedModel
+from tasks.host_lock import computing
+from tasks.process import run_isolated
+from tasks.settings import Settings
+from tasks.store import commit, folder_digest, scratch
+from tasks.task import CACHED, stage, step_log
+from tasks.training.entry import STEP, run_training, source_digest
+
+TIMEOUT_S = 24 * 3600.0
+
+
+def train_model(config: TrainedModel) -> ModelFiles:
+    """The trained model's files, from the store when the same recipe has run before."""
+    return train(config, source_digest(config))
+
+
+@task(name=STEP, **CACHED)
+def train(config: TrainedModel, source: str) -> ModelFiles:
+    """Runs the recipe. `source` is the digest of its code: a part of the cache key, nothing else."""
+    with stage(STEP) as summary, scratch(Settings().store, "training") as folder, computing():
+        run_isolated(
+            run_training,
+            config,
+            folder,
+            step=STEP,
+            log=step_log("train-model"),
+            timeout_s=TIMEOUT_S,
+            environment={"FLAGS_use_mkldnn": "1"},
+        )
+        summary.append(config.train)
+        return ModelFiles(path=commit(folder, Settings().store, "trained", folder_digest(folder)))

@@ -1,0 +1,213 @@
+"""Proof that INT8 ran: what oneDNN says it executed, read from its verbose lines.
+
+A line names its fields by the `prim_template` header, and the data types stand in the memory
+descriptors (`src_u8:a:blocked:acdb::f0`). An operator count of the converted program is no proof: a
+`quantize` around one layer looks converted too.
+
+Source: oneDNN 3.2 developer guide, "Verbose Mode".
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tasks.artifacts import Fp32Layer, KernelAudit, PrimitiveShare
+
+COMPUTE_KINDS = frozenset({"convolution", "deconvolution", "inner_product", "matmul", "rnn"})
+INT8_TYPES = frozenset({"s8", "u8"})
+MARK = "onednn_verbose,"
+TEMPLATE = (
+    "operation,engine,primitive,implementation,prop_kind,memory_descriptors,attributes,auxiliary,"
+    "problem_desc,exec_time"
+)
+"""Of oneDNN 3.2, for output that has lost its header."""
+DESCRIPTOR = re.compile(r"(?:^|\s)([a-z]+(?:_[a-z]+)*)_([a-z]+\d+|undef):")
+GROUPS = re.compile(r"^g(\d+)mb")
+CHANNELS = re.compile(r"(?<![a-z])ic(\d+)oc(\d+)")
+FIRST_LAYER_CHANNELS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Primitive:
+    """One executed primitive. `dtypes` maps a tensor's role ("src", "wei", "dst") to its data type."""
+
+    kind: str
+    implementation: str
+    dtypes: dict[str, str]
+    shape: str
+    time_ms: float
+
+    @property
+    def dtype(self) -> str:
+        """ "int8" when input and weights both are, else the type that the multiplications ran in."""
+        source, weights = self._dtype_of("src"), self._dtype_of("wei")
+        if source in INT8_TYPES and weights in INT8_TYPES:
+            return "int8"
+        return "bf16" if source == weights == "bf16" else "fp32"
+
+    def _dtype_of(self, role: str) -> str:
+        """Recurrent primitives have several of each; the layer's own decides."""
+        return self.dtypes.get(role) or self.dtypes.get(f"{role}_layer") or "undef"
+
+
+def parse_verbose(lines: Iterable[str]) -> tuple[str, list[Primitive]]:
+    """The instruction set in oneDNN's words ("" without a header) and what was executed, in order.
+
+    Other output, truncated and interleaved lines are passed over.
+    """
+    isa, template, primitives = "", TEMPLATE.split(","), []
+    for record in _records(lines):
+        fields = record.split(",")
+        if "info" in fields[:3]:
+            isa = record.partition("cpu,isa:")[2] or isa
+            named = record.partition("template:")[2].split(",")
+            template = named if "primitive" in named else template
+        elif (primitive := _primitive(fields, template)) is not None:
+            primitives.append(primitive)
+    return isa, primitives
+
+
+def audit(lines: Iterable[str], *, inferences: int, expect_int8: bool) -> KernelAudit:
+    """Counts and times of one inference, from the verbose lines of `inferences` of them.
+
+    `expect_int8` is False for an FP32 model, of which no layer is listed as having stayed FP32.
+    """
+    isa, executed = parse_verbose(lines)
+    compute = [primitive for primitive in executed if primitive.kind in COMPUTE_KINDS]
+    int8 = [primitive for primitive in compute if primitive.dtype == "int8"]
+    reorders = [primitive for primitive in executed if primitive.kind == "reorder"]
+    return KernelAudit(
+        isa=isa,
+        inferences=inferences,
+        compute_primitives=round(len(compute) / inferences),
+        int8_primitives=round(len(int8) / inferences),
+        int8_share_by_count=len(int8) / len(compute) if compute else 0.0,
+        int8_share_by_time=_ratio(_time(int8), _time(compute)),
+        reorders=round(len(reorders) / inferences),
+        reorder_time_ms=_time(reorders) / inferences,
+        shares=_shares(executed, inferences),
+        fp32_layers=_fp32_layers(compute, inferences) if expect_int8 else (),
+    )
+
+
+def _records(lines: Iterable[str]) -> Iterable[str]:
+    """Each `onednn_verbose,` record; two threads can print into one line."""
+    for line in lines:
+        _, *records = line.strip().split(MARK)
+        yield from records
+
+
+def _primitive(fields: Sequence[str], template: Sequence[str]) -> Primitive | None:
+    start = next((place for place, field in enumerate(fields[:4]) if field == "exec"), None)
+    if start is None or len(fields) - start != len(template):
+        return None
+    named = dict(zip(template, fields[start:], strict=True))
+    time_ms = _number(named.get("exec_time", ""))
+    if time_ms is None or not named.get("primitive"):
+        return None
+    return Primitive(
+        kind=named["primitive"],
+        implementation=named.get("implementation", ""),
+        dtypes=dict(DESCRIPTOR.findall(named.get("memory_descriptors", ""))),
+        shape=named.get("problem_desc", ""),
+        time_ms=time_ms,
+    )
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def _shares(executed: Sequence[Primitive], inferences: int) -> tuple[PrimitiveShare, ...]:
+    """Grouped by kind, data type and implementation, the longest first."""
+    groups: dict[tuple[str, str, str], list[Primitive]] = defaultdict(list)
+    for primitive in executed:
+        dtype = primitive.dtype if primitive.kind in COMPUTE_KINDS else _movement(primitive)
+        groups[primitive.kind, dtype, primitive.implementation].append(primitive)
+    shares = [
+        PrimitiveShare(
+            kind=kind,
+            dtype=dtype,
+            implementation=implementation,
+            count=max(1, round(len(group) / inferences)),
+            time_ms=_time(group) / inferences,
+        )
+        for (kind, dtype, implementation), group in groups.items()
+    ]
+    return tuple(sorted(shares, key=lambda share: -share.time_ms))
+
+
+def _movement(primitive: Primitive) -> str:
+    """What a primitive without weights reads and writes, e.g. "f32->s8"."""
+    source = primitive.dtypes.get("src") or primitive.dtypes.get("data") or "undef"
+    target = primitive.dtypes.get("dst", source)
+    return source if source == target else f"{source}->{target}"
+
+
+def _fp32_layers(compute: Sequence[Primitive], inferences: int) -> tuple[Fp32Layer, ...]:
+    """One entry per layer that is not INT8; equal layers are repeated, the longest come first."""
+    groups: dict[tuple[str, str, str, str], list[Primitive]] = defaultdict(list)
+    nothing_int8 = not any(primitive.dtype == "int8" for primitive in compute)
+    for primitive in compute:
+        if primitive.dtype != "int8":
+            reason = NOTHING_INT8 if nothing_int8 else _reason(primitive)
+            groups[primitive.kind, primitive.dtype, primitive.shape, reason].append(primitive)
+    layers = []
+    for (kind, dtype, shape, reason), group in groups.items():
+        layer = Fp32Layer(
+            kind=kind, dtype=dtype, shape=shape, time_ms=_time(group) / len(group), reason=reason
+        )
+        layers += [layer] * max(1, round(len(group) / inferences))
+    return tuple(sorted(layers, key=lambda layer: -layer.time_ms))
+
+
+NOTHING_INT8 = (
+    "nothing in this model ran in INT8: the conversion quantized no layer, or the predictor was opened "
+    "without the switch that its layout needs (`enable_mkldnn_int8` for qdq)"
+)
+
+
+def _reason(primitive: Primitive) -> str:
+    """The likely cause, from what the line itself shows."""
+    source = primitive.dtypes.get("src", "")
+    if source in INT8_TYPES:
+        return "its input is INT8 but its weights are not: this layer has no weight scale"
+    if primitive.dtype == "bf16":
+        return "runs in BF16: `enable_mkldnn_bfloat16` is on, or the layer was skipped by INT8"
+    if primitive.kind == "rnn":
+        return "recurrent: oneDNN runs INT8 only for the legacy `lstm` and `gru` operators"
+    if primitive.kind == "deconvolution":
+        return "`conv2d_transpose` is not among the operators that Paddle quantizes for oneDNN"
+    if primitive.kind == "matmul":
+        return "multiplies two activations: `matmul_v2` must be in `op_types` and both inputs calibrated"
+    if primitive.kind == "inner_product":
+        return "FC: `mul` and `matmul_v2` must be in `op_types`, and its input needs a scale"
+    return _convolution_reason(primitive)
+
+
+def _convolution_reason(primitive: Primitive) -> str:
+    groups, channels = GROUPS.search(primitive.shape), CHANNELS.search(primitive.shape)
+    if groups and channels and groups[1] == channels[1]:
+        return "depthwise: `depthwise_conv2d` must be in `op_types` and in `ops_to_quantize`"
+    if channels and int(channels[1]) <= FIRST_LAYER_CHANNELS:
+        return "first layer: its input, the picture itself, has no calibrated scale"
+    return (
+        "not quantized: `conv2d` is not in `op_types` or `ops_to_quantize`, the layer is on a skip list, "
+        "or a neighbour without a scale keeps it FP32"
+    )
+
+
+def _time(primitives: Iterable[Primitive]) -> float:
+    return sum(primitive.time_ms for primitive in primitives)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return min(1.0, part / whole) if whole > 0 else 0.0

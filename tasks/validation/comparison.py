@@ -1,0 +1,137 @@
+"""Candidate against baseline on every validation sample, batch by batch.
+
+Nothing grows with the number of samples but one score, one prediction and one label of each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tasks.artifacts import ClassDrop
+from tasks.errors import MeasurementError
+from tasks.inference.serving import Array
+from tasks.validation.accuracy import Metric, predictions, score
+
+SQNR_LIMIT_DB = 200.0
+"""Beyond float32's own rounding; JSON has no infinity."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Comparison:
+    """Accumulates batches. `metrics` are of `tasks.validation.accuracy`."""
+
+    metrics: Mapping[str, Metric]
+    signal: float = 0.0
+    noise: float = 0.0
+    non_finite: int = 0
+    baseline_non_finite: int = 0
+    _columns: dict[str, list[Array]] = field(default_factory=dict)
+
+    def add(self, baseline: Sequence[Array], candidate: Sequence[Array], labels: Array | None) -> None:
+        """One batch's outputs, in model order.
+
+        Raises: MeasurementError when the two disagree in shape, or outputs have no row per sample.
+        """
+        _require_comparable(baseline, candidate)
+        for expected, found in zip(baseline, candidate, strict=True):
+            self._add_power(expected, found)
+        samples = len(baseline[0])
+        for name, metric in self.metrics.items():
+            self._append(f"baseline/{name}", score(name, metric, baseline, labels, samples))
+            self._append(f"candidate/{name}", score(name, metric, candidate, labels, samples))
+        self._append("baseline/prediction", predictions(baseline))
+        self._append("candidate/prediction", predictions(candidate))
+        if labels is not None:
+            self._append("label", labels)
+
+    @property
+    def columns(self) -> dict[str, Array]:
+        """Per sample: `label`, and of `baseline/` and `candidate/` every metric and `prediction`."""
+        return {name: np.concatenate(parts) for name, parts in self._columns.items()}
+
+    @property
+    def sqnr_db(self) -> float:
+        """Signal to quantization noise over all finite outputs, in decibel, within ±200."""
+        if self.noise == 0.0:
+            return SQNR_LIMIT_DB if self.non_finite == 0 else -SQNR_LIMIT_DB
+        if self.signal == 0.0:
+            return -SQNR_LIMIT_DB
+        return max(-SQNR_LIMIT_DB, min(SQNR_LIMIT_DB, 10 * math.log10(self.signal / self.noise)))
+
+    def _add_power(self, expected: Array, found: Array) -> None:
+        expected, found = expected.astype(np.float64), found.astype(np.float64)
+        ours, theirs = np.isfinite(found), np.isfinite(expected)
+        self.non_finite += int((~ours).sum())
+        self.baseline_non_finite += int((~theirs).sum())
+        both = ours & theirs
+        self.signal += float(np.square(expected[both]).sum())
+        self.noise += float(np.square(found[both] - expected[both]).sum())
+
+    def _append(self, name: str, values: Array) -> None:
+        self._columns.setdefault(name, []).append(values)
+
+
+def agreement(columns: Mapping[str, Array]) -> float:
+    """Share of samples on which both decide alike; a non-finite output agrees with nothing."""
+    ours, theirs = columns["candidate/prediction"], columns["baseline/prediction"]
+    return float(((ours == theirs) & (ours >= 0)).mean()) if len(ours) else 0.0
+
+
+def worst_class(columns: Mapping[str, Array], metric: str) -> ClassDrop | None:
+    """The label that loses most of `metric`; None without class labels."""
+    labels = columns.get("label")
+    if labels is None or labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        return None
+    lost = columns[f"baseline/{metric}"] - columns[f"candidate/{metric}"]
+    drops = [
+        ClassDrop(
+            label=int(label),
+            samples=int((labels == label).sum()),
+            drop_pp=100 * float(lost[labels == label].mean()),
+        )
+        for label in np.unique(labels)
+    ]
+    return max(drops, key=lambda drop: drop.drop_pp, default=None)
+
+
+def write_outputs(path: Path, batches: Iterator[Sequence[Array]]) -> None:
+    """Appends every batch's outputs to `path` as NPY records; whole or absent."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as stream:
+        for outputs in batches:
+            for output in outputs:
+                np.save(stream, output, allow_pickle=False)
+    part.replace(path)
+
+
+def read_outputs(path: Path, outputs: int) -> Generator[list[Array], None, None]:
+    """Batches of `outputs` arrays each, in the order written.
+
+    Raises: MeasurementError when the file ends within a batch.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        while stream.tell() < size:
+            try:
+                yield [np.load(stream, allow_pickle=False) for _ in range(outputs)]
+            except (EOFError, ValueError) as error:
+                raise MeasurementError(
+                    found=f"{path} is cut off ({error})",
+                    required="the baseline's outputs, whole",
+                    remedy="delete the file; it is computed again",
+                ) from error
+
+
+def _require_comparable(baseline: Sequence[Array], candidate: Sequence[Array]) -> None:
+    shapes, others = [out.shape for out in baseline], [out.shape for out in candidate]
+    if shapes != others or any(not shape or shape[0] != shapes[0][0] for shape in shapes):
+        raise MeasurementError(
+            found=f"outputs of shapes {others} from the candidate and {shapes} from the baseline",
+            required="equal shapes, with one row per sample",
+            remedy="use `model.path` of the model that was quantized; outputs must keep the batch first",
+        )

@@ -1,0 +1,209 @@
+"""Why INT8 is slow or inaccurate, in plain words with the remedy: a pure function of the evidence.
+
+A rule speaks only of an instruction set on which the gate was not satisfied, and only when the
+measurement shows its cause. What no rule explains is repeated from the verdict, so nothing that
+failed goes without a word.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+from tasks.artifacts import (
+    CandidateEvidence,
+    CriterionResult,
+    Fp32Layer,
+    IsaEvidence,
+    IsaLevel,
+    OperatorCensus,
+    Outcome,
+    Verdict,
+)
+
+VNNI = frozenset(
+    {
+        IsaLevel.AVX2_VNNI,
+        IsaLevel.AVX512_CORE_VNNI,
+        IsaLevel.AVX512_CORE_BF16,
+        IsaLevel.AVX512_CORE_AMX,
+    }
+)
+SPEED, ACCURACY = ("speed-up", "INT8 share", "latency p99"), ("accuracy", "worst class", "finite outputs")
+FP32_TIME_SHARE = 0.1
+REORDER_TIME_SHARE = 0.15
+KERNEL_TIME_SHARE = 0.5
+NAMED_GROUPS = 3
+BROKEN_SQNR_DB, LOW_SQNR_DB = 3.0, 10.0
+"""On real models, sound conversions gave 12 dB and more; 6-7 dB cost accuracy and wrong scales gave less."""
+SATURATION_LOSS_DB = 3.0
+
+Rule = Callable[[IsaEvidence, CandidateEvidence], Iterable[str]]
+
+
+def explain(evidence: CandidateEvidence, verdict: Verdict, census: OperatorCensus) -> tuple[str, ...]:
+    """One sentence or two for each cause found, the native instruction set first."""
+    if verdict.outcome is Outcome.APPROVED:
+        return tuple(_all_good(item) for item in evidence.per_isa)
+    sentences = [sentence for item in evidence.per_isa for sentence in _causes(item, evidence, verdict)]
+    if _unsatisfied(verdict, None, SPEED):
+        sentences += _never_int8(census)
+    return tuple(dict.fromkeys([*sentences, *_from_verdict(verdict)]))
+
+
+def _causes(item: IsaEvidence, evidence: CandidateEvidence, verdict: Verdict) -> Iterator[str]:
+    slow = _unsatisfied(verdict, item.isa, SPEED)
+    inaccurate = _unsatisfied(verdict, item.isa, ACCURACY)
+    for rule in (*(SPEED_RULES if slow else ()), *(ACCURACY_RULES if inaccurate else ())):
+        yield from rule(item, evidence)
+    native = evidence.per_isa[0]
+    if inaccurate and item.emulated and not _unsatisfied(verdict, native.isa, ACCURACY):
+        yield (
+            f"The accuracy holds on {native.isa} and is in doubt on {item.isa} only: leave {item.isa} out of "
+            "`validation.deploy_isas`, or release another layout for it."
+        )
+    rejected = any(result.outcome is Outcome.REJECTED for result in inaccurate)
+    if item.isa not in VNNI and (rejected or _unsatisfied(verdict, item.isa, ("speed-up",))):
+        yield _no_vnni(item)
+
+
+def fp32_layers(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
+    """Layers outside INT8, grouped by kind and reason, the slowest group first."""
+    audit = item.audit
+    if not audit.fp32_layers or audit.int8_share_by_time > 1 - FP32_TIME_SHARE:
+        return
+    groups: dict[tuple[str, str], list[Fp32Layer]] = defaultdict(list)
+    for layer in audit.fp32_layers:
+        groups[layer.kind, layer.reason].append(layer)
+    slowest = sorted(groups.items(), key=lambda group: (-_total_ms(group[1]), group[0]))
+    named = "; ".join(
+        f"{len(layers)} {kind} ({_total_ms(layers):.3f} ms): {reason}"
+        for (kind, reason), layers in slowest[:NAMED_GROUPS]
+    )
+    yield (
+        f"On {item.isa}, INT8 kernels take {100 * audit.int8_share_by_time:.0f} % of the compute time; "
+        f"{len(audit.fp32_layers)} layers did not run in INT8. The slowest: {named}. "
+        "Quantize their operator types with `quantization.op_types`, or remove the reason given."
+    )
+
+
+def reorders(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
+    audit, kernels_ms = item.audit, _kernels_ms(item)
+    if audit.reorder_time_ms > REORDER_TIME_SHARE * kernels_ms:
+        yield (
+            f"On {item.isa}, {audit.reorders} reorders take {audit.reorder_time_ms:.3f} of {kernels_ms:.3f} "
+            "ms in kernels: data is converted between FP32 and INT8 or between layouts. Quantize the "
+            "operators between INT8 layers too, so that data stays INT8 from one to the next."
+        )
+
+
+def framework_overhead(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
+    """Kernel times come from oneDNN's own clock, so what is missing from p50 is the framework's."""
+    summary, kernels_ms = item.latency.summaries.get("candidate"), _kernels_ms(item)
+    if summary and 0 < kernels_ms < KERNEL_TIME_SHARE * summary.p50_ms:
+        yield (
+            f"On {item.isa}, only {kernels_ms:.3f} of {summary.p50_ms:.3f} ms are spent in oneDNN kernels; "
+            "the rest is the framework's cost per operator, which INT8 does not reduce. Serve larger "
+            "batches, or fuse operators; a model this small gains little from INT8."
+        )
+
+
+def bf16_is_faster(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
+    bf16, int8 = item.latency.summaries.get("bf16"), item.latency.summaries.get("candidate")
+    if bf16 and int8 and bf16.p50_ms < int8.p50_ms:
+        yield (
+            f"On {item.isa}, BF16 is faster than INT8 ({bf16.p50_ms:.3f} against {int8.p50_ms:.3f} ms) and "
+            "needs no calibration: consider serving BF16."
+        )
+
+
+def low_sqnr(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
+    found = f"On {item.isa}, the outputs' signal-to-quantization-noise ratio is {item.sqnr_db:.1f} dB"
+    if item.sqnr_db < BROKEN_SQNR_DB:
+        yield (
+            f"{found}: they hardly resemble FP32's. That is rarely calibration; check that scales, "
+            "preprocessing and conversion belong to this model, and compare the other layout."
+        )
+    elif item.sqnr_db < LOW_SQNR_DB:
+        yield (
+            f"{found}, below the {LOW_SQNR_DB:g} dB at which models usually keep their accuracy. Calibrate "
+            "with another algorithm or more samples, or keep the layers with the widest ranges in FP32."
+        )
+
+
+def saturation(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
+    """The same bytes lose signal only where the instruction set makes them."""
+    native = evidence.per_isa[0]
+    if item.isa not in VNNI and native.isa in VNNI and native.sqnr_db - item.sqnr_db > SATURATION_LOSS_DB:
+        yield (
+            f"The same model has {native.sqnr_db:.1f} dB on {native.isa} and {item.sqnr_db:.1f} dB on "
+            f"{item.isa}: without VNNI, sums of 8-bit products saturate at 16 bits. Don't deploy it to "
+            f"{item.isa}, or try the other layout there."
+        )
+
+
+def worst_class(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
+    worst = item.worst_class
+    if worst and item.metrics and worst.drop_pp > max(0.0, 2 * item.metrics[0].drop_pp):
+        yield (
+            f"On {item.isa}, the drop is uneven: class {worst.label} loses {worst.drop_pp:.1f} points on "
+            f"{worst.samples} samples, all classes together {item.metrics[0].drop_pp:.2f}. Add samples of "
+            f"class {worst.label} to the calibration data."
+        )
+
+
+SPEED_RULES: tuple[Rule, ...] = (fp32_layers, reorders, framework_overhead, bf16_is_faster)
+ACCURACY_RULES: tuple[Rule, ...] = (low_sqnr, saturation, worst_class)
+
+
+def _all_good(item: IsaEvidence) -> str:
+    audit, emulated = item.audit, " (emulated)" if item.emulated else ""
+    drops = ", ".join(f"{metric.name} {-metric.drop_pp:+.2f} points" for metric in item.metrics)
+    return (
+        f"On {item.isa}{emulated}, INT8 does what it should: {item.latency.speedup.ratio:.2f}x as fast as "
+        f"FP32, {drops}, {audit.int8_primitives} of {audit.compute_primitives} compute primitives in INT8 "
+        f"({100 * audit.int8_share_by_time:.0f} % of compute time), {item.sqnr_db:.1f} dB."
+    )
+
+
+def _no_vnni(item: IsaEvidence) -> str:
+    return (
+        f"{item.isa} has no VNNI: INT8 multiply-accumulate takes three instructions instead of one, and the "
+        "sums in between are 16 bits wide, which costs speed and can cost accuracy. Serve on a CPU with VNNI "
+        "(Intel Cascade Lake, AMD Zen 4, or newer)."
+    )
+
+
+def _never_int8(census: OperatorCensus) -> Iterator[str]:
+    for operator, reason in sorted(census.never.items()):
+        count = census.counts.get(operator, 0)
+        yield f"{count} operators {operator} of the model cannot run in INT8: {reason}."
+
+
+def _from_verdict(verdict: Verdict) -> Iterator[str]:
+    for result in verdict.results:
+        if result.outcome is not Outcome.APPROVED:
+            where = f" on {result.isa}" if result.isa else ""
+            yield (
+                f"{result.criterion}{where} is {result.outcome}: found {result.found}; "
+                f"required {result.required}. Remedy: {result.remedy}."
+            )
+
+
+def _unsatisfied(verdict: Verdict, isa: IsaLevel | None, criteria: tuple[str, ...]) -> list[CriterionResult]:
+    """Results of these criteria that are not approved, on `isa` or, when that is None, anywhere."""
+    return [
+        result
+        for result in verdict.results
+        if result.outcome is not Outcome.APPROVED
+        and result.criterion.startswith(criteria)
+        and isa in (None, result.isa)
+    ]
+
+
+def _kernels_ms(item: IsaEvidence) -> float:
+    return sum(share.time_ms for share in item.audit.shares)
+
+
+def _total_ms(layers: Iterable[Fp32Layer]) -> float:
+    return sum(layer.time_ms for layer in layers)

@@ -1,0 +1,316 @@
+"""The verdict on a candidate: a pure function of evidence and criteria.
+
+Deny by default: what was not measured, is not a number or was measured with less confidence than
+required is inconclusive at best. Nothing is rounded before it is compared. A new criterion is one
+function in `CRITERIA`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+from tasks.artifacts import (
+    CandidateEvidence,
+    CriterionResult,
+    IsaEvidence,
+    IsaLevel,
+    MetricEvidence,
+    Outcome,
+    Verdict,
+)
+from tasks.config import GateConfig
+from tasks.validation.statistics import samples_needed
+
+Criterion = Callable[[CandidateEvidence, GateConfig], Iterable[CriterionResult]]
+
+MIN_SPEEDUP = {
+    IsaLevel.SSE41: 1.0,
+    IsaLevel.AVX: 1.0,
+    IsaLevel.AVX2: 1.0,
+    IsaLevel.AVX2_VNNI: 1.5,
+    IsaLevel.AVX512_CORE: 1.2,
+    IsaLevel.AVX512_CORE_VNNI: 1.5,
+    IsaLevel.AVX512_CORE_BF16: 1.5,
+    IsaLevel.AVX512_CORE_AMX: 1.5,
+}
+"""The least speed-up worth deploying. With VNNI one instruction does the work of three and image models
+are published at 3-3.7x; AVX-512 without it is published at 1.5x; below, INT8 saves memory and must
+not be slower."""
+
+BASELINE_MARGINS, BASELINE_ENOUGH_PP = 10, 50.0
+"""A baseline of 0/1 outcomes must be right by this many margins, or on half of the samples. One that is
+right on fewer samples than the candidate may lose cannot fail the test, so nothing would be proven:
+shifted labels look like that."""
+
+
+def judge(evidence: CandidateEvidence, gate: GateConfig) -> Verdict:
+    """Approved when every criterion is; rejected when one is; otherwise inconclusive."""
+    results = tuple(result for criterion in CRITERIA for result in criterion(evidence, gate))
+    outcomes = {result.outcome for result in results}
+    if Outcome.REJECTED in outcomes:
+        outcome = Outcome.REJECTED
+    else:
+        outcome = Outcome.APPROVED if outcomes == {Outcome.APPROVED} else Outcome.INCONCLUSIVE
+    return Verdict(outcome=outcome, candidate=evidence.candidate, digest=evidence.digest, results=results)
+
+
+def identity(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
+    """The verdict must be tied to the bytes of candidate, baseline and data."""
+    named = {
+        "candidate": evidence.digest,
+        "baseline": evidence.baseline_digest,
+        "validation data": evidence.validation_digest,
+    }
+    missing = [name for name, digest in named.items() if not digest.strip()]
+    yield _result(
+        "identity",
+        None,
+        Outcome.REJECTED if missing else Outcome.APPROVED,
+        found=f"no digest of {' and '.join(missing)}" if missing else f"candidate {evidence.digest[:12]}",
+        required="the content digest of candidate, baseline and validation data",
+        remedy="measure again: a verdict counts only for the bytes that were measured",
+    )
+
+
+def native_measurement(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
+    """Emulation shows an older server's instruction set, not its caches and clocks: it is never enough."""
+    native = [item.isa for item in evidence.per_isa if not item.emulated]
+    yield _result(
+        "native measurement",
+        None,
+        Outcome.APPROVED if native else Outcome.INCONCLUSIVE,
+        found=f"measured on {', '.join(native)}"
+        if native
+        else "nothing measured on a native instruction set",
+        required="evidence of at least one instruction set that is not emulated",
+        remedy="measure on the host's own instruction set",
+    )
+
+
+def accuracy(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
+    """Non-inferiority of every gated metric: the drop's bound against the margin."""
+    for item in evidence.per_isa:
+        metrics = _gated(item, gate)
+        if not metrics:
+            yield _result(
+                f"accuracy {gate.metric or ''}".strip(),
+                item.isa,
+                Outcome.INCONCLUSIVE,
+                found="not measured",
+                required=_margin(gate),
+                remedy="measure the metric that the gate names in `gate.metric`",
+            )
+        for metric in metrics:
+            yield _accuracy_of(metric, item.isa, gate)
+
+
+def baseline_quality(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
+    """The FP32 model must be right often enough for a drop to be possible at all (0/1 outcomes only)."""
+    required_pp = min(BASELINE_MARGINS * gate.max_drop_pp, BASELINE_ENOUGH_PP)
+    for item in evidence.per_isa:
+        for metric in _gated(item, gate):
+            if metric.lost is None:
+                continue
+            yield _result(
+                f"baseline {metric.name}",
+                item.isa,
+                Outcome.APPROVED if 100 * metric.baseline >= required_pp else Outcome.INCONCLUSIVE,
+                found=f"FP32 itself is right on {100 * metric.baseline:.2f} % of the samples",
+                required=f"at least {required_pp:g} %, for a margin of {gate.max_drop_pp:g} points",
+                remedy="check that labels, their order and the preprocessing are those of training; "
+                "if they are, lower `gate.max_drop_pp`",
+            )
+
+
+def speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
+    """The interval of the speed-up against the least worth deploying on this instruction set."""
+    for item in evidence.per_isa:
+        ratio = item.latency.speedup
+        least = MIN_SPEEDUP[item.isa] if gate.min_speedup is None else gate.min_speedup
+        found = (
+            f"{ratio.ratio:.3f}x, between {ratio.low:.3f}x and {ratio.high:.3f}x "
+            f"with {100 * ratio.confidence:g} % confidence"
+        )
+        remedy = f"INT8 is not worth deploying on {item.isa}: see the diagnosis for where the time goes"
+        outcome = Outcome.INCONCLUSIVE
+        if not _finite(ratio.ratio, ratio.low, ratio.high) or ratio.confidence < gate.confidence:
+            remedy = f"measure the latency with {100 * gate.confidence:g} % confidence"
+        elif ratio.low >= least:
+            outcome = Outcome.APPROVED
+        elif ratio.high < least:
+            outcome = Outcome.REJECTED
+        else:
+            remedy = "raise `validation.repeats`, or measure while nothing else runs on the host"
+        yield _result(
+            "speed-up", item.isa, outcome, found=found, required=f"at least {least:g}x", remedy=remedy
+        )
+
+
+def proof(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
+    """oneDNN's own account that INT8 kernels ran; a fast model that runs in FP32 is a broken one."""
+    for item in evidence.per_isa:
+        audit, enough = item.audit, item.audit.int8_share_by_count >= gate.min_int8_share
+        share = f"{100 * audit.int8_share_by_count:.1f} %"
+        found = f"{audit.int8_primitives} of {audit.compute_primitives} compute primitives in INT8 ({share})"
+        yield _result(
+            "INT8 share",
+            item.isa,
+            Outcome.APPROVED if enough and audit.int8_primitives > 0 else Outcome.REJECTED,
+            found=found if enough else f"silent FP32 fallback: {found}",
+            required=f"at least {100 * gate.min_int8_share:g} %",
+            remedy="see the layers that stayed FP32: quantize their operator types, or switch "
+            "`enable_mkldnn_int8` on for the qdq layout",
+        )
+
+
+def finite_outputs(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
+    """No NaN or Inf leaves the candidate."""
+    for item in evidence.per_isa:
+        bad, baseline = item.non_finite_outputs, item.baseline_non_finite_outputs
+        found = f"{bad} NaN or Inf values from the candidate, {baseline} from FP32"
+        remedy = "calibrate on samples like those that serve, or with another algorithm"
+        if baseline:
+            remedy = "FP32 itself gives NaN or Inf: correct the model or the validation data first"
+        yield _result(
+            "finite outputs",
+            item.isa,
+            Outcome.REJECTED if bad or baseline else Outcome.APPROVED,
+            found=found,
+            required="none",
+            remedy=remedy,
+        )
+
+
+def size(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
+    """Bytes on disk, INT8 / FP32."""
+    if gate.max_size_ratio is None:
+        return
+    known = evidence.size_bytes > 0 and evidence.baseline_size_bytes > 0
+    ratio = evidence.size_bytes / evidence.baseline_size_bytes if known else math.nan
+    yield _at_most(
+        "size",
+        None,
+        ratio,
+        gate.max_size_ratio,
+        unit=" of FP32",
+        remedy="use the qdq layout, which keeps the weights in INT8 on disk",
+    )
+
+
+def latency_p99(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
+    """The candidate's slowest percent of batches."""
+    if gate.max_latency_p99_ms is None:
+        return
+    for item in evidence.per_isa:
+        summary = item.latency.summaries.get("candidate")
+        yield _at_most(
+            "latency p99",
+            item.isa,
+            summary.p99_ms if summary else math.nan,
+            gate.max_latency_p99_ms,
+            unit=" ms",
+            remedy="raise `validation.threads`, lower `validation.batch_size`, or use a faster host",
+        )
+
+
+def worst_class(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
+    """The drop of the class that loses most, as found: too few samples of a class for a bound."""
+    if gate.max_worst_class_drop_pp is None:
+        return
+    for item in evidence.per_isa:
+        worst = item.worst_class
+        label = f" (class {worst.label}, {worst.samples} samples)" if worst else ""
+        yield _at_most(
+            "worst class drop",
+            item.isa,
+            worst.drop_pp if worst else math.nan,
+            gate.max_worst_class_drop_pp,
+            unit=" points",
+            detail=label,
+            remedy="give this class more calibration samples, or calibrate with another algorithm",
+        )
+
+
+CRITERIA: tuple[Criterion, ...] = (
+    identity,
+    native_measurement,
+    accuracy,
+    baseline_quality,
+    speed,
+    proof,
+    finite_outputs,
+    size,
+    latency_p99,
+    worst_class,
+)
+
+
+def _accuracy_of(metric: MetricEvidence, isa: IsaLevel, gate: GateConfig) -> CriterionResult:
+    low, high = metric.drop_lower_pp, metric.drop_upper_pp
+    remedy = "calibrate with another algorithm or more samples, or keep the worst layers in FP32"
+    outcome = Outcome.INCONCLUSIVE
+    if not _finite(metric.baseline, metric.candidate, metric.drop_pp, low, high) or metric.samples < 1:
+        remedy = "measure the metric again: the evidence has no number"
+    elif metric.confidence < gate.confidence:
+        remedy = f"measure with {100 * gate.confidence:g} % confidence"
+    elif high <= gate.max_drop_pp:
+        outcome = Outcome.APPROVED
+    elif low > gate.max_drop_pp:
+        outcome = Outcome.REJECTED
+    elif (needed := samples_needed(metric, margin_pp=gate.max_drop_pp)) is not None:
+        remedy = f"validate on about {needed:,} samples, or widen `gate.max_drop_pp`"
+    else:
+        remedy = f"the drop itself is not below the margin: more samples alone will not help; {remedy}"
+    return _result(
+        f"accuracy {metric.name}",
+        isa,
+        outcome,
+        found=f"drop of {metric.drop_pp:.3f} points, between {low:.3f} and {high:.3f} with "
+        f"{100 * metric.confidence:g} % confidence in each bound, on {metric.samples:,} samples",
+        required=_margin(gate),
+        remedy=remedy,
+    )
+
+
+def _gated(item: IsaEvidence, gate: GateConfig) -> tuple[MetricEvidence, ...]:
+    return tuple(metric for metric in item.metrics if gate.metric in (None, metric.name))
+
+
+def _margin(gate: GateConfig) -> str:
+    return f"a drop of at most {gate.max_drop_pp:g} points with {100 * gate.confidence:g} % confidence"
+
+
+def _at_most(
+    criterion: str,
+    isa: IsaLevel | None,
+    value: float,
+    limit: float,
+    *,
+    unit: str,
+    remedy: str,
+    detail: str = "",
+) -> CriterionResult:
+    if not _finite(value):
+        outcome, found, remedy = Outcome.INCONCLUSIVE, "not measured", f"measure it, or drop {criterion}"
+    else:
+        outcome = Outcome.APPROVED if value <= limit else Outcome.REJECTED
+        found = f"{value:.3f}{unit}{detail}"
+    return _result(criterion, isa, outcome, found=found, required=f"at most {limit:g}{unit}", remedy=remedy)
+
+
+def _result(
+    criterion: str, isa: IsaLevel | None, outcome: Outcome, *, found: str, required: str, remedy: str
+) -> CriterionResult:
+    return CriterionResult(
+        criterion=criterion,
+        isa=isa,
+        outcome=outcome,
+        found=found,
+        required=required,
+        remedy="" if outcome is Outcome.APPROVED else remedy,
+    )
+
+
+def _finite(*values: float) -> bool:
+    return all(math.isfinite(value) for value in values)

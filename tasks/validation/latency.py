@@ -1,0 +1,89 @@
+"""Latency of several predictors, measured in turns on the same pinned CPUs.
+
+Runs in the isolated process only. A latency alone means little: what counts is the ratio under the
+same frequency, caches and neighbours, hence one process, one batch, and a new order in every round.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import MeasurementError
+
+Run = Callable[[], object]
+TOPOLOGY = Path("/sys/devices/system/cpu")
+
+
+def interleave(
+    runs: Mapping[str, Run],
+    *,
+    warmup: int,
+    repeats: int,
+    seed: int,
+    after_round: Callable[[int], None] = lambda done: None,
+) -> dict[str, NDArray[np.float64]]:
+    """Milliseconds of each call by subject: [repeats]. Place i of each is of the same round."""
+    order, shuffle = list(runs), random.Random(seed).shuffle
+    samples: dict[str, list[float]] = {name: [] for name in runs}
+    for place in range(warmup + repeats):
+        shuffle(order)
+        for name in order:
+            elapsed_ms = _time_ms(runs[name])
+            if place >= warmup:
+                samples[name].append(elapsed_ms)
+        after_round(place + 1)
+    return {name: np.asarray(values) for name, values in samples.items()}
+
+
+def pin(threads: int) -> tuple[int, ...]:
+    """Pins this process to `threads` CPUs, on distinct cores as far as there are any.
+
+    To be called before Paddle is imported: OpenMP's threads inherit the mask.
+    Raises: MeasurementError when fewer CPUs are allowed.
+    """
+    chosen = choose_cpus(threads, sorted(os.sched_getaffinity(0)), _siblings)
+    os.sched_setaffinity(0, chosen)
+    return chosen
+
+
+def choose_cpus(
+    threads: int, allowed: Sequence[int], siblings: Callable[[int], frozenset[int]]
+) -> tuple[int, ...]:
+    """The highest-numbered CPUs, one per core first: CPU 0 serves most interrupts.
+
+    Raises: MeasurementError when there are not enough.
+    """
+    if threads > len(allowed):
+        raise MeasurementError(
+            found=f"{threads} threads to measure with, and {len(allowed)} CPUs that may be used",
+            required="a CPU for each thread",
+            remedy=f"set `validation.threads` to {len(allowed)} or less",
+        )
+    first_of_core: list[int] = []
+    others: list[int] = []
+    for cpu in reversed(allowed):
+        (others if siblings(cpu) & set(first_of_core) else first_of_core).append(cpu)
+    return tuple((first_of_core + others)[:threads])
+
+
+def _siblings(cpu: int) -> frozenset[int]:
+    """The hyper-threads of the same core, `cpu` among them."""
+    try:
+        text = (TOPOLOGY / f"cpu{cpu}/topology/thread_siblings_list").read_text(encoding="ascii")
+    except OSError:
+        return frozenset({cpu})
+    ends = [part.split("-") for part in text.strip().split(",")]
+    return frozenset(number for end in ends for number in range(int(end[0]), int(end[-1]) + 1))
+
+
+def _time_ms(run: Run) -> float:
+    started = time.perf_counter_ns()
+    run()
+    return (time.perf_counter_ns() - started) / 1e6

@@ -1,0 +1,69 @@
+"""Load time and peak memory of one predictor, the first thing in a process of its own."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tasks.artifacts import DatasetArtifact, ModelArtifact
+from tasks.calibration.reader import BatchReader
+from tasks.errors import MeasurementError
+from tasks.inference.predictor import PredictorSpec, open_predictor
+from tasks.inference.serving import Feed, Predictor
+
+STATUS = Path("/proc/self/status")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadEvidence:
+    """`load_ms` runs from opening the files to the first output, as oneDNN builds its kernels in the
+    first run; importing Paddle is not in it. `peak_memory_bytes` is of the process, Paddle included."""
+
+    load_ms: float
+    peak_memory_bytes: int
+
+
+def measure_load(
+    spec: PredictorSpec, model: ModelArtifact, validation: DatasetArtifact, batch_size: int
+) -> LoadEvidence:
+    """Opens one predictor and runs one batch; for an isolated process that has done nothing else.
+
+    Raises: ModelFormatError when it cannot be opened.
+    """
+    feed = first_batch(BatchReader(validation, model.inputs), batch_size)
+    return load_and_run(spec, feed)[1]
+
+
+def load_and_run(spec: PredictorSpec, feed: Feed) -> tuple[Predictor, LoadEvidence]:
+    """The opened predictor, and what opening it and its first run cost."""
+    import paddle  # noqa: F401 - its import time is not the model's
+
+    started = time.perf_counter()
+    predictor = open_predictor(spec)
+    predictor.run(feed)
+    load_ms = (time.perf_counter() - started) * 1e3
+    return predictor, LoadEvidence(load_ms=load_ms, peak_memory_bytes=peak_memory_bytes())
+
+
+def first_batch(reader: BatchReader, batch_size: int) -> Feed:
+    """The first `batch_size` samples, repeated when there are fewer."""
+    feed = next(iter(reader.batches(batch_size, limit=batch_size)), None)
+    if feed is None:
+        raise MeasurementError(
+            found="no validation samples", required="at least one", remedy="correct `data.validation`"
+        )
+    return {name: np.resize(values, (batch_size, *values.shape[1:])) for name, values in feed.items()}
+
+
+def peak_memory_bytes() -> int:
+    """Most resident memory this process ever had, what it inherited when it was forked included.
+
+    Source: VmHWM of proc(5); unlike `ru_maxrss` it does not remember the parent's own peak.
+    """
+    for line in STATUS.read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise MeasurementError(found=f"no VmHWM in {STATUS}", required="Linux", remedy="run on Linux")

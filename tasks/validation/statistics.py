@@ -1,0 +1,284 @@
+"""How sure the samples make us: of an accuracy drop, and of a latency ratio.
+
+The bound of the mean drop is one idea in two forms. Each sample's share of the population is unknown
+and drawn as a Dirichlet weight of one; one more, unseen sample is as bad as a sample can be. The bound
+is a quantile of the weighted mean. For 0/1 outcomes there are only three kinds of sample (lost, gained,
+unchanged), and the quantile is computed exactly; for graded scores it is drawn.
+
+No discordant sample among n gives the upper bound 1 - (1 - confidence)^(1/n), the "rule of three": so n
+equal outcomes are never certainty.
+
+Sources: Fay and Lumbard 2020, doi:10.1002/sim.8829, for matched pairs (theirs where the bound is positive);
+Gaffke 2005 and Learned-Miller and Thomas 2019, arXiv:1905.06208, for bounded scores; Clopper and Pearson
+1934 is the case without gains. Validity of the first two is conjectured, and enumerated in the tests.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+from scipy.optimize import brentq
+
+from tasks.artifacts import LatencySummary, MetricEvidence, SpeedRatio
+from tasks.errors import MeasurementError
+
+Array = NDArray[np.float64]
+
+NORMAL_STEP = 0.25
+NORMAL_LIMIT = 8.25
+"""Trapezoid rule over a standard normal: its error is below 1e-12 for integrands as wide as the density."""
+GRID_STEPS = 512
+"""Steps from no difference to the largest one, for graded scores."""
+DRAWS = 20_000
+DRAWS_AT_ONCE = 1_000
+RESAMPLES = 2_000
+RESAMPLED_AT_ONCE = 2_000_000
+MINIMUM_PAIRS = 20
+MOST_SAMPLES = 10**9
+
+
+def paired_drop_bounds(lost: int, gained: int, samples: int, *, confidence: float) -> tuple[float, float]:
+    """One-sided lower and upper confidence bounds of p(lost) - p(gained), in percentage points.
+
+    lost: samples right in the baseline only; gained: right in the candidate only. Each bound holds at
+    `confidence` by itself.
+    Raises: MeasurementError when the counts cannot be, or `confidence` is not within (0.5, 1).
+    """
+    if samples < 1 or lost < 0 or gained < 0 or lost + gained > samples:
+        raise MeasurementError(
+            found=f"{lost} lost and {gained} gained of {samples} samples",
+            required="counts that are not negative and add up to at most the samples, of which there is one",
+            remedy="give at least one validation sample, and each sample one outcome",
+        )
+    _require_confidence(confidence)
+    return (
+        -100 * _upper(gained, lost, samples, confidence),
+        100 * _upper(lost, gained, samples, confidence),
+    )
+
+
+def graded_drop_bounds(
+    baseline: ArrayLike, candidate: ArrayLike, *, confidence: float, draws: int = DRAWS
+) -> tuple[float, float]:
+    """One-sided lower and upper confidence bounds of the mean paired drop, in percentage points.
+
+    baseline, candidate: [N] scores of the same samples. The unseen worst sample differs by the range of
+    all scores, and by no less than 1, the range of a fraction.
+    Raises: MeasurementError when the scores are empty, unpaired or not finite.
+    """
+    before, after = _paired(baseline, candidate)
+    _require_confidence(confidence)
+    span = max(1.0, float(max(before.max(), after.max()) - min(before.min(), after.min())))
+    differences, counts = _binned(before - after, span)
+    lows, highs = [], []
+    draw = np.random.default_rng(0)
+    for start in range(0, draws, DRAWS_AT_ONCE):
+        rows = min(DRAWS_AT_ONCE, draws - start)
+        weights = draw.standard_gamma(counts, size=(rows, len(counts)))
+        unseen = draw.standard_exponential(rows)
+        total, weighted = weights.sum(axis=1) + unseen, weights @ differences
+        lows.append((weighted - unseen * span) / total)
+        highs.append((weighted + unseen * span) / total)
+    low = np.quantile(np.concatenate(lows), 1 - confidence, method="lower")
+    high = np.quantile(np.concatenate(highs), confidence, method="higher")
+    return 100 * float(low), 100 * float(high)
+
+
+def metric_evidence(
+    name: str, baseline_scores: ArrayLike, candidate_scores: ArrayLike, *, confidence: float
+) -> MetricEvidence:
+    """The metric, its drop and the drop's bounds; scores that are all 0 or 1 are counted, others graded.
+
+    baseline_scores, candidate_scores: [N], fractions of 1, of the same samples.
+    Raises: MeasurementError when the scores are empty, unpaired or not finite.
+    """
+    before, after = _paired(baseline_scores, candidate_scores)
+    lost = gained = None
+    if np.isin(before, (0.0, 1.0)).all() and np.isin(after, (0.0, 1.0)).all():
+        lost, gained = int((before > after).sum()), int((after > before).sum())
+        drop_pp = 100 * (lost - gained) / len(before)
+        low, high = paired_drop_bounds(lost, gained, len(before), confidence=confidence)
+    else:
+        drop_pp = 100 * float((before - after).mean())
+        low, high = graded_drop_bounds(before, after, confidence=confidence)
+    return MetricEvidence(
+        name=name,
+        samples=len(before),
+        baseline=float(before.mean()),
+        candidate=float(after.mean()),
+        drop_pp=drop_pp,
+        drop_lower_pp=low,
+        drop_upper_pp=high,
+        confidence=confidence,
+        lost=lost,
+        gained=gained,
+    )
+
+
+def samples_needed(metric: MetricEvidence, *, margin_pp: float) -> int | None:
+    """About how many samples bring the upper bound within the margin, if the rates stay as they are.
+
+    None when the drop itself is not below the margin, or a billion samples would not do.
+    """
+    if not metric.drop_pp < margin_pp:
+        return None
+    if metric.lost is None or metric.gained is None:
+        ratio = (metric.drop_upper_pp - metric.drop_pp) / (margin_pp - metric.drop_pp)
+        needed = math.ceil(metric.samples * max(1.0, ratio) ** 2)
+        return needed if needed <= MOST_SAMPLES else None
+    lost, gained = metric.lost / metric.samples, metric.gained / metric.samples
+
+    def decides(samples: int) -> bool:
+        bound = _upper(lost * samples, gained * samples, samples, metric.confidence)
+        return 100 * bound <= margin_pp
+
+    enough = metric.samples
+    while not decides(enough):
+        enough *= 2
+        if enough > MOST_SAMPLES:
+            return None
+    too_few = enough // 2 if enough > metric.samples else metric.samples - 1
+    while enough - too_few > 1:
+        middle = (enough + too_few) // 2
+        enough, too_few = (middle, too_few) if decides(middle) else (enough, middle)
+    return enough
+
+
+def speed_ratio(
+    baseline_ms: ArrayLike, candidate_ms: ArrayLike, *, confidence: float, seed: int
+) -> SpeedRatio:
+    """Ratio of the median latencies and its two-sided percentile bootstrap interval.
+
+    baseline_ms, candidate_ms: [repeats]; place i of each is of the same interleaved round. Rounds are
+    resampled together and in circular blocks of repeats^(1/3), because neighbours in time share the
+    clock frequency and the neighbours on the host.
+    Source: Politis and Romano 1992, "A circular block-resampling procedure for stationary data".
+    Raises: MeasurementError below 20 rounds, or when a latency is not a positive number.
+    """
+    before, after = _paired(baseline_ms, candidate_ms)
+    if len(before) < MINIMUM_PAIRS or min(before.min(), after.min()) <= 0:
+        raise MeasurementError(
+            found=f"{len(before)} rounds, the shortest {min(before.min(), after.min()):g} ms",
+            required=f"at least {MINIMUM_PAIRS} rounds, each longer than 0 ms",
+            remedy="raise `validation.repeats`",
+        )
+    _require_confidence(confidence)
+    ratios = _resampled_ratios(before, after, np.random.default_rng(seed))
+    low, high = np.quantile(ratios, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return SpeedRatio(
+        ratio=float(np.median(before) / np.median(after)),
+        low=float(low),
+        high=float(high),
+        confidence=confidence,
+    )
+
+
+def latency_summary(samples_ms: ArrayLike, *, batch_size: int) -> LatencySummary:
+    """Percentiles and mean of [repeats] latencies of one batch; throughput counts samples, at the mean.
+
+    Raises: MeasurementError when there is none, or one is not finite.
+    """
+    values, _ = _paired(samples_ms, samples_ms)
+    p50, p90, p99 = np.quantile(values, [0.5, 0.9, 0.99])
+    mean_ms = float(values.mean())
+    return LatencySummary(
+        p50_ms=float(p50),
+        p90_ms=float(p90),
+        p99_ms=float(p99),
+        mean_ms=mean_ms,
+        repeats=len(values),
+        throughput_per_s=1000 * batch_size / mean_ms,
+    )
+
+
+def _upper(lost: float, gained: float, samples: float, confidence: float) -> float:
+    """Upper bound of p(lost) - p(gained) as a fraction. Counts need not be whole.
+
+    The quantile of L - G, where (L, G, rest) is Dirichlet(lost + 1, gained, rest). Integrates over the
+    one of L and G that varies less, so that the other's tail is a smooth function of it; given the one,
+    the other is a Beta share of what is left.
+    """
+    lost, unchanged = lost + 1, samples - lost - gained
+    if gained <= 0:
+        return float(special.betaincinv(lost, unchanged, confidence)) if unchanged > 0 else 1.0
+    if unchanged <= 0:
+        return 2 * float(special.betaincinv(lost, gained, confidence)) - 1
+    fewer = min(lost, gained)
+    given = special.betaincinv(fewer, samples + 1 - fewer, NORMAL_SHARES)
+    left = np.maximum(1 - given, np.finfo(float).tiny)
+
+    def excess(drop: float) -> float:
+        if gained <= lost:
+            tail = special.betaincc(lost, unchanged, np.clip((given + drop) / left, 0, 1))
+        else:
+            tail = special.betainc(gained, unchanged, np.clip((given - drop) / left, 0, 1))
+        return float(NORMAL_WEIGHTS @ tail) - (1 - confidence)
+
+    return float(brentq(excess, -1.0, 1.0, xtol=1e-13))
+
+
+def _normal_nodes() -> tuple[Array, Array]:
+    """Cumulative shares and weights of evenly spaced standard normal deviates: [nodes] each."""
+    deviates = np.arange(-NORMAL_LIMIT, NORMAL_LIMIT + NORMAL_STEP / 2, NORMAL_STEP)
+    density = np.exp(-np.square(deviates) / 2)
+    return special.ndtr(deviates), density / density.sum()
+
+
+NORMAL_SHARES, NORMAL_WEIGHTS = _normal_nodes()
+
+
+def _binned(differences: Array, span: float) -> tuple[Array, Array]:
+    """Grid points within [-span, span] and how many samples each stands for.
+
+    A sample between two points is shared between them so that the mean stays; that only widens the
+    bound. -1, 0 and 1 are on the grid of a span of 1.
+    """
+    places = np.clip((differences / span + 1) * GRID_STEPS, 0, 2 * GRID_STEPS)
+    below = np.floor(places).astype(np.int64)
+    above_share = places - below
+    size = 2 * GRID_STEPS + 2
+    counts = np.bincount(below, 1 - above_share, size) + np.bincount(below + 1, above_share, size)
+    weights: Array = counts.astype(np.float64)
+    grid: Array = (np.arange(size) / GRID_STEPS - 1) * span
+    return grid[weights > 0], weights[weights > 0]
+
+
+def _resampled_ratios(before: Array, after: Array, draw: np.random.Generator) -> Array:
+    """Ratio of medians in each of the resamples: [RESAMPLES]."""
+    rounds = len(before)
+    length = round(rounds ** (1 / 3))
+    blocks = math.ceil(rounds / length)
+    ratios: list[Array] = []
+    rows = max(1, RESAMPLED_AT_ONCE // rounds)
+    for start in range(0, RESAMPLES, rows):
+        starts = draw.integers(0, rounds, (min(rows, RESAMPLES - start), blocks, 1))
+        places = ((starts + np.arange(length)) % rounds).reshape(len(starts), -1)[:, :rounds]
+        ratios.append(np.median(before[places], axis=1) / np.median(after[places], axis=1))
+    return np.concatenate(ratios)
+
+
+def _paired(baseline: ArrayLike, candidate: ArrayLike) -> tuple[Array, Array]:
+    before, after = np.asarray(baseline, dtype=np.float64), np.asarray(candidate, dtype=np.float64)
+    if before.ndim != 1 or before.shape != after.shape or before.size == 0:
+        found = f"shapes {before.shape} of the baseline and {after.shape} of the candidate"
+    elif not (np.isfinite(before).all() and np.isfinite(after).all()):
+        found = "NaN or Inf among the values"
+    else:
+        return before, after
+    raise MeasurementError(
+        found=found,
+        required="one finite value of each per sample, at least one sample",
+        remedy="measure baseline and candidate on the same samples, with a metric that is always finite",
+    )
+
+
+def _require_confidence(confidence: float) -> None:
+    if not 0.5 < confidence < 1:
+        raise MeasurementError(
+            found=f"confidence {confidence:g}",
+            required="more than 0.5 and less than 1",
+            remedy="set `gate.confidence`, e.g. to 0.95",
+        )

@@ -1,0 +1,152 @@
+"""Validation of a candidate and the gate as Prefect tasks."""
+
+from __future__ import annotations
+
+import hashlib
+
+from prefect import task
+
+from tasks.artifacts import (
+    CandidateEvidence,
+    DatasetArtifact,
+    DeployableArtifact,
+    HostProfile,
+    IsaEvidence,
+    IsaLevel,
+    ModelArtifact,
+    Outcome,
+    Verdict,
+)
+from tasks.config import GateConfig, ValidationConfig
+from tasks.host_lock import measuring
+from tasks.inference.layouts import Engine
+from tasks.inference.predictor import spec_of
+from tasks.process import run_isolated
+from tasks.settings import Settings
+from tasks.store import scratch
+from tasks.task import CACHED, stage, step_log
+from tasks.validation.gate import judge
+from tasks.validation.load import LoadEvidence, measure_load
+from tasks.validation.measure import MeasureRequest, environment, measure
+
+
+@task(name="measure baselines", **CACHED)
+def measure_baselines(
+    model: ModelArtifact, validation: DatasetArtifact, config: ValidationConfig, host: HostProfile
+) -> dict[IsaLevel, LoadEvidence]:
+    """Load time and peak memory of the FP32 baseline, alone in its process, by instruction set.
+
+    The host's own comes first, then the emulated ones that the release deploys to.
+    """
+    with stage("measure baselines"):
+        return {
+            isa: _measure_baseline(model, validation, config, isa, emulated=isa is not host.isa)
+            for isa in dict.fromkeys((host.isa, *config.deploy_isas))
+        }
+
+
+def _measure_baseline(
+    model: ModelArtifact,
+    validation: DatasetArtifact,
+    config: ValidationConfig,
+    isa: IsaLevel,
+    *,
+    emulated: bool,
+) -> LoadEvidence:
+    with measuring():
+        return run_isolated(
+            measure_load,
+            spec_of(model.folder, Engine.BASELINE, config.threads),
+            model,
+            validation,
+            config.batch_size,
+            step=f"measure baseline {isa}",
+            log=step_log(f"baseline-{isa}"),
+            timeout_s=config.timeout_s,
+            environment=environment(isa, emulated=emulated, threads=config.threads),
+        )
+
+
+@task(name="validate", task_run_name="validate {deployable.candidate.name}", **CACHED)
+def validate(
+    model: ModelArtifact,
+    deployable: DeployableArtifact,
+    validation: DatasetArtifact,
+    baselines: dict[IsaLevel, LoadEvidence],
+    config: ValidationConfig,
+    gate: GateConfig,
+    host: HostProfile,
+) -> CandidateEvidence:
+    """Everything measured of one candidate, on this host's instruction set and each emulated one.
+
+    Raises: MeasurementError when a metric fails or another instruction set ran than was asked for.
+    """
+    with stage(f"validate {deployable.candidate.name}") as summary:
+        per_isa = tuple(
+            _measure(model, deployable, validation, load, config, gate, emulated=isa is not host.isa, isa=isa)
+            for isa, load in baselines.items()
+        )
+        native = per_isa[0]
+        speedup, metric = native.latency.speedup, native.metrics[0]
+        summary.append(f"{speedup.ratio:.2f}x, {metric.name} {-metric.drop_pp:+.2f} points")
+        return CandidateEvidence(
+            candidate=deployable.candidate,
+            digest=deployable.digest,
+            size_bytes=deployable.size_bytes,
+            baseline_digest=model.digest,
+            baseline_size_bytes=model.size_bytes,
+            validation_digest=validation.digest,
+            host=host,
+            per_isa=per_isa,
+        )
+
+
+def _measure(
+    model: ModelArtifact,
+    deployable: DeployableArtifact,
+    validation: DatasetArtifact,
+    baseline: LoadEvidence,
+    config: ValidationConfig,
+    gate: GateConfig,
+    *,
+    emulated: bool,
+    isa: IsaLevel,
+) -> IsaEvidence:
+    store = Settings().store
+    shared = f"{model.digest} {validation.digest} {config.accuracy_batch_size} {config.threads} {isa}"
+    outputs = store / "baselines" / f"{hashlib.sha256(shared.encode()).hexdigest()[:32]}.npz"
+    outputs.parent.mkdir(parents=True, exist_ok=True)
+    log = step_log(f"validate-{deployable.candidate.name}-{isa}")
+    request = MeasureRequest(
+        model=model,
+        deployable=deployable,
+        validation=validation,
+        config=config,
+        confidence=gate.confidence,
+        isa=isa,
+        emulated=emulated,
+        folder=store / "evidence" / deployable.digest[:32] / isa.value,
+        log=log,
+        baseline_outputs=outputs,
+        baseline_load=baseline,
+        include_references=not emulated,
+    )
+    with scratch(store, "evidence"), measuring():
+        return run_isolated(
+            measure,
+            request,
+            step=request.step,
+            log=log,
+            timeout_s=config.timeout_s,
+            environment=environment(isa, emulated=emulated, threads=config.threads),
+        )
+
+
+@task(name="gate", task_run_name="gate {evidence.candidate.name}")
+def gate(evidence: CandidateEvidence, config: GateConfig) -> Verdict:
+    """The verdict on one candidate. A rejection is a value: this task only fails on a defect."""
+    with stage(f"gate {evidence.candidate.name}") as summary:
+        verdict = judge(evidence, config)
+        failed = [result.criterion for result in verdict.results if result.outcome is not Outcome.APPROVED]
+        summary.append(verdict.outcome.value + (f": {', '.join(dict.fromkeys(failed))}" if failed else ""))
+        return verdict

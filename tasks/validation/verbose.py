@@ -1,0 +1,61 @@
+"""Listens to oneDNN inside the running process, so that one predictor is audited and then timed.
+
+Runs in the isolated process only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+
+from tasks.hardware import onednn
+from tasks.validation.audit import MARK
+
+STDOUT = 1
+
+
+class VerboseRecorder:
+    """Records verbose lines. oneDNN prints its header once per process, so it is kept for later records."""
+
+    def __init__(self) -> None:
+        self._header: list[str] = []
+
+    def record(self, run: Callable[[], object], *, inferences: int) -> list[str]:
+        """The header and the lines of `inferences` calls of `run`, oneDNN silent before and after.
+
+        Weights are reordered once, in a predictor's first run: let that happen before.
+        """
+        lines = _stdout_of(lambda: _with_verbose(run, inferences))
+        fresh = [line for line in lines if line.startswith(f"{MARK}info")]
+        self._header = self._header or fresh
+        return [*self._header, *(line for line in lines if line not in fresh)]
+
+
+def _with_verbose(run: Callable[[], object], inferences: int) -> None:
+    onednn.set_verbose(1)
+    try:
+        for _ in range(inferences):
+            run()
+    finally:
+        onednn.set_verbose(0)
+
+
+def _stdout_of(action: Callable[[], None]) -> list[str]:
+    """What native code prints to descriptor 1 meanwhile; Python's own stream cannot see it."""
+    libc = ctypes.CDLL(None)
+    sys.stdout.flush()
+    libc.fflush(None)
+    saved = os.dup(STDOUT)
+    with tempfile.TemporaryFile() as capture:
+        os.dup2(capture.fileno(), STDOUT)
+        try:
+            action()
+        finally:
+            libc.fflush(None)
+            os.dup2(saved, STDOUT)
+            os.close(saved)
+        capture.seek(0)
+        return capture.read().decode(errors="replace").splitlines()

@@ -1,0 +1,191 @@
+"""A small real model, quantized both ways, and labelled data it knows: built once per test session."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.artifacts import (
+    Algorithm,
+    Candidate,
+    DatasetArtifact,
+    DeployableArtifact,
+    IsaEvidence,
+    IsaLevel,
+    Layout,
+    ModelArtifact,
+)
+from tasks.config import ModelFiles, Preprocessing, QuantizationConfig, ValidationConfig
+from tasks.conversion.offline import OfflineRequest, convert_offline
+from tasks.inference.layouts import Engine
+from tasks.inference.predictor import spec_of
+from tasks.inference.serving import Array
+from tasks.model.files import ModelFormat, find_model
+from tasks.model.load import prepare_model
+from tasks.process import run_isolated
+from tasks.quantization.ptq import PtqRequest, quantize
+from tasks.validation.load import measure_load
+from tasks.validation.measure import MeasureRequest, environment, measure
+
+SIDE, CLASSES, SAMPLES = 32, 10, 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmallRelease:
+    """MobileNet-V1 at a quarter of its width, on pictures that it labelled itself."""
+
+    model: ModelArtifact
+    validation: DatasetArtifact
+    deployables: dict[Layout, DeployableArtifact]
+
+
+def build(folder: Path) -> SmallRelease:
+    """Runs in an isolated process."""
+    labels = _export(folder / "exported")
+    validation = _dataset(folder / "validation", labels)
+    model = _model(folder)
+    deployables = {layout: _deployable(folder, model, validation, layout) for layout in Layout}
+    return SmallRelease(model=model, validation=validation, deployables=deployables)
+
+
+def pictures() -> Array:
+    """[SAMPLES, 3, SIDE, SIDE] float32, seeded."""
+    return np.random.default_rng(0).standard_normal((SAMPLES, 3, SIDE, SIDE)).astype(np.float32)
+
+
+def _export(folder: Path) -> Array:
+    """The model's own answer to each picture, after saving it. Weights as at the start of a training:
+    with Paddle's default initialisation activations vanish, and timings lie."""
+    import paddle
+    from paddle import nn
+
+    paddle.seed(0)
+    network = paddle.vision.models.mobilenet_v1(scale=0.25, num_classes=CLASSES)
+    for layer in network.sublayers():
+        if isinstance(layer, nn.Conv2D):
+            nn.initializer.KaimingNormal()(layer.weight)
+    network.train()
+    for _ in range(20):
+        network(paddle.to_tensor(pictures()))
+    network.eval()
+    spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", "image")
+    paddle.jit.save(network, str(folder / "model"), input_spec=[spec])
+    labels: Array = network(paddle.to_tensor(pictures())).numpy().argmax(axis=1)
+    return labels
+
+
+def _dataset(folder: Path, labels: Array) -> DatasetArtifact:
+    folder.mkdir()
+    np.save(folder / "image.npy", pictures())
+    np.save(folder / "labels.npy", labels)
+    preprocessing = Preprocessing(layout="as_is", dtype="as_is")
+    (folder / "preprocessing.json").write_text(json.dumps(preprocessing.model_dump(mode="json")))
+    (folder / "samples.json").write_text(json.dumps({"sample_digests": []}))
+    return DatasetArtifact(
+        folder=folder,
+        digest="validation",
+        source="generated",
+        samples=SAMPLES,
+        classes=CLASSES,
+        seed=0,
+        labelled=True,
+    )
+
+
+def _model(folder: Path) -> ModelArtifact:
+    source = find_model(ModelFiles(path=folder / "exported"))
+    prepared = prepare_model(source, folder / "fp32")
+    return ModelArtifact(
+        folder=folder / "fp32",
+        digest=prepared.digest,
+        source=str(source.program),
+        source_format=ModelFormat.COMBINED,
+        source_digest=source.source_digest,
+        inputs=prepared.inputs,
+        outputs=prepared.outputs,
+        census=prepared.census,
+        repairs=prepared.repairs,
+        size_bytes=prepared.size_bytes,
+    )
+
+
+def _deployable(
+    folder: Path, model: ModelArtifact, data: DatasetArtifact, layout: Layout
+) -> DeployableArtifact:
+    candidate = Candidate(algorithm=Algorithm.ABS_MAX, layout=layout)
+    quantized = folder / f"{layout}-quantized"
+    quantized.mkdir()
+    outcome = quantize(
+        PtqRequest(
+            model=model,
+            calibration=data,
+            candidate=candidate,
+            config=QuantizationConfig(),
+            batch_size=10,
+            folder=quantized,
+        )
+    )
+    target, digest = quantized, outcome.digest
+    if layout is Layout.OFFLINE:
+        target = folder / layout
+        source = find_model(ModelFiles(path=quantized))
+        digest = convert_offline(OfflineRequest(source=source, folder=target)).digest
+    return DeployableArtifact(
+        candidate=candidate,
+        folder=target,
+        digest=digest,
+        size_bytes=sum((target / name).stat().st_size for name in ("model.pdmodel", "model.pdiparams")),
+        int8_ops={},
+        seconds=outcome.seconds,
+        log=folder / "build.log",
+    )
+
+
+def measured(
+    release: SmallRelease,
+    layout: Layout,
+    folder: Path,
+    *,
+    isa: IsaLevel,
+    emulated: bool = False,
+    **changes: Any,
+) -> IsaEvidence:
+    """A candidate measured as a release does it, few repeats; `changes` are fields of MeasureRequest."""
+    config = ValidationConfig(repeats=20, warmup=2)
+    variables = environment(isa, emulated=emulated, threads=config.threads)
+    baseline_load = run_isolated(
+        measure_load,
+        spec_of(release.model.folder, Engine.BASELINE, config.threads),
+        release.model,
+        release.validation,
+        config.batch_size,
+        step="load baseline",
+        log=folder / "load.log",
+        timeout_s=300,
+        environment=variables,
+    )
+    request = MeasureRequest(
+        model=release.model,
+        deployable=release.deployables[layout],
+        validation=release.validation,
+        config=config,
+        confidence=0.95,
+        isa=isa,
+        emulated=emulated,
+        folder=folder / "evidence",
+        log=folder / "measure.log",
+        baseline_outputs=folder / "baseline",
+        baseline_load=baseline_load,
+    )
+    return run_isolated(
+        measure,
+        replace(request, **changes),
+        step="measure",
+        log=request.log,
+        timeout_s=300,
+        environment=variables,
+    )

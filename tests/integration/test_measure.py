@@ -1,0 +1,182 @@
+"""Measuring a real candidate, in a real process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.artifacts import HostProfile, IsaEvidence, IsaLevel, Layout
+from tasks.config import ValidationConfig
+from tasks.errors import ConfigError, DataError, MeasurementError, ModelFormatError
+from tasks.inference.audit_model import audit_isolated
+from tasks.validation.comparison import read_outputs, write_outputs
+from tests.integration.small_release import SAMPLES, SmallRelease, measured
+
+pytestmark = pytest.mark.paddle
+
+UNLIKE_ANY_SERVER = IsaLevel.SSE41
+"""A level below every host's own, so that emulation is tested wherever the tests run."""
+
+
+@pytest.fixture(scope="module")
+def evidence(
+    small_release: SmallRelease, host: HostProfile, tmp_path_factory: pytest.TempPathFactory
+) -> dict[Layout, IsaEvidence]:
+    folder = tmp_path_factory.mktemp("evidence")
+    return {layout: measured(small_release, layout, folder / layout, isa=host.isa) for layout in Layout}
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_candidate_of_each_layout_ran_in_int8(evidence: dict[Layout, IsaEvidence], layout: Layout) -> None:
+    audit, baseline = evidence[layout].audit, evidence[layout].baseline_audit
+    assert audit.compute_primitives == baseline.compute_primitives == 28
+    assert audit.int8_share_by_count > 0.9
+    assert audit.int8_share_by_time > 0.5
+    assert audit.reorders >= 1
+    assert baseline.int8_primitives == 0
+    assert audit.isa == baseline.isa != ""
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_accuracy_is_of_every_sample_and_both_models(
+    evidence: dict[Layout, IsaEvidence], layout: Layout
+) -> None:
+    found = evidence[layout]
+    top1 = found.metrics[0]
+    assert (top1.name, top1.samples, top1.baseline) == ("top1", SAMPLES, 1.0)
+    assert top1.candidate == found.agreement  # the labels are the baseline's own answers
+    assert 0.3 < found.agreement <= 1.0  # chance is 0.1
+    assert 3.0 < found.sqnr_db < 100.0
+    assert (found.non_finite_outputs, found.baseline_non_finite_outputs) == (0, 0)
+    assert found.worst_class is not None
+    assert found.worst_class.drop_pp >= top1.drop_pp
+
+
+def test_outcomes_on_disk_are_those_of_the_evidence(evidence: dict[Layout, IsaEvidence]) -> None:
+    found = evidence[Layout.QDQ]
+    with np.load(found.outcomes) as stored:
+        assert stored["candidate/top1"].mean() == pytest.approx(found.metrics[0].candidate)
+        same = stored["candidate/prediction"] == stored["baseline/prediction"]
+        assert same.mean() == pytest.approx(found.agreement)
+        assert len(stored["label"]) == SAMPLES
+
+
+def test_latency_has_every_subject_in_every_round(
+    evidence: dict[Layout, IsaEvidence], host: HostProfile
+) -> None:
+    latency = evidence[Layout.OFFLINE].latency
+    assert {"baseline", "candidate", "native_fp32"} <= latency.samples_ms.keys()
+    assert ("bf16" in latency.samples_ms) != ("bf16" in latency.skipped)
+    assert {len(samples) for samples in latency.samples_ms.values()} == {20}
+    assert min(min(samples) for samples in latency.samples_ms.values()) > 0
+    assert latency.summaries.keys() == latency.samples_ms.keys()
+
+
+def test_load_and_memory_are_of_the_process_that_serves(evidence: dict[Layout, IsaEvidence]) -> None:
+    found = evidence[Layout.QDQ]
+    assert found.load_ms > max(found.latency.samples_ms["candidate"])
+    assert found.baseline_load_ms > 0
+    assert 50 << 20 < found.peak_memory_bytes < 2 << 30
+    assert 50 << 20 < found.baseline_peak_memory_bytes < 2 << 30
+
+
+def test_qdq_without_its_switch_is_seen_to_run_in_fp32(
+    small_release: SmallRelease, host: HostProfile, tmp_path: Path
+) -> None:
+    found = measured(small_release, Layout.QDQ, tmp_path, isa=host.isa, enable_int8=False)
+    assert (found.audit.int8_primitives, found.audit.int8_share_by_time) == (0, 0.0)
+    assert len(found.audit.fp32_layers) == found.audit.compute_primitives
+    assert "enable_mkldnn_int8" in found.audit.fp32_layers[0].reason
+
+
+def test_emulated_level_is_the_one_that_onednn_ran(small_release: SmallRelease, tmp_path: Path) -> None:
+    found = measured(
+        small_release,
+        Layout.OFFLINE,
+        tmp_path,
+        isa=UNLIKE_ANY_SERVER,
+        emulated=True,
+        include_references=False,
+    )
+    assert (found.isa, found.emulated, found.audit.isa) == (UNLIKE_ANY_SERVER, True, "Intel SSE4.1")
+    assert found.latency.samples_ms.keys() == {"baseline", "candidate"}
+
+
+def test_level_that_did_not_take_effect_is_refused(small_release: SmallRelease, tmp_path: Path) -> None:
+    with pytest.raises(MeasurementError, match="oneDNN uses"):
+        measured(small_release, Layout.QDQ, tmp_path, isa=UNLIKE_ANY_SERVER, emulated=False)
+
+
+def test_baseline_outputs_are_computed_once_and_checked(
+    small_release: SmallRelease, host: HostProfile, tmp_path: Path
+) -> None:
+    outputs = tmp_path / "baseline"
+    zeros = [[np.zeros((rows, 10), dtype=np.float32)] for rows in (16, 16, 16, 2)]
+    write_outputs(outputs, iter(zeros))
+    found = measured(small_release, Layout.QDQ, tmp_path, isa=host.isa)
+    assert found.sqnr_db == -200.0  # the stored answers were used: no signal
+    write_outputs(outputs, iter(list(read_outputs(outputs, 1))[:2]))
+    with pytest.raises(MeasurementError, match=f"32 of {SAMPLES}"):
+        measured(small_release, Layout.QDQ, tmp_path, isa=host.isa)
+
+
+def test_labels_counted_from_one_are_refused(
+    small_release: SmallRelease, host: HostProfile, tmp_path: Path
+) -> None:
+    shifted = tmp_path / "shifted"
+    shifted.mkdir()
+    for path in small_release.validation.folder.iterdir():
+        (shifted / path.name).write_bytes(path.read_bytes())
+    np.save(shifted / "labels.npy", np.arange(SAMPLES) % 10 + 1)
+    release = replace(small_release, validation=replace(small_release.validation, folder=shifted))
+    with pytest.raises(DataError, match="labels from 1 to 10"):
+        measured(release, Layout.QDQ, tmp_path, isa=host.isa)
+
+
+def test_more_threads_than_the_host_has_are_refused(
+    small_release: SmallRelease, host: HostProfile, tmp_path: Path
+) -> None:
+    config = ValidationConfig(threads=host.cores + 1)
+    with pytest.raises(MeasurementError, match=r"validation\.threads"):
+        measured(small_release, Layout.QDQ, tmp_path, isa=host.isa, config=config)
+
+
+def test_candidate_whose_parameters_vanished_is_named(
+    small_release: SmallRelease, host: HostProfile, tmp_path: Path
+) -> None:
+    deployable = small_release.deployables[Layout.QDQ]
+    program = deployable.folder / "model.pdmodel"
+    (tmp_path / "model.pdmodel").write_bytes(program.read_bytes())
+    with pytest.raises(ModelFormatError, match=r"model\.pdiparams"):
+        measured(
+            small_release, Layout.QDQ, tmp_path, isa=host.isa, deployable=replace(deployable, folder=tmp_path)
+        )
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_audit_of_a_quantized_directory_finds_its_layout(small_release: SmallRelease, layout: Layout) -> None:
+    audit = audit_isolated(small_release.deployables[layout].folder, None)
+    assert audit.int8_primitives / audit.compute_primitives > 0.9
+
+
+def test_audit_of_an_fp32_directory_finds_no_int8(small_release: SmallRelease) -> None:
+    audit = audit_isolated(small_release.model.folder, None)
+    assert (audit.int8_primitives, audit.compute_primitives, audit.fp32_layers) == (0, 28, ())
+
+
+def test_audit_of_qdq_as_fp32_shows_the_fallback(small_release: SmallRelease) -> None:
+    assert audit_isolated(small_release.deployables[Layout.QDQ].folder, "fp32").int8_primitives == 0
+
+
+def test_audit_with_unknown_layout_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="offline"):
+        audit_isolated(tmp_path, "int4")
+
+
+def test_audit_input_without_the_models_input_is_refused(small_release: SmallRelease, tmp_path: Path) -> None:
+    np.savez(tmp_path / "other.npz", other=np.zeros(3))
+    with pytest.raises(DataError, match="image"):
+        audit_isolated(small_release.model.folder, None, input_npz=tmp_path / "other.npz")

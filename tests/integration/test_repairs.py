@@ -1,0 +1,95 @@
+"""Each graph rewrite: it matches what it should, and FP32 outputs stay what they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.conversion.repairs import REWRITES
+from tasks.process import run_isolated
+from tests.integration import small_models as models
+
+pytestmark = pytest.mark.paddle
+
+RELATIVE_TOLERANCE = 1e-5
+MATCHES = {
+    "fold_convolution_bias": {"vgg": 2, "square": 1},
+    "remove_inference_dropout": {"vgg": 2},
+    "remove_identity_pooling": {"mobilenet_v1": 1, "resnet18": 1, "vgg": 1},
+    "keep_uneven_pooling_fp32": {"vgg": 1},
+}
+
+
+def rewrite_all(root: Path, target: Path) -> dict[str, dict[str, int]]:
+    """Applies each rewrite alone to each exported model; saves it as `target/<rewrite>/<model>`."""
+    from tasks.model.program import load_program, save_program
+
+    matches: dict[str, dict[str, int]] = {}
+    for rewrite in REWRITES:
+        for name in models.EXPORTED:
+            loaded = load_program(models.source(root / name))
+            matches.setdefault(rewrite.name, {})[name] = rewrite.apply(loaded.program)
+            save_program(loaded, target / rewrite.name / name)
+    return matches
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return models.build(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+def rewritten(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, int]]]:
+    target = tmp_path_factory.mktemp("rewritten")
+    log = target / "log.txt"
+    return target, run_isolated(rewrite_all, root, target, step="rewrite", log=log, timeout_s=120)
+
+
+@pytest.fixture(scope="module")
+def native(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    """FP32 outputs of the exported models."""
+    folders = tuple(root / name for name in models.EXPORTED)
+    log = tmp_path_factory.mktemp("native") / "log.txt"
+    outputs = run_isolated(models.predict_native, folders, step="run", log=log, timeout_s=120)
+    return dict(zip(models.EXPORTED, outputs, strict=True))
+
+
+def test_every_rewrite_has_expectations() -> None:
+    assert {rewrite.name for rewrite in REWRITES} == MATCHES.keys()
+
+
+@pytest.mark.parametrize("name", [rewrite.name for rewrite in REWRITES])
+def test_rewrite_matches_only_where_it_should(
+    rewritten: tuple[Path, dict[str, dict[str, int]]], name: str
+) -> None:
+    assert {model: count for model, count in rewritten[1][name].items() if count} == MATCHES[name]
+
+
+@pytest.mark.parametrize("name", [rewrite.name for rewrite in REWRITES])
+def test_rewrite_keeps_fp32_outputs(
+    rewritten: tuple[Path, dict[str, dict[str, int]]],
+    native: dict[str, np.ndarray],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    folders = tuple(rewritten[0] / name / model for model in models.EXPORTED)
+    after = run_isolated(models.predict_native, folders, step="run", log=tmp_path / "log.txt", timeout_s=120)
+    for before, outputs in zip(native.values(), after, strict=True):
+        assert np.abs(before - outputs).max() <= RELATIVE_TOLERANCE * np.abs(before).max()
+
+
+def test_all_rewrites_together_keep_onednn_outputs(
+    root: Path, native: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    folders = tuple(root / f"{name}_fp32" for name in models.QUANTIZED)
+    after = run_isolated(models.predict_onednn, folders, step="run", log=tmp_path / "log.txt", timeout_s=120)
+    for name, outputs in zip(models.QUANTIZED, after, strict=True):
+        assert np.abs(native[name] - outputs).max() <= 1e-4 * np.abs(native[name]).max()
+
+
+def test_repaired_vgg_has_no_operator_that_keeps_it_fp32(root: Path, tmp_path: Path) -> None:
+    folder = root / "vgg_offline"
+    types = run_isolated(models.operator_types, folder, step="types", log=tmp_path / "log.txt", timeout_s=60)
+    assert not {"elementwise_add", "relu", "dropout", "reshape2", "fusion_repeated_fc_relu"} & set(types)

@@ -1,0 +1,207 @@
+"""Per-sample scores, the comparison that collects them, and the CPUs they are timed on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import DataError, MeasurementError
+from tasks.validation.accuracy import LABELLED, predictions, resolve_metrics, score
+from tasks.validation.comparison import (
+    SQNR_LIMIT_DB,
+    Comparison,
+    agreement,
+    read_outputs,
+    worst_class,
+    write_outputs,
+)
+from tasks.validation.latency import choose_cpus, interleave
+
+LOGITS = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [0.0, 5.0, 0.0]], dtype=np.float32)
+TOP1 = {"top1": LABELLED["top1"]}
+
+
+def ones(outputs: list[np.ndarray], labels: np.ndarray | None) -> np.ndarray:
+    return np.ones(len(outputs[0]))
+
+
+def wrong_length(outputs: list[np.ndarray], labels: np.ndarray | None) -> np.ndarray:
+    return np.ones(len(outputs[0]) + 1)
+
+
+def not_finite(outputs: list[np.ndarray], labels: np.ndarray | None) -> np.ndarray:
+    return np.full(len(outputs[0]), np.nan)
+
+
+def raises(outputs: list[np.ndarray], labels: np.ndarray | None) -> np.ndarray:
+    raise KeyError("no such field")
+
+
+def test_top1_scores_each_sample() -> None:
+    assert LABELLED["top1"]([LOGITS], np.array([0, 0, 1])).tolist() == [1.0, 0.0, 1.0]
+
+
+def test_top5_with_three_classes_is_always_right() -> None:
+    assert LABELLED["top5"]([LOGITS], np.array([2, 0, 0])).tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(("label", "right"), [(5, 1.0), (6, 0.0)], ids=["fifth", "sixth"])
+def test_top5_ends_at_the_fifth(label: int, right: float) -> None:
+    logits = np.array([[0.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0]])
+    assert LABELLED["top5"]([logits], np.array([label])) == right
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 3), min_size=6, max_size=6), min_size=1, max_size=20),
+    st.integers(0, 5),
+)
+def test_top_scores_agree_with_a_stable_sort(rows: list[list[int]], label: int) -> None:
+    logits, labels = np.array(rows, dtype=np.float32), np.full(len(rows), label)
+    ranked = np.argsort(-logits, axis=1, kind="stable")
+    assert (LABELLED["top1"]([logits], labels) == (ranked[:, 0] == label)).all()
+    assert (LABELLED["top5"]([logits], labels) == (ranked[:, :5] == label).any(axis=1)).all()
+
+
+def test_sample_with_nan_is_wrong_and_decides_nothing() -> None:
+    logits = LOGITS.copy()
+    logits[0, 2] = np.nan
+    assert LABELLED["top1"]([logits], np.array([0, 2, 1])).tolist() == [0.0, 1.0, 1.0]
+    assert predictions([logits]).tolist() == [-1, 2, 1]
+
+
+def test_prediction_of_a_single_value_is_its_nearest_integer() -> None:
+    assert predictions([np.array([[0.2], [0.9]])]).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("label", [-1, 3], ids=["negative", "one_too_high"])
+def test_label_out_of_range_is_a_data_error(label: int) -> None:
+    with pytest.raises(DataError, match="from 0 to 2"):
+        score("top1", LABELLED["top1"], [LOGITS], np.array([0, 1, label]), 3)
+
+
+def test_label_at_the_last_class_is_accepted() -> None:
+    assert score("top1", LABELLED["top1"], [LOGITS], np.array([0, 2, 2]), 3).tolist() == [1.0, 1.0, 0.0]
+
+
+def test_unlabelled_data_with_top1_is_a_data_error_that_names_the_way_out() -> None:
+    with pytest.raises(DataError, match=r"package\.module:function"):
+        resolve_metrics(("top1", f"{__name__}:ones"), labelled=False)
+
+
+def test_unlabelled_data_with_a_callable_is_scored() -> None:
+    name = f"{__name__}:ones"
+    metrics = resolve_metrics((name,), labelled=False)
+    assert score(name, metrics[name], [LOGITS], None, 3).tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", ["top2", "no.such.module:function", "math:no_such_function"])
+def test_unknown_metric_is_named(name: str) -> None:
+    with pytest.raises(MeasurementError, match=name):
+        resolve_metrics((name,), labelled=True)
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [(wrong_length, r"shape \(4,\) for 3"), (not_finite, "NaN"), (raises, "KeyError")],
+    ids=["shape", "nan", "exception"],
+)
+def test_bad_metric_result_is_a_measurement_error(metric: object, words: str) -> None:
+    with pytest.raises(MeasurementError, match=words):
+        score("mine", metric, [LOGITS], None, 3)  # type: ignore[arg-type]
+
+
+def compared(baseline: np.ndarray, candidate: np.ndarray, labels: np.ndarray | None) -> Comparison:
+    comparison = Comparison(metrics=TOP1 if labels is not None else {})
+    half = len(baseline) // 2
+    for part in (slice(0, half), slice(half, None)):
+        comparison.add([baseline[part]], [candidate[part]], None if labels is None else labels[part])
+    return comparison
+
+
+def test_comparison_streams_to_the_same_as_at_once() -> None:
+    random = np.random.default_rng(0)
+    baseline = random.standard_normal((20, 5)).astype(np.float32)
+    candidate = baseline + 0.1 * random.standard_normal((20, 5)).astype(np.float32)
+    found = compared(baseline, candidate, np.arange(20) % 5)
+    noise = (candidate.astype(np.float64) - baseline) ** 2
+    expected = 10 * np.log10((baseline.astype(np.float64) ** 2).sum() / noise.sum())
+    assert found.sqnr_db == pytest.approx(expected)
+    assert agreement(found.columns) == (baseline.argmax(1) == candidate.argmax(1)).mean()
+    assert found.columns["label"].tolist() == (np.arange(20) % 5).tolist()
+
+
+def test_equal_outputs_agree_fully_and_have_the_highest_sqnr() -> None:
+    found = compared(LOGITS, LOGITS, None)
+    assert (found.sqnr_db, agreement(found.columns)) == (SQNR_LIMIT_DB, 1.0)
+
+
+def test_non_finite_outputs_are_counted_and_never_agree() -> None:
+    candidate = LOGITS.copy()
+    candidate[1] = np.nan
+    candidate[2, 0] = np.inf
+    found = compared(LOGITS, candidate, None)
+    assert (found.non_finite, found.baseline_non_finite) == (4, 0)
+    assert agreement(found.columns) == pytest.approx(1 / 3)
+    assert -SQNR_LIMIT_DB <= found.sqnr_db <= SQNR_LIMIT_DB
+
+
+def test_worst_class_is_the_one_that_loses_most() -> None:
+    labels = np.array([0, 0, 1, 1])
+    baseline = np.eye(2)[labels]
+    candidate = np.eye(2)[[0, 0, 0, 1]]
+    worst = worst_class(compared(baseline, candidate, labels).columns, "top1")
+    assert worst is not None
+    assert (worst.label, worst.samples, worst.drop_pp) == (1, 2, 50.0)
+
+
+def test_worst_class_without_labels_is_none() -> None:
+    assert worst_class(compared(LOGITS, LOGITS, None).columns, "top1") is None
+
+
+def test_outputs_of_other_shape_are_refused() -> None:
+    with pytest.raises(MeasurementError, match="shapes"):
+        Comparison(metrics={}).add([LOGITS], [LOGITS[:, :2]], None)
+
+
+def test_stored_outputs_come_back_batch_by_batch(tmp_path: Path) -> None:
+    batches = [[LOGITS, LOGITS[:, 0]], [LOGITS[:1], LOGITS[:1, 0]]]
+    write_outputs(tmp_path / "outputs", iter(batches))
+    for expected, found in zip(batches, read_outputs(tmp_path / "outputs", 2), strict=True):
+        assert all((old == new).all() for old, new in zip(expected, found, strict=True))
+
+
+def test_stored_outputs_cut_off_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "outputs"
+    write_outputs(path, iter([[LOGITS], [LOGITS]]))
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(MeasurementError, match="cut off"):
+        list(read_outputs(path, 1))
+
+
+def test_interleave_runs_every_subject_once_a_round() -> None:
+    calls: list[str] = []
+    samples = interleave(
+        {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, warmup=2, repeats=20, seed=0
+    )
+    rounds = {"".join(calls[place : place + 2]) for place in range(0, 44, 2)}
+    assert rounds == {"ab", "ba"}
+    assert {name: len(values) for name, values in samples.items()} == {"a": 20, "b": 20}
+
+
+@pytest.mark.parametrize(
+    ("threads", "cpus"), [(1, (7,)), (4, (7, 6, 5, 4)), (5, (7, 6, 5, 4, 3))], ids=["one", "cores", "more"]
+)
+def test_threads_get_a_core_each_before_sharing_one(threads: int, cpus: tuple[int, ...]) -> None:
+    def siblings(cpu: int) -> frozenset[int]:
+        return frozenset({cpu % 4, cpu % 4 + 4})
+
+    assert choose_cpus(threads, range(8), siblings) == cpus
+
+
+def test_more_threads_than_cpus_are_refused() -> None:
+    with pytest.raises(MeasurementError, match=r"validation\.threads"):
+        choose_cpus(3, [0, 1], lambda cpu: frozenset({cpu}))

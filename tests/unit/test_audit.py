@@ -1,0 +1,214 @@
+"""The kernel audit against verbose lines as oneDNN 3.2.1 printed them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.artifacts import KernelAudit, Layout
+from tasks.inference.audit_model import engine_from
+from tasks.inference.layouts import FP32_FC_FUSION, SWITCHES, Engine, engine_of
+from tasks.validation.audit import audit, parse_verbose
+
+HEADER = """\
+onednn_verbose,info,oneDNN v3.2.1 (commit 01204edbda1c2a4ff0cccd40476ed6bd2fb62d56)
+onednn_verbose,info,cpu,runtime:OpenMP,nthr:1
+onednn_verbose,info,cpu,isa:Intel AVX2
+onednn_verbose,info,gpu,runtime:none
+onednn_verbose,info,prim_template:operation,engine,primitive,implementation,prop_kind,memory_descriptors,\
+attributes,auxiliary,problem_desc,exec_time""".splitlines()
+
+
+def convolution(source: str, weights: str, time: str = "0.5", shape: str = "mb1_ic64oc64_ih8oh8") -> str:
+    return (
+        f"onednn_verbose,exec,cpu,convolution,jit:avx2,forward_inference,src_{source}:a:blocked:acdb::f0 "
+        f"wei_{weights}:ap:blocked:ABcd2b8a4b::f3:s8m1:sa0.5 bia_f32::blocked:a::f0 dst_u8::blocked:acdb::f0,"
+        f"attr-scales:src0:0+dst:0+wei:1 attr-post-ops:eltwise_relu ,alg:convolution_direct,{shape},{time}"
+    )
+
+
+INT8 = convolution("u8", "s8", "0.75")
+FP32 = convolution("f32", "f32", "0.25")
+DEPTHWISE = convolution("f32", "f32", shape="g32mb1_ic32oc32_ih112oh112kh3")
+FIRST = convolution("f32", "f32", shape="mb1_ic3oc32_ih224oh112kh3sh2")
+NO_WEIGHT_SCALE = convolution("u8", "f32")
+BF16 = convolution("bf16", "bf16")
+REORDER = (
+    "onednn_verbose,exec,cpu,reorder,jit:uni,undef,src_f32::blocked:abcd::f0 dst_s8::blocked:abcd::f0,"
+    "attr-scales:src0:0 ,,1x3x224x224,0.125"
+)
+FC = (
+    "onednn_verbose,exec,cpu,inner_product,x64:gemm_s8s8s32:jit,forward_inference,src_s8:a:blocked:ab::f0 "
+    "wei_s8:a:blocked:ab::f0 bia_f32::blocked:a::f0 dst_f32:a:blocked:ab::f0,attr-scales:src0:0+wei:1 ,,"
+    "mb1ic1024oc1000,0.25"
+)
+MATMUL = (
+    "onednn_verbose,exec,cpu,matmul,brg:avx2,undef,src_f32::blocked:abcd::f0 wei_f32::blocked:abdc::f0 "
+    "dst_f32::blocked:abcd::f0,attr-scratchpad:user ,,1x12x128x64:1x12x64x128:1x12x128x128,0.5"
+)
+LSTM = (
+    "onednn_verbose,exec,cpu,rnn,ref:any,forward_inference,src_layer_u8::blocked:abc::f0 "
+    "src_iter_f32::blocked:abcd::f0 wei_layer_s8:a:ldigo:packed::f0 wei_iter_s8:a:ldigo:packed::f0 "
+    "bias_f32::blocked:abcd::f0 dst_layer_u8::blocked:abc::f0 dst_iter_f32::blocked:abcd::f0,"
+    "attr-qparams ,alg:vanilla_lstm direction:unidirectional_left2right activation:undef,"
+    "l1t60mb1sic256slc256dhc256dic256,0.5"
+)
+
+
+def audited(*lines: str, inferences: int = 1, expect_int8: bool = True) -> KernelAudit:
+    return audit([*HEADER, *lines], inferences=inferences, expect_int8=expect_int8)
+
+
+@pytest.mark.parametrize(
+    ("line", "dtype"),
+    [
+        (INT8, "int8"),
+        (convolution("s8", "s8"), "int8"),
+        (FC, "int8"),
+        (LSTM, "int8"),
+        (FP32, "fp32"),
+        (NO_WEIGHT_SCALE, "fp32"),
+        (convolution("f32", "s8"), "fp32"),
+        (BF16, "bf16"),
+        (MATMUL, "fp32"),
+    ],
+    ids=["u8s8", "s8s8", "fc", "lstm", "f32", "u8_with_f32_weights", "s8_weights_only", "bf16", "matmul"],
+)
+def test_primitive_is_int8_only_when_source_and_weights_are(line: str, dtype: str) -> None:
+    assert [primitive.dtype for primitive in parse_verbose([line])[1]] == [dtype]
+
+
+def test_audit_counts_and_times_one_inference() -> None:
+    found = audited(*[INT8, INT8, INT8, FP32, REORDER] * 4, inferences=4)
+    assert (found.compute_primitives, found.int8_primitives, found.reorders) == (4, 3, 1)
+    assert found.int8_share_by_count == 0.75
+    assert found.int8_share_by_time == pytest.approx(0.9)
+    assert found.reorder_time_ms == pytest.approx(0.125)
+    assert found.isa == "Intel AVX2"
+    assert [(share.kind, share.dtype, share.count) for share in found.shares] == [
+        ("convolution", "int8", 3),
+        ("convolution", "fp32", 1),
+        ("reorder", "f32->s8", 1),
+    ]
+
+
+def test_audit_of_nothing_has_no_share() -> None:
+    found = audited(REORDER)
+    assert (found.compute_primitives, found.int8_share_by_count, found.int8_share_by_time) == (0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (DEPTHWISE, "depthwise"),
+        (FIRST, "first layer"),
+        (FP32, "skip list"),
+        (NO_WEIGHT_SCALE, "weight scale"),
+        (MATMUL, "two activations"),
+        (BF16, "BF16"),
+        (FC.replace("s8:", "f32:"), "mul"),
+        (LSTM.replace("u8:", "f32:"), "recurrent"),
+    ],
+    ids=["depthwise", "first", "other", "no_weight_scale", "matmul", "bf16", "fc", "lstm"],
+)
+def test_layer_left_in_fp32_is_listed_with_its_reason(line: str, words: str) -> None:
+    (layer,) = audited(INT8, line).fp32_layers
+    assert words in layer.reason
+
+
+def test_model_without_any_int8_gets_that_as_reason() -> None:
+    layers = audited(FP32, DEPTHWISE, FIRST).fp32_layers
+    assert {layer.reason for layer in layers} == {layers[0].reason}
+    assert "enable_mkldnn_int8" in layers[0].reason
+
+
+def test_equal_layers_are_listed_once_each_per_inference() -> None:
+    assert len(audited(*[INT8, FP32, FP32] * 3, inferences=3).fp32_layers) == 2
+
+
+def test_baseline_lists_no_layer() -> None:
+    assert audited(FP32, expect_int8=False).fp32_layers == ()
+
+
+def test_fields_follow_the_template_of_another_version() -> None:
+    lines = [
+        "onednn_verbose,v1,info,cpu,isa:Intel AVX-512 with Intel DL Boost",
+        "onednn_verbose,v1,primitive,info,template:operation,engine,primitive,implementation,prop_kind,"
+        "memory_descriptors,attributes,auxiliary,problem_desc,exec_time",
+        "onednn_verbose,v1,graph,info,template:operation,engine,partition_id,partition_kind,exec_time",
+        INT8.replace("onednn_verbose,", "onednn_verbose,v1,primitive,"),
+    ]
+    isa, (primitive,) = parse_verbose(lines)
+    assert isa == "Intel AVX-512 with Intel DL Boost"
+    assert (primitive.kind, primitive.dtype, primitive.time_ms) == ("convolution", "int8", 0.75)
+
+
+def test_reordered_template_moves_the_fields() -> None:
+    lines = [
+        "onednn_verbose,info,prim_template:operation,exec_time,primitive,memory_descriptors",
+        "onednn_verbose,exec,1.5,matmul,src_s8::blocked:ab::f0 wei_s8::blocked:ab::f0",
+    ]
+    ((primitive,),) = (parse_verbose(lines)[1],)
+    assert (primitive.kind, primitive.dtype, primitive.time_ms) == ("matmul", "int8", 1.5)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "---  quantized 27 fused_conv2d ops",
+        INT8[: len(INT8) // 2],
+        INT8.rsplit(",", 1)[0],
+        INT8.rsplit(",", 1)[0] + ",fast",
+        INT8.rsplit(",", 1)[0] + ",nan",
+        INT8.rsplit(",", 1)[0] + ",-1",
+        INT8.replace(",exec,", ",create:cache_hit,"),
+    ],
+    ids=["empty", "paddle", "truncated", "no_time", "word", "nan", "negative", "created_not_run"],
+)
+def test_line_that_is_no_execution_is_passed_over(line: str) -> None:
+    assert parse_verbose([*HEADER, line])[1] == []
+
+
+def test_record_behind_other_output_on_its_line_is_read() -> None:
+    glued = f"--- fused 3 pairs{INT8[:40]}{FC}"
+    assert [primitive.kind for primitive in parse_verbose([glued])[1]] == ["inner_product"]
+
+
+@given(st.lists(st.text(max_size=80) | st.sampled_from([*HEADER, INT8, FP32, REORDER, LSTM]), max_size=30))
+def test_any_output_is_parsed_without_an_error(lines: list[str]) -> None:
+    found = audit(lines, inferences=1, expect_int8=True)
+    assert 0.0 <= found.int8_share_by_count <= 1.0
+    assert found.int8_primitives <= found.compute_primitives
+
+
+@given(st.integers(0, len(INT8)), st.integers(0, len(INT8)), st.text(alphabet=",:_ \x000159se", max_size=10))
+def test_damaged_line_never_counts_as_more_than_one_execution(start: int, end: int, noise: str) -> None:
+    damaged = INT8[:start] + noise + INT8[end:]
+    primitives = parse_verbose([damaged])[1]
+    assert len(primitives) <= 2
+    assert all(math.isfinite(primitive.time_ms) and primitive.time_ms >= 0 for primitive in primitives)
+
+
+@pytest.mark.parametrize(
+    ("operators", "engine"),
+    [
+        ({"conv2d", "dequantize_linear"}, Engine.QDQ),
+        ({"fused_conv2d", "quantize"}, Engine.OFFLINE),
+        ({"conv2d"}, Engine.BASELINE),
+    ],
+)
+def test_engine_is_read_from_the_operators(operators: set[str], engine: Engine) -> None:
+    assert engine_from(operators) is engine
+
+
+def test_only_qdq_asks_for_int8_at_load() -> None:
+    assert [engine for engine in Engine if SWITCHES[engine].onednn_int8] == [Engine.QDQ]
+
+
+def test_every_layout_drops_the_fp32_fc_fusion_and_the_baseline_keeps_it() -> None:
+    assert all(SWITCHES[engine_of(layout)].deleted_passes == (FP32_FC_FUSION,) for layout in Layout)
+    assert SWITCHES[Engine.BASELINE].deleted_passes == ()

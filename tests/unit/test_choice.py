@@ -1,0 +1,82 @@
+from collections.abc import Sequence
+from itertools import permutations
+
+import pytest
+
+from tasks.artifacts import Algorithm, Candidate, CandidateEvidence, FailedCandidate, Layout
+from tasks.config import GateConfig
+from tasks.validation.choice import choose
+from tasks.validation.gate import judge
+from tasks.validation.strategy import GridStrategy
+from tests.unit.evidence_factory import SKYLAKE, VNNI, counted, good_evidence, ratio, spoil, with_speed
+
+FAST_WRONG = spoil(good_evidence("KL-qdq", speedup=4.0), metrics=(counted(lost=500, gained=0),))
+FAST_UNSURE = spoil(good_evidence("avg-qdq", speedup=3.5), metrics=(counted(lost=0, gained=0, samples=50),))
+RIGHT = good_evidence("hist-offline", speedup=2.0)
+RIGHT_FASTER = good_evidence("hist-qdq", speedup=2.4)
+
+
+def chosen(evidence: Sequence[CandidateEvidence]) -> str | None:
+    found = choose(evidence, [judge(item, GateConfig()) for item in evidence])
+    return found.candidate.name if found else None
+
+
+@pytest.mark.parametrize(
+    ("evidence", "name"),
+    [
+        pytest.param((FAST_WRONG, FAST_UNSURE, RIGHT, RIGHT_FASTER), "hist-qdq", id="fastest that is right"),
+        pytest.param((FAST_WRONG, FAST_UNSURE), "avg-qdq", id="inconclusive before rejected"),
+        pytest.param((FAST_WRONG,), "KL-qdq", id="rejected when there is nothing else"),
+        pytest.param((), None, id="nothing measured"),
+    ],
+)
+def test_choice_in_any_order_is_the_same(evidence: tuple[CandidateEvidence, ...], name: str | None) -> None:
+    assert {chosen(order) for order in permutations(evidence)} == {name}
+
+
+def test_choice_goes_by_the_lower_bound_not_the_estimate() -> None:
+    sure = with_speed(good_evidence("hist-offline"), ratio(2.0, 2.1))
+    wide = with_speed(good_evidence("hist-qdq"), ratio(1.9, 4.0))
+    assert chosen((wide, sure)) == "hist-offline"
+
+
+def test_choice_goes_by_the_native_speed() -> None:
+    native_fast = good_evidence("hist-offline", isas=(VNNI, SKYLAKE), speedup=2.0)
+    emulated_fast = with_speed(
+        good_evidence("hist-qdq", isas=(VNNI, SKYLAKE), speedup=1.8), ratio(5.0), place=1
+    )
+    assert chosen((emulated_fast, native_fast)) == "hist-offline"
+
+
+def test_choice_among_rejected_takes_the_one_with_fewer_failures() -> None:
+    twice = spoil(FAST_WRONG, non_finite_outputs=1)
+    once = spoil(good_evidence("mse-qdq", speedup=1.6), metrics=(counted(lost=500, gained=0),))
+    assert chosen((twice, once)) == "mse-qdq"
+
+
+def test_choice_equal_candidates_are_decided_by_name() -> None:
+    pair = (good_evidence("mse-offline"), good_evidence("avg-offline"))
+    assert {chosen(order) for order in permutations(pair)} == {"avg-offline"}
+
+
+def test_choice_speed_that_is_not_a_number_is_last() -> None:
+    gate = GateConfig()
+    broken = with_speed(FAST_UNSURE, ratio(float("nan"), 9.0))
+    slow = spoil(good_evidence("hist-qdq", speedup=1.6), metrics=(counted(lost=0, gained=0, samples=50),))
+    found = choose((broken, slow), [judge(item, gate) for item in (broken, slow)])
+    assert found is slow
+
+
+def test_choice_verdicts_of_other_candidates_are_refused() -> None:
+    verdicts = [judge(RIGHT_FASTER, GateConfig()), judge(RIGHT, GateConfig())]
+    with pytest.raises(ValueError, match="same candidates"):
+        choose((RIGHT, RIGHT_FASTER), verdicts)
+
+
+def test_grid_strategy_asks_for_each_candidate_once() -> None:
+    grid = tuple(Candidate(algorithm=Algorithm.HIST, layout=layout) for layout in Layout)
+    strategy = GridStrategy(grid)
+    assert strategy.next_candidates((), ()) == grid
+    failed = FailedCandidate(candidate=grid[1], step="quantize", error="")
+    assert strategy.next_candidates((), (failed,)) == grid[:1]
+    assert strategy.next_candidates((good_evidence("hist-offline"),), (failed,)) == ()

@@ -1,0 +1,163 @@
+import dataclasses
+
+import pytest
+
+from tasks.artifacts import CandidateEvidence, ClassDrop, Fp32Layer, IsaLevel, LatencySummary, OperatorCensus
+from tasks.config import GateConfig
+from tasks.validation.diagnosis import explain
+from tasks.validation.gate import judge
+from tests.unit.evidence_factory import (
+    SKYLAKE,
+    VNNI,
+    counted,
+    good_evidence,
+    native,
+    ratio,
+    spoil,
+    with_audit,
+    with_speed,
+)
+
+CENSUS = OperatorCensus(counts={"conv2d": 27, "rnn": 2}, quantizable=27, compute=27)
+BAD_ACCURACY = (counted(lost=900, gained=0),)
+GOOD = good_evidence()
+
+
+def text_of(evidence: CandidateEvidence, census: OperatorCensus = CENSUS) -> str:
+    return "\n".join(explain(evidence, judge(evidence, GateConfig()), census))
+
+
+def with_latency(evidence: CandidateEvidence, subject: str, p50_ms: float) -> CandidateEvidence:
+    latency = native(evidence).latency
+    summary = LatencySummary(
+        p50_ms=p50_ms,
+        p90_ms=p50_ms,
+        p99_ms=p50_ms,
+        mean_ms=p50_ms,
+        repeats=200,
+        throughput_per_s=1000 / p50_ms,
+    )
+    return spoil(
+        evidence, latency=dataclasses.replace(latency, summaries={**latency.summaries, subject: summary})
+    )
+
+
+def slow(evidence: CandidateEvidence = GOOD) -> CandidateEvidence:
+    return with_speed(evidence, ratio(0.8, 0.9))
+
+
+def test_diagnosis_approved_says_what_was_gained_on_each_level() -> None:
+    native_text, emulated_text = text_of(good_evidence(isas=(VNNI, SKYLAKE))).splitlines()
+    assert "2.56x as fast as FP32" in native_text
+    assert "top1 -0.04 points" in native_text
+    assert "24.0 dB" in native_text
+    assert "avx512_core (emulated)" in emulated_text
+
+
+def test_diagnosis_is_deterministic() -> None:
+    evidence = spoil(slow(), metrics=BAD_ACCURACY)
+    assert text_of(evidence) == text_of(evidence)
+
+
+@pytest.mark.parametrize(
+    ("isa", "said"),
+    [(IsaLevel.AVX2, True), (IsaLevel.AVX512_CORE, True), (IsaLevel.AVX2_VNNI, False), (VNNI, False)],
+)
+def test_diagnosis_slow_without_vnni_names_it(isa: IsaLevel, said: bool) -> None:
+    assert (f"{isa} has no VNNI" in text_of(slow(good_evidence(isas=(isa,))))) is said
+
+
+def test_diagnosis_too_few_samples_do_not_blame_the_instruction_set() -> None:
+    evidence = good_evidence(isas=(IsaLevel.AVX2,))
+    text = text_of(spoil(evidence, metrics=(counted(lost=0, gained=0, samples=20),)))
+    assert "VNNI" not in text
+    assert "about 299 samples" in text
+
+
+def test_diagnosis_fp32_layers_are_grouped_by_reason_slowest_first() -> None:
+    layers = [
+        Fp32Layer(kind="matmul", dtype="fp32", shape="1x8", time_ms=0.5, reason="no scale"),
+        *[Fp32Layer(kind="convolution", dtype="fp32", shape="1x3", time_ms=0.4, reason="skipped")] * 3,
+    ]
+    evidence = with_audit(
+        GOOD, int8_share_by_count=0.6, int8_share_by_time=0.4, fp32_layers=tuple(layers), int8_primitives=6
+    )
+    text = text_of(evidence)
+    assert "INT8 kernels take 40 % of the compute time; 4 layers did not run in INT8" in text
+    assert text.index("3 convolution (1.200 ms): skipped") < text.index("1 matmul (0.500 ms): no scale")
+
+
+@pytest.mark.parametrize(("reorder_ms", "said"), [(0.9, True), (0.1, False)])
+def test_diagnosis_reorders_that_take_long_are_named(reorder_ms: float, said: bool) -> None:
+    share = dataclasses.replace(native(GOOD).audit.shares[0], time_ms=4.0)
+    evidence = with_audit(slow(), shares=(share,), reorders=12, reorder_time_ms=reorder_ms)
+    assert ("12 reorders take" in text_of(evidence)) is said
+
+
+@pytest.mark.parametrize(("p50_ms", "said"), [(8.1, True), (7.9, False)])
+def test_diagnosis_framework_overhead_is_named_when_it_dominates(p50_ms: float, said: bool) -> None:
+    share = dataclasses.replace(native(GOOD).audit.shares[0], time_ms=4.0)
+    evidence = with_latency(with_audit(slow(), shares=(share,)), "candidate", p50_ms)
+    assert (f"only 4.000 of {p50_ms:.3f} ms" in text_of(evidence)) is said
+
+
+@pytest.mark.parametrize(("bf16_ms", "said"), [(3.9, True), (4.1, False)])
+def test_diagnosis_bf16_that_is_faster_is_named(bf16_ms: float, said: bool) -> None:
+    evidence = with_latency(with_latency(slow(), "candidate", 4.0), "bf16", bf16_ms)
+    assert ("BF16 is faster" in text_of(evidence)) is said
+
+
+@pytest.mark.parametrize(
+    ("sqnr_db", "words"),
+    [
+        pytest.param(1.0, "hardly resemble", id="wrong scales"),
+        pytest.param(6.8, "below the 10 dB", id="poor calibration"),
+    ],
+)
+def test_diagnosis_low_sqnr_is_named_with_what_to_check(sqnr_db: float, words: str) -> None:
+    assert words in text_of(spoil(GOOD, metrics=BAD_ACCURACY, sqnr_db=sqnr_db))
+
+
+def test_diagnosis_good_sqnr_is_not_blamed() -> None:
+    assert "signal-to-quantization" not in text_of(spoil(GOOD, metrics=BAD_ACCURACY, sqnr_db=24.0))
+
+
+def test_diagnosis_drop_on_the_emulated_level_only_names_saturation_and_the_way_out() -> None:
+    evidence = spoil(good_evidence(isas=(VNNI, SKYLAKE)), 1, metrics=BAD_ACCURACY, sqnr_db=6.8)
+    text = text_of(evidence)
+    assert "24.0 dB on avx512_core_vnni and 6.8 dB on avx512_core" in text
+    assert "saturate" in text
+    assert "holds on avx512_core_vnni and is in doubt on avx512_core only" in text
+
+
+def test_diagnosis_uneven_drop_names_the_worst_class() -> None:
+    worst = ClassDrop(label=8, samples=120, drop_pp=61.5)
+    text = text_of(spoil(GOOD, metrics=BAD_ACCURACY, worst_class=worst))
+    assert "class 8 loses 61.5 points on 120 samples" in text
+
+
+@pytest.mark.parametrize(("evidence", "said"), [(slow(), True), (spoil(GOOD, metrics=BAD_ACCURACY), False)])
+def test_diagnosis_operators_beyond_int8_are_named_when_slow(evidence: CandidateEvidence, said: bool) -> None:
+    census = dataclasses.replace(CENSUS, never={"rnn": "oneDNN runs it in FP32 only"})
+    text = text_of(evidence, census)
+    assert ("2 operators rnn of the model cannot run in INT8: oneDNN runs it in FP32 only." in text) is said
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        slow(),
+        spoil(GOOD, metrics=BAD_ACCURACY),
+        spoil(GOOD, non_finite_outputs=3),
+        spoil(GOOD, metrics=()),
+        dataclasses.replace(GOOD, per_isa=()),
+        dataclasses.replace(GOOD, digest=""),
+    ],
+    ids=["slow", "inaccurate", "not finite", "no metric", "nothing measured", "no digest"],
+)
+def test_diagnosis_never_leaves_a_failed_criterion_unexplained(evidence: CandidateEvidence) -> None:
+    verdict = judge(evidence, GateConfig())
+    text = text_of(evidence)
+    for result in verdict.results:
+        assert (not result.remedy) or result.remedy in text
+    assert "does what it should" not in text

@@ -1,0 +1,286 @@
+import dataclasses
+import math
+
+import pytest
+
+from tasks.artifacts import CandidateEvidence, ClassDrop, CriterionResult, IsaLevel, Outcome
+from tasks.config import GateConfig
+from tasks.validation.gate import MIN_SPEEDUP, judge
+from tests.unit.evidence_factory import (
+    SKYLAKE,
+    VNNI,
+    counted,
+    good_evidence,
+    graded,
+    native,
+    ratio,
+    spoil,
+    with_audit,
+    with_speed,
+)
+
+NAN = math.nan
+GATE = GateConfig()
+
+
+def result_of(evidence: CandidateEvidence, criterion: str, gate: GateConfig = GATE) -> CriterionResult:
+    found = [result for result in judge(evidence, gate).results if result.criterion == criterion]
+    assert len(found) == 1, f"{criterion} appears {len(found)} times"
+    return found[0]
+
+
+def test_gate_good_evidence_approves_with_every_criterion_explained() -> None:
+    evidence = good_evidence()
+    verdict = judge(evidence, GATE)
+    assert verdict.outcome is Outcome.APPROVED
+    assert (verdict.digest, verdict.candidate) == (evidence.digest, evidence.candidate)
+    names = {result.criterion for result in verdict.results}
+    assert {"accuracy top1", "accuracy top5", "speed-up", "INT8 share", "finite outputs"} <= names
+    assert all(result.found and result.required and not result.remedy for result in verdict.results)
+
+
+def test_gate_any_other_outcome_names_a_remedy() -> None:
+    evidence = with_speed(good_evidence(), ratio(0.5))
+    for result in judge(evidence, GATE).results:
+        assert bool(result.remedy) is (result.outcome is not Outcome.APPROVED)
+
+
+@pytest.mark.parametrize(
+    ("margin", "outcome"),
+    [
+        pytest.param(0.0, Outcome.APPROVED, id="at the margin"),
+        pytest.param(-1e-12, Outcome.INCONCLUSIVE, id="beyond by less than any rounding"),
+    ],
+)
+def test_accuracy_upper_bound_at_margin_is_not_rounded(margin: float, outcome: Outcome) -> None:
+    metric = counted(lost=20, gained=4, samples=2000)
+    gate = GateConfig(max_drop_pp=metric.drop_upper_pp + margin)
+    assert result_of(spoil(good_evidence(), metrics=(metric,)), "accuracy top1", gate).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("margin", "outcome"),
+    [
+        pytest.param(0.0, Outcome.INCONCLUSIVE, id="at the margin"),
+        pytest.param(-1e-12, Outcome.REJECTED, id="margin just below"),
+    ],
+)
+def test_accuracy_lower_bound_at_margin_is_not_rounded(margin: float, outcome: Outcome) -> None:
+    metric = counted(lost=90, gained=10, samples=2000)
+    gate = GateConfig(max_drop_pp=metric.drop_lower_pp + margin)
+    assert result_of(spoil(good_evidence(), metrics=(metric,)), "accuracy top1", gate).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("samples", "outcome"),
+    [
+        pytest.param(299, Outcome.APPROVED, id="299 equal outcomes"),
+        pytest.param(298, Outcome.INCONCLUSIVE, id="298 equal outcomes"),
+    ],
+)
+def test_accuracy_without_discordants_follows_the_rule_of_three(samples: int, outcome: Outcome) -> None:
+    metric = counted(lost=0, gained=0, samples=samples)
+    result = result_of(spoil(good_evidence(), metrics=(metric,)), "accuracy top1")
+    assert result.outcome is outcome
+    assert ("about 299 samples" in result.remedy) is (outcome is Outcome.INCONCLUSIVE)
+
+
+def test_accuracy_with_twenty_samples_is_inconclusive_and_says_how_many() -> None:
+    metric = counted(lost=0, gained=0, samples=20)
+    verdict = judge(spoil(good_evidence(), metrics=(metric,)), GATE)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "about 299 samples" in next(r.remedy for r in verdict.results if r.criterion == "accuracy top1")
+
+
+def test_accuracy_drop_beyond_margin_in_few_samples_does_not_ask_for_more() -> None:
+    metric = counted(lost=2, gained=0, samples=100)
+    result = result_of(spoil(good_evidence(), metrics=(metric,)), "accuracy top1")
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert "more samples alone will not help" in result.remedy
+
+
+@pytest.mark.parametrize(
+    ("gate", "outcome"),
+    [
+        pytest.param(GateConfig(metric="top5"), Outcome.APPROVED, id="only the other metric is gated"),
+        pytest.param(GateConfig(metric=None), Outcome.REJECTED, id="every metric is gated"),
+        pytest.param(GateConfig(metric="f1"), Outcome.INCONCLUSIVE, id="the gated metric is not there"),
+    ],
+)
+def test_accuracy_gates_the_configured_metric(gate: GateConfig, outcome: Outcome) -> None:
+    metrics = (counted("top1", lost=500, gained=0), counted("top5", lost=0, gained=0))
+    assert judge(spoil(good_evidence(), metrics=metrics), gate).outcome is outcome
+
+
+def test_accuracy_of_graded_scores_uses_the_same_margin() -> None:
+    outcomes = [
+        result_of(spoil(good_evidence(), metrics=(graded(*bounds),)), "accuracy f1").outcome
+        for bounds in ((0.1, 0.5, 1.0), (0.1, 0.5, 1.1), (1.1, 1.5, 2.0))
+    ]
+    assert outcomes == [Outcome.APPROVED, Outcome.INCONCLUSIVE, Outcome.REJECTED]
+
+
+@pytest.mark.parametrize("field", ["drop_pp", "drop_upper_pp", "drop_lower_pp", "baseline"])
+def test_accuracy_that_is_not_a_number_is_never_approved(field: str) -> None:
+    metric = dataclasses.replace(counted(lost=0, gained=0), **{field: NAN})
+    result = result_of(spoil(good_evidence(), metrics=(metric,)), "accuracy top1")
+    assert result.outcome is Outcome.INCONCLUSIVE
+
+
+def test_accuracy_measured_with_less_confidence_than_required_is_inconclusive() -> None:
+    evidence = spoil(good_evidence(), metrics=(counted(lost=0, gained=0, confidence=0.9),))
+    assert result_of(evidence, "accuracy top1").outcome is Outcome.INCONCLUSIVE
+    assert result_of(evidence, "accuracy top1", GateConfig(confidence=0.9)).outcome is Outcome.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("baseline", "outcome"),
+    [
+        pytest.param(0.003, Outcome.INCONCLUSIVE, id="labels shifted by one"),
+        pytest.param(0.0999, Outcome.INCONCLUSIVE, id="just below ten margins"),
+        pytest.param(0.1, Outcome.APPROVED, id="ten margins"),
+    ],
+)
+def test_baseline_too_poor_to_lose_the_margin_proves_nothing(baseline: float, outcome: Outcome) -> None:
+    evidence = spoil(good_evidence(), metrics=(counted(lost=0, gained=0, baseline=baseline),))
+    assert judge(evidence, GATE).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outcome"),
+    [
+        pytest.param(1.5, 1.7, Outcome.APPROVED, id="lower bound at the least"),
+        pytest.param(math.nextafter(1.5, 0), 1.7, Outcome.INCONCLUSIVE, id="lower bound just below"),
+        pytest.param(1.3, 1.5, Outcome.INCONCLUSIVE, id="upper bound at the least"),
+        pytest.param(1.3, math.nextafter(1.5, 0), Outcome.REJECTED, id="upper bound just below"),
+        pytest.param(NAN, 1.7, Outcome.INCONCLUSIVE, id="lower bound NaN"),
+        pytest.param(1.6, NAN, Outcome.INCONCLUSIVE, id="upper bound NaN"),
+        pytest.param(math.inf, math.inf, Outcome.INCONCLUSIVE, id="infinitely fast"),
+    ],
+)
+def test_speed_compares_the_interval_unrounded(low: float, high: float, outcome: Outcome) -> None:
+    evidence = with_speed(good_evidence(), ratio(low, high))
+    assert result_of(evidence, "speed-up", GateConfig(min_speedup=1.5)).outcome is outcome
+
+
+def test_speed_measured_with_less_confidence_than_required_is_inconclusive() -> None:
+    evidence = with_speed(good_evidence(), ratio(2.0, confidence=0.9))
+    assert result_of(evidence, "speed-up").outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("isa", list(IsaLevel))
+def test_speed_default_is_the_level_s_own(isa: IsaLevel) -> None:
+    enough = with_speed(good_evidence(isas=(isa,)), ratio(MIN_SPEEDUP[isa]))
+    slower = with_speed(good_evidence(isas=(isa,)), ratio(MIN_SPEEDUP[isa] - 0.01, MIN_SPEEDUP[isa] - 0.005))
+    assert result_of(enough, "speed-up").outcome is Outcome.APPROVED
+    assert result_of(slower, "speed-up").outcome is Outcome.REJECTED
+    assert MIN_SPEEDUP[isa] >= 1.0
+
+
+@pytest.mark.parametrize(
+    ("share", "outcome"),
+    [
+        pytest.param(0.9, Outcome.APPROVED, id="at the least"),
+        pytest.param(math.nextafter(0.9, 0), Outcome.REJECTED, id="just below"),
+        pytest.param(0.0, Outcome.REJECTED, id="none"),
+        pytest.param(NAN, Outcome.REJECTED, id="NaN"),
+    ],
+)
+def test_proof_share_below_the_least_is_rejected_whatever_the_speed(share: float, outcome: Outcome) -> None:
+    evidence = with_audit(with_speed(good_evidence(), ratio(9.0)), int8_share_by_count=share)
+    result = result_of(evidence, "INT8 share")
+    assert result.outcome is outcome
+    assert ("silent FP32 fallback" in result.found) is (outcome is Outcome.REJECTED)
+    assert judge(evidence, GATE).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("candidate", "baseline", "outcome"),
+    [
+        pytest.param(0, 0, Outcome.APPROVED, id="all finite"),
+        pytest.param(1, 0, Outcome.REJECTED, id="one NaN from INT8"),
+        pytest.param(1, 1, Outcome.REJECTED, id="FP32 gives NaN too"),
+        pytest.param(0, 1, Outcome.REJECTED, id="only FP32 gives NaN"),
+    ],
+)
+def test_outputs_not_finite_are_rejected_and_say_whose(
+    candidate: int, baseline: int, outcome: Outcome
+) -> None:
+    evidence = spoil(good_evidence(), non_finite_outputs=candidate, baseline_non_finite_outputs=baseline)
+    result = result_of(evidence, "finite outputs")
+    assert result.outcome is outcome
+    assert ("FP32 itself" in result.remedy) is (baseline > 0)
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "outcome"),
+    [(3000, Outcome.APPROVED), (3001, Outcome.REJECTED), (0, Outcome.INCONCLUSIVE)],
+    ids=["at the limit", "one byte more", "unknown"],
+)
+def test_size_ratio_is_judged_when_configured(size_bytes: int, outcome: Outcome) -> None:
+    evidence = dataclasses.replace(good_evidence(), size_bytes=size_bytes, baseline_size_bytes=10_000)
+    assert result_of(evidence, "size", GateConfig(max_size_ratio=0.3)).outcome is outcome
+
+
+def test_latency_p99_is_judged_on_the_candidate_when_configured() -> None:
+    evidence = good_evidence()
+    p99_ms = native(evidence).latency.summaries["candidate"].p99_ms
+    at_limit, below = GateConfig(max_latency_p99_ms=p99_ms), GateConfig(max_latency_p99_ms=p99_ms * 0.999)
+    assert result_of(evidence, "latency p99", at_limit).outcome is Outcome.APPROVED
+    assert result_of(evidence, "latency p99", below).outcome is Outcome.REJECTED
+    unmeasured = spoil(evidence, latency=dataclasses.replace(native(evidence).latency, summaries={}))
+    assert result_of(unmeasured, "latency p99", at_limit).outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("worst", "outcome"),
+    [
+        pytest.param(ClassDrop(label=8, samples=200, drop_pp=5.0), Outcome.APPROVED, id="at the limit"),
+        pytest.param(ClassDrop(label=8, samples=200, drop_pp=5.01), Outcome.REJECTED, id="above"),
+        pytest.param(None, Outcome.INCONCLUSIVE, id="no labels"),
+    ],
+)
+def test_worst_class_is_judged_when_configured(worst: ClassDrop | None, outcome: Outcome) -> None:
+    gate = GateConfig(max_worst_class_drop_pp=5.0)
+    assert result_of(spoil(good_evidence(), worst_class=worst), "worst class drop", gate).outcome is outcome
+
+
+def test_optional_criteria_are_off_by_default() -> None:
+    names = {result.criterion for result in judge(good_evidence(), GATE).results}
+    assert names.isdisjoint({"size", "latency p99", "worst class drop"})
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        pytest.param(dataclasses.replace(good_evidence(), per_isa=()), id="nothing measured"),
+        pytest.param(spoil(good_evidence(), emulated=True), id="only emulated"),
+        pytest.param(spoil(good_evidence(), metrics=()), id="no metric"),
+        pytest.param(
+            spoil(good_evidence(), metrics=(counted(lost=0, gained=0, samples=1),)), id="one sample"
+        ),
+    ],
+)
+def test_gate_missing_evidence_is_inconclusive(spoiled: CandidateEvidence) -> None:
+    assert judge(spoiled, GATE).outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("field", ["digest", "baseline_digest", "validation_digest"])
+def test_gate_evidence_without_a_digest_is_rejected(field: str) -> None:
+    evidence = dataclasses.replace(good_evidence(), **{field: " "})
+    assert judge(evidence, GATE).outcome is Outcome.REJECTED
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["native", "emulated"])
+def test_gate_one_bad_instruction_set_decides(place: int) -> None:
+    evidence = good_evidence(isas=(VNNI, SKYLAKE))
+    assert judge(evidence, GATE).outcome is Outcome.APPROVED
+    verdict = judge(spoil(evidence, place, metrics=(counted(lost=900, gained=0),)), GATE)
+    assert verdict.outcome is Outcome.REJECTED
+    assert {r.isa for r in verdict.results if r.outcome is Outcome.REJECTED} == {(VNNI, SKYLAKE)[place]}
+
+
+def test_gate_rejection_outweighs_inconclusive() -> None:
+    evidence = spoil(good_evidence(), metrics=(counted(lost=0, gained=0, samples=20),))
+    assert judge(evidence, GATE).outcome is Outcome.INCONCLUSIVE
+    assert judge(with_audit(evidence, int8_share_by_count=0.1), GATE).outcome is Outcome.REJECTED
