@@ -234,8 +234,7 @@ class MetricEvidence:
     Scores are fractions of 1. `drop_pp` is baseline minus candidate in percentage points, positive
     when the candidate is worse; `drop_upper_pp` is its one-sided upper confidence bound. `lost` and
     `gained` count discordant samples (right in FP32 only, right in INT8 only) for 0/1 outcomes and
-    are None for graded ones. `samples_needed` estimates how many samples would decide the margin,
-    None when it is decided.
+    are None for graded ones.
     """
 
     name: str

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import json
 import logging
 import multiprocessing
 import multiprocessing.util
 import os
+import resource
 import select
 import shutil
 import signal
@@ -39,6 +41,7 @@ from tasks.errors import IsolatedProcessError, PipelineError
 T = TypeVar("T")
 F_SETSIG = 10  # fcntl(2); the fcntl module lacks it
 LAST_LINES = 15
+STEPS = "steps.jsonl"
 GRACE_S = 2.0
 
 _context = multiprocessing.get_context("forkserver")
@@ -186,6 +189,18 @@ def _death(
     )
 
 
+def _write_usage(log: Path, started: float) -> None:
+    """One line in `steps.jsonl` beside the log: when the step ran, in Unix time, and its peak memory."""
+    usage = {
+        "step": multiprocessing.current_process().name,
+        "started": started,
+        "ended": time.time(),
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    with (log.parent / STEPS).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(usage) + "\n")
+
+
 def _die_with_parent(lifeline: int) -> None:
     """Asks the kernel to kill this session when the parent, the only holder of the other end, is gone.
 
@@ -220,9 +235,11 @@ def _child_main(
     sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115 - for the process's whole life
     sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", force=True)
+    started = time.time()
     try:
         with progress.listen(lambda event: pipe.send(("progress", event))):
             result = function(*arguments)
+        _write_usage(log, started)
         pipe.send(("result", result))
     except PipelineError as error:
         logger.error("%s", error)

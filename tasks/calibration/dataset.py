@@ -8,12 +8,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 import numpy as np
 
 from tasks.artifacts import DatasetArtifact, TensorSpec
 from tasks.calibration.preprocessing import Array, normalise
-from tasks.calibration.sampling import Indices
+from tasks.calibration.sampling import DrawnSample, Indices
 from tasks.calibration.sources import ONLY_INPUT, Sample, Samples
 from tasks.config import Preprocessing
 from tasks.errors import DataError
@@ -41,13 +42,13 @@ class _Column:
         header = {"descr": first.dtype.str, "fortran_order": False, "shape": (rows, *first.shape)}
         np.lib.format.write_array_header_1_0(stream, header)  # type: ignore[no-untyped-call] # NumPy's gap
 
-    def append(self, value: Array, index: int) -> None:
+    def append(self, value: Array, name: str) -> None:
         if (value.shape, value.dtype) != (self._shape, self._dtype):
             raise DataError(
-                found=f"sample {index} is {value.dtype} {list(value.shape)}, "
+                found=f"{name} is {value.dtype} {list(value.shape)}, "
                 f"the first {self._dtype} {list(self._shape)}",
                 required="samples of one shape and type",
-                remedy="set `resize` and `center_crop` in `data.preprocessing`",
+                remedy="set `resize`, or `resize_shorter` and `center_crop`, in `data.preprocessing`",
             )
         self._stream.write(value.tobytes())
 
@@ -66,24 +67,26 @@ def materialise(
     Raises: DataError when a sample cannot be read or does not fit the model's inputs.
     """
     columns: dict[str, _Column] = {}
-    digests: list[str] = []
+    drawn: list[DrawnSample] = []
     with ExitStack() as stack:
         for row, index in enumerate(chosen.tolist()):
             sample = _named(samples.read(index), inputs)
             if row == 0:
                 _check_fit(sample, preprocessing, inputs)
                 for name, value in sample.items():
-                    stream = stack.enter_context((folder / f"{name}.npy").open("wb"))
+                    stream = stack.enter_context(input_file(folder, name).open("wb"))
                     columns[name] = _Column(stream, len(chosen), value)
             for name, value in sample.items():
-                columns[name].append(value, index)
-            digests.append(_sample_digest(sample))
+                columns[name].append(value, samples.name(index))
+            drawn.append(DrawnSample(digest=_sample_digest(sample), name=samples.name(index)))
             if row % REPORT_EVERY == 0:
                 report(step, row, len(chosen))
     labels = None if samples.labels is None else samples.labels[chosen]
     if labels is not None:
         np.save(folder / LABELS, labels)
-    (folder / DIGESTS).write_text(json.dumps(digests), encoding="utf-8")
+    digests = [sample.digest for sample in drawn]
+    written = {"sample_digests": digests, "sample_names": [sample.name for sample in drawn]}
+    (folder / DIGESTS).write_text(json.dumps(written), encoding="utf-8")
     (folder / PREPROCESSING).write_text(preprocessing.model_dump_json(indent=2), encoding="utf-8")
     return DatasetSummary(
         digest=_digest(digests, labels, preprocessing),
@@ -93,15 +96,34 @@ def materialise(
     )
 
 
-def sample_digests(dataset: DatasetArtifact) -> list[str]:
-    """SHA-256 of each sample's content, in order."""
-    digests: list[str] = json.loads((dataset.folder / DIGESTS).read_text(encoding="utf-8"))
-    return digests
+def input_file(folder: Path, name: str) -> Path:
+    """Where a model input's samples are; its name may hold what a file name may not.
+
+    Raises: DataError when it is the name of the file with the labels.
+    """
+    path = folder / f"{quote(name, safe='')}.npy"
+    if path.name == LABELS:
+        raise DataError(
+            found=f"a model input called {name!r}",
+            required=f"another name, as {LABELS} holds the labels",
+            remedy="export the model with another name in its input_spec",
+        )
+    return path
+
+
+def sample_digests(dataset: DatasetArtifact) -> list[DrawnSample]:
+    """Each sample's content digest and name, in order.
+
+    Equal content is stored once, so the names are those it was drawn under first.
+    """
+    written = json.loads((dataset.folder / DIGESTS).read_text(encoding="utf-8"))
+    pairs = zip(written["sample_digests"], written["sample_names"], strict=True)
+    return [DrawnSample(digest=digest, name=name) for digest, name in pairs]
 
 
 def check_labels(dataset: DatasetArtifact, outputs: tuple[TensorSpec, ...]) -> None:
-    """Raises: DataError when a label is beyond the classes that the model's first output has."""
-    classes = outputs[0].shape[-1] if outputs and outputs[0].shape else -1
+    """Raises: DataError when a label is beyond the classes of the model's first output, [N, classes]."""
+    classes = outputs[0].shape[1] if outputs and len(outputs[0].shape) == 2 else -1
     if dataset.labelled and 1 < classes < dataset.classes:
         raise DataError(
             found=f"label {dataset.classes - 1} in {dataset.source}",
@@ -116,9 +138,11 @@ def _named(sample: Sample, inputs: tuple[TensorSpec, ...]) -> Sample:
         return {names[0]: sample[ONLY_INPUT]}
     if sorted(sample) != sorted(names):
         raise DataError(
-            found=f"inputs {sorted(sample)} in the data",
+            found="one unnamed input in the data"
+            if list(sample) == [ONLY_INPUT]
+            else f"inputs {sorted(sample)} in the data",
             required=f"the model's inputs {sorted(names)}",
-            remedy="name the arrays like the model's inputs",
+            remedy="name the arrays like the model's inputs; `labels` of an npz source names the labels",
         )
     return {name: sample[name] for name in names}
 
@@ -130,11 +154,12 @@ def _check_fit(sample: Sample, preprocessing: Preprocessing, inputs: tuple[Tenso
         fits = len(value.shape) == len(spec.shape) and all(
             required in (-1, found) for required, found in zip(spec.shape[1:], value.shape[1:], strict=True)
         )
-        if not fits or value.dtype != np.dtype(spec.dtype):
+        if not fits or value.dtype.name != spec.dtype:
             raise DataError(
                 found=f"{value.dtype} {list(value.shape)} for input {spec.name}, after preprocessing",
                 required=f"{spec.dtype} {list(spec.shape)}, -1 being free",
-                remedy="correct `data.preprocessing`: resize, center_crop, grayscale, layout, dtype",
+                remedy="correct `data.preprocessing`: resize, center_crop, grayscale, dtype, or "
+                "`layout: as_is` for arrays that are in the model's order already",
             )
 
 

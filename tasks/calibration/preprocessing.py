@@ -48,7 +48,8 @@ def place_array(sample: Array, preprocessing: Preprocessing) -> Array:
         return sample
     if sample.dtype != np.uint8 or not (sample.ndim == 2 or _channels_last(sample.shape)):
         raise DataError(
-            found=f"a sample of {sample.dtype} {list(sample.shape)}, and {', '.join(asked)} in `preprocessing`",
+            found=f"a sample of {sample.dtype} {list(sample.shape)}, and `preprocessing` with "
+            f"{', '.join(asked)}",
             required="uint8 pictures [H, W] or [H, W, 1 or 3] for these steps",
             remedy="store pictures as uint8 with channels last, or remove the steps",
         )

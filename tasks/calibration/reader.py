@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.artifacts import DatasetArtifact, TensorSpec
-from tasks.calibration.dataset import LABELS, PREPROCESSING
+from tasks.calibration.dataset import LABELS, PREPROCESSING, input_file
 from tasks.calibration.preprocessing import Array, normalise
 from tasks.config import Preprocessing
 
@@ -20,7 +20,7 @@ class BatchReader:
         text = (dataset.folder / PREPROCESSING).read_text(encoding="utf-8")
         self._preprocessing = Preprocessing.model_validate_json(text)
         self._inputs: dict[str, Array] = {
-            spec.name: np.load(dataset.folder / f"{spec.name}.npy", mmap_mode="r") for spec in inputs
+            spec.name: np.load(input_file(dataset.folder, spec.name), mmap_mode="r") for spec in inputs
         }
         self._samples = dataset.samples
         self.labels: npt.NDArray[np.int64] | None = (

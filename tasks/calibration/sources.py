@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import gzip
 import importlib
-import inspect
 import math
-import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tasks.calibration.image_files import PICTURES, images_by_folder, listed_images
 from tasks.calibration.preprocessing import Array, place, place_array
 from tasks.config import (
     CallableSource,
@@ -31,24 +30,26 @@ from tasks.config import (
     Preprocessing,
     Source,
 )
-from tasks.errors import DataError
+from tasks.errors import DataError, PipelineError
 
 Sample = dict[str, Array]
 Labels = npt.NDArray[np.int64]
-PICTURES = frozenset(Image.registered_extensions())
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 ONLY_INPUT = ""
 """Name of the input of a source that has one and does not name it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """An opened source: `read(i)` is sample i after the spatial preprocessing, by input name."""
+    """An opened source: `read(i)` is sample i after the spatial preprocessing, by input name.
+
+    `name(i)` is what the user knows it by: a file, or a place in an array.
+    """
 
     count: int
     labels: Labels | None
     read: Callable[[int], Sample]
+    name: Callable[[int], str] = "sample {}".format
 
 
 def open_source(source: Source, preprocessing: Preprocessing) -> Samples:
@@ -66,7 +67,12 @@ def open_source(source: Source, preprocessing: Preprocessing) -> Samples:
         case CallableSource():
             samples = _callable(source, preprocessing)
     if samples.count == 0:
-        raise _error(f"no samples in {describe(source)}", "at least one sample", "correct the source")
+        taken = f"; of images, these are taken: {' '.join(sorted(PICTURES))}"
+        raise _error(
+            f"no samples in {describe(source)}",
+            "at least one sample",
+            f"correct the source{taken if isinstance(source, ImageFolderSource) else ''}",
+        )
     return samples
 
 
@@ -86,7 +92,9 @@ def describe(source: Source) -> str:
 def _image_folder(source: ImageFolderSource, preprocessing: Preprocessing) -> Samples:
     if not source.root.is_dir():
         raise _error(f"no folder {source.root}", "a folder of images", "correct `root`")
-    entries = _listed(source) if source.list_file else _class_folders(source.root)
+    entries = (
+        listed_images(source.root, source.list_file) if source.list_file else images_by_folder(source.root)
+    )
     labelled = [label is not None for _, label in entries]
     if any(labelled) and not all(labelled):
         raise _error(
@@ -96,11 +104,16 @@ def _image_folder(source: ImageFolderSource, preprocessing: Preprocessing) -> Sa
         )
     labels = np.array([label for _, label in entries]) if entries and all(labelled) else None
 
+    def name(index: int) -> str:
+        return str(entries[index][0])
+
     def read(index: int) -> Sample:
         path = entries[index][0]
         try:
             with Image.open(path) as picture:
                 return {ONLY_INPUT: place(picture, preprocessing)}
+        except DataError as error:
+            raise _error(f"{path}: {error.found}", error.required, error.remedy) from error
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise _error(
                 f"{path} cannot be read as an image: {error}",
@@ -108,43 +121,7 @@ def _image_folder(source: ImageFolderSource, preprocessing: Preprocessing) -> Sa
                 "repair the file, or take it out of the list",
             ) from error
 
-    return Samples(count=len(entries), labels=_checked(labels, len(entries)), read=read)
-
-
-def _listed(source: ImageFolderSource) -> list[tuple[Path, int | None]]:
-    list_file = source.list_file or Path()
-    try:
-        lines = list_file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _error(f"{list_file}: {error}", "a readable list file", "correct `list_file`") from error
-    entries: list[tuple[Path, int | None]] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        name, _, label = line.strip().rpartition(" ")
-        if name and WHOLE_NUMBER.fullmatch(label):
-            entries.append((source.root / name.strip(), int(label)))
-        elif Path(line.strip()).suffix.lower() in PICTURES:
-            entries.append((source.root / line.strip(), None))
-        else:
-            raise _error(
-                f"line {number} of {list_file}: {line!r:.120}",
-                "`relative/path label` or `relative/path`",
-                "correct the line; labels are whole numbers from 0",
-            )
-    return entries
-
-
-def _class_folders(root: Path) -> list[tuple[Path, int | None]]:
-    classes = sorted(path for path in root.iterdir() if path.is_dir())
-    if not classes:
-        return [(path, None) for path in sorted(root.iterdir()) if path.suffix.lower() in PICTURES]
-    return [
-        (path, label)
-        for label, folder in enumerate(classes)
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in PICTURES
-    ]
+    return Samples(count=len(entries), labels=_checked(labels, len(entries), name), read=read, name=name)
 
 
 def _npz(source: NpzSource, preprocessing: Preprocessing) -> Samples:
@@ -155,6 +132,12 @@ def _npz(source: NpzSource, preprocessing: Preprocessing) -> Samples:
         raise _error(
             f"{source.path}: {error}", "an .npz of plain arrays", "save it with numpy.savez"
         ) from error
+    if "labels" in source.model_fields_set and source.labels not in arrays:
+        raise _error(
+            f"no array {source.labels!r} in {source.path}, only {', '.join(arrays) or 'nothing'}",
+            "the array that `labels` names",
+            "correct `labels`, or leave it out when there are none",
+        )
     labels = arrays.pop(source.labels, None)
     return _arrays(arrays, labels, preprocessing, str(source.path))
 
@@ -175,7 +158,9 @@ def read_idx(path: Path) -> Array:
         raw = path.read_bytes()
         data = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
     except (OSError, EOFError, zlib.error) as error:
-        raise _error(f"{path}: {error}", "a readable IDX file", "correct the path") from error
+        raise _error(
+            f"{path}: {error}", "a whole, readable IDX file", "correct the path, or fetch the file anew"
+        ) from error
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in IDX_DTYPES or len(data) < 4 + 4 * data[3]:
         raise _error(f"{path} has no IDX header", "IDX, gzipped or not", "give the original file")
     shape = struct.unpack(f">{data[3]}I", data[4 : 4 + 4 * data[3]])
@@ -194,12 +179,15 @@ def read_idx(path: Path) -> Array:
 def _callable(source: CallableSource, preprocessing: Preprocessing) -> Samples:
     function = resolve(source.function)
     try:
-        inspect.signature(function).bind(**source.arguments)
-    except TypeError as error:
+        returned = function(**source.arguments)
+    except PipelineError:
+        raise
+    except Exception as error:  # the user's own code may raise anything
         raise _error(
-            f"{source.function}: {error}", "the function's own arguments", "correct `arguments`"
+            f"{source.function} raised {type(error).__name__}: {error}",
+            "a function that returns (inputs, labels)",
+            "correct the function or its `arguments`",
         ) from error
-    returned = function(**source.arguments)
     if not isinstance(returned, tuple) or len(returned) != 2:
         raise _error(
             f"{source.function} returned {type(returned).__name__}",
@@ -208,7 +196,7 @@ def _callable(source: CallableSource, preprocessing: Preprocessing) -> Samples:
         )
     inputs, labels = returned
     named = inputs if isinstance(inputs, dict) else {ONLY_INPUT: inputs}
-    arrays = {name: np.asarray(array) for name, array in named.items()}
+    arrays = {name: _array(values, source.function) for name, values in named.items()}
     return _arrays(arrays, labels, preprocessing, source.function)
 
 
@@ -216,14 +204,16 @@ def resolve(name: str) -> Callable[..., Any]:
     """The function that `package.module:function` names. Raises: DataError when there is none."""
     module, _, function = name.partition(":")
     try:
-        found: Callable[..., Any] = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
+        found = getattr(importlib.import_module(module), function)
+    except Exception as error:  # importing runs the user's own code
         raise _error(
-            f"{name}: {error}",
+            f"{name}: {type(error).__name__}: {error}",
             "`package.module:function` that Python can import",
-            "install the package, or run where the module lies",
+            "correct the name or the module; PYTHONPATH must reach it",
         ) from error
-    return found
+    if not callable(found):
+        raise _error(f"{name} is of type {type(found).__name__}", "a function", "correct the name")
+    return cast("Callable[..., Any]", found)
 
 
 def _arrays(arrays: Sample, labels: object, preprocessing: Preprocessing, name: str) -> Samples:
@@ -233,37 +223,65 @@ def _arrays(arrays: Sample, labels: object, preprocessing: Preprocessing, name: 
     counts = {key: len(array) for key, array in arrays.items() if array.ndim > 0}
     if len(set(counts.values())) != 1 or len(counts) != len(arrays):
         raise _error(
-            f"{name} has inputs of lengths {counts}", "the same number of samples in each", "align them"
+            f"{name} has inputs of shapes { {key: array.shape for key, array in arrays.items()} }",
+            "one array [N, ...] a model input, the same N in each",
+            "align the arrays",
         )
     count = next(iter(counts.values()))
     names = [key if len(arrays) > 1 else ONLY_INPUT for key in arrays]
+
+    def sample_name(index: int) -> str:
+        return f"{name}[{index}]"
 
     def read(index: int) -> Sample:
         sample = {}
         for key, array in zip(names, arrays.values(), strict=True):
             value = array[index]
-            if value.dtype.kind == "f" and not np.isfinite(value).all():
+            if not _finite(value):
                 raise _error(
-                    f"NaN or infinity in sample {index} of {name}", "finite values", "clean the data"
+                    f"NaN, infinity or more than float32 holds in sample {index} of {name}",
+                    "finite values",
+                    "clean the data",
                 )
             sample[key] = place_array(value, preprocessing)
         return sample
 
     return Samples(
-        count=count, labels=_checked(None if labels is None else np.asarray(labels), count), read=read
+        count=count,
+        labels=_checked(None if labels is None else _array(labels, name), count, sample_name),
+        read=read,
+        name=sample_name,
     )
 
 
-def _checked(labels: Array | None, count: int) -> Labels | None:
+def _array(values: object, name: str) -> Array:
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # NumPy's, for ragged lists
+        raise _error(f"{name}: {error}", "arrays of numbers", "make all samples of one shape") from error
+
+
+def _finite(value: Array) -> bool:
+    with np.errstate(over="ignore"):
+        return value.dtype.kind != "f" or bool(np.isfinite(value.astype(np.float32)).all())
+
+
+def _checked(labels: Array | None, count: int, name: Callable[[int], str]) -> Labels | None:
     if labels is None:
         return None
     if labels.shape != (count,):
-        raise _error(f"labels of shape {list(labels.shape)}", f"one a sample, [{count}]", "align the labels")
+        raise _error(
+            f"labels of shape {list(labels.shape)} for {count} samples",
+            f"one label a sample, [{count}]",
+            "align labels and samples",
+        )
     if labels.dtype.kind not in "iu":
-        raise _error(f"labels of {labels.dtype}", "whole numbers from 0", "convert the labels")
-    if (labels.astype(np.int64) < 0).any():
-        raise _error(f"label {labels.min()}", "labels from 0", "correct the labels")
-    return labels.astype(np.int64)
+        raise _error(f"labels of {labels.dtype}", "whole numbers from 0", "number the classes from 0")
+    labels = labels.astype(np.int64)
+    if (labels < 0).any():
+        first = int(np.argmax(labels < 0))
+        raise _error(f"label {labels[first]} of {name(first)}", "labels from 0", "correct the labels")
+    return labels
 
 
 def _error(found: str, required: str, remedy: str) -> DataError:

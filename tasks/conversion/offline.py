@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tasks.conversion.converted import ConvertedModel
 from tasks.errors import ConversionError
+from tasks.inference.layouts import FP32_FC_FUSION
 from tasks.model.digest import program_digest
 from tasks.model.files import ModelSource
 
@@ -72,7 +73,7 @@ class OfflineRepairs:
         if self.keep_fp32_params:
             skipped.add("params_quantization_mkldnn_pass")
         if self.keep_fc:
-            skipped.add("repeated_fc_relu_fuse_pass")
+            skipped.add(FP32_FC_FUSION)
         return frozenset(skipped)
 
 

@@ -12,10 +12,6 @@ from typing import Any
 
 CONVOLUTIONS = frozenset({"conv2d", "depthwise_conv2d", "conv2d_transpose"})
 
-PREDICTOR_DELETED_PASSES = ("repeated_fc_relu_fuse_pass",)
-"""Passes that the predictor must delete: this one fuses FC + ReLU pairs into an operator that has no INT8
-kernel, which kept two of VGG's three FC layers in FP32."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:

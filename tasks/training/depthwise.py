@@ -48,7 +48,7 @@ def _shifted(padded: Any, row: int, column: int, size: tuple[int, ...], stride: 
 def speed_up(model: Any) -> None:
     """Replaces the forward of every 3x3 depthwise convolution without bias; weights stay where they are."""
     for layer in model.sublayers():
-        if isinstance(layer, paddle.nn.Conv2D) and layer._groups == layer._in_channels > 1:
+        if isinstance(layer, paddle.nn.Conv2D) and _is_plain_depthwise(layer):
             layer.forward = _forward(layer)
 
 
@@ -58,6 +58,17 @@ def restore(model: Any) -> None:
         layer.__dict__.pop("forward", None)
 
 
+def _is_plain_depthwise(layer: Any) -> bool:
+    once = ([1, 1], (1, 1), 1)
+    return (
+        layer._groups == layer._in_channels == layer._out_channels > 1
+        and list(layer._kernel_size) == [3, 3]
+        and layer._padding in once
+        and layer._dilation in once
+        and len(set(layer._stride)) == 1
+        and layer.bias is None
+    )
+
+
 def _forward(layer: Any) -> Any:
-    stride = layer._stride[0] if isinstance(layer._stride, (list, tuple)) else layer._stride
-    return lambda x: ShiftedDepthwise.apply(x, layer.weight, stride)
+    return lambda x: ShiftedDepthwise.apply(x, layer.weight, layer._stride[0])

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-import inspect
+import importlib.util
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tasks.calibration.sources import resolve
 from tasks.config import TrainedModel
-from tasks.errors import TrainingError
+from tasks.errors import DataError, PipelineError, TrainingError
 from tasks.progress import report
 from tasks.store import file_digest
 
 STEP = "train model"
 FILES = ("model.pdmodel", "model.pdiparams")
 
+logger = logging.getLogger(__name__)
+
 
 def run_training(config: TrainedModel, folder: Path) -> None:
     """Calls `function(folder, progress, **arguments)` and checks that it exported a model.
 
-    Raises: TrainingError when it did not; whatever the function raises.
+    Raises: TrainingError when it did not, or raised anything but a PipelineError; DataError when there
+    is no such function.
     """
     function: Any = resolve(config.train)
-    function(folder, partial(report, STEP), **config.arguments)
+    try:
+        function(folder, partial(report, STEP), **config.arguments)
+    except PipelineError:
+        raise
+    except Exception as error:  # the user's own code may raise anything
+        logger.exception("%s failed", config.train)
+        raise TrainingError(
+            found=f"{config.train} raised {type(error).__name__}: {error}",
+            required="a function `(folder, progress, **arguments)` that trains and exports a model",
+            remedy="correct the function or `model.arguments`; the log of this step has the traceback",
+        ) from error
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise TrainingError(
@@ -34,5 +48,18 @@ def run_training(config: TrainedModel, folder: Path) -> None:
 
 
 def source_digest(config: TrainedModel) -> str:
-    """SHA-256 of the file that holds the function, so that a changed recipe trains anew."""
-    return file_digest(Path(inspect.getfile(resolve(config.train))))
+    """SHA-256 of the module file that `train` names, so that a changed recipe trains anew.
+
+    The module itself is not imported, as it may import Paddle.
+    Raises: DataError when there is no such file.
+    """
+    module = config.train.partition(":")[0]
+    try:
+        spec = importlib.util.find_spec(module)
+        return file_digest(Path(spec.origin or "") if spec else Path(module))
+    except (ImportError, ValueError, OSError) as error:
+        raise DataError(
+            found=f"no module {module} ({error})",
+            required="`package.module:function` in a Python file",
+            remedy="correct `model.train`; PYTHONPATH must reach the module",
+        ) from error

@@ -9,7 +9,7 @@ from tasks.host_lock import computing
 from tasks.process import run_isolated
 from tasks.settings import Settings
 from tasks.store import commit, folder_digest, scratch
-from tasks.task import CACHED, stage, step_log
+from tasks.task import CACHED, input_key, stage, step_log
 from tasks.training.entry import STEP, run_training, source_digest
 
 TIMEOUT_S = 24 * 3600.0
@@ -20,7 +20,7 @@ def train_model(config: TrainedModel) -> ModelFiles:
     return train(config, source_digest(config))
 
 
-@task(name=STEP, **CACHED)
+@task(name=STEP, **{**CACHED, "cache_key_fn": input_key})
 def train(config: TrainedModel, source: str) -> ModelFiles:
     """Runs the recipe. `source` is the digest of its code: a part of the cache key, nothing else."""
     with stage(STEP) as summary, scratch(Settings().store, "training") as folder, computing():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -68,6 +70,33 @@ def test_place_any_colour_mode_becomes_rgb_or_gray(mode: str) -> None:
     assert place(converted, Preprocessing(grayscale=True)).shape == (6, 5, 1)
 
 
+def test_place_sixteen_bit_pixels_keep_their_upper_byte() -> None:
+    values = np.array([[0, 255, 256], [32768, 65280, 65535]], np.uint16)
+    found = place(Image.fromarray(values), Preprocessing(grayscale=True))
+    np.testing.assert_array_equal(found[:, :, 0], [[0, 0, 1], [128, 255, 255]])
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_place_pixels_of_unknown_range_are_refused(dtype: type) -> None:
+    with pytest.raises(DataError, match="32-bit"):
+        place(Image.fromarray(np.zeros((4, 4), dtype)), Preprocessing())
+
+
+def test_place_palette_with_transparency_gives_the_palette_colours(tmp_path: Path) -> None:
+    paletted = Image.new("P", (2, 1))
+    paletted.putpalette([10, 20, 30, 40, 50, 60])
+    paletted.putpixel((1, 0), 1)
+    paletted.save(tmp_path / "a.png", transparency=b"\x00\x80")
+    with Image.open(tmp_path / "a.png") as opened:
+        found = place(opened, Preprocessing())
+    np.testing.assert_array_equal(found, [[[10, 20, 30], [40, 50, 60]]])
+
+
+def test_place_alpha_does_not_count() -> None:
+    pixels = np.dstack([np.asarray(picture(5, 4)), np.zeros((4, 5), np.uint8)])
+    np.testing.assert_array_equal(place(Image.fromarray(pixels), Preprocessing()), pixels[:, :, :3])
+
+
 def test_place_array_gives_the_same_as_the_decoded_picture() -> None:
     steps = Preprocessing(resize_shorter=12, center_crop=8, grayscale=True)
     np.testing.assert_array_equal(
@@ -83,9 +112,10 @@ def test_place_array_gives_the_same_as_the_decoded_picture() -> None:
         pytest.param(np.zeros(8, np.uint8), id="vector"),
     ],
 )
-def test_place_array_spatial_step_on_no_picture_is_refused(sample: np.ndarray) -> None:
+@pytest.mark.parametrize("step", [Preprocessing(resize=(4, 4)), Preprocessing(grayscale=True)], ids=str)
+def test_place_array_picture_step_on_no_picture_is_refused(sample: np.ndarray, step: Preprocessing) -> None:
     with pytest.raises(DataError, match="uint8 pictures"):
-        place_array(sample, Preprocessing(resize=(4, 4)))
+        place_array(sample, step)
     np.testing.assert_array_equal(place_array(sample, Preprocessing()), sample)
 
 
@@ -104,11 +134,39 @@ def test_normalise_images_follows_the_published_formula_per_channel() -> None:
 @pytest.mark.parametrize(
     ("layout", "shape"), [("NCHW", (2, 3, 4, 5)), ("NHWC", (2, 4, 5, 3)), ("as_is", (2, 4, 5, 3))]
 )
-def test_normalise_uint8_images_take_the_declared_layout(layout: str, shape: tuple[int, ...]) -> None:
-    steps = Preprocessing.model_validate({"layout": layout})
-    found = normalise(np.zeros((2, 4, 5, 3), np.uint8), steps)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_normalise_pictures_of_any_dtype_take_the_declared_layout(
+    layout: str, shape: tuple[int, ...], dtype: type
+) -> None:
+    steps = Preprocessing.model_validate({"layout": layout, "mean": [0, 1, 2]})
+    found = normalise(np.zeros((2, 4, 5, 3), dtype), steps)
     assert found.shape == shape
     assert found.flags.c_contiguous
+    channels = found[0, :, 0, 0] if layout == "NCHW" else found[0, 0, 0]
+    np.testing.assert_array_equal(channels, [0, -1, -2])
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        pytest.param((5, 2), 1, id="features"),
+        pytest.param((5, 7, 2), 2, id="sequences of features"),
+        pytest.param((5, 2, 8, 8), 1, id="channels first"),
+        pytest.param((5, 2, 8, 8, 8), 1, id="volumes"),
+    ],
+)
+def test_normalise_arrays_have_their_channels_where_documented(shape: tuple[int, ...], axis: int) -> None:
+    found = normalise(np.ones(shape), Preprocessing(mean=(1.0, 0.0), std=(1.0, 4.0)))
+    assert found.shape == shape
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found.take(0, axis), 0)
+    np.testing.assert_array_equal(found.take(1, axis), 0.25)
+
+
+def test_normalise_one_value_a_sample_has_one_channel() -> None:
+    np.testing.assert_array_equal(normalise(np.array([1.0, 3.0]), Preprocessing(mean=(1.0,))), [0, 2])
+    with pytest.raises(DataError, match="1 channels"):
+        normalise(np.array([1.0, 3.0]), Preprocessing(mean=(1.0, 2.0)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int64", "int32", "uint8"])

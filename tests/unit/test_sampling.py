@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.calibration.sampling import check_disjoint, draw, shares
+from tasks.calibration.sampling import DrawnSample, check_disjoint, draw, shares
 from tasks.errors import DataError
 
 label_lists = st.lists(st.integers(0, 6), min_size=1, max_size=120)
@@ -68,21 +68,36 @@ def test_draw_one_more_than_there_are_is_refused_with_both_numbers() -> None:
     assert "8" in caught.value.required
 
 
+@pytest.mark.parametrize("count", [10, 150])
+def test_draw_equal_classes_share_what_does_not_divide_by_chance(count: int) -> None:
+    """Of 100 equal classes, which get the odd samples is left to the seed, not to the label."""
+    labels = np.arange(300) % 100
+    favoured: set[int] = set()
+    for seed in range(20):
+        drawn = np.bincount(labels[draw(labels, total=300, count=count, seed=seed)], minlength=100)
+        favoured |= set(np.flatnonzero(drawn == drawn.max()).tolist())
+    assert len(favoured) > 70
+
+
+def named(*digests: str, source: str = "file") -> list[DrawnSample]:
+    return [DrawnSample(digest=digest, name=f"{source}[{row}]") for row, digest in enumerate(digests)]
+
+
 def test_check_disjoint_without_overlap_passes() -> None:
-    check_disjoint(["a", "b"], ["c", "d"])
+    check_disjoint(named("a", "b"), named("c", "d"))
 
 
 def test_check_disjoint_overlap_says_how_many_and_which() -> None:
     with pytest.raises(DataError) as caught:
-        check_disjoint(["a", "b", "c"], ["x", "c", "a"])
+        check_disjoint(named("a", "b", "c", source="train.npz"), named("x", "c", "a", source="test.npz"))
     assert "2 validation samples" in caught.value.found
-    assert "calibration 2 = validation 1" in caught.value.found
-    assert "calibration 0 = validation 2" in caught.value.found
+    assert "train.npz[2] = test.npz[1]" in caught.value.found
+    assert "train.npz[0] = test.npz[2]" in caught.value.found
 
 
 def test_check_disjoint_large_overlap_stays_readable() -> None:
-    digests = [str(index) for index in range(1000)]
+    samples = named(*(str(index) for index in range(1000)))
     with pytest.raises(DataError) as caught:
-        check_disjoint(digests, digests)
+        check_disjoint(samples, samples)
     assert "1000 validation samples" in caught.value.found
     assert "and 995 more" in caught.value.found

@@ -91,6 +91,8 @@ def test_image_folder_without_list_numbers_the_classes_in_sorted_order(tmp_path:
     ("lines", "labels"),
     [
         pytest.param("a.png 3\n\nsub/with space.png 0\n", [3, 0], id="labels, blank line, space in a name"),
+        pytest.param("a.png\t3\nsub/with space.png \t 0\n", [3, 0], id="tabs"),
+        pytest.param("\ufeffa.png 3\r\nsub/with space.png 0\r\n", [3, 0], id="written on Windows"),
         pytest.param("a.png\nsub/with space.png\n", None, id="no labels"),
     ],
 )
@@ -108,6 +110,39 @@ def test_image_folder_list_is_followed_in_its_order(
 def test_image_folder_bad_line_is_named_by_its_number(tmp_path: Path, line: str) -> None:
     with pytest.raises(DataError, match="line 2 of"):
         open_folder(tmp_path, f"a.png 0\n{line}\n")
+
+
+def test_image_folder_negative_label_names_its_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"label -3 of .*b\.png"):
+        open_folder(tmp_path, "a.png 0\nb.png -3\n")
+
+
+def test_image_folder_hidden_folders_and_files_do_not_count(tmp_path: Path) -> None:
+    for name in ("b/1.png", "b/._1.png", "a/2.png", ".checkpoints/3.png"):
+        save_picture(tmp_path / name)
+    samples = open_folder(tmp_path)
+    assert samples.labels is not None
+    assert samples.labels.tolist() == [0, 1]
+
+
+def test_image_folder_images_beside_class_folders_are_refused(tmp_path: Path) -> None:
+    save_picture(tmp_path / "a/1.png")
+    save_picture(tmp_path / "forgotten.png")
+    with pytest.raises(DataError, match=r"forgotten\.png"):
+        open_folder(tmp_path)
+
+
+def test_image_folder_picture_that_cannot_be_placed_is_named(tmp_path: Path) -> None:
+    save_picture(tmp_path / "small.png", size=(6, 6))
+    source = ImageFolderSource(kind="image_folder", root=tmp_path)
+    with pytest.raises(DataError, match=r"small\.png: .*6x6"):
+        open_source(source, Preprocessing(center_crop=8)).read(0)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "L", "RGB"])
+def test_image_folder_jpeg_of_any_mode_is_read(tmp_path: Path, mode: str) -> None:
+    Image.new(mode, (9, 9)).save(tmp_path / "a.jpg")
+    assert open_folder(tmp_path).read(0)[ONLY_INPUT].shape == (8, 8, 3)
 
 
 def test_image_folder_label_on_some_lines_only_is_refused(tmp_path: Path) -> None:
@@ -190,9 +225,9 @@ def test_npz_inputs_of_other_names_are_refused_with_both_lists(tmp_path: Path) -
     assert "'mask'" in caught.value.required
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_npz_value_that_is_not_finite_names_the_sample(tmp_path: Path, value: float) -> None:
-    array = np.zeros((5, 2), np.float32)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_npz_value_that_is_not_finite_in_float32_names_the_sample(tmp_path: Path, value: float) -> None:
+    array = np.zeros((5, 2))
     array[3, 1] = value
     samples = open_npz(tmp_path / "a.npz", x=array)
     samples.read(2)
@@ -214,6 +249,16 @@ def test_npz_unusable_labels_are_refused(tmp_path: Path, labels: np.ndarray, nam
     with pytest.raises(DataError) as caught:
         open_npz(tmp_path / "a.npz", x=np.zeros((3, 2)), labels=labels)
     assert named in caught.value.found
+
+
+def test_npz_named_labels_that_are_absent_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.zeros((3, 2)), label=np.arange(3))
+    with pytest.raises(DataError, match=r"no array 'y'.*x, label"):
+        open_source(NpzSource(kind="npz", path=path, labels="y"), AS_READ)
+    samples = open_source(NpzSource(kind="npz", path=path, labels="label"), AS_READ)
+    assert samples.labels is not None
+    assert samples.labels.tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -334,6 +379,17 @@ def make_nothing() -> None:
     """A source that forgot to return."""
 
 
+def make_failure() -> None:
+    raise FileNotFoundError("my.csv")
+
+
+def make_ragged() -> tuple[list[list[int]], None]:
+    return [[1, 2], [3]], None
+
+
+NOT_A_FUNCTION = 3
+
+
 @pytest.mark.parametrize("labelled", [True, False])
 def test_callable_gets_its_arguments(labelled: bool) -> None:
     source = CallableSource(
@@ -349,8 +405,11 @@ def test_callable_gets_its_arguments(labelled: bool) -> None:
     [
         pytest.param("absent.module:load", {}, "absent", id="no module"),
         pytest.param(f"{__name__}:absent", {}, "absent", id="no function"),
-        pytest.param(f"{__name__}:make_images", {"number": 5}, "count", id="wrong arguments"),
+        pytest.param(f"{__name__}:make_images", {"number": 5}, "number", id="wrong arguments"),
         pytest.param(f"{__name__}:make_nothing", {}, "NoneType", id="returns nothing"),
+        pytest.param(f"{__name__}:make_failure", {}, r"FileNotFoundError: my\.csv", id="raises"),
+        pytest.param(f"{__name__}:make_ragged", {}, "inhomogeneous", id="ragged"),
+        pytest.param(f"{__name__}:NOT_A_FUNCTION", {}, "of type int", id="not a function"),
     ],
 )
 def test_callable_that_cannot_be_used_is_refused(
@@ -429,7 +488,7 @@ def test_materialise_pictures_of_several_sizes_say_which_sample(tmp_path: Path) 
     save_picture(tmp_path / "a.png", size=(8, 8))
     save_picture(tmp_path / "b.png", size=(9, 8))
     source = ImageFolderSource(kind="image_folder", root=tmp_path)
-    with pytest.raises(DataError, match="sample 1"):
+    with pytest.raises(DataError, match=r"b\.png"):
         dataset_of(open_source(source, AS_READ), tmp_path / "drawn", inputs, AS_READ)
 
 

@@ -1,0 +1,30 @@
+"""Full-size architectures with sane activations, for timing: random weights lie about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+BATCHES = 3
+
+
+def export_resnet50(folder: Path, progress: Callable[[int, int, str], None]) -> None:
+    """ResNet50 of paddle.vision with Kaiming weights and settled BatchNorm; input [-1, 3, 224, 224]."""
+    import paddle
+
+    paddle.seed(0)
+    model = paddle.vision.models.resnet50()
+    initialise = paddle.nn.initializer.KaimingNormal()
+    for layer in model.sublayers():
+        if isinstance(layer, paddle.nn.Conv2D):
+            initialise(layer.weight)
+        if isinstance(layer, paddle.nn.BatchNorm2D):
+            layer._momentum = 0.5
+    model.train()
+    with paddle.no_grad():
+        for batch in range(BATCHES):
+            model(paddle.randn([4, 3, 224, 224]))
+            progress(batch + 1, BATCHES, "BatchNorm statistics")
+    model.eval()
+    spec = paddle.static.InputSpec([None, 3, 224, 224], "float32", "image")
+    paddle.jit.save(model, str(folder / "model"), input_spec=[spec])

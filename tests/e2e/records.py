@@ -1,0 +1,58 @@
+"""What Prefect and MLflow say of a release, read back from them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.tracking.connection import connection
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+PATIENCE_S = 20
+"""Prefect's server records task runs from a queue of events, a little after they end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowRecord:
+    """State of a flow run, and of its task runs by name."""
+
+    state: str
+    tasks: dict[str, str]
+
+    def in_state(self, state: str) -> list[str]:
+        return [name for name, found in self.tasks.items() if found == state]
+
+
+def read_flow(client: SyncPrefectClient, name: str) -> FlowRecord:
+    """The only flow run called `name`."""
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterName
+
+    (flow,) = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[name])))
+    ids = FlowRunFilter(id=FlowRunFilterId(any_=[flow.id]))
+    runs = client.read_task_runs(flow_run_filter=ids)
+    return FlowRecord(
+        state=str(flow.state_type and flow.state_type.value),
+        tasks={run.name: str(run.state_type and run.state_type.value) for run in runs},
+    )
+
+
+def eventually(read: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
+    """The first of `read()` that is enough, or the last."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not enough(found := read()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
+
+
+def read_run(tracking_uri: str, release: str) -> Any:
+    """The parent run of the only release called `release`, as MLflow's Run."""
+    with connection(tracking_uri) as client:
+        experiment = client.get_experiment_by_name(release)
+        assert experiment is not None, f"no experiment {release}"
+        runs = client.search_runs([experiment.experiment_id])
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    return parent

@@ -1,0 +1,245 @@
+"""A small network trained in seconds on real digits and quantized both ways, and defects to put into it.
+
+Everything but the recipe and the defects is the release's own code. Runs in isolated processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.artifacts import (
+    Algorithm,
+    Candidate,
+    DatasetArtifact,
+    DeployableArtifact,
+    Layout,
+    ModelArtifact,
+    TensorSpec,
+)
+from tasks.calibration.dataset import materialise
+from tasks.calibration.sampling import draw
+from tasks.calibration.sources import Labels, open_source
+from tasks.config import CallableSource, ModelFiles, Preprocessing, QuantizationConfig
+from tasks.conversion.offline import OfflineRepairs, OfflineRequest, convert_offline
+from tasks.conversion.qdq import convert_qdq
+from tasks.inference.serving import Array
+from tasks.model.digest import program_digest
+from tasks.model.files import ModelFormat, find_model
+from tasks.model.load import prepare_model
+from tasks.quantization.ptq import PtqRequest, quantize
+from tasks.training.digits import CLASSES, digits
+
+PREPROCESSING = Preprocessing(scale=1 / 255, mean=(0.5,), std=(0.5,))
+TRUE_LABELS = "tasks.training.digits:digits"
+SHIFTED_LABELS = "tests.e2e.trained_release:digits_labelled_one_too_high"
+EPOCHS, BATCH, PEAK_RATE = 6, 32, 1e-2
+CALIBRATION_SAMPLES = 64
+ACTIVATION_SCALES = {
+    Layout.OFFLINE: ("fake_quantize_dequantize_moving_average_abs_max", "InScale"),
+    Layout.QDQ: ("quantize_linear", "Scale"),
+}
+"""The operator that quantizes an activation, and its input that holds the calibrated threshold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedRelease:
+    """The model, every validation digit, and what PaddleSlim made of the model for each layout."""
+
+    model: ModelArtifact
+    validation: DatasetArtifact
+    quantized: dict[Layout, Path]
+
+
+def build(folder: Path) -> TrainedRelease:
+    """Trains, exports, draws the data and quantizes."""
+    _train(folder / "exported")
+    model = _prepare(folder)
+    calibration = draw_digits(
+        folder / "calibration", model.inputs, split="calibration", count=CALIBRATION_SAMPLES
+    )
+    return TrainedRelease(
+        model=model,
+        validation=draw_digits(folder / "validation", model.inputs),
+        quantized={layout: _quantize(folder, model, calibration, layout) for layout in Layout},
+    )
+
+
+def convert(
+    quantized: Path, folder: Path, layout: Layout, repairs: OfflineRepairs = OfflineRepairs()
+) -> DeployableArtifact:
+    """The quantized model in its layout, whatever came out."""
+    source = find_model(ModelFiles(path=quantized))
+    if layout is Layout.OFFLINE:
+        convert_offline(OfflineRequest(source=source, folder=folder, repairs=repairs))
+    else:
+        convert_qdq(source, folder)
+    return _deployable(folder, layout)
+
+
+def draw_digits(
+    folder: Path,
+    inputs: tuple[TensorSpec, ...],
+    *,
+    split: str = "validation",
+    count: int | None = None,
+    function: str = TRUE_LABELS,
+) -> DatasetArtifact:
+    """`count` of a split's digits, stratified; None takes all."""
+    folder.mkdir(parents=True)
+    source = CallableSource(kind="callable", function=function, arguments={"split": split})
+    samples = open_source(source, PREPROCESSING)
+    chosen = draw(samples.labels, total=samples.count, count=count, seed=0)
+    drawn = materialise(samples, chosen, PREPROCESSING, inputs, folder, step=f"draw {split}")
+    return DatasetArtifact(
+        folder=folder,
+        digest=drawn.digest,
+        source=function,
+        samples=drawn.samples,
+        classes=drawn.classes,
+        seed=0,
+        labelled=drawn.labelled,
+    )
+
+
+def digits_labelled_one_too_high(split: str) -> tuple[Array, Labels]:
+    """The digits, each called by its successor's name."""
+    pictures, labels = digits(split)
+    return pictures, (labels + 1) % CLASSES
+
+
+def multiply_activation_scales(quantized: Path, folder: Path, layout: Layout, factor: float) -> Path:
+    """The quantized model with every activation's threshold multiplied by `factor`."""
+    from tasks.model.program import load_program, save_program
+
+    loaded = load_program(find_model(ModelFiles(path=quantized)), quantized=True)
+    operator, slot = ACTIVATION_SCALES[layout]
+    scales = {
+        op.input(slot)[0] for op in loaded.program.global_block().ops if op.type == operator
+    }
+    assert len(scales) >= 8
+    for name in scales:
+        _edit(loaded, name, lambda threshold: threshold * np.float32(factor))
+    save_program(loaded, folder)
+    return folder
+
+
+def shuffle_output_channels(deployable: DeployableArtifact, folder: Path) -> DeployableArtifact:
+    """The deployable with the output channels of its widest convolution in another order."""
+    from tasks.model.program import load_program, save_program
+
+    loaded = load_program(find_model(ModelFiles(path=deployable.folder)), quantized=True)
+    weights = [
+        var for var in loaded.program.list_vars() if var.persistable and len(var.shape) == 4
+    ]
+    widest = max(weights, key=lambda var: np.prod(var.shape))
+    _edit(loaded, widest.name, lambda weight: np.roll(weight, 1, axis=0))
+    save_program(loaded, folder)
+    return _deployable(folder, deployable.candidate.layout)
+
+
+def _edit(loaded: Any, name: str, change: Any) -> None:
+    import paddle
+
+    tensor = loaded.scope.find_var(name).get_tensor()
+    before = np.array(tensor)
+    after = change(before)
+    assert after.dtype == before.dtype
+    assert not np.array_equal(after, before)
+    tensor.set(after, paddle.CPUPlace())
+
+
+def _deployable(folder: Path, layout: Layout) -> DeployableArtifact:
+    return DeployableArtifact(
+        candidate=Candidate(algorithm=Algorithm.HIST, layout=layout),
+        folder=folder,
+        digest=program_digest(folder),
+        size_bytes=sum((folder / name).stat().st_size for name in ("model.pdmodel", "model.pdiparams")),
+        int8_ops={},
+        seconds=0.0,
+        log=folder / "build.log",
+    )
+
+
+def _prepare(folder: Path) -> ModelArtifact:
+    source = find_model(ModelFiles(path=folder / "exported"))
+    prepared = prepare_model(source, folder / "fp32")
+    return ModelArtifact(
+        folder=folder / "fp32",
+        digest=prepared.digest,
+        source=str(source.program),
+        source_format=ModelFormat.COMBINED,
+        source_digest=source.source_digest,
+        inputs=prepared.inputs,
+        outputs=prepared.outputs,
+        census=prepared.census,
+        repairs=prepared.repairs,
+        size_bytes=prepared.size_bytes,
+    )
+
+
+def _quantize(folder: Path, model: ModelArtifact, calibration: DatasetArtifact, layout: Layout) -> Path:
+    target = folder / f"{layout}-quantized"
+    target.mkdir()
+    quantize(
+        PtqRequest(
+            model=model,
+            calibration=calibration,
+            candidate=Candidate(algorithm=Algorithm.HIST, layout=layout),
+            config=QuantizationConfig(),
+            batch_size=16,
+            folder=target,
+        )
+    )
+    return target
+
+
+def _train(folder: Path) -> None:
+    """MobileNet's blocks, five of them, at 28x28; right on 97 of 100 digits."""
+    import paddle
+
+    paddle.seed(0)
+    pictures, labels = digits("train")
+    inputs = (pictures.transpose(0, 3, 1, 2).astype(np.float32) / 255 - 0.5) / 0.5
+    network = _network()
+    random = np.random.default_rng(0)
+    batches = [
+        rows
+        for _ in range(EPOCHS)
+        for rows in np.split(random.permutation(len(labels))[: len(labels) // BATCH * BATCH], len(labels) // BATCH)
+    ]
+    rate = paddle.optimizer.lr.OneCycleLR(PEAK_RATE, total_steps=len(batches) + 1)
+    optimizer = paddle.optimizer.Adam(rate, parameters=network.parameters())
+    for rows in batches:
+        loss = paddle.nn.functional.cross_entropy(
+            network(paddle.to_tensor(inputs[rows])), paddle.to_tensor(labels[rows])
+        )
+        loss.backward()
+        optimizer.step()
+        optimizer.clear_grad()
+        rate.step()
+    print(f"last loss {float(loss):.4f}")  # noqa: T201 - into the log
+    network.eval()
+    spec = paddle.static.InputSpec([None, 3, 28, 28], "float32", "image")
+    paddle.jit.save(network, str(folder / "model"), input_spec=[spec])
+
+
+def _network() -> Any:
+    from paddle import nn
+
+    def block(channels: int, filters: int, *, size: int, stride: int = 1, groups: int = 1) -> list[Any]:
+        convolution = nn.Conv2D(
+            channels, filters, size, stride=stride, padding=size // 2, groups=groups, bias_attr=False
+        )
+        return [convolution, nn.BatchNorm2D(filters), nn.ReLU()]
+
+    return nn.Sequential(
+        *block(3, 16, size=3, stride=2),
+        *(*block(16, 16, size=3, groups=16), *block(16, 32, size=1)),
+        *(*block(32, 32, size=3, stride=2, groups=32), *block(32, 64, size=1)),
+        *(*block(64, 64, size=3, groups=64), *block(64, 64, size=1)),
+        *(nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(64, CLASSES)),
+    )

@@ -1,0 +1,211 @@
+"""The release configuration: what is accepted, and what a mistake is told."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from tasks.artifacts import Algorithm, IsaLevel, Layout
+from tasks.config import (
+    HardwarePolicy,
+    ImageFolderSource,
+    ModelFiles,
+    NpzSource,
+    ReleaseConfig,
+    TrainedModel,
+    load_config,
+)
+from tasks.errors import ConfigError
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "configs"
+RELEASES = Path(__file__).parents[2] / "configs"
+SMALLEST: dict[str, Any] = yaml.safe_load((FIXTURES / "smallest.yaml").read_text(encoding="utf-8"))
+
+
+def changed(section: str, **values: Any) -> dict[str, Any]:
+    """The smallest configuration with values of one section (dotted path) replaced."""
+    raw = copy.deepcopy(SMALLEST)
+    target = raw
+    for part in filter(None, section.split(".")):
+        target = target.setdefault(part, {})
+    target.update(values)
+    return raw
+
+
+def load(raw: object, folder: Path) -> ReleaseConfig:
+    path = folder / "release.yaml"
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    return load_config(path)
+
+
+@pytest.mark.parametrize("path", sorted(RELEASES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_config_every_release_of_the_project_loads(path: Path) -> None:
+    assert load_config(path).name == path.stem.replace("_", "-")
+
+
+def test_config_smallest_has_the_documented_defaults() -> None:
+    config = load_config(FIXTURES / "smallest.yaml")
+    assert config.gate.max_drop_pp == 1.0
+    assert config.gate.confidence == 0.95
+    assert config.hardware.policy is HardwarePolicy.WARN
+    assert config.validation.deploy_isas == ()
+    assert [candidate.name for candidate in config.quantization.candidates()] == [
+        "hist-offline",
+        "hist-qdq",
+        "KL-offline",
+        "KL-qdq",
+        "avg-offline",
+        "avg-qdq",
+    ]
+
+
+def test_config_image_folder_keeps_every_value() -> None:
+    config = load_config(FIXTURES / "image_folder.yaml")
+    assert config.hardware.minimum_isa is IsaLevel.AVX2
+    assert config.data.preprocessing.mean == (0.485, 0.456, 0.406)
+    assert config.validation.deploy_isas == (IsaLevel.AVX512_CORE,)
+    assert config.registry.register_as == "classifier"
+    names = [(candidate.algorithm, candidate.layout) for candidate in config.quantization.candidates()]
+    assert names == [(Algorithm.KL, Layout.QDQ), (Algorithm.HIST, Layout.QDQ)]
+
+
+def test_config_relative_paths_are_taken_from_the_files_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load_config(FIXTURES / "image_folder.yaml")
+    calibration, validation = config.data.calibration, config.data.validation
+    assert isinstance(config.model, ModelFiles)
+    assert isinstance(calibration, ImageFolderSource)
+    assert isinstance(validation, ImageFolderSource)
+    assert config.model.path == Path("/models/resnet50")
+    assert calibration.root == FIXTURES / "images/train"
+    assert calibration.list_file is not None
+    assert calibration.list_file.resolve() == FIXTURES.parent / "lists/train.txt"
+    assert validation.root == Path.home() / "images/validation"
+
+
+def test_config_loaded_by_relative_name_still_has_absolute_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(SMALLEST, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    calibration = load_config(Path("release.yaml")).data.calibration
+    assert isinstance(calibration, NpzSource)
+    assert calibration.path == tmp_path / "data/calibration.npz"
+
+
+def test_config_trained_model_takes_its_arguments(tmp_path: Path) -> None:
+    raw = changed("") | {"model": {"train": "package.module:train", "arguments": {"epochs": 3}}}
+    assert load(raw, tmp_path).model == TrainedModel(train="package.module:train", arguments={"epochs": 3})
+
+
+def test_config_once_loaded_cannot_be_changed() -> None:
+    config = load_config(FIXTURES / "smallest.yaml")
+    with pytest.raises(ValidationError, match="frozen"):
+        config.gate.max_drop_pp = 5.0  # type: ignore[misc] # the point of the test
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ("", "qantization"),
+        ("hardware", "minimum_level"),
+        ("data", "calibration_sample"),
+        ("data.preprocessing", "centre_crop"),
+        ("quantization", "algorithm"),
+        ("conversion", "ops"),
+        ("validation", "metric"),
+        ("gate", "max_drop"),
+        ("registry", "name"),
+    ],
+)
+def test_config_unknown_key_is_named_in_full(section: str, key: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(changed(section, **{key: 1}), tmp_path)
+    assert f"unknown key `{f'{section}.{key}'.lstrip('.')}`" in caught.value.found
+    assert "release.yaml" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "named"),
+    [
+        pytest.param("quantization", {"algorithms": ["kl2"]}, "quantization.algorithms.0", id="algorithm"),
+        pytest.param("quantization", {"algorithms": []}, "quantization.algorithms", id="no algorithm"),
+        pytest.param("quantization", {"layouts": ["onnx"]}, "quantization.layouts.0", id="layout"),
+        pytest.param("quantization", {"hist_percent": 1.01}, "hist_percent", id="percent above 1"),
+        pytest.param("hardware", {"minimum_isa": "avx1024"}, "hardware.minimum_isa", id="isa"),
+        pytest.param("data", {"calibration_samples": 0}, "calibration_samples", id="no samples"),
+        pytest.param("data", {"seed": -1}, "data.seed", id="negative seed"),
+        pytest.param("data.calibration", {"kind": "csv"}, "data.calibration", id="source kind"),
+        pytest.param("data.preprocessing", {"std": [1, 0, 1]}, "std", id="std of zero"),
+        pytest.param(
+            "data.preprocessing", {"resize": [8, 8], "resize_shorter": 8}, "exclude", id="two resizes"
+        ),
+        pytest.param("data.preprocessing", {"resize": [8]}, "resize", id="resize of one number"),
+        pytest.param("gate", {"confidence": 1.0}, "gate.confidence", id="certainty"),
+        pytest.param("gate", {"confidence": 0.5}, "gate.confidence", id="coin toss"),
+        pytest.param("gate", {"max_drop_pp": 0}, "gate.max_drop_pp", id="no margin"),
+        pytest.param("gate", {"metric": "f1"}, "gate.metric", id="gate on what is not measured"),
+        pytest.param("validation", {"repeats": 19}, "validation.repeats", id="too few repeats"),
+        pytest.param("", {"name": "a/b"}, "name", id="slash in the name"),
+        pytest.param("", {"model": {}}, "model", id="empty model"),
+        pytest.param("", {"model": {"train": "no colon"}}, "model", id="entry without a function"),
+    ],
+)
+def test_config_value_out_of_range_is_named(
+    section: str, values: dict[str, Any], named: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(changed(section, **values), tmp_path)
+    assert named in caught.value.found
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        pytest.param("quantization", {"hist_percent": 1.0}, id="percent of 1"),
+        pytest.param("data", {"calibration_samples": 1}, id="one sample"),
+        pytest.param("gate", {"confidence": 0.51}, id="just above a coin toss"),
+        pytest.param("validation", {"repeats": 20, "warmup": 0}, id="fewest repeats"),
+    ],
+)
+def test_config_value_at_the_edge_of_its_range_is_accepted(
+    section: str, values: dict[str, Any], tmp_path: Path
+) -> None:
+    loaded = load(changed(section, **values), tmp_path).model_dump()[section]
+    assert {key: loaded[key] for key in values} == values
+
+
+@pytest.mark.parametrize("section", ["name", "model", "data"])
+def test_config_missing_section_is_named(section: str, tmp_path: Path) -> None:
+    raw = {key: value for key, value in SMALLEST.items() if key != section}
+    with pytest.raises(ConfigError, match=f"`{section}`"):
+        load(raw, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"name: [unclosed", id="not YAML"),
+        pytest.param(b"- a\n- b\n", id="a list"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\xff\xfe\x00name", id="not text"),
+        pytest.param(b"name: !!python/object/apply:os.system ['true']", id="code"),
+    ],
+)
+def test_config_file_that_is_no_mapping_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "release.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError):
+        load_config(path)
+
+
+def test_config_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.yaml"):
+        load_config(tmp_path / "absent.yaml")

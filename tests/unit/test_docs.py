@@ -1,0 +1,42 @@
+"""What the documents promise stands in the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from tasks import config
+from tasks.config import ReleaseConfig, Section
+
+ROOT = Path(__file__).parents[2]
+SECTIONS = [kind for kind in vars(config).values() if isinstance(kind, type) and issubclass(kind, Section)]
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda kind: kind.__name__)
+def test_configuration_page_every_key_of_the_section_is_described(section: type[BaseModel]) -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    missing = [name for name in section.model_fields if f"`{name}" not in page and f"{name}`" not in page]
+    assert missing == []
+
+
+def test_readme_example_is_a_valid_release() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    assert examples
+    for example in examples:
+        ReleaseConfig.model_validate(yaml.safe_load(example))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
+def test_shipped_config_loads(path: Path) -> None:
+    assert config.load_config(path).name
+
+
+def test_makefile_every_command_of_the_readme_is_a_target() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z]+)", readme)) <= targets
