@@ -6,7 +6,7 @@ READY := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml --output-file
 CONFIG ?= configs/digits_mobilenet_v1.yaml
 
-.PHONY: help demo test check lock ui bench clean
+.PHONY: help demo test check static lock ui bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,7 +24,9 @@ demo: $(READY)  ## release the demo model: real digits, six candidates, one verd
 test: $(READY)  ## run every test
 	$(BIN)/pytest
 
-check: $(READY)  ## what the hook and CI run: format, lint, types, layers, tests, lock
+check: static test  ## what the hook and CI run: format, lint, types, layers, lock in step, tests
+
+static: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -32,7 +34,6 @@ check: $(READY)  ## what the hook and CI run: format, lint, types, layers, tests
 	cp requirements.lock $(VENV)/resolved.lock
 	$(COMPILE) $(VENV)/resolved.lock
 	diff -u requirements.lock $(VENV)/resolved.lock
-	$(BIN)/pytest
 
 lock: $(READY)  ## resolve pyproject.toml into requirements.lock anew
 	$(COMPILE) requirements.lock

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from types import FrameType
 from uuid import UUID
@@ -40,6 +40,13 @@ def cancel_in_prefect(flow_run_id: UUID) -> None:
                 client.set_task_run_state(run.id, Cancelled(message="cancelled by the user"), force=True)
 
 
+def _record() -> bool:
+    """Calls every record at once. False when one failed, or did not end in time."""
+    calls = [ThreadPoolExecutor(max_workers=1).submit(record) for record in _records]
+    wait(calls, BUDGET_S)
+    return all(call.done() and call.exception() is None for call in calls)
+
+
 @contextmanager
 def cancellable(say: Callable[[str], None]) -> Iterator[None]:
     """While open, SIGINT and SIGTERM kill the isolated processes, call the records, and exit 130."""
@@ -49,15 +56,14 @@ def cancellable(say: Callable[[str], None]) -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         process.kill_all()
         store.sweep(Settings().store)
-        threads = [threading.Thread(target=record, daemon=True) for record in _records]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(BUDGET_S)
+        recorded = _record()
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 child.kill()
-        say(f"cancelled ({signal.Signals(number).name}); nothing was left half-written")
+        say(
+            f"cancelled ({signal.Signals(number).name}); nothing was left half-written"
+            + ("" if recorded else "; Prefect or MLflow did not answer, and may still show it as running")
+        )
         os._exit(128 + number)
 
     before = {each: signal.signal(each, cancel) for each in (signal.SIGINT, signal.SIGTERM)}

@@ -8,6 +8,7 @@ that `embedded.prepare` makes.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -62,8 +63,10 @@ def release(
     from tasks.config import load_config
     from tasks.settings import Settings
 
+    sys.path[:0] = [str(Path.cwd()), str(config.resolve().parent)]  # where users keep their functions
     loaded = _guard(lambda: load_config(config))
-    embedded.prepare(Settings())
+    settings = Settings()
+    _guard(lambda: embedded.prepare(settings))
 
     from flows.terminal import StepDisplay, print_release
 
@@ -71,6 +74,7 @@ def release(
         out.print(f"[bold]release {loaded.name}[/]  [dim]{config}[/]", highlight=False)
 
     def run() -> Any:
+        embedded.start_prefect(settings)
         from flows.release import release as release_flow
 
         return release_flow(loaded)
@@ -165,7 +169,7 @@ def ui(
     from tasks.settings import Settings
 
     settings = Settings()
-    embedded.prepare(settings)
+    _guard(lambda: embedded.prepare(settings))
     _guard(lambda: serve_pages(settings, prefect_port=prefect_port, mlflow_port=mlflow_port, say=out.print))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from uuid import UUID
@@ -113,8 +113,9 @@ def mlflow_run(config: ReleaseConfig) -> Iterator[str]:
     on_cancel(lambda: runs.finish(Settings().tracking_uri, run_id, RunStatus.KILLED))
     try:
         yield run_id
-    except PipelineError as error:
-        close_run(run_id, RunStatus.FAILED, str(error))
+    except Exception as error:
+        with suppress(PipelineError):  # the error that came first is the one to show
+            close_run(run_id, RunStatus.FAILED, str(error))
         raise
     close_run(run_id, RunStatus.FINISHED)
 

@@ -307,7 +307,9 @@ def load_config(path: Path) -> ReleaseConfig:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(found=str(error), required="a readable YAML file", remedy=remedy) from error
     except yaml.YAMLError as error:
-        raise ConfigError(found=f"not YAML: {error}", required="YAML", remedy=remedy) from error
+        raise ConfigError(
+            found=f"{path} is not valid YAML: {error}", required="YAML", remedy=remedy
+        ) from error
     if not isinstance(raw, dict):
         raise ConfigError(
             found=f"{path} holds {'nothing' if raw is None else type(raw).__name__}",
@@ -318,11 +320,18 @@ def load_config(path: Path) -> ReleaseConfig:
         config = ReleaseConfig.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(
-            found="; ".join(_say(item) for item in error.errors()),
+            found="; ".join(_messages(error)),
             required="only known keys, each with a value in its range",
             remedy=remedy,
         ) from error
     return _absolute(config, path.resolve().parent)
+
+
+def _messages(error: ValidationError) -> list[str]:
+    """Each mistake once: pydantic also calls a list too short when it has dropped a wrong item."""
+    items = error.errors()
+    wrong = {item["loc"][:-1] for item in items}
+    return [_say(item) for item in items if item["type"] != "too_short" or item["loc"] not in wrong]
 
 
 def _say(item: Any) -> str:
@@ -334,8 +343,11 @@ def _say(item: Any) -> str:
         return f"missing key `{key}`"
     if item["type"] == "union_tag_not_found":
         return f"missing key `{key}.{item['ctx']['discriminator'].strip(chr(39))}`"
-    got = "" if isinstance(item["input"], dict | Section) else f" (got {item['input']!r:.80})"
-    return f"`{key}`: {item['msg'].removeprefix('Value error, ')}{got}"
+    if item["type"] == "value_error":
+        return f"`{key}`: {item['msg'].removeprefix('Value error, ')}"
+    if item["type"] == "model_type":
+        return f"`{key}`: a section of keys is required (got {item['input']!r:.80})"
+    return f"`{key}`: {item['msg']} (got {item['input']!r:.80})"
 
 
 def _suggestion(key: str) -> str:

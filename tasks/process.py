@@ -13,6 +13,7 @@ and PaddleSlim print goes to the log.
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import json
 import logging
@@ -37,6 +38,7 @@ from typing import TypeVar, cast
 
 from tasks import progress
 from tasks.errors import IsolatedProcessError, PipelineError
+from tasks.store import storage_error
 
 T = TypeVar("T")
 F_SETSIG = 10  # fcntl(2); the fcntl module lacks it
@@ -47,7 +49,7 @@ GRACE_S = 2.0
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tasks.engine_preload"])
 _starting = threading.Lock()
-_children: set[BaseProcess] = set()
+_children: dict[BaseProcess, str] = {}
 _cancelled = threading.Event()
 
 logger = logging.getLogger(__name__)
@@ -64,10 +66,13 @@ def run_isolated(
     """`function(*arguments)`, a module-level function, in a process of its own.
 
     `environment` is added to this process's own; `log` receives all output.
-    Raises: the PipelineError that the function raised, or IsolatedProcessError when it raised anything
-    else, died, or ran longer than `timeout_s`.
+    Raises: the PipelineError that the function raised, StorageError when the disk is full or `log` cannot
+    be written, or IsolatedProcessError when it raised anything else, died, or ran longer than `timeout_s`.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, log.parent) from error
     folder = tempfile.mkdtemp(prefix="paddle-int8-")
     messages, pipe = _context.Pipe(duplex=False)
     lifeline, hold = _context.Pipe(duplex=False)
@@ -80,14 +85,14 @@ def run_isolated(
             if _cancelled.is_set():
                 raise KeyboardInterrupt
             child.start()
-            _children.add(child)
+            _children[child] = folder
         pipe.close()
         lifeline.close()
         kind, value = _listen(messages, deadline=time.monotonic() + timeout_s)
     finally:
         if child.pid is not None:
             _kill(child)
-        _children.discard(child)
+        _children.pop(child, None)
         messages.close()
         hold.close()
         shutil.rmtree(folder, ignore_errors=True)
@@ -108,11 +113,16 @@ def warm_up() -> None:
 
 
 def kill_all() -> None:
-    """Ends every isolated process of this one, and starts no more: for Ctrl-C."""
+    """Ends every isolated process of this one, removes their folders, and starts no more: for Ctrl-C.
+
+    Waits for no lock, since the thread that a signal interrupts may hold it. A process that is being
+    started meanwhile dies with this one.
+    """
     _cancelled.set()
-    with _starting:
-        for child in tuple(_children):
-            _kill_session(child)
+    for child, folder in tuple(_children.items()):
+        _kill_session(child)
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(multiprocessing.util.get_temp_dir(), ignore_errors=True)
 
 
 def last_lines(log: Path, count: int = LAST_LINES) -> str:
@@ -244,6 +254,10 @@ def _child_main(
     except PipelineError as error:
         logger.error("%s", error)
         pipe.send(("error", error))
+    except OSError as error:
+        logger.exception("the step failed")
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        pipe.send(("error", storage_error(error, log.parent) if full else f"{type(error).__name__}: {error}"))
     except BaseException as error:  # the parent must hear of every end
         logger.exception("the step failed")
         pipe.send(("error", f"{type(error).__name__}: {error}"))

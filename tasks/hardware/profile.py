@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 from tasks.artifacts import HostProfile, IsaLevel
@@ -32,7 +33,8 @@ def host_profile(log: Path | None = None) -> HostProfile:
 
     Raises: HardwareError or IsolatedProcessError when oneDNN cannot be asked.
     """
-    with tempfile.TemporaryDirectory(prefix="paddle-int8-") as folder:
+    own_folder = nullcontext("") if log else tempfile.TemporaryDirectory(prefix="paddle-int8-")
+    with own_folder as folder:
         report = run_isolated(
             onednn.report,
             step="hardware check",

@@ -35,6 +35,7 @@ from tasks.config import QuantizationConfig
 from tasks.errors import PipelineError, QuantizationError
 from tasks.model.digest import program_digest
 from tasks.quantization.weights import is_skipped
+from tasks.store import storage_error
 
 if TYPE_CHECKING:
     from tasks.quantization.calibrator import Batches, Calibrator
@@ -173,9 +174,12 @@ def _census(program: Any, op_types: tuple[str, ...]) -> dict[str, int]:
 
 
 def _save(calibrator: Calibrator, folder: Path) -> None:
-    calibrator.save_quantized_model(str(folder), "model.pdmodel", "model.pdiparams")
     scales = {
         name: [float(value) for value in scale] if isinstance(scale, list) else float(scale)
         for name, scale in sorted(calibrator.thresholds.items())
     }
-    (folder / "scales.json").write_text(json.dumps(scales, indent=1), encoding="utf-8")
+    try:
+        calibrator.save_quantized_model(str(folder), "model.pdmodel", "model.pdiparams")
+        (folder / "scales.json").write_text(json.dumps(scales, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise storage_error(error, folder) from error

@@ -4,7 +4,7 @@ What PaddleSlim 2.6 does under these names, in both layouts:
 
 - `adaround` trains with the layer's outputs fed in as constants, so that only its regulariser has a
   gradient; it stores weights that are not integers (`offline`), or quantizes its integers once more (`qdq`,
-  which destroys the model).
+  which destroys the model: SQNR 16 to -12 dB on a small MobileNet-V1).
 - `bias_correction` adds one channel's mean error to the weights of others (`offline`), or is not passed on
   (`qdq`).
 

@@ -73,8 +73,9 @@ def start_release(tracking_uri: str, config: ReleaseConfig) -> str:
             f"release {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
             {"release": config.name, **_version_tags(), **_git_commit()},
         )
-        _log_params(client, run_id, params)
-        client.log_text(run_id, config_yaml(config), "config.yaml")
+        with _failed_unless_logged(client, run_id):
+            _log_params(client, run_id, params)
+            client.log_text(run_id, config_yaml(config), "config.yaml")
     return run_id
 
 
@@ -242,14 +243,21 @@ def _candidate_run(
         experiment_id = client.get_run(parent_run_id).info.experiment_id
         tags = {"mlflow.parentRunId": parent_run_id, "candidate": candidate.name, **tags}
         run_id = _create_run(client, experiment_id, candidate.name, tags)
-        try:
+        with _failed_unless_logged(client, run_id):
             _log_params(client, run_id, params)
             yield client, run_id
-        except BaseException:
-            client.set_terminated(run_id, RunStatus.FAILED.value)
-            raise
         if client.get_run(run_id).info.status == "RUNNING":
             client.set_terminated(run_id, RunStatus.FINISHED.value)
+
+
+@contextmanager
+def _failed_unless_logged(client: MlflowClient, run_id: str) -> Iterator[None]:
+    """A run that cannot be logged to must not stay RUNNING."""
+    try:
+        yield
+    except BaseException:
+        client.set_terminated(run_id, RunStatus.FAILED.value)
+        raise
 
 
 def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:

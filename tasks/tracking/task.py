@@ -27,6 +27,7 @@ from tasks.artifacts import (
 )
 from tasks.config import QuantizationConfig, RegistryConfig, ReleaseConfig
 from tasks.settings import Settings
+from tasks.store import scratch
 from tasks.task import stage
 from tasks.tracking import registry, runs
 from tasks.tracking.plots import release_plots
@@ -114,14 +115,16 @@ def register(
 @task(name="report", **NETWORK)
 def publish_report(release: Release, config: ReleaseConfig, quantized: tuple[QuantizedArtifact, ...]) -> Path:
     """`report.html` in the store and in MLflow, and the same in short as a Prefect artifact."""
-    with stage("report"):
+    with stage("report"), scratch(Settings().store, "report") as folder:
         scales = {each.candidate.name: read_scales(each) for each in quantized}
         why = explain_chosen(release)
         plots = release_plots(release, config, scales)
         html = render_html(release, config, why, scales, plots)
         path = Settings().root / "reports" / f"{release.name}-{release.run_id}.html"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(html, encoding="utf-8")
+        written = folder / path.name
+        written.write_text(html, encoding="utf-8")
+        written.replace(path)
         runs.log_outcome(
             Settings().tracking_uri, release, html, {stem: plot.svg for stem, plot in plots.items()}
         )

@@ -31,7 +31,6 @@ def train(config: TrainedModel, source: str) -> ModelFiles:
             step=STEP,
             log=step_log("train-model"),
             timeout_s=TIMEOUT_S,
-            environment={"FLAGS_use_mkldnn": "1"},
         )
         summary.append(config.train)
         return ModelFiles(path=commit(folder, Settings().store, "trained", folder_digest(folder)))

@@ -100,13 +100,11 @@ def worst_class(columns: Mapping[str, Array], metric: str) -> ClassDrop | None:
 
 
 def write_outputs(path: Path, batches: Iterator[Sequence[Array]]) -> None:
-    """Appends every batch's outputs to `path` as NPY records; whole or absent."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as stream:
+    """Writes every batch's outputs to `path` as NPY records."""
+    with path.open("wb") as stream:
         for outputs in batches:
             for output in outputs:
                 np.save(stream, output, allow_pickle=False)
-    part.replace(path)
 
 
 def read_outputs(path: Path, outputs: int) -> Generator[list[Array], None, None]:

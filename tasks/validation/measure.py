@@ -169,7 +169,10 @@ def _compare(
     total, size = request.validation.samples, request.config.accuracy_batch_size
     if not request.baseline_outputs.exists():
         outputs = (baseline.run(feed) for feed in _batches(request, reader, "FP32 accuracy"))
-        write_outputs(request.baseline_outputs, outputs)
+        request.folder.mkdir(parents=True, exist_ok=True)
+        whole = request.folder / request.baseline_outputs.name
+        write_outputs(whole, outputs)
+        whole.replace(request.baseline_outputs)
     done = 0
     with closing(read_outputs(request.baseline_outputs, len(baseline.output_names))) as stored:
         for expected, feed in zip(stored, _batches(request, reader, "INT8 accuracy"), strict=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from prefect import task
 
@@ -23,7 +24,7 @@ from tasks.inference.layouts import Engine
 from tasks.inference.predictor import spec_of
 from tasks.process import run_isolated
 from tasks.settings import Settings
-from tasks.store import scratch
+from tasks.store import commit, folder_digest, scratch
 from tasks.task import CACHED, stage, step_log
 from tasks.validation.gate import judge
 from tasks.validation.load import LoadEvidence, measure_load
@@ -117,22 +118,22 @@ def _measure(
     outputs = store / "baselines" / f"{hashlib.sha256(shared.encode()).hexdigest()[:32]}.npz"
     outputs.parent.mkdir(parents=True, exist_ok=True)
     log = step_log(f"validate-{deployable.candidate.name}-{isa}")
-    request = MeasureRequest(
-        model=model,
-        deployable=deployable,
-        validation=validation,
-        config=config,
-        confidence=gate.confidence,
-        isa=isa,
-        emulated=emulated,
-        folder=store / "evidence" / deployable.digest[:32] / isa.value,
-        log=log,
-        baseline_outputs=outputs,
-        baseline_load=baseline,
-        include_references=not emulated,
-    )
-    with scratch(store, "evidence"), measuring():
-        return run_isolated(
+    with scratch(store, "evidence") as folder, measuring():
+        request = MeasureRequest(
+            model=model,
+            deployable=deployable,
+            validation=validation,
+            config=config,
+            confidence=gate.confidence,
+            isa=isa,
+            emulated=emulated,
+            folder=folder,
+            log=log,
+            baseline_outputs=outputs,
+            baseline_load=baseline,
+            include_references=not emulated,
+        )
+        measured = run_isolated(
             measure,
             request,
             step=request.step,
@@ -140,6 +141,8 @@ def _measure(
             timeout_s=config.timeout_s,
             environment=environment(isa, emulated=emulated, threads=config.threads),
         )
+        kept = commit(folder, store, "evidence", folder_digest(folder))
+        return replace(measured, outcomes=kept / measured.outcomes.name)
 
 
 @task(name="gate", task_run_name="gate {evidence.candidate.name}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tasks.process import run_isolated
+from tests.e2e.ground import Ground
 from tests.e2e.small_inputs import SmallInputs, export, save_data
 
 
@@ -31,3 +34,38 @@ def prefect_server() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+@pytest.fixture
+def ground_at(
+    inputs: SmallInputs,
+    prefect_server: None,
+    tracking_uri: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[[Path], Ground]]:
+    """Makes the ground of a release whose home is the given folder."""
+    from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+
+    with ExitStack() as settings:
+
+        def make(home: Path) -> Ground:
+            monkeypatch.setenv("PADDLE_INT8_HOME", str(home))
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
+            results = {PREFECT_LOCAL_STORAGE_PATH: home / "artifacts" / "results"}
+            settings.enter_context(temporary_settings(updates=results))
+            return Ground(inputs=inputs, folder=tmp_path, home=home, tracking_uri=tracking_uri)
+
+        yield make
+
+
+@pytest.fixture
+def ground(ground_at: Callable[[Path], Ground], tmp_path: Path) -> Ground:
+    """A release with a home of its own."""
+    return ground_at(tmp_path / "home")
+
+
+@pytest.fixture
+def warm_ground(ground_at: Callable[[Path], Ground], tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    """A release in a home that the tests share, so that equal steps are taken from the cache."""
+    return ground_at(tmp_path_factory.getbasetemp() / "warm_home")

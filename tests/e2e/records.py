@@ -40,7 +40,7 @@ def read_flow(client: SyncPrefectClient, name: str) -> FlowRecord:
     )
 
 
-def eventually(read: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
+def eventually(read: Callable[[], FlowRecord], enough: Callable[[FlowRecord], object]) -> FlowRecord:
     """The first of `read()` that is enough, or the last."""
     deadline = time.monotonic() + PATIENCE_S
     while not enough(found := read()) and time.monotonic() < deadline:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,83 +17,283 @@ import pytest
 from PIL import Image
 
 from tasks.artifacts import IsaLevel
-from tasks.config import load_config
 from tasks.errors import (
     DataError,
     HardwareError,
     IsolatedProcessError,
-    MeasurementError,
     ModelFormatError,
-    PipelineError,
     RegistryError,
     StorageError,
 )
 from tasks.hardware.levels import rank
 from tasks.hardware.profile import host_profile
-from tests.e2e.records import FlowRecord, eventually, read_flow, read_run
-from tests.e2e.small_inputs import SIDE, SmallInputs, labels, noise, save_data
+from tests.e2e.ground import Ground
+from tests.e2e.small_inputs import CLASSES, SIDE, SmallInputs, labels, noise, save_data
 
 pytestmark = pytest.mark.paddle
 
 METRICS = "tests.e2e.failing_metrics"
-AFTER_MODEL = {"models"}
-AFTER_DATA = {"models", "data"}
-AFTER_CONVERSION = {"models", "data", "quantized", "deployable", "results"}
+HOST = {"isa", "cpu_model"}
+MODEL = HOST | {"model_digest"}
+DATA = MODEL | {"calibration_digest", "validation_digest"}
+CONVERTED = {"models", "data", "quantized", "deployable"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """Where one release of a test runs, and where it leaves its records."""
+def _npz(source: Path) -> dict[str, str]:
+    return {"kind": "npz", "path": str(source)}
 
-    inputs: SmallInputs
-    folder: Path
-    home: Path
-    name: str
-    tracking_uri: str
 
-    def failure(self, **changes: Any) -> PipelineError:
-        """The error of a release with these changes to a good configuration."""
-        from flows.release import release
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"gates": {}}, "unknown key `gates`, did you mean `gate`?", id="unknown section"),
+        pytest.param(
+            {"gate": {"min_speadup": 1.5}},
+            "unknown key `gate.min_speadup`, did you mean `min_speedup`?",
+            id="mistyped key",
+        ),
+        pytest.param(
+            {"quantization": {"algorithms": ["histt"]}},
+            "`quantization.algorithms.0`: Input should be 'KL', 'hist'",
+            id="unknown algorithm",
+        ),
+    ],
+)
+def test_release_with_bad_config_ends_with_status_2_before_anything_is_made(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    config = SmallInputs(folder=tmp_path).config(tmp_path / "release.yaml", "bad-config", **changes)
+    ended = _command_line(config, tmp_path / "home")
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[0] == "ConfigError"
+    for part in ("found", "required", "remedy"):
+        assert f"\n  {part} " in ended.stderr
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "home").exists()
 
-        config = load_config(self.inputs.config(self.folder / "release.yaml", self.name, **changes))
-        with pytest.raises(PipelineError) as caught:
-            release(config)
-        assert all((caught.value.found, caught.value.required, caught.value.remedy))
-        return caught.value
 
-    def flow(self) -> FlowRecord:
-        from prefect.client.orchestration import get_client
+def _command_line(config: Path, home: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("paddle-int8")), "release", str(config)]
+    variables = {
+        **os.environ,
+        "PADDLE_INT8_HOME": str(home),
+        "MLFLOW_TRACKING_URI": "",
+        "PREFECT_API_URL": "",
+        "COLUMNS": "200",
+    }
+    for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
+        del variables[name]
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
 
-        with get_client(sync_client=True) as client:
-            return eventually(lambda: read_flow(client, self.name), lambda flow: flow.in_state("FAILED"))
 
-    def kinds(self) -> set[str]:
-        """The kinds of artifacts in the store; asserts that none is half-written."""
-        store = self.home / "artifacts"
-        assert not [path for path in store.glob("scratch/*/*")]
-        return {path.name for path in store.iterdir() if path.name != "scratch" and any(path.iterdir())}
+def _missing(model: Path) -> str:
+    (model / "model.pdmodel").unlink()
+    return "no Paddle program"
+
+
+def _truncated_program(model: Path) -> str:
+    program = model / "model.pdmodel"
+    program.write_bytes(program.read_bytes()[:-1000])
+    return "is truncated or not a Paddle program"
+
+
+def _not_a_program(model: Path) -> str:
+    (model / "model.pdmodel").write_text("This is a letter to my aunt.\n" * 100)
+    return "not a Paddle program"
+
+
+def _truncated_params(model: Path) -> str:
+    params = model / "model.pdiparams"
+    params.write_bytes(params.read_bytes()[:-100])
+    return "truncated, 100 bytes are missing"
+
+
+def _other_params(model: Path) -> str:
+    shutil.copyfile(model.parent / "other_model" / "model.pdiparams", model / "model.pdiparams")
+    return "where the program has parameter"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(_missing, id="missing program"),
+        pytest.param(_truncated_program, id="truncated program"),
+        pytest.param(_not_a_program, id="a text file"),
+        pytest.param(_truncated_params, id="truncated parameters"),
+        pytest.param(_other_params, id="parameters of another model"),
+    ],
+)
+def test_release_with_bad_model_fails_in_load_model(ground: Ground, spoil: Callable[[Path], str]) -> None:
+    shutil.copytree(ground.inputs.folder, ground.folder / "inputs")
+    model = ground.folder / "inputs" / "model"
+    said = spoil(model)
+    error = ground.failure(model={"path": str(model)})
+    assert isinstance(error, ModelFormatError)
+    assert said in error.found
+    ground.require_failed(error, task="load model", tags=HOST)
+    assert ground.kinds() == set()
+
+
+def _wrong_shape(folder: Path) -> dict[str, Any]:
+    np.savez(folder / "bad.npz", image=noise(16, seed=1)[:, :, :-1], labels=labels(16))
+    return {"calibration": _npz(folder / "bad.npz")}
+
+
+def _wrong_dtype(folder: Path) -> dict[str, Any]:
+    np.savez(folder / "bad.npz", image=noise(16, seed=1).astype(np.float64), labels=labels(16))
+    preprocessing = {"layout": "as_is", "dtype": "as_is"}
+    return {"calibration": _npz(folder / "bad.npz"), "preprocessing": preprocessing}
+
+
+def _empty(folder: Path) -> dict[str, Any]:
+    return {"calibration": _npz(save_data(folder / "bad.npz", 0, seed=1))}
+
+
+def _nan(folder: Path) -> dict[str, Any]:
+    images = noise(8, seed=1)
+    images[5, 0, 0, 0] = np.nan
+    np.savez(folder / "bad.npz", image=images, labels=labels(8))
+    return {"calibration": _npz(folder / "bad.npz")}
+
+
+def _corrupt_image(folder: Path) -> dict[str, Any]:
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for index in range(8):
+        pixels = np.random.default_rng(index).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(pictures / f"{index}.png")
+    whole = (pictures / "5.png").read_bytes()
+    (pictures / "5.png").write_bytes(whole[: len(whole) // 2])
+    return {"calibration": {"kind": "image_folder", "root": str(pictures)}, "preprocessing": {}}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        pytest.param(_wrong_shape, "[1, 3, 15, 16] for input image", id="wrong shape"),
+        pytest.param(_wrong_dtype, "float64", id="wrong type"),
+        pytest.param(_empty, "no samples in", id="no samples"),
+        pytest.param(_nan, "in sample 5 of", id="NaN"),
+        pytest.param(_corrupt_image, "5.png cannot be read as an image", id="corrupt image among good ones"),
+    ],
+)
+def test_release_with_bad_calibration_data_fails_in_its_draw(
+    ground: Ground, spoil: Callable[[Path], dict[str, Any]], said: str
+) -> None:
+    error = ground.failure(data=spoil(ground.folder))
+    assert isinstance(error, DataError)
+    assert said in error.found
+    ground.require_failed(error, task="draw calibration data", tags=MODEL)
+    assert ground.kinds() == {"models"}
+
+
+def _label_out_of_range(folder: Path) -> Path:
+    np.savez(folder / "bad.npz", image=noise(12, seed=3), labels=np.arange(12) % CLASSES + 1)
+    return folder / "bad.npz"
+
+
+def _shared_samples(folder: Path) -> Path:
+    images = np.concatenate([noise(10, seed=3), noise(16, seed=1)])  # seed 1 is the calibration data
+    np.savez(folder / "bad.npz", image=images, labels=labels(26))
+    return folder / "bad.npz"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        pytest.param(_label_out_of_range, "label 10 in", id="label out of range"),
+        pytest.param(_shared_samples, "8 validation samples were calibrated on", id="overlap"),
+    ],
+)
+def test_release_with_unfit_validation_data_fails_in_check_data(
+    ground: Ground, spoil: Callable[[Path], Path], said: str
+) -> None:
+    error = ground.failure(data={"validation": _npz(spoil(ground.folder))})
+    assert isinstance(error, DataError)
+    assert said in error.found
+    ground.require_failed(error, task="check data", tags=DATA)
+    assert ground.kinds() == {"models", "data"}
+
+
+def test_release_on_host_below_required_isa_fails_in_hardware_check(ground: Ground) -> None:
+    required = IsaLevel.AVX512_CORE_AMX
+    if rank(host_profile().isa) >= rank(required):
+        pytest.skip(f"needs a host below {required}")
+    error = ground.failure(hardware={"policy": "require", "minimum_isa": required.value})
+    assert isinstance(error, HardwareError)
+    ground.require_failed(error, task="hardware check", tags=set())
+
+
+def test_release_with_mlflow_unreachable_fails_before_anything_is_computed(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    error = ground.failure()
+    assert isinstance(error, RegistryError)
+    assert str(port) in error.found
+    flow = ground.flow()
+    assert flow.state == "FAILED"
+    assert [name.rpartition("-")[0] for name in flow.tasks] == ["open MLflow run"]
+    assert ground.kinds() == set()
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        pytest.param("segfault", "killed by SIGSEGV", id="segmentation fault"),
+        pytest.param("abort", "killed by SIGABRT", id="abort"),
+        pytest.param("be_killed", "killed by SIGKILL", id="killed as for memory"),
+        pytest.param("hang", "still running after 8 s", id="hang"),
+    ],
+)
+def test_release_whose_process_dies_fails_in_its_step(warm_ground: Ground, metric: str, said: str) -> None:
+    error = warm_ground.failure(
+        validation={"metrics": [f"{METRICS}:{metric}"], "timeout_s": 8 if metric == "hang" else 600}
+    )
+    assert isinstance(error, IsolatedProcessError)
+    assert said in error.found
+    assert "last lines of" in error.found
+    warm_ground.require_failed(error, task="validate abs_max-offline", tags=DATA)
+    assert warm_ground.kinds() - {"baselines"} == CONVERTED
+
+
+def test_release_whose_quantization_takes_too_long_fails_in_it(ground: Ground) -> None:
+    error = ground.failure(quantization={"timeout_s": 0.01})
+    assert isinstance(error, IsolatedProcessError)
+    assert "still running after 0.01 s" in error.found
+    ground.require_failed(error, task="quantize abs_max-offline", tags=DATA)
+    assert ground.kinds() == {"models", "data"}
 
 
 @pytest.fixture
-def ground(
-    inputs: SmallInputs,
-    prefect_server: None,
-    tracking_uri: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Ground]:
-    with _ground(inputs, tracking_uri, tmp_path, tmp_path / "home", monkeypatch) as made:
-        yield made
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small file system")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"needs the right to mount a tmpfs: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def _require_failed(ground: Ground, error: PipelineError, *, task: str, logged: set[str]) -> None:
-    """Both records name the failure; MLflow's holds the tags in `logged`, of what was done before."""
-    flow = ground.flow()
-    assert flow.state == "FAILED"
-    (failed,) = flow.in_state("FAILED")
-    assert failed.startswith(task)
-    assert not flow.in_state("RUNNING")
-    run = read_run(ground.tracking_uri, ground.name)
-    assert run.info.status == "FAILED"
-    assert run.data.tags["error"].startswith(str(error)[:200])
-    assert logged <= run.data.tags.keys()
+@pytest.mark.parametrize("left_bytes", [pytest.param(0, id="full"), pytest.param(16 << 10, id="16 KiB left")])
+def test_release_on_full_disk_fails_in_the_step_that_saves(
+    ground_at: Callable[[Path], Ground], small_disk: Path, left_bytes: int
+) -> None:
+    ground = ground_at(small_disk / "home")
+    ground.home.mkdir()
+    (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free - left_bytes))
+    error = ground.failure()
+    assert isinstance(error, StorageError)
+    assert "No space left" in error.found
+    ground.require_failed(error, task="load model", tags=HOST)
+    assert ground.kinds() == set()

@@ -117,9 +117,7 @@ def multiply_activation_scales(quantized: Path, folder: Path, layout: Layout, fa
 
     loaded = load_program(find_model(ModelFiles(path=quantized)), quantized=True)
     operator, slot = ACTIVATION_SCALES[layout]
-    scales = {
-        op.input(slot)[0] for op in loaded.program.global_block().ops if op.type == operator
-    }
+    scales = {op.input(slot)[0] for op in loaded.program.global_block().ops if op.type == operator}
     assert len(scales) >= 8
     for name in scales:
         _edit(loaded, name, lambda threshold: threshold * np.float32(factor))
@@ -132,9 +130,7 @@ def shuffle_output_channels(deployable: DeployableArtifact, folder: Path) -> Dep
     from tasks.model.program import load_program, save_program
 
     loaded = load_program(find_model(ModelFiles(path=deployable.folder)), quantized=True)
-    weights = [
-        var for var in loaded.program.list_vars() if var.persistable and len(var.shape) == 4
-    ]
+    weights = [var for var in loaded.program.list_vars() if var.persistable and len(var.shape) == 4]
     widest = max(weights, key=lambda var: np.prod(var.shape))
     _edit(loaded, widest.name, lambda weight: np.roll(weight, 1, axis=0))
     save_program(loaded, folder)
@@ -209,7 +205,9 @@ def _train(folder: Path) -> None:
     batches = [
         rows
         for _ in range(EPOCHS)
-        for rows in np.split(random.permutation(len(labels))[: len(labels) // BATCH * BATCH], len(labels) // BATCH)
+        for rows in np.split(
+            random.permutation(len(labels))[: len(labels) // BATCH * BATCH], len(labels) // BATCH
+        )
     ]
     rate = paddle.optimizer.lr.OneCycleLR(PEAK_RATE, total_steps=len(batches) + 1)
     optimizer = paddle.optimizer.Adam(rate, parameters=network.parameters())

@@ -254,7 +254,7 @@ def test_bias_correction_changes_the_weights_and_keeps_the_model(layout: Layout,
 
 def calibrate_both_ways(release: SmallRelease) -> dict[str, tuple[Any, Any]]:
     """Thresholds by this project's sampling and by PaddleSlim's own, of the same activations."""
-    return {"KL": _both_ways(release, "KL", bins=512), "hist": _both_ways(release, "hist", bins=2048)}
+    return {"KL": _both_ways(release, "KL", bins=300), "hist": _both_ways(release, "hist", bins=2048)}
 
 
 def _both_ways(release: SmallRelease, algorithm: str, *, bins: int) -> tuple[Any, Any]:
@@ -310,7 +310,7 @@ def test_thresholds_of_real_digits_are_bit_equal_to_paddleslims(
     assert ours == paddleslims
 
 
-def test_fast_calibration_of_padded_channels_agrees_with_paddleslims(studied: Study) -> None:
+def test_fast_calibration_of_channels_that_oneDNN_may_pad_agrees_with_paddleslims(studied: Study) -> None:
     assert studied.fast.outcome.quantized_ops == {"conv2d": 2, "mul": 1}
     assert studied.fast.scales.keys() == studied.slow.scales.keys()
     for name, threshold in studied.fast.scales.items():

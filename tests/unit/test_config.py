@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from tasks.artifacts import Algorithm, IsaLevel, Layout
 from tasks.config import (
@@ -209,3 +209,124 @@ def test_config_file_that_is_no_mapping_is_refused(content: bytes, tmp_path: Pat
 def test_config_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent\.yaml"):
         load_config(tmp_path / "absent.yaml")
+
+
+def refusal(raw: object, folder: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(raw, folder)
+    return caught.value.found
+
+
+@pytest.mark.parametrize("path", [*RELEASES.glob("*.yaml"), *FIXTURES.glob("*.yaml")], ids=lambda p: p.stem)
+def test_config_survives_json(path: Path) -> None:
+    config, adapter = load_config(path), TypeAdapter(ReleaseConfig)
+    assert adapter.validate_json(adapter.dump_json(config)) == config
+
+
+def test_config_repeated_algorithm_is_one_candidate_a_layout(tmp_path: Path) -> None:
+    raw = changed("quantization", algorithms=["KL", "avg", "KL"], layouts=["qdq", "qdq"])
+    candidates = load(raw, tmp_path).quantization.candidates()
+    assert [candidate.name for candidate in candidates] == ["KL-qdq", "avg-qdq"]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "said"),
+    [
+        ("", "quantisation", "unknown key `quantisation`, did you mean `quantization`?"),
+        ("gate", "max_drop", "unknown key `gate.max_drop`, did you mean `max_drop_pp`?"),
+        ("gate", "colour", "unknown key `gate.colour`"),
+        ("data.calibration", "root", "unknown key `data.calibration.root`"),
+    ],
+)
+def test_config_unknown_key_is_all_that_is_said(section: str, key: str, said: str, tmp_path: Path) -> None:
+    assert refusal(changed(section, **{key: 1}), tmp_path) == said
+
+
+def test_config_unknown_key_of_the_model_says_nothing_of_the_other_kind_of_model(tmp_path: Path) -> None:
+    raw = changed("") | {"model": {"path": "x", "params": "y"}}
+    assert refusal(raw, tmp_path).startswith("unknown key `model.params`")
+    assert "train" not in refusal(raw, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        pytest.param("gate", {"max_drop_pp": float("inf")}, id="endless margin"),
+        pytest.param("gate", {"max_drop_pp": 100.1}, id="margin of more than all"),
+        pytest.param("gate", {"min_speedup": float("nan")}, id="speed-up of NaN"),
+        pytest.param("gate", {"max_drop_pp": "one"}, id="text for a number"),
+        pytest.param("data", {"calibration_samples": 1.5}, id="half a sample"),
+        pytest.param("data.preprocessing", {"resize": [0, 8]}, id="no height"),
+        pytest.param("data.preprocessing", {"mean": 0.5}, id="number for a list"),
+        pytest.param("data.preprocessing", {"mean": [float("nan")]}, id="mean of NaN"),
+        pytest.param("validation", {"metrics": ["top3"]}, id="unknown metric"),
+        pytest.param("quantization", {"algorithms": ["entropy"]}, id="unknown algorithm alone"),
+        pytest.param("", {"gate": 3}, id="number for a section"),
+        pytest.param("", {"model": "path"}, id="path for a section"),
+    ],
+)
+def test_config_wrong_value_is_said_once_with_its_key(
+    section: str, values: dict[str, Any], tmp_path: Path
+) -> None:
+    (key,) = values
+    found = refusal(changed(section, **values), tmp_path)
+    assert found.startswith(f"`{f'{section}.{key}'.lstrip('.')}")
+    assert "; `" not in found
+
+
+def test_config_unknown_algorithm_lists_the_known_ones(tmp_path: Path) -> None:
+    found = refusal(changed("quantization", algorithms=["KL", "entropy"]), tmp_path)
+    assert "'entropy'" in found
+    assert all(repr(algorithm.value) in found for algorithm in Algorithm)
+
+
+@pytest.mark.parametrize(
+    ("resize", "crop", "fits"),
+    [
+        pytest.param({"resize_shorter": 8}, 8, True, id="all of the shorter side"),
+        pytest.param({"resize_shorter": 8}, 9, False, id="more than the shorter side"),
+        pytest.param({"resize": [9, 8]}, 9, False, id="more than the width"),
+        pytest.param({}, 9, True, id="unknown size"),
+    ],
+)
+def test_config_crop_must_fit_what_the_resize_leaves(
+    resize: dict[str, Any], crop: int, fits: bool, tmp_path: Path
+) -> None:
+    raw = changed("data.preprocessing", **resize, center_crop=crop)
+    if fits:
+        assert load(raw, tmp_path).data.preprocessing.center_crop == crop
+    else:
+        assert "more than the 8 pixels" in refusal(raw, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("section", "source", "said"),
+    [
+        ("calibration", {"path": "x"}, "missing key `data.calibration.kind`"),
+        ("validation", {"kind": "npz"}, "missing key `data.validation.path`"),
+    ],
+)
+def test_config_missing_key_of_a_source_is_named(
+    section: str, source: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    assert refusal(changed("data", **{section: source}), tmp_path) == said
+
+
+def test_config_two_mistakes_are_both_named(tmp_path: Path) -> None:
+    found = refusal(changed("gate", max_drop=1, confidence=2), tmp_path)
+    assert "`gate.max_drop`" in found
+    assert "`gate.confidence`" in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("gate: {max_drop_pp: 1}\nname: a\ngate: {}\n", id="section"),
+        pytest.param("data:\n  gate: 1\n  gate: 2\n", id="key of a section"),
+    ],
+)
+def test_config_key_that_comes_twice_is_refused_and_not_the_last_taken(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "release.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match="`gate` comes twice"):
+        load_config(path)

@@ -1,0 +1,155 @@
+"""Training entry points, the demo's and a user's own, in real isolated processes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks import progress
+from tasks.artifacts import TensorSpec
+from tasks.config import ModelFiles, TrainedModel
+from tasks.errors import DataError, TrainingError
+from tasks.model.files import find_model
+from tasks.model.load import prepare_model
+from tasks.process import run_isolated
+from tasks.training.digits import SPLITS, digits
+from tasks.training.entry import run_training, source_digest
+
+DEMO = "tasks.training.digits:train_mobilenet_v1"
+TINY = {"scale": 0.25, "side": 32, "epochs": 1, "samples": 64}
+
+
+def train_linear(folder: Path, progress: Callable[[int, int, str], None], *, width: int) -> None:
+    """What a user's own recipe looks like."""
+    import paddle
+
+    progress(1, 1, "done")
+    spec = paddle.static.InputSpec([None, width], "float32", "x")
+    paddle.jit.save(paddle.nn.Linear(width, 2), str(folder / "model"), input_spec=[spec])
+
+
+def train_nothing(folder: Path, progress: Callable[[int, int, str], None]) -> None:
+    """A recipe that forgot to export."""
+
+
+def train_half(folder: Path, progress: Callable[[int, int, str], None]) -> None:
+    (folder / "model.pdmodel").write_bytes(b"program")
+
+
+def train_badly(folder: Path, progress: Callable[[int, int, str], None]) -> None:
+    raise RuntimeError("no such optimizer")
+
+
+def trained(tmp_path: Path, train: str, **arguments: Any) -> Path:
+    folder = tmp_path / "trained"
+    folder.mkdir()
+    config = TrainedModel(train=train, arguments=arguments)
+    run_isolated(run_training, config, folder, step="train", log=tmp_path / "log", timeout_s=120)
+    return folder
+
+
+def inputs_of(folder: Path, prepared: Path) -> tuple[TensorSpec, ...]:
+    return prepare_model(find_model(ModelFiles(path=folder)), prepared).inputs
+
+
+@pytest.mark.paddle
+def test_demo_recipe_trains_reports_and_exports_what_the_release_reads(tmp_path: Path) -> None:
+    heard: list[progress.Progress] = []
+    with progress.listen(heard.append):
+        folder = trained(tmp_path, DEMO, **TINY)
+    steps = [(event.done, event.total) for event in heard if not event.ended]
+    assert steps == [(done, len(steps)) for done in range(1, len(steps) + 1)]
+    assert len(steps) > 1
+    inputs = run_isolated(
+        inputs_of, folder, tmp_path / "prepared", step="read", log=tmp_path / "log", timeout_s=120
+    )
+    assert inputs == (TensorSpec(name="image", shape=(-1, 3, 64, 64), dtype="float32"),)
+
+
+@pytest.mark.paddle
+@pytest.mark.parametrize(
+    ("peak_rate", "found"),
+    [
+        pytest.param(float("nan"), "loss nan in step 2 of", id="loss"),
+        pytest.param(1e30, "NaN or infinity in .* after", id="weights behind a finite loss"),
+    ],
+)
+def test_demo_recipe_that_diverges_says_where_and_how_to_help(
+    tmp_path: Path, peak_rate: float, found: str
+) -> None:
+    with pytest.raises(TrainingError, match=found) as caught:
+        trained(tmp_path, DEMO, **TINY, peak_rate=peak_rate)
+    assert "peak_rate" in caught.value.remedy
+    assert not list((tmp_path / "trained").iterdir())
+
+
+@pytest.mark.paddle
+def test_users_own_function_gets_its_arguments(tmp_path: Path) -> None:
+    folder = trained(tmp_path, f"{__name__}:train_linear", width=3)
+    assert {path.name for path in folder.iterdir()} >= {"model.pdmodel", "model.pdiparams"}
+
+
+@pytest.mark.paddle
+@pytest.mark.parametrize(
+    ("function", "found"),
+    [
+        pytest.param("train_nothing", "wrote no model.pdmodel, model.pdiparams", id="writes nothing"),
+        pytest.param("train_half", "wrote no model.pdiparams", id="writes half"),
+        pytest.param("train_badly", "RuntimeError: no such optimizer", id="raises"),
+        pytest.param("train_linear", "width", id="misses an argument"),
+    ],
+)
+def test_users_own_function_that_fails_is_a_training_error(tmp_path: Path, function: str, found: str) -> None:
+    with pytest.raises(TrainingError, match=found) as caught:
+        trained(tmp_path, f"{__name__}:{function}")
+    assert function in caught.value.found
+
+
+@pytest.mark.paddle
+def test_function_that_does_not_exist_is_a_data_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="train_absent"):
+        trained(tmp_path, f"{__name__}:train_absent")
+
+
+def test_digits_splits_share_no_picture_and_hold_every_class() -> None:
+    seen: set[bytes] = set()
+    for split, (start, end) in SPLITS.items():
+        pictures, labels = digits(split)
+        assert len(pictures) == len(labels) == end - start
+        assert pictures.shape[1:] == (28, 28, 3)
+        assert pictures.dtype == np.uint8
+        assert set(labels.tolist()) == set(range(10))
+        contents = {picture.tobytes() for picture in pictures}
+        assert len(contents) == len(pictures)
+        assert not contents & seen
+        seen |= contents
+
+
+def test_digits_unknown_split_lists_the_known_ones() -> None:
+    with pytest.raises(DataError, match="train, calibration, validation"):
+        digits("test")
+
+
+def test_source_digest_follows_the_code_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tmp_path / "my_recipe.py"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = TrainedModel(train="my_recipe:train")
+    digests = []
+    for text in ("import paddle_that_is_not_there", "import paddle_that_is_not_there  # changed"):
+        recipe.write_text(text)
+        digests.append(source_digest(config))
+    assert digests[0] != digests[1]
+    assert "my_recipe" not in sys.modules
+
+
+@pytest.mark.parametrize("train", ["absent_module:train", "absent.inside:train", "sys:exit"])
+def test_source_digest_of_no_file_names_the_module(train: str) -> None:
+    with pytest.raises(DataError, match=train.partition(":")[0]):
+        source_digest(TrainedModel(train=train))
