@@ -43,7 +43,7 @@ ui: $(READY)  ## Prefect's and MLflow's pages on what the embedded runs left beh
 
 bench: $(READY)  ## the figures of the README
 	$(BIN)/python -m benchmarks.release
-	$(BIN)/python -m benchmarks.calibration --model resnet50 --samples 64 --algo hist
+	$(BIN)/python -m benchmarks.calibration --model resnet50 --samples 64 --algo KL hist
 
 clean:  ## forget every run, artifact and trained model
 	rm -rf var

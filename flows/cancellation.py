@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import psutil
@@ -15,7 +17,12 @@ import psutil
 from tasks import process, store
 from tasks.settings import Settings
 
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import State
+
 BUDGET_S = 1.5
+SETTLE_S = 0.1
 _records: list[Callable[[], None]] = []
 
 
@@ -25,19 +32,38 @@ def on_cancel(record: Callable[[], None]) -> None:
 
 
 def cancel_in_prefect(flow_run_id: UUID) -> None:
-    """Marks the flow run and its unfinished task runs as cancelled, so that none is Running for ever."""
+    """Marks the flow run and its unfinished task runs as cancelled, so that none is Running for ever.
+
+    Prefect's server learns of task runs from a queue of events, late and out of order: it is asked again
+    until nothing is left.
+    """
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-    from prefect.states import Cancelled
 
     with get_client(sync_client=True) as client:
-        client.set_flow_run_state(flow_run_id, Cancelled(message="cancelled by the user"), force=True)
-        runs = client.read_task_runs(
-            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id])), limit=200
-        )
-        for run in runs:
-            if run.state is None or not run.state.is_final():
-                client.set_task_run_state(run.id, Cancelled(message="cancelled by the user"), force=True)
+        client.set_flow_run_state(flow_run_id, _cancelled(), force=True)
+        while _cancel_task_runs(client, flow_run_id):
+            time.sleep(SETTLE_S)
+
+
+def _cancel_task_runs(client: SyncPrefectClient, flow_run_id: UUID) -> int:
+    """How many there were to cancel."""
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    flow_runs = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
+    unfinished = [
+        run
+        for run in client.read_task_runs(flow_run_filter=flow_runs, limit=200)
+        if run.state is None or not run.state.is_final()
+    ]
+    for run in unfinished:
+        client.set_task_run_state(run.id, _cancelled(), force=True)
+    return len(unfinished)
+
+
+def _cancelled() -> State:
+    from prefect.states import Cancelled
+
+    return Cancelled(message="cancelled by the user")
 
 
 def _record() -> bool:
@@ -55,11 +81,11 @@ def cancellable(say: Callable[[str], None]) -> Iterator[None]:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN)
         process.kill_all()
-        store.sweep(Settings().store)
         recorded = _record()
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 child.kill()
+        store.sweep(Settings().store)
         say(
             f"cancelled ({signal.Signals(number).name}); nothing was left half-written"
             + ("" if recorded else "; Prefect or MLflow did not answer, and may still show it as running")

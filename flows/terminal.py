@@ -51,7 +51,7 @@ class StepDisplay:
             known = event.step in self._lines
             if not known and not event.ended:
                 self._lines[event.step] = self._bars.add_task(event.step, total=None, count="", note="")
-                self._started[event.step] = time.monotonic()
+                self._started.setdefault(event.step, time.monotonic())
             if event.ended:
                 self._end(event)
             else:
@@ -64,11 +64,10 @@ class StepDisplay:
                 )
 
     def _end(self, event: progress.Progress) -> None:
-        line = self._lines.pop(event.step, None)
-        if line is not None:
+        if (line := self._lines.pop(event.step, None)) is not None:
             self._bars.remove_task(line)
-        seconds = time.monotonic() - self._started.pop(event.step, time.monotonic())
         if event.note:
+            seconds = time.monotonic() - self._started.pop(event.step, time.monotonic())
             mark = "[red]✗[/]" if event.note == FAILED else "[green]✓[/]"
             first, *more = event.note.split(" · ")
             self._console.print(f"{mark} {event.step:<24} {first} [dim]{seconds:.1f} s[/]", highlight=False)

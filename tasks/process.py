@@ -84,8 +84,8 @@ def run_isolated(
         with _starting, _without_main_module():
             if _cancelled.is_set():
                 raise KeyboardInterrupt
-            child.start()
             _children[child] = folder
+            child.start()
         pipe.close()
         lifeline.close()
         kind, value = _listen(messages, deadline=time.monotonic() + timeout_s)

@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +26,7 @@ from tasks.errors import (
 )
 from tasks.hardware.levels import rank
 from tasks.hardware.profile import host_profile
+from tests.e2e.command_line import release_command, variables
 from tests.e2e.ground import Ground
 from tests.e2e.small_inputs import CLASSES, SIDE, SmallInputs, labels, noise, save_data
 
@@ -74,17 +74,9 @@ def test_release_with_bad_config_ends_with_status_2_before_anything_is_made(
 
 
 def _command_line(config: Path, home: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("paddle-int8")), "release", str(config)]
-    variables = {
-        **os.environ,
-        "PADDLE_INT8_HOME": str(home),
-        "MLFLOW_TRACKING_URI": "",
-        "PREFECT_API_URL": "",
-        "COLUMNS": "200",
-    }
-    for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
-        del variables[name]
-    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        release_command(config), env=variables(home), capture_output=True, text=True, timeout=300
+    )
 
 
 def _missing(model: Path) -> str:
@@ -285,9 +277,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("left_bytes", [pytest.param(0, id="full"), pytest.param(16 << 10, id="16 KiB left")])
+@pytest.mark.parametrize(
+    ("left_bytes", "task", "tags"),
+    [
+        pytest.param(0, "hardware check", set(), id="full"),
+        pytest.param(16 << 10, "load model", HOST, id="16 KiB left"),
+    ],
+)
 def test_release_on_full_disk_fails_in_the_step_that_saves(
-    ground_at: Callable[[Path], Ground], small_disk: Path, left_bytes: int
+    ground_at: Callable[[Path], Ground], small_disk: Path, left_bytes: int, task: str, tags: set[str]
 ) -> None:
     ground = ground_at(small_disk / "home")
     ground.home.mkdir()
@@ -295,5 +293,5 @@ def test_release_on_full_disk_fails_in_the_step_that_saves(
     error = ground.failure()
     assert isinstance(error, StorageError)
     assert "No space left" in error.found
-    ground.require_failed(error, task="load model", tags=HOST)
+    ground.require_failed(error, task=task, tags=tags)
     assert ground.kinds() == set()

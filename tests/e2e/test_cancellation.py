@@ -1,42 +1,105 @@
-"""Ctrl-C in a terminal, as a real signal to a real release and every process of its group."""
+"""Ctrl-C in a terminal: a real signal to a real release and to every process of its group."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
+import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.e2e.command_line import release_command, variables
 from tests.e2e.records import read_run
 from tests.e2e.small_inputs import SmallInputs
 
 pytestmark = pytest.mark.paddle
 
 LIMIT_S = 2.0
-STARTUP_S = 240
+PATIENCE_S = 300
+SLOW = {"algorithms": ["KL", "mse"], "layouts": ["offline"], "fast_calibration": False}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """A release that has begun, in a session of its own like a terminal's."""
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder for temporary files; its path is short, since sockets lie in it."""
+    with tempfile.TemporaryDirectory(prefix="t") as folder:
+        yield Path(folder)
 
-    process: subprocess.Popen[bytes]
-    home: Path
-    temporary: Path
 
-    def wait_for_log(self, name: str) -> None:
-        """Until the step whose log is `name` has begun."""
-        deadline = time.monotonic() + STARTUP_S
-        while not list(self.home.glob(f"logs/*/{name}.log")):
-            assert self.process.poll() is None, "the release ended by itself"
-            assert time.monotonic() < deadline, f"no {name} within {STARTUP_S} s"
-            time.sleep(0.05)
+@pytest.mark.parametrize(
+    ("begun", "complete"),
+    [
+        pytest.param("logs/*", set(), id="while Paddle is imported"),
+        pytest.param(
+            "logs/*/quantize-KL-offline.log", {"models", "data"}, id="while two models are quantized"
+        ),
+    ],
+)
+def test_interrupted_release_ends_whole_within_two_seconds(
+    inputs: SmallInputs, tmp_path: Path, temporary: Path, begun: str, complete: set[str]
+) -> None:
+    home = tmp_path / "home"
+    config = inputs.config(tmp_path / "release.yaml", "interrupted", quantization=SLOW)
+    with (tmp_path / "output").open("wb") as output:
+        release = subprocess.Popen(
+            release_command(config),
+            env=variables(home, TMPDIR=str(temporary)),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        _wait_for(home, begun, release)
+        children = psutil.Process(release.pid).children(recursive=True)
+        started = time.monotonic()
+        os.killpg(release.pid, signal.SIGINT)
+        status = release.wait(timeout=60)
+        seconds = time.monotonic() - started
+        survivors = [child for child in children if _lives(child)]
+    finally:
+        _end(release)
+    assert status == 130
+    assert seconds < LIMIT_S
+    assert len(children) > 1
+    assert not survivors
+    assert "cancelled (SIGINT); nothing was left half-written" in (tmp_path / "output").read_text()
+    assert _flow_states(home) == ["CANCELLED"]
+    assert read_run(f"sqlite:///{home / 'mlflow.db'}", "interrupted").info.status == "KILLED"
+    assert {path.name for path in temporary.iterdir()} <= {f"paddle-int8-{os.getuid()}.lock"}
+    kinds = {path.parent.name for path in home.glob("artifacts/*/*")}
+    assert kinds - {"results"} == complete
+
+
+def _wait_for(home: Path, pattern: str, release: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not list(home.glob(pattern)):
+        assert release.poll() is None, "the release ended by itself"
+        assert time.monotonic() < deadline, f"no {pattern} within {PATIENCE_S} s"
+        time.sleep(0.02)
+
+
+def _end(release: subprocess.Popen[bytes]) -> None:
+    """Leaves nothing of a release behind, whatever the test found."""
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(release.pid).children(recursive=True):
+            child.kill()
+    release.kill()
+    release.wait()
+
+
+def _lives(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _flow_states(home: Path) -> list[str]:
+    with closing(sqlite3.connect(home / "prefect" / "prefect.db")) as database:
+        return [state for (state,) in database.execute("select state_type from flow_run")]

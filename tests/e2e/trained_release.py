@@ -39,7 +39,7 @@ SHIFTED_LABELS = "tests.e2e.trained_release:digits_labelled_one_too_high"
 EPOCHS, BATCH, PEAK_RATE = 6, 32, 1e-2
 CALIBRATION_SAMPLES = 64
 ACTIVATION_SCALES = {
-    Layout.OFFLINE: ("fake_quantize_dequantize_moving_average_abs_max", "InScale"),
+    Layout.OFFLINE: ("fake_quantize_range_abs_max", "InScale"),
     Layout.QDQ: ("quantize_linear", "Scale"),
 }
 """The operator that quantizes an activation, and its input that holds the calibrated threshold."""
@@ -118,7 +118,7 @@ def multiply_activation_scales(quantized: Path, folder: Path, layout: Layout, fa
     loaded = load_program(find_model(ModelFiles(path=quantized)), quantized=True)
     operator, slot = ACTIVATION_SCALES[layout]
     scales = {op.input(slot)[0] for op in loaded.program.global_block().ops if op.type == operator}
-    assert len(scales) >= 8
+    assert len(scales) >= 7
     for name in scales:
         _edit(loaded, name, lambda threshold: threshold * np.float32(factor))
     save_program(loaded, folder)
@@ -194,35 +194,36 @@ def _quantize(folder: Path, model: ModelArtifact, calibration: DatasetArtifact, 
 
 
 def _train(folder: Path) -> None:
-    """MobileNet's blocks, five of them, at 28x28; right on 97 of 100 digits."""
+    """Right on 96 of 100 digits. Convolutions run in oneDNN, which only static programs can ask for."""
     import paddle
 
-    paddle.seed(0)
     pictures, labels = digits("train")
     inputs = (pictures.transpose(0, 3, 1, 2).astype(np.float32) / 255 - 0.5) / 0.5
+    paddle.enable_static()
+    paddle.seed(0)
+    image = paddle.static.data("image", [None, 3, 28, 28], "float32")
+    label = paddle.static.data("label", [None, 1], "int64")
     network = _network()
+    logits = network(image)
+    program = paddle.static.default_main_program()
+    inference = program.clone(for_test=True)
+    steps = EPOCHS * (len(labels) // BATCH)
+    rate = paddle.optimizer.lr.OneCycleLR(PEAK_RATE, total_steps=steps + 1)
+    loss = paddle.nn.functional.cross_entropy(logits, label)
+    paddle.optimizer.Adam(rate, parameters=network.parameters()).minimize(loss)
+    for operator in program.global_block().ops:
+        if "conv2d" in operator.type:
+            operator._set_attr("use_mkldnn", True)
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    executor.run(paddle.static.default_startup_program())
     random = np.random.default_rng(0)
-    batches = [
-        rows
-        for _ in range(EPOCHS)
-        for rows in np.split(
-            random.permutation(len(labels))[: len(labels) // BATCH * BATCH], len(labels) // BATCH
-        )
-    ]
-    rate = paddle.optimizer.lr.OneCycleLR(PEAK_RATE, total_steps=len(batches) + 1)
-    optimizer = paddle.optimizer.Adam(rate, parameters=network.parameters())
-    for rows in batches:
-        loss = paddle.nn.functional.cross_entropy(
-            network(paddle.to_tensor(inputs[rows])), paddle.to_tensor(labels[rows])
-        )
-        loss.backward()
-        optimizer.step()
-        optimizer.clear_grad()
-        rate.step()
-    print(f"last loss {float(loss):.4f}")  # noqa: T201 - into the log
-    network.eval()
-    spec = paddle.static.InputSpec([None, 3, 28, 28], "float32", "image")
-    paddle.jit.save(network, str(folder / "model"), input_spec=[spec])
+    for _ in range(EPOCHS):
+        for rows in np.split(random.permutation(len(labels))[: steps // EPOCHS * BATCH], steps // EPOCHS):
+            feed = {"image": inputs[rows], "label": labels[rows, None]}
+            value, = executor.run(program, feed=feed, fetch_list=[loss])
+            rate.step()
+    print(f"last loss {value}")  # noqa: T201 - into the log
+    paddle.static.save_inference_model(str(folder / "model"), [image], [logits], executor, program=inference)
 
 
 def _network() -> Any:
@@ -235,9 +236,8 @@ def _network() -> Any:
         return [convolution, nn.BatchNorm2D(filters), nn.ReLU()]
 
     return nn.Sequential(
-        *block(3, 16, size=3, stride=2),
-        *(*block(16, 16, size=3, groups=16), *block(16, 32, size=1)),
-        *(*block(32, 32, size=3, stride=2, groups=32), *block(32, 64, size=1)),
+        *(*block(3, 16, size=3, stride=2), *block(16, 32, size=3, stride=2)),
+        *(*block(32, 32, size=3, groups=32), *block(32, 64, size=1)),
         *(*block(64, 64, size=3, groups=64), *block(64, 64, size=1)),
         *(nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(64, CLASSES)),
     )

@@ -264,7 +264,7 @@ def _both_ways(release: SmallRelease, algorithm: str, *, bins: int) -> tuple[Any
     from tasks.quantization.calibrator import Loader
     from tasks.quantization.fast_calibrator import FastCalibrator
 
-    class PaddlesSampling(FastCalibrator):  # type: ignore[misc]  # Paddle has no types
+    class PaddlesSampling(FastCalibrator):
         _collect_activation_abs_min_max = PostTrainingQuantization._collect_activation_abs_min_max
         _sample_histogram = PostTrainingQuantization._sample_histogram
         _calculate_kl_hist_threshold = PostTrainingQuantization._calculate_kl_hist_threshold
@@ -310,7 +310,7 @@ def test_thresholds_of_real_digits_are_bit_equal_to_paddleslims(
     assert ours == paddleslims
 
 
-def test_fast_calibration_of_channels_that_oneDNN_may_pad_agrees_with_paddleslims(studied: Study) -> None:
+def test_fast_calibration_of_channels_that_onednn_may_pad_agrees_with_paddleslims(studied: Study) -> None:
     assert studied.fast.outcome.quantized_ops == {"conv2d": 2, "mul": 1}
     assert studied.fast.scales.keys() == studied.slow.scales.keys()
     for name, threshold in studied.fast.scales.items():

@@ -68,7 +68,7 @@ def test_demo_recipe_trains_reports_and_exports_what_the_release_reads(tmp_path:
     inputs = run_isolated(
         inputs_of, folder, tmp_path / "prepared", step="read", log=tmp_path / "log", timeout_s=120
     )
-    assert inputs == (TensorSpec(name="image", shape=(-1, 3, 64, 64), dtype="float32"),)
+    assert inputs == (TensorSpec(name="image", shape=(-1, 3, 32, 32), dtype="float32"),)
 
 
 @pytest.mark.paddle

@@ -1,0 +1,19 @@
+"""The installed program, as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+SERVERS = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL")
+
+
+def release_command(config: Path, *options: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("paddle-int8")), "release", str(config), *options]
+
+
+def variables(home: Path, **more: str) -> dict[str, str]:
+    """This process's environment, with `home` and without servers."""
+    inherited = {name: value for name, value in os.environ.items() if name not in SERVERS}
+    return inherited | {"PADDLE_INT8_HOME": str(home), "COLUMNS": "200"} | more
