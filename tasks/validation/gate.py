@@ -20,7 +20,7 @@ from tasks.artifacts import (
     Verdict,
 )
 from tasks.config import GateConfig
-from tasks.validation.statistics import samples_needed
+from tasks.validation.statistics import fewest_samples, samples_needed
 
 Criterion = Callable[[CandidateEvidence, GateConfig], Iterable[CriterionResult]]
 
@@ -38,6 +38,7 @@ MIN_SPEEDUP = {
 are published at 3-3.7x; AVX-512 without it is published at 1.5x; below, INT8 saves memory and must
 not be slower."""
 
+TOP1 = "top1"
 BASELINE_MARGINS, BASELINE_ENOUGH_PP = 10, 50.0
 """A baseline of 0/1 outcomes must be right by this many margins, or on half of the samples. One that is
 right on fewer samples than the candidate may lose cannot fail the test, so nothing would be proven:
@@ -106,11 +107,16 @@ def accuracy(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Criterio
 
 
 def baseline_quality(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """The FP32 model must be right often enough for a drop to be possible at all (0/1 outcomes only)."""
+    """The FP32 model must be right often enough for a drop to be possible at all (0/1 outcomes only).
+
+    Top-1 counts even when another metric is gated: of ten classes, a third of shifted labels is in the
+    top five.
+    """
     required_pp = min(BASELINE_MARGINS * gate.max_drop_pp, BASELINE_ENOUGH_PP)
     for item in evidence.per_isa:
-        for metric in _gated(item, gate):
-            if metric.lost is None:
+        gated = _gated(item, gate)
+        for metric in item.metrics:
+            if metric.lost is None or (metric not in gated and metric.name != TOP1):
                 continue
             yield _result(
                 f"baseline {metric.name}",
@@ -260,6 +266,8 @@ def _accuracy_of(metric: MetricEvidence, isa: IsaLevel, gate: GateConfig) -> Cri
         outcome = Outcome.REJECTED
     elif (needed := samples_needed(metric, margin_pp=gate.max_drop_pp)) is not None:
         remedy = f"validate on about {needed:,} samples, or widen `gate.max_drop_pp`"
+    elif metric.samples < (fewest := fewest_samples(gate.max_drop_pp, confidence=gate.confidence)):
+        remedy = f"validate on at least {fewest:,} samples: with fewer, even no loss at all proves nothing"
     else:
         remedy = f"the drop itself is not below the margin: more samples alone will not help; {remedy}"
     return _result(

@@ -147,6 +147,14 @@ def samples_needed(metric: MetricEvidence, *, margin_pp: float) -> int | None:
     return enough
 
 
+def fewest_samples(margin_pp: float, *, confidence: float) -> int:
+    """How many samples bring the upper bound within the margin when none of them differs.
+
+    margin_pp: within (0, 100]. With fewer samples nothing can be approved.
+    """
+    return 1 if margin_pp >= 100 else math.ceil(math.log1p(-confidence) / math.log1p(-margin_pp / 100))
+
+
 def speed_ratio(
     baseline_ms: ArrayLike, candidate_ms: ArrayLike, *, confidence: float, seed: int
 ) -> SpeedRatio:

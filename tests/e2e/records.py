@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.tracking.connection import connection
@@ -56,3 +59,9 @@ def read_run(tracking_uri: str, release: str) -> Any:
         runs = client.search_runs([experiment.experiment_id])
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     return parent
+
+
+def embedded_flow_states(home: Path) -> list[str]:
+    """States of the flow runs in the database that a release without servers leaves behind."""
+    with closing(sqlite3.connect(home / "prefect" / "prefect.db")) as database:
+        return [state for (state,) in database.execute("select state_type from flow_run")]

@@ -28,6 +28,7 @@ from tasks.hardware.levels import rank
 from tasks.hardware.profile import host_profile
 from tests.e2e.command_line import release_command, variables
 from tests.e2e.ground import Ground
+from tests.e2e.records import embedded_flow_states, read_run
 from tests.e2e.small_inputs import CLASSES, SIDE, SmallInputs, labels, noise, save_data
 
 pytestmark = pytest.mark.paddle
@@ -65,18 +66,35 @@ def test_release_with_bad_config_ends_with_status_2_before_anything_is_made(
     config = SmallInputs(folder=tmp_path).config(tmp_path / "release.yaml", "bad-config", **changes)
     ended = _command_line(config, tmp_path / "home")
     assert ended.returncode == 2
-    assert ended.stderr.splitlines()[0] == "ConfigError"
-    for part in ("found", "required", "remedy"):
-        assert f"\n  {part} " in ended.stderr
+    _require_one_message(ended.stderr, "ConfigError")
     assert said in ended.stderr
-    assert "Traceback" not in ended.stderr
     assert not (tmp_path / "home").exists()
+
+
+def test_release_command_that_fails_ends_with_status_1_and_both_records(
+    inputs: SmallInputs, tmp_path: Path
+) -> None:
+    config = inputs.config(tmp_path / "release.yaml", "no-model", model={"path": str(tmp_path / "nowhere")})
+    home = tmp_path / "home"
+    ended = _command_line(config, home)
+    assert ended.returncode == 1
+    _require_one_message(ended.stderr, "ModelFormatError")
+    assert read_run(f"sqlite:///{home / 'mlflow.db'}", "no-model").info.status == "FAILED"
+    assert embedded_flow_states(home) == ["FAILED"]
 
 
 def _command_line(config: Path, home: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         release_command(config), env=variables(home), capture_output=True, text=True, timeout=300
     )
+
+
+def _require_one_message(printed: str, error: str) -> None:
+    """The error's three parts, once, and no traceback."""
+    message = printed[printed.index(error) :]
+    starts = [line.split()[0] for line in message.splitlines() if line.startswith("  ")]
+    assert starts == ["found", "required", "remedy"]
+    assert "Traceback" not in printed
 
 
 def _missing(model: Path) -> str:
@@ -295,3 +313,11 @@ def test_release_on_full_disk_fails_in_the_step_that_saves(
     assert "No space left" in error.found
     ground.require_failed(error, task=task, tags=tags)
     assert ground.kinds() == set()
+
+
+def test_release_command_on_full_disk_says_so_before_it_starts(small_disk: Path, tmp_path: Path) -> None:
+    config = SmallInputs(folder=tmp_path).config(tmp_path / "release.yaml", "no-room")
+    ended = _command_line(config, small_disk / "home")
+    assert ended.returncode == 1
+    _require_one_message(ended.stderr, "StorageError")
+    assert list((small_disk / "home").iterdir()) == []

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.e2e.command_line import release_command, variables
-from tests.e2e.records import read_run
+from tests.e2e.records import embedded_flow_states, read_run
 from tests.e2e.small_inputs import SmallInputs
 
 pytestmark = pytest.mark.paddle
@@ -70,7 +69,7 @@ def test_interrupted_release_ends_whole_within_two_seconds(
     assert len(children) > 1
     assert not survivors
     assert "cancelled (SIGINT); nothing was left half-written" in (tmp_path / "output").read_text()
-    assert _flow_states(home) == ["CANCELLED"]
+    assert embedded_flow_states(home) == ["CANCELLED"]
     assert read_run(f"sqlite:///{home / 'mlflow.db'}", "interrupted").info.status == "KILLED"
     assert {path.name for path in temporary.iterdir()} <= {f"paddle-int8-{os.getuid()}.lock"}
     kinds = {path.parent.name for path in home.glob("artifacts/*/*")}
@@ -98,8 +97,3 @@ def _lives(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
-
-
-def _flow_states(home: Path) -> list[str]:
-    with closing(sqlite3.connect(home / "prefect" / "prefect.db")) as database:
-        return [state for (state,) in database.execute("select state_type from flow_run")]

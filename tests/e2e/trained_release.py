@@ -5,9 +5,11 @@ Everything but the recipe and the defects is the release's own code. Runs in iso
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,16 +35,15 @@ from tasks.model.load import prepare_model
 from tasks.quantization.ptq import PtqRequest, quantize
 from tasks.training.digits import CLASSES, digits
 
+if TYPE_CHECKING:
+    from tasks.model.program import LoadedProgram
+
 PREPROCESSING = Preprocessing(scale=1 / 255, mean=(0.5,), std=(0.5,))
 TRUE_LABELS = "tasks.training.digits:digits"
 SHIFTED_LABELS = "tests.e2e.trained_release:digits_labelled_one_too_high"
 EPOCHS, BATCH, PEAK_RATE = 6, 32, 1e-2
 CALIBRATION_SAMPLES = 64
-ACTIVATION_SCALES = {
-    Layout.OFFLINE: ("fake_quantize_range_abs_max", "InScale"),
-    Layout.QDQ: ("quantize_linear", "Scale"),
-}
-"""The operator that quantizes an activation, and its input that holds the calibrated threshold."""
+SCALES = frozenset({"InScale", "Scale", "Scales"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +69,7 @@ def build(folder: Path) -> TrainedRelease:
     )
 
 
-def convert(
-    quantized: Path, folder: Path, layout: Layout, repairs: OfflineRepairs = OfflineRepairs()
-) -> DeployableArtifact:
+def convert(quantized: Path, folder: Path, layout: Layout, repairs: OfflineRepairs) -> DeployableArtifact:
     """The quantized model in its layout, whatever came out."""
     source = find_model(ModelFiles(path=quantized))
     if layout is Layout.OFFLINE:
@@ -111,33 +110,34 @@ def digits_labelled_one_too_high(split: str) -> tuple[Array, Labels]:
     return pictures, (labels + 1) % CLASSES
 
 
-def multiply_activation_scales(quantized: Path, folder: Path, layout: Layout, factor: float) -> Path:
-    """The quantized model with every activation's threshold multiplied by `factor`."""
+def multiply_scales(quantized: Path, folder: Path, factor: float) -> Path:
+    """The quantized model with every scale, of activations and weights, multiplied by `factor`."""
     from tasks.model.program import load_program, save_program
 
     loaded = load_program(find_model(ModelFiles(path=quantized)), quantized=True)
-    operator, slot = ACTIVATION_SCALES[layout]
-    scales = {op.input(slot)[0] for op in loaded.program.global_block().ops if op.type == operator}
-    assert len(scales) >= 7
-    for name in scales:
-        _edit(loaded, name, lambda threshold: threshold * np.float32(factor))
+    quantizers = [op for op in loaded.program.global_block().ops if "quantize" in op.type]
+    names = {op.input(slot)[0] for op in quantizers for slot in op.input_names if slot in SCALES}
+    for name in names:
+        _edit(loaded, name, lambda scale: scale * np.float32(factor))
     save_program(loaded, folder)
     return folder
 
 
-def shuffle_output_channels(deployable: DeployableArtifact, folder: Path) -> DeployableArtifact:
-    """The deployable with the output channels of its widest convolution in another order."""
+def shuffle_channels(deployable: DeployableArtifact, folder: Path) -> DeployableArtifact:
+    """The deployable with the output channels of its largest convolution in another order."""
     from tasks.model.program import load_program, save_program
 
     loaded = load_program(find_model(ModelFiles(path=deployable.folder)), quantized=True)
-    weights = [var for var in loaded.program.list_vars() if var.persistable and len(var.shape) == 4]
-    widest = max(weights, key=lambda var: np.prod(var.shape))
-    _edit(loaded, widest.name, lambda weight: np.roll(weight, 1, axis=0))
+    block = loaded.program.global_block()
+    shapes = {name: var.shape for name, var in block.vars.items() if "conv2d" in name and var.persistable}
+    weights = [name for name, shape in shapes.items() if len(shape) == 4]
+    largest = max(weights, key=lambda name: math.prod(shapes[name]))
+    _edit(loaded, largest, lambda weight: np.roll(weight, 1, axis=0))
     save_program(loaded, folder)
     return _deployable(folder, deployable.candidate.layout)
 
 
-def _edit(loaded: Any, name: str, change: Any) -> None:
+def _edit(loaded: LoadedProgram, name: str, change: Callable[[Array], Array]) -> None:
     import paddle
 
     tensor = loaded.scope.find_var(name).get_tensor()
@@ -220,7 +220,7 @@ def _train(folder: Path) -> None:
     for _ in range(EPOCHS):
         for rows in np.split(random.permutation(len(labels))[: steps // EPOCHS * BATCH], steps // EPOCHS):
             feed = {"image": inputs[rows], "label": labels[rows, None]}
-            value, = executor.run(program, feed=feed, fetch_list=[loss])
+            (value,) = executor.run(program, feed=feed, fetch_list=[loss])
             rate.step()
     print(f"last loss {value}")  # noqa: T201 - into the log
     paddle.static.save_inference_model(str(folder / "model"), [image], [logits], executor, program=inference)

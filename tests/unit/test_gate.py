@@ -92,11 +92,20 @@ def test_accuracy_with_twenty_samples_is_inconclusive_and_says_how_many() -> Non
     assert "about 299 samples" in next(r.remedy for r in verdict.results if r.criterion == "accuracy top1")
 
 
-def test_accuracy_drop_beyond_margin_in_few_samples_does_not_ask_for_more() -> None:
-    metric = counted(lost=2, gained=0, samples=100)
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        pytest.param(298, "at least 299 samples", id="too few to approve anything"),
+        pytest.param(299, "more samples alone will not help", id="enough to approve a better candidate"),
+    ],
+)
+def test_accuracy_drop_beyond_margin_asks_for_samples_only_where_they_could_help(
+    samples: int, said: str
+) -> None:
+    metric = counted(lost=4, gained=0, samples=samples)
     result = result_of(spoil(good_evidence(), metrics=(metric,)), "accuracy top1")
     assert result.outcome is Outcome.INCONCLUSIVE
-    assert "more samples alone will not help" in result.remedy
+    assert said in result.remedy
 
 
 @pytest.mark.parametrize(
@@ -110,6 +119,15 @@ def test_accuracy_drop_beyond_margin_in_few_samples_does_not_ask_for_more() -> N
 def test_accuracy_gates_the_configured_metric(gate: GateConfig, outcome: Outcome) -> None:
     metrics = (counted("top1", lost=500, gained=0), counted("top5", lost=0, gained=0))
     assert judge(spoil(good_evidence(), metrics=metrics), gate).outcome is outcome
+
+
+def test_baseline_wrong_in_top1_is_seen_when_top5_is_gated() -> None:
+    shifted = (
+        counted("top1", lost=0, gained=0, baseline=0.004),
+        counted("top5", lost=0, gained=0, baseline=0.33),
+    )
+    result = result_of(spoil(good_evidence(), metrics=shifted), "baseline top1", GateConfig(metric="top5"))
+    assert result.outcome is Outcome.INCONCLUSIVE
 
 
 def test_accuracy_of_graded_scores_uses_the_same_margin() -> None:

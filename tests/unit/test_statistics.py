@@ -10,6 +10,7 @@ from scipy import stats
 
 from tasks.errors import MeasurementError
 from tasks.validation.statistics import (
+    fewest_samples,
     graded_drop_bounds,
     latency_summary,
     metric_evidence,
@@ -285,6 +286,16 @@ def test_samples_needed_without_discordants_is_exact() -> None:
 )
 def test_samples_needed_at_a_drop_of_the_margin_is_none(metric) -> None:  # type: ignore[no-untyped-def]
     assert samples_needed(metric, margin_pp=1.0) is None
+
+
+@pytest.mark.parametrize("confidence", CONFIDENCES)
+@pytest.mark.parametrize("margin_pp", [0.1, 1.0, 7.5, 100.0])
+def test_fewest_samples_is_the_first_number_that_approves_equal_outcomes(
+    margin_pp: float, confidence: float
+) -> None:
+    fewest = fewest_samples(margin_pp, confidence=confidence)
+    assert 100 * bounds(0, 0, fewest, confidence)[1] <= margin_pp
+    assert fewest == 1 or 100 * bounds(0, 0, fewest - 1, confidence)[1] > margin_pp
 
 
 def test_samples_needed_of_graded_scores_grows_with_the_square() -> None:

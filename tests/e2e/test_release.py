@@ -1,0 +1,131 @@
+"""A whole release of a small model, as Prefect, MLflow and a consumer of the registry see it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.artifacts import Outcome, Release
+from tasks.config import load_config
+from tasks.inference.layouts import Engine
+from tasks.process import run_isolated
+from tasks.tracking.connection import connection
+from tests.e2e.ground import Ground
+from tests.e2e.small_inputs import noise
+
+pytestmark = pytest.mark.paddle
+
+SAMPLES = 400
+LENIENT = {"metric": "top1", "max_drop_pp": 10.0, "min_speedup": 0.01, "min_int8_share": 0.5}
+CONSUMER = """
+import sys
+import mlflow, numpy as np
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(sys.argv[2])
+with np.load(sys.argv[3]) as arrays:
+    answer = model.predict(dict(arrays))
+np.savez(sys.argv[4], **answer)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """A release and the ground it ran on."""
+
+    ground: Ground
+    release: Release
+
+
+def label_as_fp32_does(model: Path, pictures: Path) -> None:
+    """Writes noise labelled by the FP32 model itself: the samples that it is surest of, and right on."""
+    from tasks.inference.predictor import open_predictor, spec_of
+
+    image = noise(5 * SAMPLES, seed=3)
+    (logits,) = open_predictor(spec_of(model, Engine.BASELINE, 1)).run({"image": image})
+    ranked = np.sort(logits, axis=1)
+    surest = np.argsort(ranked[:, -2] - ranked[:, -1])[:SAMPLES]
+    np.savez(pictures, image=image[surest], labels=logits[surest].argmax(axis=1))
+
+
+def _release(ground: Ground, **gate: float) -> Released:
+    from flows.release import release
+
+    pictures = ground.folder / "validation.npz"
+    log = ground.folder / "teach.log"
+    model = ground.inputs.folder / "model"
+    run_isolated(label_as_fp32_does, model, pictures, step="teach", log=log, timeout_s=300)
+    data = {"validation": {"kind": "npz", "path": str(pictures)}}
+    grid = {"layouts": ["offline", "qdq"]}
+    path = ground.inputs.config(
+        ground.folder / "release.yaml", ground.name, data=data, quantization=grid, gate=LENIENT | gate
+    )
+    return Released(ground=ground, release=release(load_config(path)))
+
+
+@pytest.fixture
+def approved(warm_ground: Ground) -> Released:
+    return _release(warm_ground)
+
+
+def test_release_of_a_good_model_is_approved_and_recorded(approved: Released) -> None:
+    release, ground = approved.release, approved.ground
+    assert release.outcome is Outcome.APPROVED, [verdict.results for verdict in release.verdicts]
+    assert release.bundle is not None
+    assert release.registered is not None
+    assert release.report is not None
+    assert "Approved" in release.report.read_text(encoding="utf-8")
+    with connection(ground.tracking_uri) as client:
+        experiment = client.get_experiment_by_name(ground.name)
+        assert experiment is not None
+        runs = client.search_runs([experiment.experiment_id])
+        version = client.get_model_version_by_alias(ground.name, "challenger")
+        artifacts = {item.path for item in client.list_artifacts(str(release.run_id))}
+    nested = {run.data.tags["candidate"] for run in runs if "mlflow.parentRunId" in run.data.tags}
+    assert nested == {"abs_max-offline", "abs_max-qdq"}
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    chosen = next(each for each in release.verdicts if each.candidate == release.chosen)
+    assert version.tags["model_digest"] == chosen.digest
+    assert {"report.html", "verdict.json"} <= artifacts
+
+
+def test_registered_model_in_a_fresh_process_answers_like_the_validated_predictor(
+    approved: Released, tmp_path: Path
+) -> None:
+    release = approved.release
+    assert release.bundle is not None
+    assert release.registered is not None
+    question, answer = release.bundle.folder / "example_input.npz", tmp_path / "answer.npz"
+    arguments = [release.tracking_uri, release.registered.uri, str(question), str(answer)]
+    subprocess.run([sys.executable, "-W", "ignore", "-c", CONSUMER, *arguments], check=True, cwd=tmp_path)
+    with np.load(answer) as found, np.load(release.bundle.folder / "example_output.npz") as expected:
+        assert set(found.files) == set(expected.files)
+        for name in expected.files:
+            np.testing.assert_array_equal(found[name], expected[name])
+
+
+def test_release_again_takes_every_computation_from_the_cache(approved: Released) -> None:
+    steps = _steps(_release(approved.ground).release)
+    assert not [step for step in steps if step.startswith(("quantize", "convert", "validate"))], steps
+
+
+def test_release_that_misses_the_speed_is_rejected_and_not_registered(warm_ground: Ground) -> None:
+    release = _release(warm_ground, min_speedup=1000.0).release
+    assert release.outcome is Outcome.REJECTED
+    assert release.registered is None
+    with connection(release.tracking_uri) as client:
+        assert not client.search_registered_models(f"name = '{release.name}'")
+        run = client.get_run(str(release.run_id))
+    assert run.data.tags["outcome"] == "rejected"
+
+
+def _steps(release: Release) -> list[str]:
+    """Isolated processes that the newest flow run started."""
+    home = release.model.folder.parents[2]
+    files = sorted(home.glob("logs/*/steps.jsonl"), key=lambda path: path.stat().st_mtime)
+    return [json.loads(line)["step"] for line in files[-1].read_text(encoding="utf-8").splitlines()]
