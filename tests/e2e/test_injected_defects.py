@@ -170,14 +170,18 @@ def test_qdq_opened_without_its_switch_is_rejected_by_proof_and_speed(laboratory
 @pytest.mark.parametrize(
     "factor",
     [
-        pytest.param(4.0, id="as Paddle counts, steps four times as wide"),
+        pytest.param(4.0, id="as Paddle counts"),
         pytest.param(0.25, id="as oneDNN counts"),
     ],
 )
 def test_scales_multiplied_by_four_are_rejected_by_accuracy(
     laboratory: Laboratory, layout: Layout, factor: float
 ) -> None:
-    """Paddle's scale is the greatest value, oneDNN's is 127 over it: there four times as much clips."""
+    """Every scale, of activations and weights. Paddle's is the greatest value, oneDNN's is 127 over it.
+
+    Activation scales four times too wide are not among the defects: that alone is INT8 with two bits less,
+    which this network survives unharmed.
+    """
     source = laboratory.release.quantized[layout]
     damaged = laboratory.isolated(multiply_scales, source, laboratory.folder / "damaged", factor)
     evidence = laboratory.measured(laboratory.converted(layout, quantized=damaged))

@@ -47,7 +47,7 @@ def build(folder: Path) -> SmallRelease:
     """Runs in an isolated process."""
     labels = _export(folder / "exported")
     validation = _dataset(folder / "validation", labels)
-    model = _model(folder)
+    model = prepare(folder)
     deployables = {layout: _deployable(folder, model, validation, layout) for layout in Layout}
     return SmallRelease(model=model, validation=validation, deployables=deployables)
 
@@ -96,7 +96,8 @@ def _dataset(folder: Path, labels: Array) -> DatasetArtifact:
     )
 
 
-def _model(folder: Path) -> ModelArtifact:
+def prepare(folder: Path) -> ModelArtifact:
+    """The model in `folder/exported`, repaired, in `folder/fp32`."""
     source = find_model(ModelFiles(path=folder / "exported"))
     prepared = prepare_model(source, folder / "fp32")
     return ModelArtifact(
