@@ -58,6 +58,7 @@ def export(folder: Path) -> None:
     import paddle
     from paddle import nn
 
+    paddle.seed(0)
     for name, width in (("model", 8), ("other_model", 16)):
         network = nn.Sequential(
             *(nn.Conv2D(3, width, 3, bias_attr=False), nn.BatchNorm2D(width), nn.ReLU()),

@@ -22,7 +22,8 @@ from tests.e2e.small_inputs import noise
 pytestmark = pytest.mark.paddle
 
 SAMPLES = 400
-LENIENT = {"metric": "top1", "max_drop_pp": 10.0, "min_speedup": 0.01, "min_int8_share": 0.5}
+# top5: the classes of this untrained network are nearly tied, and saturation without VNNI swaps them
+LENIENT = {"metric": "top5", "max_drop_pp": 10.0, "min_speedup": 0.01, "min_int8_share": 0.5}
 CONSUMER = """
 import sys
 import mlflow, numpy as np
