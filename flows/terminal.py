@@ -154,11 +154,10 @@ def _candidates(verdicts: dict[Candidate, Verdict], release: Release) -> Table:
     table.add_column("verdict", no_wrap=True)
     for item in release.evidence:
         native, outcome = item.per_isa[0], verdicts[item.candidate].outcome
-        speedup = native.latency.speedup
         table.add_row(
             item.candidate.name,
             *(f"{100 * each.candidate:.2f} ({-each.drop_pp:+.2f})" for each in native.metrics),
-            f"{speedup.ratio:.2f}x ({speedup.low:.2f}-{speedup.high:.2f})",
+            f"{native.latency.speedup.ratio:.2f}x",
             f"{native.audit.int8_primitives}/{native.audit.compute_primitives}",
             f"{item.size_bytes / item.baseline_size_bytes:.2f}",
             f"[{COLOURS[outcome]}]{outcome.value}[/]" + (" ◀" if item.candidate == release.chosen else ""),
