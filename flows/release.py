@@ -51,7 +51,7 @@ from tasks.tracking.task import (
 )
 from tasks.training.task import train_model
 from tasks.validation.choice import choose
-from tasks.validation.strategy import GridStrategy
+from tasks.validation.strategy import GridStrategy, Strategy
 from tasks.validation.task import gate, measure_baselines, validate
 
 
@@ -139,7 +139,7 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
 def _explore(inputs: Inputs) -> Findings:
     """Builds and measures candidates for as long as the strategy asks for more."""
     findings = Findings()
-    strategy = GridStrategy(inputs.config.quantization.candidates())
+    strategy: Strategy = GridStrategy(inputs.config.quantization.candidates())
     while asked := strategy.next_candidates(findings.evidence, findings.failed):
         built = [(candidate, *_build(inputs, candidate)) for candidate in asked]
         for _, _, deployable in built:

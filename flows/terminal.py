@@ -17,7 +17,6 @@ from tasks.artifacts import Candidate, HostProfile, IsaEvidence, KernelAudit, Ou
 from tasks.errors import PipelineError
 from tasks.tracking.connection import redact
 
-FAILED = "failed"
 COLOURS = {Outcome.APPROVED: "green", Outcome.REJECTED: "red", Outcome.INCONCLUSIVE: "yellow"}
 
 
@@ -68,7 +67,7 @@ class StepDisplay:
             self._bars.remove_task(line)
         if event.note:
             seconds = time.monotonic() - self._started.pop(event.step, time.monotonic())
-            mark = "[red]✗[/]" if event.note == FAILED else "[green]✓[/]"
+            mark = "[red]✗[/]" if event.note == progress.FAILED else "[green]✓[/]"
             first, *more = event.note.split(" · ")
             self._console.print(f"{mark} {event.step:<24} {first} [dim]{seconds:.1f} s[/]", highlight=False)
             for extra in more:

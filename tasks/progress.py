@@ -22,6 +22,9 @@ class Progress:
     ended: bool = False
 
 
+FAILED = "failed"
+"""The summary of a step that ended in an error."""
+
 Listener = Callable[[Progress], None]
 _listeners: list[Listener] = []
 

@@ -66,7 +66,7 @@ def stage(name: str) -> Iterator[list[str]]:
     """Reports the beginning and the end of a step; what is appended to the list is its summary line."""
     summary: list[str] = []
     progress.report(name, 0, 0)
-    ended = "failed"
+    ended = progress.FAILED
     try:
         yield summary
         ended = " · ".join(summary) or "done"
