@@ -60,8 +60,10 @@ def release(
     Exit status: 0 approved, 3 rejected, 4 inconclusive, 2 configuration, 1 failure.
     """
     from flows import embedded
+    from tasks import process
     from tasks.config import load_config
     from tasks.settings import Settings
+    from tasks.tracking import connection
 
     sys.path[:0] = [str(Path.cwd()), str(config.resolve().parent)]  # where users keep their functions
     loaded = _guard(lambda: load_config(config))
@@ -74,9 +76,12 @@ def release(
         out.print(f"[bold]release {loaded.name}[/]  [dim]{config}[/]", highlight=False)
 
     def run() -> Any:
-        embedded.start_prefect(settings)
+        wait_for_prefect = embedded.start_prefect(settings)
+        process.warm_up()
         from flows.release import release as release_flow
 
+        connection.preload()
+        wait_for_prefect()
         return release_flow(loaded)
 
     from flows.cancellation import cancellable

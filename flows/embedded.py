@@ -6,14 +6,15 @@ Must run before Prefect is imported, which reads its settings once. What the use
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import shutil
-import signal
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
+from flows import temporary_server
 from tasks import progress
-from tasks.errors import IsolatedProcessError, StorageError
+from tasks.errors import StorageError
 from tasks.settings import Settings
 from tasks.store import storage_error
 
@@ -40,7 +41,6 @@ def prepare(settings: Settings) -> None:
     local = {
         **QUIET,
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(settings.store / "results"),
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     }
     if settings.prefect_api_url is None:
         local["PREFECT_HOME"] = str(settings.prefect_home)
@@ -49,34 +49,27 @@ def prepare(settings: Settings) -> None:
         os.environ.setdefault(name, value)
 
 
-def start_prefect(settings: Settings) -> None:
-    """Starts Prefect's temporary server, where the user has set no server.
+def start_prefect(settings: Settings) -> Callable[[], None]:
+    """Starts Prefect's temporary server, where the user has set no server; call the result to wait for it.
 
-    A terminal sends Ctrl-C to every process of its group. The server must not hear it, since it has yet
-    to record the cancellation; what is blocked in the thread that starts it is blocked in the server.
-    Raises: IsolatedProcessError when it does not start.
+    It takes seconds, in which the program can import what it needs. It ends with the program, after
+    Prefect has sent it the last logs and states.
+    Raises: IsolatedProcessError, from that call, when it does not start.
     """
     if settings.prefect_api_url is not None:
-        return
+        return lambda: None
+    server = temporary_server.start(settings.root / "logs" / "prefect-server.log")
+    atexit.register(server.stop)  # before Prefect is imported, whose own handlers run first therefore
+    os.environ["PREFECT_API_URL"] = f"{server.address}/api"
     progress.report("start Prefect", 0, 0)
-    with ThreadPoolExecutor(max_workers=1) as threads:
+
+    def wait() -> None:
         try:
-            threads.submit(_start_server_without_interrupt).result()
-        except RuntimeError as error:
-            raise IsolatedProcessError(
-                found=f"Prefect's temporary server did not start: {error}",
-                required="a server that answers",
-                remedy="set PREFECT_API_URL to one that runs; `prefect server start` shows why",
-            ) from error
+            server.wait_until_ready()
         finally:
             progress.end("start Prefect")
 
-
-def _start_server_without_interrupt() -> None:
-    from prefect.server.api.server import SubprocessASGIServer
-
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    SubprocessASGIServer().start()
+    return wait
 
 
 def _require_room(settings: Settings) -> None:

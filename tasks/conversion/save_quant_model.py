@@ -26,7 +26,7 @@ class ConvertOptions:
     """The script's options by the script's names; lists are comma separated, "" is its default.
 
     `save_model_filename` without `save_params_filename` is a prefix, as in the script: `x` makes
-    `x.pdmodel` and `x.pdiparams`. The script's default prefix was `__model__`, here it is `model`.
+    `x.pdmodel` and `x.pdiparams`, and none makes `__model__.pdmodel` and `__model__.pdiparams`.
     """
 
     quant_model_path: Path
@@ -105,9 +105,9 @@ def _saved_names(options: ConvertOptions) -> tuple[str, str]:
     for name in (model, params):
         if name and Path(name).name != name:
             raise _unusable(f"the file name {name!r}", "a name without folders")
-    prefix = model.removesuffix(".pdmodel") or "model"
+    prefix = model.removesuffix(".pdmodel") or "__model__"
     if params:
-        return model or "model.pdmodel", params
+        return model or f"{prefix}.pdmodel", params
     return f"{prefix}.pdmodel", f"{prefix}.pdiparams"
 
 

@@ -44,18 +44,23 @@ _CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
 _SECRET = re.compile(r"(?i)((?:password|passwd|secret|token|api_?key)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',]+")
 
 
+def preload() -> None:
+    """Imports MLflow, which takes seconds, for a program that has something to wait for meanwhile."""
+    for name, value in QUIET_AND_BOUNDED.items():
+        os.environ.setdefault(name, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own modules warn about each other's type hints
+        import mlflow.pyfunc  # noqa: F401 - so that no later import warns
+
+
 @contextmanager
 def connection(tracking_uri: str) -> Iterator[MlflowClient]:
     """A client of the server or database at `tracking_uri`.
 
     Raises: RegistryError when MLflow cannot be reached or refuses, StorageError when the disk is full.
     """
-    for name, value in QUIET_AND_BOUNDED.items():
-        os.environ.setdefault(name, value)
     _probe(tracking_uri)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow's own modules warn about each other's type hints
-        import mlflow.pyfunc  # noqa: F401 - so that no later import warns
+    preload()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

@@ -191,7 +191,7 @@ def test_published_command_into_an_existing_folder_keeps_its_files(root: Path, t
     (tmp_path / "int8" / "notes.txt").write_text("mine")
     save_quant_model(options(root, tmp_path / "int8"), log=tmp_path / "log.txt")
     names = {path.name for path in (tmp_path / "int8").iterdir()}
-    assert names == {"model.pdmodel", "model.pdiparams", "notes.txt"}
+    assert names == {"__model__.pdmodel", "__model__.pdiparams", "notes.txt"}
 
 
 @pytest.mark.parametrize(

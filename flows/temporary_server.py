@@ -1,0 +1,106 @@
+"""Prefect's temporary server, in a process that ends with the program that started it.
+
+What Prefect itself starts where no server is set is the same application; but the program that has it
+started imports the whole of it, and a server whose program is killed lives on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.errors import IsolatedProcessError
+from tasks.process import last_lines
+
+STARTUP_TIMEOUT_S = 180
+STOP_TIMEOUT_S = 5
+POLL_S = 0.05
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that the kernel sends when the parent ends, however it ends."""
+EPHEMERAL = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+"""As Prefect's own temporary server (prefect.server.api.server, SubprocessASGIServer, 3.8.8): no pages, no
+services but those that record runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemporaryServer:
+    """A server that is starting or running on loopback; `log` receives its output."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    log: Path
+
+    def wait_until_ready(self) -> None:
+        """Raises: IsolatedProcessError when it ends, or does not answer in time."""
+        deadline = time.monotonic() + STARTUP_TIMEOUT_S
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise IsolatedProcessError(
+                    found=f"Prefect's temporary server did not start; last lines of {self.log}:\n"
+                    f"{last_lines(self.log)}",
+                    required="a server that answers",
+                    remedy="set PREFECT_API_URL to one that runs; `prefect server start` shows why",
+                )
+            time.sleep(POLL_S)
+
+    def stop(self) -> None:
+        """Lets it record what it was told, and ends it."""
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/api/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def start(log: Path) -> TemporaryServer:
+    """Starts it and returns at once. Call from the main thread, whose end is the server's."""
+    port = _free_port()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(port), str(os.getpid())],
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **EPHEMERAL},
+            start_new_session=True,  # Ctrl-C is not for the server, which has yet to record the cancellation
+        )
+    return TemporaryServer(process=process, address=f"http://127.0.0.1:{port}", log=log)
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as candidate:
+        candidate.bind(("127.0.0.1", 0))
+        port: int = candidate.getsockname()[1]
+        return port
+
+
+def _serve(port: int, parent: int) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it went before the kernel was asked
+        return
+    import uvicorn
+
+    application = "prefect.server.api.server:create_app"
+    uvicorn.run(application, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on")
+
+
+if __name__ == "__main__":
+    _serve(*map(int, sys.argv[1:]))
