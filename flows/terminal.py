@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -69,9 +68,11 @@ class StepDisplay:
             seconds = time.monotonic() - self._started.pop(event.step, time.monotonic())
             mark = "[red]✗[/]" if event.note == progress.FAILED else "[green]✓[/]"
             first, *more = event.note.split(" · ")
-            self._console.print(f"{mark} {event.step:<24} {first} [dim]{seconds:.1f} s[/]", highlight=False)
+            line = Table.grid(padding=(0, 1))
+            line.add_row(mark, f"{event.step:<24}", f"{first} [dim]{seconds:.1f} s[/]")
             for extra in more:
-                self._console.print(f"  {'':<24} {extra}", highlight=False)
+                line.add_row("", "", extra)
+            self._console.print(line, highlight=False)
 
 
 def print_error(console: Console, error: PipelineError) -> None:
@@ -127,7 +128,9 @@ def print_release(console: Console, release: Release) -> None:
 
 
 def _print_verdict(console: Console, verdict: Verdict) -> None:
-    console.print(f"\n[bold]{verdict.candidate.name}[/], the fastest that is right:", highlight=False)
+    right = verdict.outcome is Outcome.APPROVED
+    why = "the fastest that is right" if right else "the nearest to the criteria"
+    console.print(f"\n[bold]{verdict.candidate.name}[/], {why}:", highlight=False)
     for result in verdict.results:
         mark = {"approved": "✓", "rejected": "✗", "inconclusive": "?"}[result.outcome.value]
         where = f" ({result.isa.value})" if result.isa else ""
@@ -144,7 +147,9 @@ def _print_verdict(console: Console, verdict: Verdict) -> None:
 def _candidates(verdicts: dict[Candidate, Verdict], release: Release) -> Table:
     """The published table's columns, FP32 once in the heading since it is the same in every row."""
     first = release.evidence[0].per_isa[0]
-    table = Table(title=_heading(release, first), title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=_heading(release, first), title_justify="left", box=None, pad_edge=False, header_style="dim"
+    )
     table.add_column("candidate", no_wrap=True)
     for metric in first.metrics:
         table.add_column(f"{metric.name} % (diff)", justify="right", no_wrap=True)
