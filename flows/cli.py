@@ -178,6 +178,44 @@ def ui(
     _guard(lambda: serve_pages(settings, prefect_port=prefect_port, mlflow_port=mlflow_port, say=out.print))
 
 
+@app.command()
+def deploy(
+    file: Annotated[Path, typer.Option(help="Prefect's deployment file.")] = Path("prefect.yaml"),
+    pool: Annotated[
+        str | None, typer.Option(help="Of the deployments without an own pool; this host's by default.")
+    ] = None,
+) -> None:
+    """Register the deployments and work pools on the server at PREFECT_API_URL; safe to repeat.
+
+    Example: PREFECT_API_URL=http://127.0.0.1:4200/api paddle-int8 deploy
+    """
+    from flows import deployment, pools
+    from tasks.settings import Settings
+
+    chosen = _guard(lambda: pools.require_pool(pool or pools.host_pool()))
+    printed = _guard(lambda: deployment.deploy(Settings(), file, chosen))
+    out.print(printed, highlight=False, markup=False)
+    out.print(f"now start a worker: paddle-int8 worker --pool {chosen}", highlight=False)
+
+
+@app.command()
+def worker(
+    pool: Annotated[str | None, typer.Option(help="Work pool; that of this host's CPU by default.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Flow runs at a time.")] = 1,
+    health_port: Annotated[int, typer.Option(help="Of GET /health, on loopback.")] = 8080,
+) -> None:
+    """Run what the server at PREFECT_API_URL schedules for this host, until Ctrl-C.
+
+    Example: PREFECT_API_URL=http://127.0.0.1:4200/api paddle-int8 worker
+    """
+    from flows import pools
+    from flows.worker import become_worker
+    from tasks.settings import Settings
+
+    chosen = _guard(lambda: pools.require_pool(pool or pools.host_pool()))
+    _guard(lambda: become_worker(Settings(), pool=chosen, limit=limit, health_port=health_port))
+
+
 def _guard(action: Callable[[], Any]) -> Any:
     """`action()`, with a PipelineError shown as its message and the exit status that belongs to it."""
     from flows.terminal import print_error

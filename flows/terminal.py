@@ -68,11 +68,11 @@ class StepDisplay:
             seconds = time.monotonic() - self._started.pop(event.step, time.monotonic())
             mark = "[red]✗[/]" if event.note == progress.FAILED else "[green]✓[/]"
             first, *more = event.note.split(" · ")
-            line = Table.grid(padding=(0, 1))
-            line.add_row(mark, f"{event.step:<24}", f"{first} [dim]{seconds:.1f} s[/]")
+            grid = Table.grid(padding=(0, 1))
+            grid.add_row(mark, f"{event.step:<24}", f"{first} [dim]{seconds:.1f} s[/]")
             for extra in more:
-                line.add_row("", "", extra)
-            self._console.print(line, highlight=False)
+                grid.add_row("", "", extra)
+            self._console.print(grid, highlight=False)
 
 
 def print_error(console: Console, error: PipelineError) -> None:

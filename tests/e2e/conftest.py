@@ -10,6 +10,8 @@ import pytest
 
 from tasks.process import run_isolated
 from tests.e2e.ground import Ground
+from tests.e2e.servers import PrefectServer
+from tests.e2e.servers import prefect_server as running_server
 from tests.e2e.small_inputs import SmallInputs, export, save_data
 
 
@@ -69,3 +71,11 @@ def ground(ground_at: Callable[[Path], Ground], tmp_path: Path) -> Ground:
 def warm_ground(ground_at: Callable[[Path], Ground], tmp_path_factory: pytest.TempPathFactory) -> Ground:
     """A release in a home that the tests share, so that equal steps are taken from the cache."""
     return ground_at(tmp_path_factory.getbasetemp() / "warm_home")
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A server that stays, with all of `prefect.yaml` on it."""
+    with running_server(tmp_path_factory.mktemp("server")) as server:
+        server.deploy()
+        yield server

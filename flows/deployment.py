@@ -1,0 +1,84 @@
+"""Puts the work pools and the deployments of `prefect.yaml` onto a Prefect server, without a question."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from flows import pools
+from tasks.errors import ConfigError, RegistryError
+from tasks.settings import Settings
+from tasks.tracking.connection import redact
+
+TIMEOUT_S = 300
+LAST_CHARACTERS = 2000
+POOL_VARIABLE = "PADDLE_INT8_POOL"
+"""What `prefect.yaml` calls the pool of the deployments that are not bound to an instruction set."""
+
+
+def deploy(settings: Settings, file: Path, pool: str) -> str:
+    """Creates the pools that are missing and deploys all of `file`; what Prefect printed.
+
+    Safe to repeat: what exists is updated, and a paused schedule stays paused.
+    Raises: ConfigError without a server or the file; RegistryError when the server refuses.
+    """
+    require_server(settings)
+    if not file.is_file():
+        raise ConfigError(
+            found=f"no {file}", required="the project's prefect.yaml", remedy="run it there, or give `--file`"
+        )
+    _create_pools()
+    command = ["--no-prompt", "deploy", "--all", "--prefect-file", str(file.resolve())]
+    ended = subprocess.run(
+        [sys.executable, "-m", "prefect", *command],
+        cwd=file.resolve().parent,
+        env={**os.environ, POOL_VARIABLE: pool},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+    if ended.returncode:
+        raise _refused(ended.stdout[-LAST_CHARACTERS:])
+    return ended.stdout
+
+
+def require_server(settings: Settings) -> None:
+    """Raises: ConfigError when no Prefect server is set."""
+    if settings.prefect_api_url is None:
+        raise ConfigError(
+            found="no PREFECT_API_URL",
+            required="the address of a Prefect server that stays",
+            remedy="start one (`prefect server start`) and set PREFECT_API_URL=http://127.0.0.1:4200/api",
+        )
+
+
+def _create_pools() -> None:
+    import httpx
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.workers.process import ProcessWorker
+
+    template = ProcessWorker.get_default_base_job_template()
+    try:
+        with get_client(sync_client=True) as client:
+            for name in pools.NAMES:
+                pool = WorkPoolCreate(name=name, type=ProcessWorker.type, base_job_template=template)
+                try:
+                    client.create_work_pool(pool)
+                except ObjectAlreadyExists:
+                    continue
+    except httpx.HTTPError as error:
+        raise _refused(str(error) or type(error).__name__) from error
+
+
+def _refused(found: str) -> RegistryError:
+    return RegistryError(
+        found=redact(found.strip()),
+        required="a Prefect server that answers and accepts the deployments",
+        remedy="check PREFECT_API_URL and PREFECT_API_AUTH_STRING; its /api/health tells whether it runs",
+    )

@@ -1,0 +1,42 @@
+"""A Prefect worker that runs this host's share of the deployments."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+from flows.deployment import require_server
+from tasks.settings import Settings
+
+DEFAULTS = {
+    "DO_NOT_TRACK": "1",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "PREFECT_WORKER_WEBSERVER_HOST": "127.0.0.1",  # Prefect's own default is every interface
+}
+
+
+def become_worker(settings: Settings, *, pool: str, limit: int, health_port: int) -> NoReturn:
+    """Replaces this process with `prefect worker start`, so that signals reach the worker itself.
+
+    Flow runs start in folders of their own: what is relative here is made absolute for them.
+    Raises: ConfigError when no Prefect server is set.
+    """
+    require_server(settings)
+    settings.root.mkdir(parents=True, exist_ok=True)
+    environment = DEFAULTS | os.environ
+    environment |= {
+        "PADDLE_INT8_HOME": str(settings.root),
+        "PREFECT_WORKER_WEBSERVER_PORT": str(health_port),
+    }
+    environment.setdefault("PREFECT_RESULTS_LOCAL_STORAGE_PATH", str(settings.store / "results"))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored, for ever
+    options = f"--pool {pool} --type process --limit {limit} --install-policy never --with-healthcheck"
+    os.execve(
+        sys.executable,
+        [sys.executable, "-m", "prefect", "--no-prompt", "worker", "start", *options.split()],
+        environment,
+    )

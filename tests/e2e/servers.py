@@ -1,0 +1,138 @@
+"""Real servers and workers as processes of their own, ended by their ids."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+T = TypeVar("T")
+PROJECT_FILE = Path(__file__).parents[2] / "prefect.yaml"
+STARTUP_S = 120
+STOP_S = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefectServer:
+    """A server on loopback; `folder` holds its database and the logs of what was started beside it."""
+
+    url: str
+    folder: Path
+    environment: dict[str, str]
+
+    def deploy(self) -> None:
+        """`paddle-int8 deploy`, with nobody to answer a question."""
+        ended = subprocess.run(
+            program("paddle-int8", "deploy", "--file", str(PROJECT_FILE)),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=STARTUP_S,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=f"{self.url}/api/", timeout=30)
+
+    def deployments(self) -> dict[str, dict[str, Any]]:
+        with self.client() as client:
+            found = client.post("deployments/filter", json={}).raise_for_status().json()
+        return {each["name"]: each for each in found}
+
+    def runs(self, deployment: str) -> list[dict[str, Any]]:
+        """Its flow runs, oldest first."""
+        body = {"deployments": {"name": {"any_": [deployment]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        with self.client() as client:
+            found: list[dict[str, Any]] = client.post("flow_runs/filter", json=body).raise_for_status().json()
+        return found
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as candidate:
+        candidate.bind(("127.0.0.1", 0))
+        port: int = candidate.getsockname()[1]
+        return port
+
+
+def program(name: str, *arguments: str) -> list[str]:
+    """A program of this environment."""
+    return [str(Path(sys.executable).with_name(name)), *arguments]
+
+
+@contextmanager
+def running(
+    command: list[str], *, environment: Mapping[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`command` in a session of its own, which ends as a whole with the context."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=log.parent,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_until(read: Callable[[], T], enough: Callable[[T], object], *, seconds: float, what: str) -> T:
+    """The first of `read()` that is enough. Fails with `what` and the last one when time is up."""
+    deadline = time.monotonic() + seconds
+    while not enough(found := read()):
+        assert time.monotonic() < deadline, f"{what} not within {seconds} s: {found}"
+        time.sleep(0.3)
+    return found
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@contextmanager
+def prefect_server(folder: Path) -> Iterator[PrefectServer]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | {
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_API_URL": f"{url}/api",
+    }
+    command = program("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+    with running(command, environment=environment, log=folder / "prefect-server.log") as process:
+        wait_until(
+            lambda: answers(f"{url}/api/health") or process.poll() is not None,
+            bool,
+            seconds=STARTUP_S,
+            what="Prefect's server",
+        )
+        assert process.poll() is None, (folder / "prefect-server.log").read_text(encoding="utf-8")
+        yield PrefectServer(url=url, folder=folder, environment=environment)

@@ -1,0 +1,20 @@
+"""The deployments on a real server."""
+
+from __future__ import annotations
+
+from flows import pools
+from tests.e2e.servers import PrefectServer
+from tests.unit.test_deployments import DEPLOYMENTS
+
+
+def test_deploy_registers_every_deployment_in_its_pool(deployed: PrefectServer) -> None:
+    found = deployed.deployments()
+    assert set(found) == set(DEPLOYMENTS)
+    assert found["release"]["work_pool_name"] == pools.host_pool()
+    assert found["release-cascadelake"]["work_pool_name"] == "cascadelake"
+
+
+def test_deploy_again_updates_what_is_there(deployed: PrefectServer) -> None:
+    before = {name: each["id"] for name, each in deployed.deployments().items()}
+    deployed.deploy()
+    assert {name: each["id"] for name, each in deployed.deployments().items()} == before

@@ -1,0 +1,51 @@
+"""What `prefect.yaml` offers is what the code has."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows import pools
+from flows.deployment import POOL_VARIABLE, deploy
+from tasks.artifacts import IsaLevel
+from tasks.config import ReleaseConfig, load_config
+from tasks.errors import ConfigError
+from tasks.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PROJECT: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
+DEPLOYMENTS = {each["name"]: each for each in PROJECT["deployments"]}
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_deployment_names_a_flow_and_a_pool_that_exist(name: str) -> None:
+    module, _, flow = DEPLOYMENTS[name]["entrypoint"].rpartition(".")
+    assert getattr(import_module(module), flow).name == flow.replace("_", "-")
+    pool = DEPLOYMENTS[name]["work_pool"]["name"]
+    assert pool in pools.NAMES or POOL_VARIABLE in pool
+
+
+def test_deployment_release_has_the_demo_as_its_defaults() -> None:
+    assert ReleaseConfig.model_validate(DEPLOYMENTS["release"]["parameters"]["config"]) == load_config(
+        ROOT / "configs" / "digits_mobilenet_v1.yaml"
+    )
+
+
+def test_pools_every_instruction_set_has_one() -> None:
+    assert set(pools.POOLS) == set(IsaLevel)
+    assert pools.host_pool() in pools.NAMES
+
+
+def test_pools_unknown_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="skylke"):
+        pools.require_pool("skylke")
+
+
+def test_deploy_without_a_server_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with pytest.raises(ConfigError, match="prefect server start"):
+        deploy(Settings(), ROOT / "prefect.yaml", "skylake")
