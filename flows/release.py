@@ -23,6 +23,7 @@ from tasks.artifacts import (
     DeployableArtifact,
     FailedCandidate,
     HostProfile,
+    IsaLevel,
     ModelArtifact,
     Outcome,
     QuantizedArtifact,
@@ -51,6 +52,7 @@ from tasks.tracking.task import (
 )
 from tasks.training.task import train_model
 from tasks.validation.choice import choose
+from tasks.validation.load import LoadEvidence
 from tasks.validation.strategy import GridStrategy, Strategy
 from tasks.validation.task import gate, measure_baselines, validate
 
@@ -65,6 +67,7 @@ class Inputs:
     model: ModelArtifact
     calibration: DatasetArtifact
     validation: DatasetArtifact
+    baselines: dict[IsaLevel, LoadEvidence]
 
 
 @dataclass(slots=True)
@@ -132,7 +135,13 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
     log_input(run_id, validation, "validation")
     check_data(calibration, validation, model)
     return Inputs(
-        config=config, run_id=run_id, host=host, model=model, calibration=calibration, validation=validation
+        config=config,
+        run_id=run_id,
+        host=host,
+        model=model,
+        calibration=calibration,
+        validation=validation,
+        baselines=measure_baselines(model, validation, config.validation, host),
     )
 
 
@@ -177,12 +186,11 @@ def _measure(
         step = "convert"
         deployable_artifact = deployable.result()
         step = "validate"
-        baselines = measure_baselines(inputs.model, inputs.validation, config.validation, inputs.host)
         evidence = validate(
             inputs.model,
             deployable_artifact,
             inputs.validation,
-            baselines,
+            inputs.baselines,
             config.validation,
             config.gate,
             inputs.host,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.conversion.converted import ConvertedModel
+from tasks.conversion.signed_residuals import S8_MAX, widen_signed_residual_sums
 from tasks.errors import ConversionError
 from tasks.model.census import QUANTIZABLE
 from tasks.model.digest import program_digest
@@ -19,8 +20,8 @@ from tasks.model.files import ModelSource
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
-S8_MAX = 127.0
 SQUARE_WEIGHTS = "dequantize_square_weights"
+SIGNED_RESIDUALS = "widen_signed_residual_sums"
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,10 @@ def convert_qdq(source: ModelSource, folder: Path) -> ConvertedModel:
             remedy="quantize it again for layout `qdq`, or convert it to layout `offline`",
         )
     int8_ops = dict(sorted(_reading_quantized(operators).items()))
-    repairs = {SQUARE_WEIGHTS: dequantize_square_weights(loaded)}
+    repairs = {
+        SQUARE_WEIGHTS: dequantize_square_weights(loaded),
+        SIGNED_RESIDUALS: widen_signed_residual_sums(loaded),
+    }
     save_program(loaded, folder)
     logger.info("operators with quantized input: %s; repairs: %s", int8_ops, repairs)
     return ConvertedModel(

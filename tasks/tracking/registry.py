@@ -40,6 +40,7 @@ def register(
 ) -> RegisteredVersion:
     """Logs `bundle` under the run, makes it a version of `name`, and points `alias` at it.
 
+    A bundle that is a version already keeps that version: a release that ran again changes nothing.
     Raises: RegistryError when the verdict is not an approval, is of other bytes than the bundle's, or
     MLflow refuses.
     """
@@ -52,14 +53,22 @@ def register(
         "isa_levels": ",".join(item["isa"] for item in deployment["validated_on"]),
     }
     with connection(tracking_uri) as client:
-        logged = _log_pyfunc(client, run_id, bundle, python_model, deployment, tags)
         _ensure_registered_model(client, name)
-        # not `models:/<id>`, which MLflow looks up in the process-wide tracking URI
-        version = client.create_model_version(
-            name, source=logged.artifact_location, run_id=run_id, tags=tags, model_id=logged.model_id
-        ).version
+        version = _registered_before(client, name, bundle)
+        if version is None:
+            logged = _log_pyfunc(client, run_id, bundle, python_model, deployment, tags)
+            # not `models:/<id>`, which MLflow looks up in the process-wide tracking URI
+            version = client.create_model_version(
+                name, source=logged.artifact_location, run_id=run_id, tags=tags, model_id=logged.model_id
+            ).version
         _set_alias(client, name, alias, str(version))
     return RegisteredVersion(name=name, version=str(version), alias=alias, uri=f"models:/{name}@{alias}")
+
+
+def _registered_before(client: MlflowClient, name: str, bundle: Bundle) -> str | None:
+    """The newest version of `name` that is this bundle, byte for byte."""
+    same = client.search_model_versions(f"name = '{name}' and tag.bundle_digest = '{bundle.digest}'")
+    return max((str(version.version) for version in same), key=int, default=None)
 
 
 def _approved_deployment(bundle: Bundle, verdict: Verdict) -> dict[str, Any]:

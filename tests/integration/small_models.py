@@ -19,8 +19,7 @@ from tasks.process import run_isolated
 SIDE = 32
 SAMPLES = 16
 EXPORTED = ("mobilenet_v1", "resnet18", "vgg", "square", "plain")
-QDQ = ("mobilenet_v1", "vgg", "square")
-QUANTIZED = (*QDQ, "resnet18")
+QUANTIZED = ("mobilenet_v1", "vgg", "square", "resnet18")
 
 
 def images(count: int, seed: int) -> Any:
@@ -100,7 +99,7 @@ def quantize_all(root: Path) -> None:
     executor = paddle.static.Executor(paddle.CPUPlace())
     for name in QUANTIZED:
         folder = root / f"{name}_fp32"
-        for suffix in ("fake", "qdq") if name in QDQ else ("fake",):
+        for suffix in ("fake", "qdq"):
             program, feeds, _ = paddle.static.load_inference_model(str(folder / "model"), executor)
             loader = paddle.io.DataLoader(
                 Noise(),
@@ -180,7 +179,7 @@ def build(base: Path) -> Path:
     """The folder with every small model in every form, made once per test session.
 
     `<name>` as exported, `<name>_fp32` as prepared, `<name>_fake` and `<name>_qdq` as PaddleSlim quantized
-    it, `<name>_offline` and `<name>_deployable_qdq` as converted. QDQ leaves out resnet18.
+    it, `<name>_offline` and `<name>_deployable_qdq` as converted.
     """
     root = base / "small_models"
 
@@ -202,7 +201,6 @@ def prepare_all(root: Path) -> None:
 def convert_all(root: Path) -> None:
     for name in QUANTIZED:
         convert_offline(OfflineRequest(source=source(root / f"{name}_fake"), folder=root / f"{name}_offline"))
-    for name in QDQ:
         convert_qdq(source(root / f"{name}_qdq"), root / f"{name}_deployable_qdq")
 
 

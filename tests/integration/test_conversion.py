@@ -8,7 +8,7 @@ import pytest
 
 from tasks.conversion.converted import ConvertedModel, require_int8
 from tasks.conversion.offline import OfflineRepairs, OfflineRequest, convert_offline
-from tasks.conversion.qdq import convert_qdq
+from tasks.conversion.qdq import SIGNED_RESIDUALS, convert_qdq
 from tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
 from tasks.errors import ConfigError, ConversionError
 from tasks.process import run_isolated
@@ -62,7 +62,7 @@ def test_offline_layout_stays_close_to_fp32(root: Path, name: str) -> None:
     assert found_db > SANE_DB
 
 
-@pytest.mark.parametrize("name", models.QDQ)
+@pytest.mark.parametrize("name", models.QUANTIZED)
 def test_qdq_layout_stays_close_to_fp32(root: Path, name: str) -> None:
     (found_db,) = sqnr_db(root, name, (root / f"{name}_deployable_qdq",), qdq=True)
     assert found_db > SANE_DB
@@ -95,6 +95,21 @@ def test_square_weight_of_qdq_is_misread_without_the_repair(root: Path) -> None:
     folders = (root / "square_qdq", root / "square_deployable_qdq")
     raw_db, repaired_db = sqnr_db(root, "square", folders, qdq=True)
     assert raw_db + 6 < repaired_db
+
+
+def test_signed_residual_sums_of_qdq_are_clipped_without_the_repair(root: Path) -> None:
+    folders = (root / "resnet18_qdq", root / "resnet18_deployable_qdq")
+    raw_db, repaired_db = sqnr_db(root, "resnet18", folders, qdq=True)
+    assert raw_db + 6 < repaired_db
+
+
+@pytest.mark.parametrize(("name", "projected"), [("resnet18", 3), ("mobilenet_v1", 0), ("vgg", 0)])
+def test_only_sums_with_a_signed_residual_are_widened(
+    root: Path, tmp_path: Path, name: str, projected: int
+) -> None:
+    source, log = models.source(root / f"{name}_qdq"), tmp_path / "log.txt"
+    converted = run_isolated(convert_qdq, source, tmp_path / "out", step="convert", log=log, timeout_s=60)
+    assert converted.repairs[SIGNED_RESIDUALS] == projected
 
 
 @pytest.mark.parametrize(

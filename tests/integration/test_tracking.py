@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 import socket
 import subprocess
 import sys
@@ -305,18 +306,21 @@ def test_run_that_ends_badly_keeps_what_was_logged_and_its_error(
 def test_register_makes_a_version_that_a_fresh_process_loads_by_alias(
     uri: str, run_id: str, bundle: Bundle, doubler: Path
 ) -> None:
-    first, second = (
+    changed = shutil.copytree(bundle.folder, bundle.folder.with_name("changed"))
+    (changed / "README.txt").write_text("another example")
+    other = replace(bundle, folder=changed, digest=folder_digest(changed))
+    first, again, second = (
         register(
-            uri, run_id, bundle, name="digits", alias="challenger", verdict=approved(), python_model=doubler
+            uri, run_id, each, name="digits", alias="challenger", verdict=approved(), python_model=doubler
         )
-        for _ in range(2)
+        for each in (bundle, bundle, other)
     )
-    assert (first.version, second.version) == ("1", "2")
+    assert (first.version, again.version, second.version) == ("1", "1", "2")
     with connection(uri) as client:
         version = client.get_model_version_by_alias("digits", "challenger")
     assert str(version.version) == second.version
     assert version.run_id == run_id
-    assert version.tags["bundle_digest"] == bundle.digest
+    assert version.tags["bundle_digest"] == other.digest
     assert version.tags["isa_levels"] == "avx512_core_vnni,avx512_core"
     loaded = subprocess.run(
         [sys.executable, "-c", LOAD, uri, second.uri], capture_output=True, text=True, check=True
