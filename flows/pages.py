@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -18,7 +19,10 @@ def serve_pages(
     mlflow = f"mlflow server --host 127.0.0.1 --port {mlflow_port} --workers 1 --backend-store-uri"
     servers = [
         subprocess.Popen(
-            [sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, "-m", *command],
+            env={**os.environ, "PREFECT_UI_API_URL": f"http://127.0.0.1:{prefect_port}/api"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         for command in (prefect.split(), [*mlflow.split(), settings.tracking_uri])
     ]

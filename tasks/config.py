@@ -37,10 +37,23 @@ T = TypeVar("T")
 Pixels = Annotated[int, Field(ge=1)]
 
 
+def _draw(schema: dict[str, Any]) -> None:
+    """Makes of the schema what Prefect's run form can draw.
+
+    Its database gives the keys of a nested schema back in another order, so each field gets its place; and
+    it draws a choice among models as `anyOf` only, where pydantic says `oneOf`.
+    """
+    for position, field in enumerate(schema.get("properties", {}).values()):
+        field["position"] = position
+        if "oneOf" in field:
+            field["anyOf"] = field.pop("oneOf")
+            field.pop("discriminator", None)
+
+
 class Section(BaseModel):
     """Strict and immutable: an unknown key is an error, a loaded configuration does not change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=_draw)
 
 
 class HardwarePolicy(StrEnum):
@@ -63,7 +76,9 @@ class HardwareConfig(Section):
 class ModelFiles(Section):
     """A trained FP32 model on disk: a directory, or a `.pdmodel` / `__model__` file."""
 
-    path: Path
+    model_config = ConfigDict(title="Model files")
+
+    path: Path = Field(description="Folder of the model, or its `.pdmodel` or `__model__` file.")
     model_filename: str | None = Field(default=None, description="Program file, when not guessable.")
     params_filename: str | None = Field(default=None, description="Parameter file of a combined model.")
 
@@ -75,8 +90,12 @@ class TrainedModel(Section):
     function's source, its arguments and the versions in use.
     """
 
-    train: str = Field(pattern=CALLABLE)
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    model_config = ConfigDict(title="Training function")
+
+    train: str = Field(
+        pattern=CALLABLE, description="`package.module:function` that trains and exports the model."
+    )
+    arguments: dict[str, Any] = Field(default_factory=dict, description="Passed to the function by name.")
 
 
 class ImageFolderSource(Section):
@@ -87,25 +106,33 @@ class ImageFolderSource(Section):
     and an alpha channel does not.
     """
 
-    kind: Literal["image_folder"]
-    root: Path
-    list_file: Path | None = None
+    model_config = ConfigDict(title="Image folder")
+
+    kind: Literal["image_folder"] = Field(description="Images in folders.")
+    root: Path = Field(description="Folder of the images.")
+    list_file: Path | None = Field(
+        default=None, description="One `relative/path label` a line; without it, folders are the classes."
+    )
 
 
 class NpzSource(Section):
     """A NumPy `.npz`: one array per model input by name (or one array for a single input) and labels."""
 
-    kind: Literal["npz"]
-    path: Path
-    labels: str = "labels"
+    model_config = ConfigDict(title="NumPy archive")
+
+    kind: Literal["npz"] = Field(description="A NumPy archive.")
+    path: Path = Field(description="The `.npz` file.")
+    labels: str = Field(default="labels", description="Name of the array of labels.")
 
 
 class IdxSource(Section):
     """IDX files as MNIST and Fashion-MNIST ship them, gzipped or not."""
 
-    kind: Literal["idx"]
-    images: Path
-    labels: Path | None = None
+    model_config = ConfigDict(title="IDX files")
+
+    kind: Literal["idx"] = Field(description="IDX files, as MNIST's.")
+    images: Path = Field(description="IDX file of the pictures.")
+    labels: Path | None = Field(default=None, description="IDX file of the labels.")
 
 
 class CallableSource(Section):
@@ -115,9 +142,13 @@ class CallableSource(Section):
     the arguments reach the function as they stand.
     """
 
-    kind: Literal["callable"]
-    function: str = Field(pattern=CALLABLE)
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    model_config = ConfigDict(title="Python function")
+
+    kind: Literal["callable"] = Field(description="A Python function.")
+    function: str = Field(
+        pattern=CALLABLE, description="`package.module:function` that returns `(inputs, labels)`."
+    )
+    arguments: dict[str, Any] = Field(default_factory=dict, description="Passed to the function by name.")
 
 
 Source = Annotated[ImageFolderSource | NpzSource | IdxSource | CallableSource, Field(discriminator="kind")]
@@ -139,7 +170,9 @@ class Preprocessing(Section):
     layout: Literal["NCHW", "NHWC", "as_is"] = Field(
         default="NCHW", description="Of the model's input; pictures are transposed for NCHW only."
     )
-    dtype: Literal["float32", "int64", "int32", "uint8", "as_is"] = "float32"
+    dtype: Literal["float32", "int64", "int32", "uint8", "as_is"] = Field(
+        default="float32", description="Of the model's input."
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> Preprocessing:
@@ -154,36 +187,52 @@ class Preprocessing(Section):
 
 
 class DataConfig(Section):
-    calibration: Source
-    validation: Source
-    preprocessing: Preprocessing = Preprocessing()
+    calibration: Source = Field(description="Samples that set the INT8 scales; none of validation's.")
+    validation: Source = Field(description="Labelled samples that accuracy is measured on.")
+    preprocessing: Preprocessing = Field(
+        default=Preprocessing(), description="From what was read to what the model takes."
+    )
     calibration_samples: int = Field(default=64, ge=1, description="Drawn, stratified by label.")
     validation_samples: int | None = Field(default=None, ge=1, description="None takes all.")
-    calibration_batch_size: int = Field(default=8, ge=1)
-    seed: int = Field(default=0, ge=0)
+    calibration_batch_size: int = Field(default=8, ge=1, description="Samples in one pass of calibration.")
+    seed: int = Field(default=0, ge=0, description="Of the draw.")
 
 
 class QuantizationConfig(Section):
     """PaddleSlim's `quant_post_static`."""
 
     algorithms: tuple[Algorithm, ...] = Field(
-        default=(Algorithm.HIST, Algorithm.KL, Algorithm.AVG), min_length=1
+        default=(Algorithm.HIST, Algorithm.KL, Algorithm.AVG),
+        min_length=1,
+        description="Ways to find the scales; each is a candidate in each layout.",
     )
-    layouts: tuple[Layout, ...] = Field(default=(Layout.OFFLINE, Layout.QDQ), min_length=1)
+    layouts: tuple[Layout, ...] = Field(
+        default=(Layout.OFFLINE, Layout.QDQ),
+        min_length=1,
+        description="INT8 graph made here (`offline`), or by Paddle Inference at load (`qdq`).",
+    )
     op_types: tuple[str, ...] = Field(
-        default=("conv2d", "depthwise_conv2d", "mul", "matmul", "matmul_v2"), min_length=1
+        default=("conv2d", "depthwise_conv2d", "mul", "matmul", "matmul_v2"),
+        min_length=1,
+        description="Operators to quantize.",
     )
     skip_tensors: tuple[str, ...] = Field(
         default=(), description="Operators that read one of these tensors stay FP32."
     )
-    round_type: Literal["round", "adaround"] = "round"
-    bias_correction: bool = False
-    weight_quantize_type: Literal["channel_wise_abs_max", "abs_max"] = "channel_wise_abs_max"
-    hist_percent: float = Field(default=0.9999, gt=0, le=1)
+    round_type: Literal["round", "adaround"] = Field(
+        default="round", description="Of the weights; adaround learns which way, slowly."
+    )
+    bias_correction: bool = Field(default=False, description="Restore the weights' mean after rounding.")
+    weight_quantize_type: Literal["channel_wise_abs_max", "abs_max"] = Field(
+        default="channel_wise_abs_max", description="One scale a channel, or one a tensor."
+    )
+    hist_percent: float = Field(
+        default=0.9999, gt=0, le=1, description="Share of the values that `hist` does not clip."
+    )
     fast_calibration: bool = Field(
         default=True, description="This project's KL and histogram code; thresholds bit-equal."
     )
-    timeout_s: float = Field(default=3600, gt=0)
+    timeout_s: float = Field(default=3600, gt=0, description="Limit of one candidate, in seconds.")
 
     def candidates(self) -> tuple[Candidate, ...]:
         """The grid, algorithms first."""
@@ -198,9 +247,9 @@ class ConversionConfig(Section):
     """Of the `offline` layout; the names are those of the published script's options."""
 
     ops_to_quantize: tuple[str, ...] = Field(default=(), description="Empty means all that can be.")
-    op_ids_to_skip: tuple[int, ...] = ()
+    op_ids_to_skip: tuple[int, ...] = Field(default=(), description="Operators that stay FP32.")
     debug: bool = Field(default=False, description="Draw the graph after every pass.")
-    timeout_s: float = Field(default=1800, gt=0)
+    timeout_s: float = Field(default=1800, gt=0, description="Limit of one candidate, in seconds.")
 
 
 class ValidationConfig(Section):
@@ -213,11 +262,13 @@ class ValidationConfig(Section):
         default=(), description="Lower instruction sets that will serve too; emulated here."
     )
     batch_size: int = Field(default=1, ge=1, description="Of the latency measurement.")
-    accuracy_batch_size: int = Field(default=16, ge=1)
-    threads: int = Field(default=1, ge=1)
-    warmup: int = Field(default=20, ge=0)
-    repeats: int = Field(default=200, ge=20)
-    timeout_s: float = Field(default=3600, gt=0)
+    accuracy_batch_size: int = Field(
+        default=16, ge=1, description="Samples in one pass of the accuracy measurement."
+    )
+    threads: int = Field(default=1, ge=1, description="Of the predictor.")
+    warmup: int = Field(default=20, ge=0, description="Inferences before the clock starts.")
+    repeats: int = Field(default=200, ge=20, description="Timed inferences of each model.")
+    timeout_s: float = Field(default=3600, gt=0, description="Limit of one candidate, in seconds.")
 
     @field_validator("metrics")
     @classmethod
@@ -233,7 +284,9 @@ class GateConfig(Section):
 
     metric: str | None = Field(default=None, description="The gated metric; None gates every one.")
     max_drop_pp: float = Field(default=1.0, gt=0, le=100, description="Non-inferiority margin, points.")
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    confidence: float = Field(
+        default=0.95, gt=0.5, lt=1, description="Of the bounds that the criteria compare."
+    )
     min_speedup: float | None = Field(
         default=None, gt=0, description="Lower bound of FP32/INT8; None takes the level's default."
     )
@@ -241,15 +294,19 @@ class GateConfig(Section):
         default=0.9, gt=0, le=1, description="Share of compute primitives that ran in INT8."
     )
     max_size_ratio: float | None = Field(default=None, gt=0, description="INT8 / FP32 bytes on disk.")
-    max_latency_p99_ms: float | None = Field(default=None, gt=0)
-    max_worst_class_drop_pp: float | None = Field(default=None, gt=0, le=100)
+    max_latency_p99_ms: float | None = Field(
+        default=None, gt=0, description="99th percentile of one batch, in milliseconds."
+    )
+    max_worst_class_drop_pp: float | None = Field(
+        default=None, gt=0, le=100, description="Largest drop of a single class, points."
+    )
 
 
 class RegistryConfig(Section):
     register_as: str | None = Field(
         default=None, description="Registered model name; None takes the release's name."
     )
-    alias: str = "challenger"
+    alias: str = Field(default="challenger", description="Of the approved version.")
 
 
 def _model_kind(model: object) -> str:
@@ -260,18 +317,26 @@ def _model_kind(model: object) -> str:
 class ReleaseConfig(Section):
     """One release: from an FP32 model to a verdict."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=100)
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][\w.-]*$",
+        max_length=100,
+        description="Of the experiment, the report and, unless told otherwise, the registered model.",
+    )
     model: Annotated[
         Annotated[ModelFiles, Tag("files")] | Annotated[TrainedModel, Tag("trained")],
         Discriminator(_model_kind),
-    ]
-    data: DataConfig
-    hardware: HardwareConfig = HardwareConfig()
-    quantization: QuantizationConfig = QuantizationConfig()
-    conversion: ConversionConfig = ConversionConfig()
-    validation: ValidationConfig = ValidationConfig()
-    gate: GateConfig = GateConfig()
-    registry: RegistryConfig = RegistryConfig()
+    ] = Field(description="The FP32 model: its files, or the function that trains it.")
+    data: DataConfig = Field(description="What to calibrate and to validate with.")
+    hardware: HardwareConfig = Field(default=HardwareConfig(), description="What the host must be.")
+    quantization: QuantizationConfig = Field(
+        default=QuantizationConfig(), description="Which candidates to build."
+    )
+    conversion: ConversionConfig = Field(default=ConversionConfig(), description="Of the `offline` layout.")
+    validation: ValidationConfig = Field(default=ValidationConfig(), description="What to measure, and how.")
+    gate: GateConfig = Field(default=GateConfig(), description="What a candidate must prove.")
+    registry: RegistryConfig = Field(
+        default=RegistryConfig(), description="Where an approved candidate goes."
+    )
 
     @model_validator(mode="after")
     def _gated_metric_is_measured(self) -> ReleaseConfig:

@@ -23,6 +23,15 @@ def test_configuration_page_every_key_of_the_section_is_described(section: type[
     assert missing == []
 
 
+@pytest.mark.parametrize(
+    "section", sorted(set(SECTIONS) - {ReleaseConfig}, key=str), ids=lambda kind: kind.__name__
+)
+def test_configuration_page_describes_keys_as_the_run_form_does(section: type[BaseModel]) -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    rows = {name: field for name, field in section.model_fields.items() if f"| `{name}` |" in page}
+    assert [name for name, field in rows.items() if f"| {field.description} |" not in page] == []
+
+
 def test_readme_example_is_a_valid_release() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     examples = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
