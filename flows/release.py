@@ -87,6 +87,7 @@ class Findings:
     flow_run_name="{config.name}",
     task_runner=ThreadPoolTaskRunner(max_workers=Settings().parallel_candidates),  # type: ignore[arg-type]
     persist_result=False,
+    result_serializer="json",  # of its errors; nothing is ever unpickled
 )
 def release(config: ReleaseConfig) -> Release:
     """Quantizes, converts, validates and judges; registers what is approved.

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from tasks.stored_path import StoredPath
+
 T = TypeVar("T")
 
 
@@ -116,7 +118,7 @@ class ModelArtifact:
     gave. `repairs` names the graph rewrites applied, with how often each matched.
     """
 
-    folder: Path
+    folder: StoredPath
     digest: str
     source: str
     source_format: str
@@ -137,7 +139,7 @@ class DatasetArtifact:
     sample's content.
     """
 
-    folder: Path
+    folder: StoredPath
     digest: str
     source: str
     samples: int
@@ -166,7 +168,7 @@ class QuantizedArtifact:
     """
 
     candidate: Candidate
-    folder: Path
+    folder: StoredPath
     digest: str
     quantized_ops: dict[str, int]
     tensors_calibrated: int
@@ -180,7 +182,7 @@ class DeployableArtifact:
     """A model that Paddle Inference runs as INT8, as `model.pdmodel` + `model.pdiparams` in `folder`."""
 
     candidate: Candidate
-    folder: Path
+    folder: StoredPath
     digest: str
     size_bytes: int
     int8_ops: dict[str, int]
@@ -319,7 +321,7 @@ class IsaEvidence:
     baseline_load_ms: float
     peak_memory_bytes: int
     baseline_peak_memory_bytes: int
-    outcomes: Path
+    outcomes: StoredPath
     log: Path
 
 
@@ -375,7 +377,7 @@ class Verdict:
 class Bundle:
     """What serving needs and nothing else: model files, `deployment.json`, example input, snippets."""
 
-    folder: Path
+    folder: StoredPath
     digest: str
     size_bytes: int
 

@@ -15,6 +15,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PADDLE_INT8_", frozen=True, extra="ignore")
 
     home: Path = Field(default=Path("var"), description="Artifacts and the embedded databases.")
+    shared_store: str | None = Field(
+        default=None, description="fsspec URL (s3://bucket/prefix) through which hosts share artifacts."
+    )
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
     parallel_candidates: int = Field(

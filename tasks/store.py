@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from tasks.errors import StorageError
+from tasks.stored_path import StoredPath
 
 CHUNK_BYTES = 1 << 20
 
@@ -67,9 +68,9 @@ def sweep(root: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def commit(folder: Path, root: Path, kind: str, digest: str) -> Path:
+def commit(folder: Path, root: Path, kind: str, digest: str) -> StoredPath:
     """Moves `folder` to `root/kind/<digest>` in one rename; keeps what is already there."""
-    target = root / kind / digest[:32]
+    target = StoredPath(root / kind / digest[:32])
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         folder.rename(target)

@@ -1,23 +1,51 @@
-"""What every `task.py` shares: when a step may be reused, and how it shows where it is."""
+"""What every `task.py` shares: what a step is, when it may be reused, and how it shows where it is."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
+import prefect
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 from pydantic import TypeAdapter
 
 from tasks import progress
+from tasks.results.task import ArtifactSerializer, ResultFolder
 from tasks.settings import Settings
+from tasks.sharing import fetch, publish
+from tasks.stored_path import PORTABLE
 
 ENGINES = ("paddlepaddle", "paddleslim", "numpy")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def step(**policy: Any) -> Callable[[Callable[P, T]], prefect.Task[P, T]]:
+    """`prefect.task` for functions of artifacts: their files are here before it runs, and everywhere after.
+
+    What it returns must be annotated, for a cached one (`**CACHED`) is read back as that type.
+    """
+
+    def decorate(function: Callable[P, T]) -> prefect.Task[P, T]:
+        @wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> T:
+            fetch((args, kwargs))
+            made = function(*args, **kwargs)
+            publish(made)
+            return made
+
+        serializer = ArtifactSerializer(step=f"{function.__module__}:{function.__name__}")
+        made = prefect.task(**policy, result_serializer=serializer)(run)
+        made.result_storage = ResultFolder()  # Prefect's decorator takes only what a server has stored
+        return made
+
+    return decorate
 
 
 def content_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
@@ -33,7 +61,7 @@ def input_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     """Cache key of a step whose own inputs say which code it runs: its task, inputs and engines."""
     digest = hashlib.sha256("\0".join((context.task.task_key, *_engines())).encode())
     for name, value in sorted(parameters.items()):
-        digest.update(f"\0{name}=".encode() + TypeAdapter(type(value)).dump_json(value))
+        digest.update(f"\0{name}=".encode() + TypeAdapter(type(value)).dump_json(value, context=PORTABLE))
     return digest.hexdigest()
 
 
@@ -54,11 +82,7 @@ def step_log(name: str) -> Path:
     return Settings().root / "logs" / str(flow_run.id or "no-flow") / f"{name}.log"
 
 
-CACHED: dict[str, Any] = {
-    "persist_result": True,
-    "cache_key_fn": content_key,
-    "result_serializer": "json",  # nothing is unpickled from the result storage
-}
+CACHED: dict[str, Any] = {"persist_result": True, "cache_key_fn": content_key}
 
 
 @contextmanager

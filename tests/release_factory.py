@@ -233,7 +233,7 @@ def build_audit(isa: IsaLevel, *, int8: int) -> KernelAudit:
         ),
     )
     return KernelAudit(
-        isa=isa,
+        isa=isa.value,
         inferences=1,
         compute_primitives=convolutions + 1,
         int8_primitives=int8,

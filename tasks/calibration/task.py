@@ -6,8 +6,6 @@ by content, so the steps after it are.
 
 from __future__ import annotations
 
-from prefect import task
-
 from tasks.artifacts import DatasetArtifact, ModelArtifact
 from tasks.calibration.dataset import check_labels, materialise, sample_digests
 from tasks.calibration.sampling import check_disjoint, draw
@@ -15,22 +13,22 @@ from tasks.calibration.sources import describe, open_source
 from tasks.config import DataConfig, Source
 from tasks.settings import Settings
 from tasks.store import commit, scratch
-from tasks.task import stage
+from tasks.task import stage, step
 
 
-@task(name="draw calibration data")
+@step(name="draw calibration data")
 def draw_calibration_data(config: DataConfig, model: ModelArtifact) -> DatasetArtifact:
     """The samples to calibrate on, stratified by label where there are labels."""
     return _draw("calibration data", config.calibration, config.calibration_samples, config, model)
 
 
-@task(name="draw validation data")
+@step(name="draw validation data")
 def draw_validation_data(config: DataConfig, model: ModelArtifact) -> DatasetArtifact:
     """The samples to prove accuracy on; all of them unless the config says fewer."""
     return _draw("validation data", config.validation, config.validation_samples, config, model)
 
 
-@task(name="check data")
+@step(name="check data")
 def check_data(calibration: DatasetArtifact, validation: DatasetArtifact, model: ModelArtifact) -> None:
     """Raises: DataError when the two share a sample, or a label is beyond the model's classes."""
     check_disjoint(sample_digests(calibration), sample_digests(validation))
@@ -38,12 +36,12 @@ def check_data(calibration: DatasetArtifact, validation: DatasetArtifact, model:
 
 
 def _draw(
-    step: str, source: Source, count: int | None, config: DataConfig, model: ModelArtifact
+    name: str, source: Source, count: int | None, config: DataConfig, model: ModelArtifact
 ) -> DatasetArtifact:
-    with stage(step) as summary, scratch(Settings().store, "data") as folder:
+    with stage(name) as summary, scratch(Settings().store, "data") as folder:
         samples = open_source(source, config.preprocessing)
         chosen = draw(samples.labels, total=samples.count, count=count, seed=config.seed)
-        drawn = materialise(samples, chosen, config.preprocessing, model.inputs, folder, step=step)
+        drawn = materialise(samples, chosen, config.preprocessing, model.inputs, folder, step=name)
         summary.append(f"{drawn.samples} of {samples.count} samples, {drawn.classes} classes")
         return DatasetArtifact(
             folder=commit(folder, Settings().store, "data", drawn.digest),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-from prefect import task
-
 from tasks import process
 from tasks.artifacts import DeployableArtifact, Layout, QuantizedArtifact
 from tasks.config import ConversionConfig, ModelFiles
@@ -16,10 +14,10 @@ from tasks.host_lock import computing
 from tasks.model.files import find_model
 from tasks.settings import Settings
 from tasks.store import commit, scratch
-from tasks.task import CACHED, stage, step_log
+from tasks.task import CACHED, stage, step, step_log
 
 
-@task(name="convert", task_run_name="convert {quantized.candidate.name}", **CACHED)
+@step(name="convert", task_run_name="convert {quantized.candidate.name}", **CACHED)
 def convert(quantized: QuantizedArtifact, config: ConversionConfig) -> DeployableArtifact:
     """The quantized model in the layout that its candidate names.
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prefect import task
-
 from tasks.artifacts import HostProfile
 from tasks.config import HardwareConfig
 from tasks.hardware.policy import enforce
 from tasks.hardware.profile import host_profile
-from tasks.task import stage, step_log
+from tasks.task import stage, step, step_log
 
 
-@task(name="hardware check")
+@step(name="hardware check")
 def check_hardware(config: HardwareConfig) -> HostProfile:
     """This host; never cached, since the next run may be on another.
 

@@ -33,6 +33,7 @@ from tasks.errors import StorageError
 from tasks.inference.layouts import SWITCHES, Switches, engine_of
 from tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
 from tasks.store import folder_digest
+from tasks.stored_path import StoredPath
 
 SCHEMA_VERSION = 1
 HERE = Path(__file__).parent
@@ -100,7 +101,7 @@ def write_bundle(
     (folder / "deployment.json").write_text(text + "\n", encoding="utf-8")
     _render(folder, deployment)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Bundle(folder=folder, digest=folder_digest(folder), size_bytes=size)
+    return Bundle(folder=StoredPath(folder), digest=folder_digest(folder), size_bytes=size)
 
 
 def _deployment(

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prefect import task
-
 from tasks.artifacts import Bundle, CandidateEvidence, DeployableArtifact, ModelArtifact
 from tasks.config import Preprocessing
 from tasks.inference.bundle import write_bundle
 from tasks.settings import Settings
 from tasks.store import commit, scratch
-from tasks.task import stage
+from tasks.task import stage, step
 
 
-@task(name="pack bundle")
+@step(name="pack bundle")
 def pack_bundle(
     deployable: DeployableArtifact,
     model: ModelArtifact,

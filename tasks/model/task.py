@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from prefect import task
-
 from tasks.artifacts import ModelArtifact
 from tasks.config import ModelFiles
 from tasks.model.files import find_model
@@ -11,12 +9,13 @@ from tasks.model.load import prepare_model
 from tasks.process import run_isolated
 from tasks.settings import Settings
 from tasks.store import commit, scratch
-from tasks.task import stage, step_log
+from tasks.stored_path import StoredPath
+from tasks.task import stage, step, step_log
 
 TIMEOUT_S = 900
 
 
-@task(name="load model")
+@step(name="load model")
 def load_model(files: ModelFiles) -> ModelArtifact:
     """The user's model in the store, repaired, with its specs and operator census.
 
@@ -34,7 +33,7 @@ def load_model(files: ModelFiles) -> ModelArtifact:
         return ModelArtifact(
             folder=commit(folder, Settings().store, "models", prepared.digest),
             digest=prepared.digest,
-            source=str(files.path),
+            source=StoredPath(files.path).relative() or str(files.path),
             source_format=source.format.value,
             source_digest=source.source_digest,
             inputs=prepared.inputs,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-from prefect import task
-
 from tasks.artifacts import Candidate, DatasetArtifact, ModelArtifact, QuantizedArtifact
 from tasks.config import QuantizationConfig
 from tasks.host_lock import computing
@@ -14,10 +12,10 @@ from tasks.quantization.ptq import PtqRequest
 from tasks.quantization.ptq import quantize as quantize_model
 from tasks.settings import Settings
 from tasks.store import commit, scratch
-from tasks.task import CACHED, stage, step_log
+from tasks.task import CACHED, stage, step, step_log
 
 
-@task(name="quantize", task_run_name="quantize {candidate.name}", **CACHED)
+@step(name="quantize", task_run_name="quantize {candidate.name}", **CACHED)
 def quantize(
     model: ModelArtifact,
     calibration: DatasetArtifact,

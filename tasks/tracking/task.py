@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from tasks.artifacts import (
@@ -28,7 +27,7 @@ from tasks.artifacts import (
 from tasks.config import QuantizationConfig, RegistryConfig, ReleaseConfig
 from tasks.settings import Settings
 from tasks.store import scratch
-from tasks.task import stage
+from tasks.task import stage, step
 from tasks.tracking import registry, runs
 from tasks.tracking.plots import release_plots
 from tasks.tracking.report import render_html, render_markdown
@@ -39,7 +38,7 @@ from tasks.validation.diagnosis import explain
 NETWORK: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 2}
 
 
-@task(name="open MLflow run")
+@step(name="open MLflow run")
 def open_run(config: ReleaseConfig) -> str:
     """The parent run's id. Raises: RegistryError, before anything is computed, when MLflow is away."""
     with stage("open MLflow run") as summary:
@@ -48,13 +47,13 @@ def open_run(config: ReleaseConfig) -> str:
         return run_id
 
 
-@task(name="close MLflow run", **NETWORK)
+@step(name="close MLflow run", **NETWORK)
 def close_run(run_id: str, status: RunStatus, error: str | None = None) -> None:
     """Ends the parent run; a failed one keeps what was logged so far, and its error."""
     runs.finish(Settings().tracking_uri, run_id, status, error=error)
 
 
-@task(name="log inputs", **NETWORK)
+@step(name="log inputs", **NETWORK)
 def log_input(run_id: str, item: HostProfile | ModelArtifact | DatasetArtifact, context: str = "") -> None:
     """The host, the model or a dataset (`context` calibration or validation) on the parent run."""
     uri = Settings().tracking_uri
@@ -67,7 +66,7 @@ def log_input(run_id: str, item: HostProfile | ModelArtifact | DatasetArtifact, 
             runs.log_dataset(uri, run_id, item, "calibration" if context == "calibration" else "validation")
 
 
-@task(name="log candidate", task_run_name="log {evidence.candidate.name}", **NETWORK)
+@step(name="log candidate", task_run_name="log {evidence.candidate.name}", **NETWORK)
 def log_candidate(
     run_id: str,
     evidence: CandidateEvidence,
@@ -88,13 +87,13 @@ def log_candidate(
     )
 
 
-@task(name="log failed candidate", task_run_name="log {failed.candidate.name}", **NETWORK)
+@step(name="log failed candidate", task_run_name="log {failed.candidate.name}", **NETWORK)
 def log_failure(run_id: str, failed: FailedCandidate, settings: QuantizationConfig) -> None:
     """A nested run, failed, with the message that the user saw."""
     runs.log_failed_candidate(Settings().tracking_uri, run_id, failed, settings=settings)
 
 
-@task(name="register", **NETWORK)
+@step(name="register", **NETWORK)
 def register(
     run_id: str, bundle: Bundle, verdict: Verdict, config: RegistryConfig, release: str
 ) -> RegisteredVersion:
@@ -112,7 +111,7 @@ def register(
         return version
 
 
-@task(name="report", **NETWORK)
+@step(name="report", **NETWORK)
 def publish_report(release: Release, config: ReleaseConfig, quantized: tuple[QuantizedArtifact, ...]) -> Path:
     """`report.html` in the store and in MLflow, and the same in short as a Prefect artifact."""
     with stage("report"), scratch(Settings().store, "report") as folder:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from prefect import task
-
 from tasks.config import ModelFiles, TrainedModel
 from tasks.host_lock import computing
 from tasks.process import run_isolated
 from tasks.settings import Settings
+from tasks.sharing import fetch
 from tasks.store import commit, folder_digest, scratch
-from tasks.task import CACHED, input_key, stage, step_log
+from tasks.stored_path import StoredPath
+from tasks.task import CACHED, input_key, stage, step, step_log
 from tasks.training.entry import STEP, run_training, source_digest
 
 TIMEOUT_S = 24 * 3600.0
@@ -17,11 +17,13 @@ TIMEOUT_S = 24 * 3600.0
 
 def train_model(config: TrainedModel) -> ModelFiles:
     """The trained model's files, from the store when the same recipe has run before."""
-    return train(config, source_digest(config))
+    folder = train(config, source_digest(config))
+    fetch(folder)  # a result from the cache may be another host's
+    return ModelFiles(path=folder)
 
 
-@task(name=STEP, **{**CACHED, "cache_key_fn": input_key})
-def train(config: TrainedModel, source: str) -> ModelFiles:
+@step(name=STEP, **{**CACHED, "cache_key_fn": input_key})
+def train(config: TrainedModel, source: str) -> StoredPath:
     """Runs the recipe. `source` is the digest of its code: a part of the cache key, nothing else."""
     with stage(STEP) as summary, scratch(Settings().store, "training") as folder, computing():
         run_isolated(
@@ -33,4 +35,4 @@ def train(config: TrainedModel, source: str) -> ModelFiles:
             timeout_s=TIMEOUT_S,
         )
         summary.append(config.train)
-        return ModelFiles(path=commit(folder, Settings().store, "trained", folder_digest(folder)))
+        return commit(folder, Settings().store, "trained", folder_digest(folder))

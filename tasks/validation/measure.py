@@ -34,6 +34,7 @@ from tasks.inference.layouts import Engine, engine_of
 from tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
 from tasks.inference.serving import Array, Feed, Predictor
 from tasks.progress import report
+from tasks.stored_path import StoredPath
 from tasks.validation.accuracy import resolve_metrics
 from tasks.validation.audit import audit
 from tasks.validation.comparison import Comparison, agreement, read_outputs, worst_class, write_outputs
@@ -143,7 +144,7 @@ def measure(request: MeasureRequest) -> IsaEvidence:
         baseline_load_ms=request.baseline_load.load_ms,
         peak_memory_bytes=load.peak_memory_bytes,
         baseline_peak_memory_bytes=request.baseline_load.peak_memory_bytes,
-        outcomes=request.folder / OUTCOMES,
+        outcomes=StoredPath(request.folder / OUTCOMES),
         log=request.log,
     )
     logger.info(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from prefect import task
-
 from tasks.artifacts import (
     CandidateEvidence,
     DatasetArtifact,
@@ -25,13 +23,13 @@ from tasks.inference.predictor import spec_of
 from tasks.process import run_isolated
 from tasks.settings import Settings
 from tasks.store import commit, folder_digest, scratch
-from tasks.task import CACHED, stage, step_log
+from tasks.task import CACHED, stage, step, step_log
 from tasks.validation.gate import judge
 from tasks.validation.load import LoadEvidence, measure_load
 from tasks.validation.measure import MeasureRequest, environment, measure
 
 
-@task(name="measure baselines", **CACHED)
+@step(name="measure baselines", **CACHED)
 def measure_baselines(
     model: ModelArtifact, validation: DatasetArtifact, config: ValidationConfig, host: HostProfile
 ) -> dict[IsaLevel, LoadEvidence]:
@@ -68,7 +66,7 @@ def _measure_baseline(
         )
 
 
-@task(name="validate", task_run_name="validate {deployable.candidate.name}", **CACHED)
+@step(name="validate", task_run_name="validate {deployable.candidate.name}", **CACHED)
 def validate(
     model: ModelArtifact,
     deployable: DeployableArtifact,
@@ -145,7 +143,7 @@ def _measure(
         return replace(measured, outcomes=kept / measured.outcomes.name)
 
 
-@task(name="gate", task_run_name="gate {evidence.candidate.name}")
+@step(name="gate", task_run_name="gate {evidence.candidate.name}")
 def gate(evidence: CandidateEvidence, config: GateConfig) -> Verdict:
     """The verdict on one candidate. A rejection is a value: this task only fails on a defect."""
     with stage(f"gate {evidence.candidate.name}") as summary:

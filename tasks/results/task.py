@@ -1,0 +1,83 @@
+"""What Prefect keeps of a finished step, so that no later run computes it again: plain JSON, on every host.
+
+A result record of Prefect's names the serializer that reads it, and one of them is pickle: whoever can write
+to the results could run code here. So only records of `ArtifactSerializer` are read, all others are absent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from prefect.filesystems import WritableFileSystem
+from prefect.serializers import Serializer
+from pydantic import Field, TypeAdapter
+
+from tasks.settings import Settings
+from tasks.sharing import read_shared, write_shared
+from tasks.stored_path import PORTABLE
+
+KIND = "artifact"
+STEP = re.compile(r"tasks(\.\w+)*\.task:\w+")
+"""`tasks.<package>.task:<function>`: nothing else is imported to read a record."""
+
+
+class ArtifactSerializer(Serializer):  # a generic base would not register
+    """JSON of what a step returns, read as the type in its annotation and as no other."""
+
+    type: str = Field(default=KIND, frozen=True)
+    step: str = Field(pattern=f"^{STEP.pattern}$")
+
+    def dumps(self, obj: Any) -> bytes:
+        if isinstance(obj, BaseException):  # for people: a failed step is never taken from the results
+            return json.dumps(f"{type(obj).__name__}: {obj}").encode()
+        plain = _returned(self.step).dump_python(obj, mode="json", context=PORTABLE)
+        return json.dumps(plain).encode()  # which keeps infinity, that pydantic's own JSON makes null
+
+    def loads(self, blob: bytes) -> Any:
+        return _returned(self.step).validate_json(blob, context=PORTABLE)
+
+
+@cache
+def _returned(step: str) -> TypeAdapter[Any]:
+    module, _, function = step.partition(":")
+    return TypeAdapter(get_type_hints(getattr(import_module(module), function).fn)["return"])
+
+
+class ResultFolder(WritableFileSystem):
+    """The records of this host, and of the shared store where there is one."""
+
+    _block_type_name = "paddle-int8 results"
+
+    def _resolve_path(self, _path: str) -> None:
+        """Prefect's own folders put absolute paths into their records; these are the same on every host."""
+
+    def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]
+        """Raises: OSError when there is no such record, ValueError when it is of another serializer."""
+        local = _folder() / path
+        if not local.exists() and (shared := read_shared(f"results/{path}")):
+            _replace(local, shared)
+        content = local.read_bytes()
+        if json.loads(content)["metadata"]["serializer"]["type"] != KIND:
+            raise ValueError(f"{local} is not a record of this project")
+        return content
+
+    def write_path(self, path: str, content: bytes, _sync: bool = True) -> None:  # type: ignore[override]
+        _replace(_folder() / path, content)
+        write_shared(f"results/{path}", content)
+
+
+def _folder() -> Path:
+    return Settings().store / "results"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_bytes(content)
+    part.replace(path)
