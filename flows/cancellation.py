@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -26,9 +27,13 @@ SETTLE_S = 0.1
 _records: list[Callable[[], None]] = []
 
 
-def on_cancel(record: Callable[[], None]) -> None:
-    """`record` is called, in a thread, when the user cancels; it has `BUDGET_S` in all."""
+def on_cancel(record: Callable[[], None]) -> Callable[[], None]:
+    """`record` is called, in a thread, when the user cancels; it has `BUDGET_S` in all.
+
+    Call the result when what it records has ended: a flow may be one of several in the same program.
+    """
     _records.append(record)
+    return partial(_records.remove, record)
 
 
 def cancel_in_prefect(flow_run_id: UUID) -> None:

@@ -95,6 +95,48 @@ def release(
     raise typer.Exit(_status(result.outcome))
 
 
+@app.command("published-table")
+def published_table(
+    configs: Annotated[Path, typer.Option(help="The folder of the releases.")] = Path("configs/published"),
+    only: Annotated[list[str] | None, typer.Option(help="A row's key; may be repeated.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Speeds only, few repetitions.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Measure anew what is done and unchanged.")] = False,
+    save: Annotated[Path | None, typer.Option(help="Also write the Markdown here.")] = None,
+) -> None:
+    """Measure every published row on this machine and print the tables with what came out.
+
+    A model that is done and unchanged is not run again. A row that fails says why, and the rest goes on.
+
+    Example: paddle-int8 published-table --quick
+    """
+    from flows import embedded
+    from flows.cancellation import cancellable
+    from tasks import process
+    from tasks.settings import Settings
+    from tasks.tracking import connection
+
+    settings = Settings()
+    _guard(lambda: embedded.prepare(settings))
+    from flows.terminal import StepDisplay
+
+    def run() -> Any:
+        wait_for_prefect = embedded.start_prefect(settings)
+        process.warm_up()
+        from flows.published_table import Request
+        from flows.published_table import published_table as flow
+
+        connection.preload()
+        wait_for_prefect()
+        return flow(Request(configs=configs.resolve(), only=tuple(only or ()), quick=quick, again=again))
+
+    with cancellable(_say_cancelled), StepDisplay(err).shown():
+        path = _guard(run)[1]
+    text = path.read_text(encoding="utf-8")
+    if save is not None:
+        save.write_text(text, encoding="utf-8")
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 @app.command()
 def convert(
     quant_model_path: Annotated[Path, typer.Option("--quant_model_path", help="PaddleSlim's model.")],

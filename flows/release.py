@@ -95,11 +95,9 @@ def release(config: ReleaseConfig) -> Release:
     Raises: PipelineError when a step that every candidate needs fails, or no candidate gets through.
     """
     started = time.monotonic()
-    if flow_run.id:
-        on_cancel(partial(cancel_in_prefect, UUID(flow_run.id)))
     store.sweep(Settings().store)
     process.warm_up()
-    with mlflow_run(config) as run_id:
+    with _cancelled_with_the_program(), mlflow_run(config) as run_id:
         inputs = _gather(config, run_id)
         findings = _explore(inputs)
         chosen = choose(findings.evidence, findings.verdicts)
@@ -111,17 +109,29 @@ def release(config: ReleaseConfig) -> Release:
 
 
 @contextmanager
+def _cancelled_with_the_program() -> Iterator[None]:
+    forget = on_cancel(partial(cancel_in_prefect, UUID(flow_run.id))) if flow_run.id else lambda: None
+    try:
+        yield
+    finally:
+        forget()
+
+
+@contextmanager
 def mlflow_run(config: ReleaseConfig) -> Iterator[str]:
     """The parent run: FINISHED with its verdict, FAILED with its error, KILLED when the user cancels."""
     run_id = open_run(config)
-    on_cancel(lambda: runs.finish(Settings().tracking_uri, run_id, RunStatus.KILLED))
+    forget = on_cancel(lambda: runs.finish(Settings().tracking_uri, run_id, RunStatus.KILLED))
     try:
         yield run_id
     except Exception as error:
         with suppress(PipelineError):  # the error that came first is the one to show
             close_run(run_id, RunStatus.FAILED, str(error))
         raise
-    close_run(run_id, RunStatus.FINISHED)
+    else:
+        close_run(run_id, RunStatus.FINISHED)
+    finally:
+        forget()
 
 
 def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
@@ -223,7 +233,7 @@ def _conclude(inputs: Inputs, findings: Findings, chosen: CandidateEvidence, sta
         config.data.preprocessing,
         config.validation.threads,
     )
-    approved = verdict.outcome is Outcome.APPROVED
+    approved = verdict.outcome is Outcome.APPROVED and config.registry.enabled
     registered = register(inputs.run_id, bundle, verdict, config.registry, config.name) if approved else None
     return Release(
         name=config.name,

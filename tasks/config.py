@@ -29,7 +29,7 @@ from tasks.errors import ConfigError
 
 CALLABLE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """`package.module:function`"""
-METRICS = ("top1", "top5")
+METRICS = ("top1", "top5", "agreement")
 TAGS = frozenset({"files", "trained", "image_folder", "npz", "idx", "callable"})
 """Names that pydantic puts into an error's location, and that the user's file does not have."""
 
@@ -256,7 +256,8 @@ class ValidationConfig(Section):
     metrics: tuple[str, ...] = Field(
         default=("top1", "top5"),
         min_length=1,
-        description="`top1`, `top5`, or `package.module:function` of (outputs, labels) -> score [N].",
+        description="`top1`, `top5`, `agreement` (same decision as FP32, no labels needed), or "
+        "`package.module:function` of (outputs, labels) or (outputs, labels, FP32 outputs) -> score [N].",
     )
     deploy_isas: tuple[IsaLevel, ...] = Field(
         default=(), description="Lower instruction sets that will serve too; emulated here."
@@ -307,6 +308,7 @@ class RegistryConfig(Section):
         default=None, description="Registered model name; None takes the release's name."
     )
     alias: str = Field(default="challenger", description="Of the approved version.")
+    enabled: bool = Field(default=True, description="False measures and judges without registering.")
 
 
 def _model_kind(model: object) -> str:

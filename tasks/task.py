@@ -54,23 +54,25 @@ def content_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     Inputs are frozen artifacts that carry digests, so equal keys mean equal content. The code is part
     of the key because a result of older code is not a result of this one.
     """
-    return input_key(context, {**parameters, "code": _code_digest()})
+    return input_key(context, {**parameters, "code": code_digest()})
 
 
 def input_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     """Cache key of a step whose own inputs say which code it runs: its task, inputs and engines."""
-    digest = hashlib.sha256("\0".join((context.task.task_key, *_engines())).encode())
+    digest = hashlib.sha256("\0".join((context.task.task_key, *engines())).encode())
     for name, value in sorted(parameters.items()):
         digest.update(f"\0{name}=".encode() + TypeAdapter(type(value)).dump_json(value, context=PORTABLE))
     return digest.hexdigest()
 
 
-def _engines() -> tuple[str, ...]:
+def engines() -> tuple[str, ...]:
+    """The packages that compute, with their versions."""
     return tuple(f"{name}=={version(name)}" for name in ENGINES)
 
 
 @cache
-def _code_digest() -> str:
+def code_digest() -> str:
+    """Of this project's own code below `tasks/`."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())

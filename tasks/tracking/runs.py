@@ -220,6 +220,22 @@ def log_outcome(tracking_uri: str, release: Release, report_html: str, plots: Ma
             client.log_artifacts(release.run_id, str(folder))
 
 
+def log_documents(
+    tracking_uri: str, experiment: str, documents: Mapping[str, str], metrics: Mapping[str, float]
+) -> str:
+    """A run of its own with texts by file name as artifacts, and metrics; returns its id."""
+    with connection(tracking_uri) as client:
+        name = f"{experiment} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+        tags = {**_version_tags(), **_git_commit()}
+        run_id = _create_run(client, _experiment(client, tracking_uri, experiment), name, tags)
+        with _failed_unless_logged(client, run_id):
+            for file, text in documents.items():
+                client.log_text(run_id, redact(text), file)
+            _log_metrics(client, run_id, metrics)
+        client.set_terminated(run_id, RunStatus.FINISHED.value)
+    return run_id
+
+
 def config_yaml(config: ReleaseConfig) -> str:
     """The whole configuration with its defaults, as YAML, without credentials."""
     return redact(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))

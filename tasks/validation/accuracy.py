@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
@@ -15,6 +16,9 @@ from tasks.inference.serving import Array
 Outputs = Sequence[Array]
 Metric = Callable[[Outputs, Array | None], Array]
 """(outputs of one batch, labels of it) -> score [N], fractions of 1"""
+RelativeMetric = Callable[[Outputs, Array | None, Outputs], Array]
+"""The same with the FP32 model's outputs of the batch, for scores that are relative to them."""
+RELATIVE_PARAMETERS = 3
 
 
 def top_k(outputs: Outputs, labels: Array | None, *, k: int) -> Array:
@@ -33,11 +37,19 @@ def top_k(outputs: Outputs, labels: Array | None, *, k: int) -> Array:
     return correct.astype(np.float64)
 
 
+def agreement(outputs: Outputs, labels: Array | None, baseline: Outputs) -> Array:
+    """1.0 where the decision is the FP32 model's own, else 0.0: [N]. Needs no labels."""
+    ours, theirs = predictions(outputs), predictions(baseline)
+    alike: Array = (ours == theirs) & (ours >= 0)
+    return alike.astype(np.float64)
+
+
 LABELLED: dict[str, Metric] = {"top1": partial(top_k, k=1), "top5": partial(top_k, k=5)}
-"""Metrics by name; all of them need labels."""
+"""Metrics by name that need labels."""
+UNLABELLED: dict[str, RelativeMetric] = {"agreement": agreement}
 
 
-def resolve_metrics(names: Sequence[str], *, labelled: bool) -> dict[str, Metric]:
+def resolve_metrics(names: Sequence[str], *, labelled: bool) -> dict[str, Metric | RelativeMetric]:
     """The functions behind the configured names.
 
     Raises: DataError when a metric needs labels and there are none, MeasurementError when a name is
@@ -47,28 +59,46 @@ def resolve_metrics(names: Sequence[str], *, labelled: bool) -> dict[str, Metric
         raise DataError(
             found=f"validation data without labels, and metrics {', '.join(needing)}",
             required="labels for these metrics",
-            remedy="add labels to `data.validation`, or set `validation.metrics` to a Python callable "
-            "`package.module:function` that scores without them",
+            remedy="add labels to `data.validation`, or set `validation.metrics` to `agreement` or to a "
+            "Python callable `package.module:function` that scores without them",
         )
-    return {name: LABELLED.get(name) or _imported(name) for name in names}
+    return {name: LABELLED.get(name) or UNLABELLED.get(name) or _imported(name) for name in names}
 
 
-def score(name: str, metric: Metric, outputs: Outputs, labels: Array | None, samples: int) -> Array:
-    """`metric` of one batch of `samples`, checked: float64 [N].
+def score(
+    name: str,
+    metric: Metric | RelativeMetric,
+    outputs: Outputs,
+    labels: Array | None,
+    baseline: Outputs,
+) -> Array:
+    """`metric` of one batch, checked: float64 [N]. `baseline`: the FP32 model's outputs of the batch.
 
     Raises: MeasurementError when a callable fails or returns anything but one finite number per sample.
     """
     try:
-        scores = np.asarray(metric(outputs, labels), dtype=np.float64)
+        given = (outputs, labels, baseline) if is_relative(metric) else (outputs, labels)
+        scores = np.asarray(metric(*given), dtype=np.float64)
     except (DataError, MeasurementError):
         raise
     except Exception as error:
         raise _bad_metric(f"metric {name} raised {type(error).__name__}: {error}") from error
+    samples = len(baseline[0])
     if scores.shape != (samples,):
         raise _bad_metric(f"metric {name} returned shape {scores.shape} for {samples} samples")
     if not np.isfinite(scores).all():
         raise _bad_metric(f"metric {name} returned NaN or Inf")
     return scores
+
+
+def is_relative(metric: Metric | RelativeMetric) -> bool:
+    """Whether it takes the FP32 model's outputs as its third parameter."""
+    try:
+        parameters = inspect.signature(metric).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(each.kind in positional for each in parameters) >= RELATIVE_PARAMETERS
 
 
 def predictions(outputs: Outputs) -> Array:
@@ -102,22 +132,24 @@ def _class_labels(labels: Array | None, logits: Array) -> Array:
     return labels
 
 
-def _imported(name: str) -> Metric:
+def _imported(name: str) -> Metric | RelativeMetric:
     module, _, function = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise MeasurementError(
             found=f"no metric {name!r} ({error})",
-            required=f"{', '.join(LABELLED)}, or `package.module:function` that Python can import",
+            required=f"{', '.join((*LABELLED, *UNLABELLED))}, or `package.module:function` that Python can "
+            "import",
             remedy="correct `validation.metrics`; PYTHONPATH must reach the module",
         ) from error
-    return cast("Metric", found)
+    return cast("Metric | RelativeMetric", found)
 
 
 def _bad_metric(found: str) -> MeasurementError:
     return MeasurementError(
         found=found,
-        required="`function(outputs: list of arrays, labels)` -> one finite number per sample",
+        required="`function(outputs: list of arrays, labels)`, and the FP32 outputs as a third parameter if "
+        "wanted, -> one finite number per sample",
         remedy="correct the function named in `validation.metrics`",
     )

@@ -15,7 +15,7 @@ import numpy as np
 from tasks.artifacts import ClassDrop
 from tasks.errors import MeasurementError
 from tasks.inference.serving import Array
-from tasks.validation.accuracy import Metric, predictions, score
+from tasks.validation.accuracy import Metric, RelativeMetric, predictions, score
 
 SQNR_LIMIT_DB = 200.0
 """Beyond float32's own rounding; JSON has no infinity."""
@@ -25,7 +25,7 @@ SQNR_LIMIT_DB = 200.0
 class Comparison:
     """Accumulates batches. `metrics` are of `tasks.validation.accuracy`."""
 
-    metrics: Mapping[str, Metric]
+    metrics: Mapping[str, Metric | RelativeMetric]
     signal: float = 0.0
     noise: float = 0.0
     non_finite: int = 0
@@ -40,10 +40,9 @@ class Comparison:
         _require_comparable(baseline, candidate)
         for expected, found in zip(baseline, candidate, strict=True):
             self._add_power(expected, found)
-        samples = len(baseline[0])
         for name, metric in self.metrics.items():
-            self._append(f"baseline/{name}", score(name, metric, baseline, labels, samples))
-            self._append(f"candidate/{name}", score(name, metric, candidate, labels, samples))
+            self._append(f"baseline/{name}", score(name, metric, baseline, labels, baseline))
+            self._append(f"candidate/{name}", score(name, metric, candidate, labels, baseline))
         self._append("baseline/prediction", predictions(baseline))
         self._append("candidate/prediction", predictions(candidate))
         if labels is not None:

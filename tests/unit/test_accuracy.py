@@ -80,11 +80,15 @@ def test_prediction_of_a_single_value_is_its_nearest_integer() -> None:
 @pytest.mark.parametrize("label", [-1, 3], ids=["negative", "one_too_high"])
 def test_label_out_of_range_is_a_data_error(label: int) -> None:
     with pytest.raises(DataError, match="from 0 to 2"):
-        score("top1", LABELLED["top1"], [LOGITS], np.array([0, 1, label]), 3)
+        score("top1", LABELLED["top1"], [LOGITS], np.array([0, 1, label]), [LOGITS])
 
 
 def test_label_at_the_last_class_is_accepted() -> None:
-    assert score("top1", LABELLED["top1"], [LOGITS], np.array([0, 2, 2]), 3).tolist() == [1.0, 1.0, 0.0]
+    assert score("top1", LABELLED["top1"], [LOGITS], np.array([0, 2, 2]), [LOGITS]).tolist() == [
+        1.0,
+        1.0,
+        0.0,
+    ]
 
 
 def test_unlabelled_data_with_top1_is_a_data_error_that_names_the_way_out() -> None:
@@ -95,7 +99,7 @@ def test_unlabelled_data_with_top1_is_a_data_error_that_names_the_way_out() -> N
 def test_unlabelled_data_with_a_callable_is_scored() -> None:
     name = f"{__name__}:ones"
     metrics = resolve_metrics((name,), labelled=False)
-    assert score(name, metrics[name], [LOGITS], None, 3).tolist() == [1.0, 1.0, 1.0]
+    assert score(name, metrics[name], [LOGITS], None, [LOGITS]).tolist() == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("name", ["top2", "no.such.module:function", "math:no_such_function"])
@@ -111,7 +115,7 @@ def test_unknown_metric_is_named(name: str) -> None:
 )
 def test_bad_metric_result_is_a_measurement_error(metric: object, words: str) -> None:
     with pytest.raises(MeasurementError, match=words):
-        score("mine", metric, [LOGITS], None, 3)  # type: ignore[arg-type]
+        score("mine", metric, [LOGITS], None, [LOGITS])  # type: ignore[arg-type]
 
 
 def compared(baseline: np.ndarray, candidate: np.ndarray, labels: np.ndarray | None) -> Comparison:
@@ -205,3 +209,25 @@ def test_threads_get_a_core_each_before_sharing_one(threads: int, cpus: tuple[in
 def test_more_threads_than_cpus_are_refused() -> None:
     with pytest.raises(MeasurementError, match=r"validation\.threads"):
         choose_cpus(3, [0, 1], lambda cpu: frozenset({cpu}))
+
+
+def half_of_fp32(outputs: list[np.ndarray], labels: np.ndarray | None, fp32: list[np.ndarray]) -> np.ndarray:
+    return np.full(len(outputs[0]), 0.5 if outputs[0] is not fp32[0] else 1.0)
+
+
+def test_agreement_needs_no_labels_and_scores_the_fp32_models_own_decision() -> None:
+    metrics = resolve_metrics(("agreement",), labelled=False)
+    comparison = Comparison(metrics=metrics)
+    changed = LOGITS[[0, 0, 2]].copy()
+    changed[2, 0] = np.nan
+    comparison.add([LOGITS], [changed], None)
+    assert comparison.columns["baseline/agreement"].tolist() == [1.0, 1.0, 1.0]
+    assert comparison.columns["candidate/agreement"].tolist() == [1.0, 0.0, 0.0]
+
+
+def test_callable_with_a_third_parameter_gets_the_fp32_outputs() -> None:
+    name = f"{__name__}:half_of_fp32"
+    comparison = Comparison(metrics=resolve_metrics((name,), labelled=False))
+    comparison.add([LOGITS], [LOGITS.copy()], None)
+    assert comparison.columns[f"baseline/{name}"].tolist() == [1.0, 1.0, 1.0]
+    assert comparison.columns[f"candidate/{name}"].tolist() == [0.5, 0.5, 0.5]

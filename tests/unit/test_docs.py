@@ -40,7 +40,7 @@ def test_readme_example_is_a_valid_release() -> None:
         ReleaseConfig.model_validate(yaml.safe_load(example))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda path: path.name)
 def test_shipped_config_loads(path: Path) -> None:
     assert config.load_config(path).name
 

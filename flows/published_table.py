@@ -1,0 +1,118 @@
+"""A release for every published model, one at a time, and the published tables with what came out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from flows.cancellation import cancel_in_prefect, on_cancel
+from flows.release import release
+from tasks import progress
+from tasks.artifacts import HostProfile
+from tasks.config import HardwareConfig, HardwarePolicy
+from tasks.errors import PipelineError
+from tasks.hardware.task import check_hardware
+from tasks.published.figures import PUBLISHED
+from tasks.published.measured import Measured, Row, Unmeasured, measured
+from tasks.published.plan import Column, Item, fitted, planned
+from tasks.published.table import Table
+from tasks.published.task import find_record, keep_record, publish_table
+from tasks.tracking.runs import versions
+
+STEP = "published table"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """`only` names rows by key, none means all; `again` ignores what earlier runs measured."""
+
+    configs: Path
+    only: tuple[str, ...] = ()
+    quick: bool = False
+    again: bool = False
+
+
+@dataclass(slots=True)
+class Pace:
+    """How long the releases of this run took, to estimate the rest."""
+
+    total: int
+    seconds: list[float] = field(default_factory=list)
+    done: int = 0
+
+    def report(self, name: str) -> None:
+        left = self.total - self.done
+        mean = sum(self.seconds) / len(self.seconds) if self.seconds else 0.0
+        estimate = f", about {max(1, round(mean * left / 60))} min left" if mean and left else ""
+        progress.report(STEP, self.done, self.total, f"{name}{estimate}")
+
+
+@flow(name="published table", flow_run_name="published table", persist_result=False)
+def published_table(request: Request) -> tuple[Table, Path]:
+    """Measures every row that has a release, and publishes the table; returns it with its Markdown file.
+
+    A release that fails leaves its row marked with the reason, and the others go on.
+    Raises: ConfigError for an unknown row.
+    """
+    forget = on_cancel(partial(cancel_in_prefect, UUID(flow_run.id))) if flow_run.id else None
+    try:
+        items = planned(request.configs, request.only, quick=request.quick)
+        host = check_hardware(HardwareConfig(policy=HardwarePolicy.IGNORE))
+        pace = Pace(total=sum(not isinstance(item.config, Unmeasured) for item in items))
+        halves = {(item.row.key, item.column): _measure(item, host, request, pace) for item in items}
+        progress.end(STEP)
+        table = Table(
+            rows=_rows(halves),
+            host=host,
+            versions=versions(),
+            date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            command=_command(request),
+            quick=request.quick,
+        )
+        return table, publish_table(table)
+    finally:
+        if forget:
+            forget()
+
+
+def _measure(item: Item, host: HostProfile, request: Request, pace: Pace) -> Measured | Unmeasured:
+    """What is known of one half of a row; a failed release is known by its error."""
+    if isinstance(item.config, Unmeasured):
+        return item.config
+    config = fitted(item.config, host)
+    pace.report(config.name)
+    started = time.monotonic()
+    try:
+        found = None if request.again else find_record(config, host)
+        if found is None:
+            found = measured(release(config), config.gate.max_drop_pp)
+            keep_record(config, host, found)
+            pace.seconds.append(time.monotonic() - started)
+        return found
+    except PipelineError as error:
+        return Unmeasured(reason=str(error))
+    finally:
+        pace.done += 1
+
+
+def _rows(halves: dict[tuple[str, Column], Measured | Unmeasured]) -> tuple[Row, ...]:
+    return tuple(
+        Row(
+            published=row,
+            speed=halves[row.key, Column.SPEED],
+            accuracy=halves[row.key, Column.ACCURACY],
+        )
+        for row in PUBLISHED
+    )
+
+
+def _command(request: Request) -> str:
+    words = ["paddle-int8 published-table", *(f"--only {key}" for key in request.only)]
+    return " ".join([*words, *(["--quick"] if request.quick else [])])

@@ -1,0 +1,120 @@
+"""The published results, as printed: single-thread on a Xeon Gold 6271 unless the setting says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Unit(StrEnum):
+    """What a row's speed is printed in."""
+
+    PER_SECOND = "/s"
+    MILLISECONDS = "ms"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedAccuracy:
+    """Percent; `top5` figures are None where none was published."""
+
+    metric: str
+    fp32: float
+    int8: float
+    fp32_top5: float | None = None
+    int8_top5: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedRow:
+    """One row. Its releases are `<key>_speed.yaml` and `<key>_accuracy.yaml`."""
+
+    key: str
+    title: str
+    setting: str
+    unit: Unit
+    fp32: float
+    int8: float
+    ratio: float
+    accuracy: PublishedAccuracy | None = None
+
+
+def _image(key: str, title: str, speeds: tuple[float, float, float], tops: tuple[float, ...]) -> PublishedRow:
+    """speeds: FP32 and INT8 pictures a second, ratio. tops: FP32 and INT8 top-1, FP32 and INT8 top-5."""
+    fp32, int8, ratio = speeds
+    return PublishedRow(
+        key=key,
+        title=title,
+        setting="1 thread, batch 1",
+        unit=Unit.PER_SECOND,
+        fp32=fp32,
+        int8=int8,
+        ratio=ratio,
+        accuracy=PublishedAccuracy(
+            metric="top1", fp32=tops[0], int8=tops[1], fp32_top5=tops[2], int8_top5=tops[3]
+        ),
+    )
+
+
+IMAGES = (
+    _image("mobilenet_v1", "MobileNet-V1", (74.05, 216.36, 2.92), (70.78, 70.74, 89.69, 89.43)),
+    _image("mobilenet_v2", "MobileNet-V2", (88.60, 205.84, 2.32), (71.90, 72.21, 90.56, 90.62)),
+    _image("resnet101", "ResNet101", (7.20, 26.48, 3.68), (77.50, 77.60, 93.58, 93.55)),
+    _image("resnet50", "ResNet50", (13.23, 50.02, 3.78), (76.63, 76.50, 93.10, 92.98)),
+    _image("vgg16", "VGG16", (3.47, 10.67, 3.07), (72.08, 71.74, 90.63, 89.71)),
+    _image("vgg19", "VGG19", (2.83, 9.09, 3.21), (72.57, 72.12, 90.84, 90.15)),
+)
+
+
+def _sequence(
+    key: str,
+    title: str,
+    setting: str,
+    speeds: tuple[float, float, float],
+    *,
+    unit: Unit = Unit.PER_SECOND,
+    accuracy: PublishedAccuracy | None = None,
+) -> PublishedRow:
+    fp32, int8, ratio = speeds
+    return PublishedRow(
+        key=key,
+        title=title,
+        setting=setting,
+        unit=unit,
+        fp32=fp32,
+        int8=int8,
+        ratio=ratio,
+        accuracy=accuracy,
+    )
+
+
+ERNIE, GRU, LSTM = "ERNIE", "GRU (LAC)", "LSTM"
+SEQUENCES = (
+    _sequence(
+        "ernie",
+        ERNIE,
+        "1 thread",
+        (237.21, 79.26, 2.99),
+        unit=Unit.MILLISECONDS,
+        accuracy=PublishedAccuracy(metric="accuracy", fp32=80.20, int8=79.44),
+    ),
+    _sequence("ernie_threads", ERNIE, "20 threads", (22.08, 12.57, 1.76), unit=Unit.MILLISECONDS),
+    _sequence(
+        "gru",
+        GRU,
+        "batch 1, 1 thread",
+        (1108, 1393, 1.26),
+        accuracy=PublishedAccuracy(metric="F1", fp32=89.326, int8=89.323),
+    ),
+    _sequence("gru_batch", GRU, "batch 50, 1 thread", (2175, 3199, 1.47)),
+    _sequence("gru_repeat", GRU, "repeat 10, batch 50, 1 thread", (2165, 3334, 1.54)),
+    _sequence(
+        "lstm",
+        LSTM,
+        "1 thread",
+        (4895.65, 7190.55, 1.47),
+        accuracy=PublishedAccuracy(metric="HX_ACC", fp32=93.3, int8=92.5),
+    ),
+    _sequence("lstm_threads", LSTM, "4 threads", (6370.86, 7942.51, 1.25)),
+)
+
+PUBLISHED = (*IMAGES, *SEQUENCES)

@@ -1,0 +1,162 @@
+"""What a release of a published model came to, in the table's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tasks.artifacts import (
+    CandidateEvidence,
+    HostProfile,
+    IsaEvidence,
+    IsaLevel,
+    LatencySummary,
+    MetricEvidence,
+    Outcome,
+    Release,
+)
+from tasks.published.figures import PublishedRow, Unit
+
+TARGETS: Mapping[IsaLevel, float] = {IsaLevel.AVX512_CORE_VNNI: 2.2, IsaLevel.AVX512_CORE: 1.5}
+"""Speed-ups that the image models must reach where the published machine is emulated or an older one is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """The fastest candidate on one instruction set. Rates are a second, at the row's batch size.
+
+    `native_fp32` and `bf16` are the references timed in the same rounds, None where they were not.
+    `slowest` says what takes the candidate's time.
+    """
+
+    isa: IsaLevel
+    emulated: bool
+    candidate: str
+    fp32: LatencySummary
+    int8: LatencySummary
+    native_fp32: LatencySummary | None
+    bf16: LatencySummary | None
+    ratio: float
+    low: float
+    high: float
+    int8_share_by_count: float
+    int8_share_by_time: float
+    sqnr_db: float
+    slowest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One release: of a speed configuration or of an accuracy configuration.
+
+    `metrics` and `size_ratio` are of the chosen candidate on the host's own instruction set.
+    """
+
+    release: str
+    outcome: Outcome
+    chosen: str
+    host: HostProfile
+    per_isa: tuple[Speed, ...]
+    metrics: tuple[MetricEvidence, ...]
+    margin_pp: float
+    size_ratio: float
+    validation: str
+    samples: int
+    failed: tuple[str, ...]
+    run_id: str | None
+    finished: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmeasured:
+    """Why there is no figure."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A published row beside what was measured for it."""
+
+    published: PublishedRow
+    speed: Measured | Unmeasured
+    accuracy: Measured | Unmeasured
+
+    @property
+    def misses(self) -> tuple[str, ...]:
+        """Every target that this row does not reach, with the reason that the audit gives."""
+        missed = []
+        for speed in self.speed.per_isa if isinstance(self.speed, Measured) else ():
+            target = self.published.ratio if not speed.emulated else TARGETS.get(speed.isa, 0.0)
+            if speed.ratio < target:
+                missed.append(
+                    f"{speed.ratio:.2f}x on {speed.isa}, {target:g}x wanted: {speed.slowest}",
+                )
+        for metric in self.accuracy.metrics if isinstance(self.accuracy, Measured) else ():
+            margin = self.accuracy.margin_pp if isinstance(self.accuracy, Measured) else 0.0
+            if metric.drop_upper_pp > margin:
+                missed.append(
+                    f"{metric.name} may drop by {metric.drop_upper_pp:.2f} points, margin {margin:g}",
+                )
+        return tuple(missed)
+
+
+def measured(release: Release, margin_pp: float) -> Measured:
+    """`release` in the table's terms. `margin_pp` is its gate's."""
+    chosen = next(item for item in release.evidence if item.candidate == release.chosen)
+    levels = [item.isa for item in chosen.per_isa]
+    return Measured(
+        release=release.name,
+        outcome=release.outcome,
+        chosen=chosen.candidate.name,
+        host=release.host,
+        per_isa=tuple(_fastest(release.evidence, place) for place in range(len(levels))),
+        metrics=chosen.per_isa[0].metrics,
+        margin_pp=margin_pp,
+        size_ratio=chosen.size_bytes / chosen.baseline_size_bytes,
+        validation=release.validation.source,
+        samples=release.validation.samples,
+        failed=tuple(f"{item.candidate.name} at {item.step}: {item.error}" for item in release.failed),
+        run_id=release.run_id,
+        finished=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        seconds=release.seconds,
+    )
+
+
+def _fastest(evidence: tuple[CandidateEvidence, ...], place: int) -> Speed:
+    best = max(evidence, key=lambda item: item.per_isa[place].latency.speedup.ratio)
+    item = best.per_isa[place]
+    summaries = item.latency.summaries
+    return Speed(
+        isa=item.isa,
+        emulated=item.emulated,
+        candidate=best.candidate.name,
+        fp32=summaries["baseline"],
+        int8=summaries["candidate"],
+        native_fp32=summaries.get("native_fp32"),
+        bf16=summaries.get("bf16"),
+        ratio=item.latency.speedup.ratio,
+        low=item.latency.speedup.low,
+        high=item.latency.speedup.high,
+        int8_share_by_count=item.audit.int8_share_by_count,
+        int8_share_by_time=item.audit.int8_share_by_time,
+        sqnr_db=item.sqnr_db,
+        slowest=_slowest(item),
+    )
+
+
+def _slowest(item: IsaEvidence) -> str:
+    """`oneDNN kernels 7.0 of 10.0 ms, convolution int8 5.1 ms`: where a candidate's time goes."""
+    kernels_ms = sum(share.time_ms for share in item.audit.shares)
+    total_ms = item.latency.summaries["candidate"].p50_ms
+    parts = ", ".join(f"{share.kind} {share.dtype} {share.time_ms:.1f} ms" for share in item.audit.shares[:3])
+    return f"kernels {kernels_ms:.1f} of {total_ms:.1f} ms ({parts})"
+
+
+def shown(summary: LatencySummary | None, unit: Unit) -> float | None:
+    """A latency in the row's unit."""
+    if summary is None:
+        return None
+    return summary.p50_ms if unit is Unit.MILLISECONDS else summary.throughput_per_s

@@ -1,0 +1,84 @@
+"""Which releases the table asks for, and how they are changed for a host and for a quick look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from tasks.artifacts import HostProfile
+from tasks.config import ReleaseConfig, load_config
+from tasks.errors import ConfigError, PipelineError
+from tasks.published.figures import PUBLISHED, PublishedRow
+from tasks.published.measured import Unmeasured
+
+QUICK_REPEATS, QUICK_WARMUP, QUICK_SAMPLES = 20, 2, 8
+
+
+class Column(StrEnum):
+    """The two halves of a row, each from a release of its own."""
+
+    SPEED = "speed"
+    ACCURACY = "accuracy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One half of a row; `config` says why when there is nothing to run."""
+
+    row: PublishedRow
+    column: Column
+    config: ReleaseConfig | Unmeasured
+
+
+def planned(folder: Path, only: tuple[str, ...], *, quick: bool) -> tuple[Item, ...]:
+    """Every half of every row, speeds first; `only` names keys, and none means all.
+
+    Raises: ConfigError for an unknown key.
+    """
+    known = {row.key for row in PUBLISHED}
+    if unknown := sorted(set(only) - known):
+        raise ConfigError(
+            found=f"no published row {', '.join(unknown)}",
+            required=f"keys among {', '.join(sorted(known))}",
+            remedy="correct `--only`",
+        )
+    return tuple(
+        Item(row=row, column=column, config=_config(folder, row, column, only, quick=quick))
+        for column in Column
+        for row in PUBLISHED
+    )
+
+
+def fitted(config: ReleaseConfig, host: HostProfile) -> ReleaseConfig:
+    """`config` with only those instruction sets that this host can emulate."""
+    possible = tuple(isa for isa in config.validation.deploy_isas if isa in host.emulates)
+    validation = config.validation.model_copy(update={"deploy_isas": possible})
+    return config.model_copy(update={"validation": validation})
+
+
+def _config(
+    folder: Path, row: PublishedRow, column: Column, only: tuple[str, ...], *, quick: bool
+) -> ReleaseConfig | Unmeasured:
+    path = folder / f"{row.key}_{column}.yaml"
+    if not path.is_file():
+        return Unmeasured(reason=f"no release for it: {path.name} is not there")
+    if only and row.key not in only:
+        return Unmeasured(reason="not asked for in this run")
+    if quick and column is Column.ACCURACY:
+        return Unmeasured(reason="not run with --quick")
+    try:
+        config = load_config(path)
+    except PipelineError as error:
+        return Unmeasured(reason=str(error))
+    return _quickened(config) if quick else config
+
+
+def _quickened(config: ReleaseConfig) -> ReleaseConfig:
+    """Few repetitions and few samples: the same kernels, wider intervals."""
+    quantization = config.quantization.model_copy(update={"algorithms": config.quantization.algorithms[:1]})
+    data = config.data.model_copy(
+        update={"calibration_samples": QUICK_SAMPLES, "validation_samples": QUICK_SAMPLES}
+    )
+    validation = config.validation.model_copy(update={"repeats": QUICK_REPEATS, "warmup": QUICK_WARMUP})
+    return config.model_copy(update={"quantization": quantization, "data": data, "validation": validation})

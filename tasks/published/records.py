@@ -1,0 +1,66 @@
+"""What earlier runs of the table measured, so that a model that is done and unchanged is not run again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tasks.artifacts import HostProfile, from_json, to_json
+from tasks.config import ReleaseConfig, Section, TrainedModel
+from tasks.published.measured import Measured
+from tasks.training.entry import source_digest
+
+
+def record_key(config: ReleaseConfig, host: HostProfile, code: str) -> str:
+    """What a record holds for: the configuration, the CPU, the code, the recipe, and the user's files.
+
+    Files are known by size and time, since ImageNet cannot be read again just to see that it is the same.
+    `code` is the digest of this project and its engines.
+    Raises: DataError when the training recipe does not exist.
+    """
+    digest = hashlib.sha256(f"{code}\0{host.cpu_model}\0{host.isa}\0{host.usable_cores}".encode())
+    digest.update(config.model_dump_json().encode())
+    if isinstance(config.model, TrainedModel):
+        digest.update(source_digest(config.model).encode())
+    for path in sorted(_paths(config)):
+        digest.update(f"\0{path} {_stamp(path)}".encode())
+    return digest.hexdigest()
+
+
+def read_record(folder: Path, name: str, key: str) -> Measured | None:
+    """The record of release `name`, when it is of this `key`; one that cannot be read is none."""
+    try:
+        stored = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        return from_json(Measured, json.dumps(stored["measured"])) if stored["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        return None
+
+
+def write_record(folder: Path, name: str, key: str, measured: Measured) -> None:
+    """Replaces the record in one rename."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = folder / f".{name}.json"
+    whole.write_text(json.dumps({"key": key, "measured": json.loads(to_json(measured))}), encoding="utf-8")
+    whole.replace(folder / f"{name}.json")
+
+
+def _paths(section: Section) -> set[Path]:
+    found: set[Path] = set()
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Path):
+            found.add(value)
+        elif isinstance(value, Section):
+            found |= _paths(value)
+    return found
+
+
+def _stamp(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return "absent"
+    return f"{status.st_size} {status.st_mtime_ns}"

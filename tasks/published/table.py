@@ -1,0 +1,327 @@
+"""The published tables beside what was measured here: Markdown, CSV, and one HTML page with bars."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from tasks.artifacts import HostProfile, IsaLevel
+from tasks.published.figures import PublishedRow, Unit
+from tasks.published.measured import Measured, Row, Speed, Unmeasured, shown
+from tasks.tracking.connection import redact
+from tasks.tracking.summary import metric_label, percent, signed
+
+TEMPLATES = Path(__file__).parent / "templates"
+NOTHING = "–"
+SERVERS = {
+    IsaLevel.AVX512_CORE: "Skylake",
+    IsaLevel.AVX512_CORE_VNNI: "Cascade Lake",
+    IsaLevel.AVX512_CORE_BF16: "Cooper Lake",
+    IsaLevel.AVX512_CORE_AMX: "Sapphire Rapids",
+}
+EMULATED = (IsaLevel.AVX512_CORE_VNNI, IsaLevel.AVX512_CORE)
+SPEED_HEADS = (
+    "model",
+    "setting",
+    "published FP32 → INT8",
+    "ratio",
+    "native Paddle FP32",
+    "oneDNN FP32",
+    "INT8",
+    "ratio here (95 %)",
+    "Cascade Lake",
+    "Skylake",
+    "INT8 share",
+    "best",
+    "size",
+    "target",
+)
+ACCURACY_HEADS = (
+    "model",
+    "published FP32 → INT8",
+    "measured on",
+    "metric",
+    "FP32",
+    "INT8",
+    "difference",
+    "drop at most (95 %)",
+    "margin",
+    "best",
+    "verdict",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Every row with what it was measured on. `command` is what makes the table anew."""
+
+    rows: tuple[Row, ...]
+    host: HostProfile
+    versions: dict[str, str]
+    date: str
+    command: str
+    quick: bool
+
+
+def to_markdown(table: Table) -> str:
+    """The whole document."""
+    lines = ["# The published tables, measured", "", *(f"{line}  " for line in preamble(table)), ""]
+    lines += ["## Speed", "", *_grid(SPEED_HEADS, (speed_cells(row) for row in table.rows)), ""]
+    lines += ["## Accuracy", "", *_grid(ACCURACY_HEADS, _accuracy_rows(table)), ""]
+    for title, remarks in notes(table).items():
+        lines += [f"## {title}", "", *(f"- {_escaped(remark)}" for remark in remarks), ""]
+    return "\n".join(lines)
+
+
+def to_csv(table: Table) -> str:
+    """One line a row and instruction set, and one a row and metric; empty where not measured."""
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    writer.writerow(
+        (
+            *("key", "model", "setting", "unit", "published_fp32", "published_int8", "published_ratio"),
+            *("isa", "emulated", "candidate", "native_fp32", "fp32", "int8"),
+            *("ratio", "ratio_low", "ratio_high", "int8_share_by_count", "int8_share_by_time", "sqnr_db"),
+            *("size_ratio", "metric", "metric_fp32", "metric_int8", "drop_pp", "drop_upper_pp"),
+            *("margin_pp", "verdict", "reason"),
+        )
+    )
+    for row in table.rows:
+        writer.writerows(_csv_lines(row))
+    return stream.getvalue()
+
+
+def to_html(table: Table) -> str:
+    """A page without scripts, network or fonts of its own; bars show published beside measured."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("table.html.jinja").render(
+        preamble=preamble(table),
+        speed_heads=SPEED_HEADS,
+        speeds=[speed_cells(row) for row in table.rows],
+        accuracy_heads=ACCURACY_HEADS,
+        accuracies=list(_accuracy_rows(table)),
+        bars=[bars for row in table.rows if (bars := _bars(row))],
+        notes=notes(table),
+    )
+
+
+def preamble(table: Table) -> list[str]:
+    """CPU, versions, date and command."""
+    host = table.host
+    versions = ", ".join(f"{name} {version}" for name, version in table.versions.items())
+    lines = [
+        f"{host.cpu_model} ({host.microarchitecture}), {host.isa}, "
+        f"{host.usable_cores:g} of {host.cores} cores. "
+        f"oneDNN {host.onednn_version}, {versions}. {table.date}.",
+        f"Made by `{table.command}`. Speed: architectures at their published size with random weights and "
+        "settled activations; ratio of median latencies, FP32 on oneDNN over INT8, interleaved in one "
+        "process. Cascade Lake and Skylake: oneDNN held to their instruction sets on this CPU, which "
+        "emulates neither their clock nor their caches; dB is the signal to quantization noise there. The "
+        "published machine was a Xeon Gold 6271.",
+    ]
+    if table.quick:
+        lines.append("A quick run: few repetitions, wide intervals, no accuracy.")
+    return lines
+
+
+def speed_cells(row: Row) -> tuple[str, ...]:
+    """Of `SPEED_HEADS`."""
+    published = row.published
+    head = (
+        published.title,
+        published.setting,
+        f"{published.fp32:g} → {published.int8:g} {published.unit}",
+        f"{published.ratio:.2f}x",
+    )
+    if isinstance(row.speed, Unmeasured):
+        return (*head, *(NOTHING,) * 9, f"not measured: {_first_line(row.speed.reason)}")
+    native = row.speed.per_isa[0]
+    unit = published.unit
+    return (
+        *head,
+        _figure(shown(native.native_fp32, unit), unit),
+        _figure(shown(native.fp32, unit), unit),
+        _figure(shown(native.int8, unit), unit),
+        f"**{native.ratio:.2f}x** ({native.low:.2f}–{native.high:.2f})",
+        *(_ratio(row.speed, isa) for isa in EMULATED),
+        f"{percent(native.int8_share_by_count)}, {percent(native.int8_share_by_time)} of their time",
+        native.candidate,
+        f"{row.speed.size_ratio:.2f}",
+        "reached" if native.ratio >= published.ratio else "missed",
+    )
+
+
+def notes(table: Table) -> dict[str, list[str]]:
+    """Missed targets with the audit's reason, and what was not measured with why, by title."""
+    missed = [
+        f"{row.published.title}, {row.published.setting}: {miss}" for row in table.rows for miss in row.misses
+    ]
+    absent = []
+    for row in table.rows:
+        for column, half in (("speed", row.speed), ("accuracy", row.accuracy)):
+            if isinstance(half, Unmeasured) and (column == "speed" or row.published.accuracy):
+                absent.append(
+                    f"{row.published.title}, {row.published.setting}, {column}: {_flat(half.reason)}"
+                )
+    failed = [
+        f"{half.release}: {_flat(text)}"
+        for row in table.rows
+        for half in (row.speed, row.accuracy)
+        if isinstance(half, Measured)
+        for text in half.failed
+    ]
+    titled = {"Missed": missed, "Candidates that failed": failed, "Not measured": absent}
+    return {title: remarks for title, remarks in titled.items() if remarks}
+
+
+def _accuracy_rows(table: Table) -> Iterable[tuple[str, ...]]:
+    for row in table.rows:
+        if row.published.accuracy is not None:
+            yield from _accuracy_cells(row.published, row.accuracy)
+
+
+def _accuracy_cells(row: PublishedRow, half: Measured | Unmeasured) -> Iterable[tuple[str, ...]]:
+    assert row.accuracy is not None
+    printed = f"{row.accuracy.fp32:g} → {row.accuracy.int8:g} % ({row.accuracy.metric})"
+    if isinstance(half, Unmeasured):
+        yield (row.title, printed, f"not measured: {_first_line(half.reason)}", *(NOTHING,) * 8)
+        return
+    for metric in half.metrics:
+        yield (
+            row.title,
+            printed,
+            f"{half.samples:,} samples of {half.validation}",
+            metric_label(metric.name),
+            f"{100 * metric.baseline:.2f} %",
+            f"{100 * metric.candidate:.2f} %",
+            signed(-metric.drop_pp),
+            f"{metric.drop_upper_pp:.2f}",
+            f"{half.margin_pp:g}",
+            half.chosen,
+            half.outcome.value,
+        )
+
+
+def _csv_lines(row: Row) -> Iterable[list[object]]:
+    published = row.published
+    head = [
+        published.key,
+        published.title,
+        published.setting,
+        published.unit,
+        published.fp32,
+        published.int8,
+        published.ratio,
+    ]
+    if isinstance(row.speed, Unmeasured):
+        yield [*head, *[""] * 20, f"speed: {_flat(row.speed.reason)}"]
+    else:
+        for speed in row.speed.per_isa:
+            yield [*head, *_csv_speed(speed, published.unit), row.speed.size_ratio, *[""] * 8]
+    if isinstance(row.accuracy, Unmeasured):
+        if published.accuracy:
+            yield [*head, *[""] * 20, f"accuracy: {_flat(row.accuracy.reason)}"]
+        return
+    for metric in row.accuracy.metrics:
+        scores = [metric.baseline, metric.candidate, metric.drop_pp, metric.drop_upper_pp]
+        verdict = [row.accuracy.margin_pp, row.accuracy.outcome, ""]
+        native = row.accuracy.per_isa[0]
+        yield [
+            *head,
+            native.isa,
+            native.emulated,
+            row.accuracy.chosen,
+            *[""] * 9,
+            row.accuracy.size_ratio,
+            metric.name,
+            *scores,
+            *verdict,
+        ]
+
+
+def _csv_speed(speed: Speed, unit: Unit) -> list[object]:
+    native = shown(speed.native_fp32, unit)
+    return [
+        speed.isa,
+        speed.emulated,
+        speed.candidate,
+        "" if native is None else native,
+        shown(speed.fp32, unit),
+        shown(speed.int8, unit),
+        speed.ratio,
+        speed.low,
+        speed.high,
+        speed.int8_share_by_count,
+        speed.int8_share_by_time,
+        speed.sqnr_db,
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of the page: its label, its ratio, its length in percent of the longest, and its class."""
+
+    label: str
+    ratio: float
+    percent: float
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    title: str
+    bars: tuple[Bar, ...]
+
+
+def _bars(row: Row) -> Bars | None:
+    if isinstance(row.speed, Unmeasured):
+        return None
+    ratios = [("published, Cascade Lake", row.published.ratio, "published")]
+    ratios += [(_level(speed), speed.ratio, "measured") for speed in row.speed.per_isa]
+    longest = max(ratio for _, ratio, _ in ratios)
+    bars = tuple(Bar(label, ratio, 100 * ratio / longest, kind) for label, ratio, kind in ratios)
+    return Bars(f"{row.published.title}, {row.published.setting}", bars)
+
+
+def _level(speed: Speed) -> str:
+    name = SERVERS.get(speed.isa, str(speed.isa))
+    return f"{name}, emulated" if speed.emulated else f"this CPU ({speed.isa})"
+
+
+def _ratio(measured: Measured, isa: IsaLevel) -> str:
+    for speed in measured.per_isa:
+        if speed.isa is isa:
+            return f"{speed.ratio:.2f}x" + (f", {speed.sqnr_db:.0f} dB" if speed.emulated else " (this CPU)")
+    return NOTHING
+
+
+def _figure(value: float | None, unit: Unit) -> str:
+    return NOTHING if value is None else f"{value:.4g} {unit}"
+
+
+def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    body = [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows]
+    return [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *body]
+
+
+def _escaped(text: str) -> str:
+    return " ".join(redact(text).replace("<", "&lt;").replace("|", "\\|").split())
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())[:600]
+
+
+def _first_line(text: str) -> str:
+    return _flat(text.splitlines()[0] if text else "").removeprefix("found: ")[:160]

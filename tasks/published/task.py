@@ -1,0 +1,70 @@
+"""The published table's records and its publication, as Prefect tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from tasks.artifacts import HostProfile
+from tasks.config import ReleaseConfig
+from tasks.published.measured import Measured
+from tasks.published.records import read_record, record_key, write_record
+from tasks.published.table import Table, to_csv, to_html, to_markdown
+from tasks.settings import Settings
+from tasks.store import scratch
+from tasks.task import code_digest, engines, stage
+from tasks.tracking import runs
+
+NAME = "published-table"
+
+
+@task(name="find record", task_run_name="find record of {config.name}")
+def find_record(config: ReleaseConfig, host: HostProfile) -> Measured | None:
+    """What an earlier run measured of the same release, on this CPU and with this code."""
+    return read_record(_folder(), config.name, _key(config, host))
+
+
+@task(name="keep record", task_run_name="keep record of {config.name}")
+def keep_record(config: ReleaseConfig, host: HostProfile, measured: Measured) -> None:
+    write_record(_folder(), config.name, _key(config, host), measured)
+
+
+@task(name="publish table", retries=2, retry_delay_seconds=2)
+def publish_table(table: Table) -> Path:
+    """Markdown, CSV and HTML in `reports/` and in MLflow; the Markdown as a Prefect artifact too."""
+    with stage("publish table") as summary, scratch(Settings().store, "table") as folder:
+        documents = {
+            f"{NAME}.md": to_markdown(table),
+            f"{NAME}.csv": to_csv(table),
+            f"{NAME}.html": to_html(table),
+        }
+        reports = Settings().root / "reports"
+        reports.mkdir(parents=True, exist_ok=True)
+        for name, text in documents.items():
+            (folder / name).write_text(text, encoding="utf-8")
+            (folder / name).replace(reports / name)
+        run_id = runs.log_documents(Settings().tracking_uri, NAME, documents, _ratios(table))
+        create_markdown_artifact(documents[f"{NAME}.md"], key=NAME, description=table.date)
+        summary.append(f"{reports / NAME}.md, MLflow run {run_id}")
+        return reports / f"{NAME}.md"
+
+
+def _key(config: ReleaseConfig, host: HostProfile) -> str:
+    return record_key(config, host, " ".join((code_digest(), *engines())))
+
+
+def _folder() -> Path:
+    return Settings().root / "published"
+
+
+def _ratios(table: Table) -> Mapping[str, float]:
+    """By row and instruction set, to compare machines and dates in MLflow."""
+    return {
+        f"{row.published.key}/{speed.isa}/speedup_ratio": speed.ratio
+        for row in table.rows
+        if isinstance(row.speed, Measured)
+        for speed in row.speed.per_isa
+    }

@@ -1,0 +1,52 @@
+"""The published image architectures at their published size, with sane activations, for timing.
+
+Random weights lie about time: with Paddle's own initialisation activations vanish into denormals. So
+weights are Kaiming's and BatchNorm's statistics are those of a few batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+SIDE = 224
+COARSE = 14
+BATCHES = 3
+BATCH = 4
+
+
+def export_architecture(
+    folder: Path, progress: Callable[[int, int, str], None], *, name: str, seed: int = 0
+) -> None:
+    """`paddle.vision.models.<name>` of 1,000 classes as `folder/model.*`; input `image` [-1, 3, 224, 224]."""
+    import paddle
+    from paddle import nn
+
+    paddle.seed(seed)
+    network = getattr(paddle.vision.models, name)()
+    kaiming = nn.initializer.KaimingNormal()
+    for layer in network.sublayers():
+        if isinstance(layer, nn.Conv2D | nn.Linear):
+            kaiming(layer.weight)
+        if isinstance(layer, nn.BatchNorm2D):
+            layer._momentum = 0.5
+    network.train()
+    with paddle.no_grad():
+        for batch in range(BATCHES):
+            taken, _ = pictures(BATCH, seed=seed + batch)
+            network(paddle.to_tensor((taken.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)))
+            progress(batch + 1, BATCHES, "BatchNorm statistics")
+    network.eval()
+    spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", "image")
+    paddle.jit.save(network, str(folder / "model"), input_spec=[spec])
+
+
+def pictures(count: int, seed: int) -> tuple[npt.NDArray[np.uint8], None]:
+    """Smooth random pictures [count, 224, 224, 3], a coarse grid enlarged, without labels."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 256, (count, COARSE, COARSE, 3), dtype=np.uint8)
+    factor = SIDE // COARSE
+    return coarse.repeat(factor, axis=1).repeat(factor, axis=2), None

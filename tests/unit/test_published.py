@@ -1,0 +1,184 @@
+"""The published table: its plan, its records, and what it says of hits, misses and gaps."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from tasks.artifacts import IsaLevel
+from tasks.config import ReleaseConfig, load_config
+from tasks.errors import ConfigError
+from tasks.published.figures import IMAGES, PUBLISHED
+from tasks.published.measured import Measured, Row, Unmeasured, measured
+from tasks.published.plan import Column, fitted, planned
+from tasks.published.records import read_record, record_key, write_record
+from tasks.published.table import Table, speed_cells, to_csv, to_html, to_markdown
+from tests.release_factory import build_config, build_host, build_release
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "published"
+GONE = Unmeasured(reason="found: no file <weights>\nrequired: | a file\nremedy: fetch it")
+DONE = measured(build_release(run_id="0123"), 1.0)
+MOBILENET = IMAGES[0]
+
+
+def table(*rows: Row) -> Table:
+    return Table(
+        rows=rows,
+        host=build_host(),
+        versions={"paddlepaddle": "2.6.2"},
+        date="2026-01-01 00:00 UTC",
+        command="paddle-int8 published-table",
+        quick=False,
+    )
+
+
+def row(speed: Measured | Unmeasured = DONE, accuracy: Measured | Unmeasured = DONE) -> Row:
+    return Row(published=MOBILENET, speed=speed, accuracy=accuracy)
+
+
+def with_ratio(ratio: float) -> Measured:
+    native = replace(DONE.per_isa[0], ratio=ratio)
+    return replace(DONE, per_isa=(native, *DONE.per_isa[1:]))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"), [(MOBILENET.ratio, "reached"), (MOBILENET.ratio - 1e-6, "missed")], ids=["at", "below"]
+)
+def test_speed_target_is_the_published_ratio_itself(ratio: float, said: str) -> None:
+    judged = row(with_ratio(ratio))
+    assert speed_cells(judged)[-1] == said
+    assert bool([miss for miss in judged.misses if MOBILENET.title not in miss and "wanted" in miss]) == (
+        said == "missed"
+    )
+
+
+def test_miss_carries_the_audits_reason() -> None:
+    (miss, *_) = row(with_ratio(1.0)).misses
+    assert "1.00x" in miss
+    assert "convolution int8" in miss
+
+
+def test_accuracy_whose_bound_is_beyond_the_margin_is_a_miss() -> None:
+    assert not row(with_ratio(9.0)).misses
+    assert any("top1" in miss for miss in row(with_ratio(9.0), replace(DONE, margin_pp=0.01)).misses)
+
+
+def test_each_level_shows_its_own_fastest_candidate() -> None:
+    release = build_release()
+    for place, speed in enumerate(DONE.per_isa):
+        ratios = {item.candidate.name: item.per_isa[place].latency.speedup.ratio for item in release.evidence}
+        assert speed.ratio == max(ratios.values())
+        assert ratios[speed.candidate] == speed.ratio
+
+
+def test_markdown_names_every_gap_and_stays_a_table() -> None:
+    text = to_markdown(table(row(GONE, GONE), row()))
+    grid = [line for line in text.splitlines() if line.startswith("| MobileNet-V1")]
+    widths = {line.replace("\\|", "").count("|") for line in grid if "1 thread" in line}
+    assert widths == {15}
+    assert "not measured: no file &lt;weights>" in text
+    assert "remedy: fetch it" in text
+    assert f"**{DONE.per_isa[0].ratio:.2f}x**" in text
+
+
+def test_html_shows_published_beside_measured_and_escapes_reasons() -> None:
+    page = to_html(table(row(), row(GONE, GONE)))
+    assert "<weights>" not in page
+    assert page.count('class="chart"') == 1
+    assert f"{MOBILENET.ratio:.2f}x" in page
+    assert f"{DONE.per_isa[1].ratio:.2f}x" in page
+    assert "<script" not in page
+
+
+def test_csv_has_a_full_line_for_every_level_metric_and_gap() -> None:
+    lines = list(csv.reader(io.StringIO(to_csv(table(row(), row(GONE, GONE))))))
+    assert {len(line) for line in lines} == {len(lines[0])}
+    columns = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+    assert [float(each["ratio"]) for each in columns if each["ratio"]] == [
+        speed.ratio for speed in DONE.per_isa
+    ]
+    assert [each["metric"] for each in columns if each["metric"]] == ["top1", "top5"]
+    assert [each["reason"].split(":")[0] for each in columns if each["reason"]] == ["speed", "accuracy"]
+
+
+def test_plan_holds_every_published_row_and_names_missing_releases(tmp_path: Path) -> None:
+    items = planned(tmp_path, (), quick=False)
+    assert len(items) == len(Column) * len(PUBLISHED)
+    assert all(isinstance(item.config, Unmeasured) for item in items)
+
+
+def test_plan_unknown_row_lists_the_known() -> None:
+    with pytest.raises(ConfigError, match="mobilenet_v1"):
+        planned(CONFIGS, ("mobilenet_v9",), quick=False)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_release_belongs_to_a_row(path: Path) -> None:
+    key, _, column = path.stem.rpartition("_")
+    assert key in {row.key for row in PUBLISHED}
+    assert column in list(Column)
+    assert load_config(path).name.startswith("published-")
+
+
+def test_quick_run_measures_speeds_alone_with_one_algorithm() -> None:
+    runs = [item for item in planned(CONFIGS, (), quick=True) if isinstance(item.config, ReleaseConfig)]
+    assert {item.row.key for item in runs} >= {row.key for row in IMAGES}
+    for item in runs:
+        assert isinstance(item.config, ReleaseConfig)
+        assert item.column is Column.SPEED
+        assert len(item.config.quantization.algorithms) == 1
+        assert item.config.validation.repeats == 20
+
+
+def test_fitted_drops_levels_that_the_host_cannot_emulate() -> None:
+    validation = build_config().validation.model_copy(
+        update={"deploy_isas": (IsaLevel.AVX512_CORE_AMX, IsaLevel.AVX512_CORE)}
+    )
+    config = build_config().model_copy(update={"validation": validation})
+    assert fitted(config, build_host()).validation.deploy_isas == (IsaLevel.AVX512_CORE,)
+
+
+def config_of(folder: Path, **data: object) -> ReleaseConfig:
+    np.savez(folder / "data.npz", image=np.zeros((2, 3)), labels=np.zeros(2, np.int64))
+    source = {"kind": "npz", "path": "data.npz"}
+    (folder / "release.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "name": "r",
+                "model": {"path": "m"},
+                "data": {"calibration": source, "validation": source} | data,
+            }
+        )
+    )
+    return load_config(folder / "release.yaml")
+
+
+def test_record_is_found_again_for_the_same_release_only(tmp_path: Path) -> None:
+    config, host = config_of(tmp_path), build_host()
+    key = record_key(config, host, "code")
+    write_record(tmp_path / "records", "r", key, DONE)
+    assert read_record(tmp_path / "records", "r", key) == DONE
+    others = {
+        record_key(config_of(tmp_path, calibration_samples=3), host, "code"),
+        record_key(config, replace(host, cpu_model="another"), "code"),
+        record_key(config, host, "other code"),
+    }
+    (tmp_path / "data.npz").write_bytes(b"other data")
+    others.add(record_key(config, host, "code"))
+    assert len(others) == 4
+    assert key not in others
+    assert all(read_record(tmp_path / "records", "r", other) is None for other in others)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"key": "k", "measured": {"release": 1}}'], ids=["empty", "no key", "old"]
+)
+def test_record_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "r.json").write_text(text)
+    assert read_record(tmp_path, "r", "k") is None
