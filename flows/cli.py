@@ -80,7 +80,7 @@ def release(
         process.warm_up()
         from flows.release import release as release_flow
 
-        connection.preload()
+        connection.prepare(settings.tracking_uri)
         wait_for_prefect()
         return release_flow(loaded)
 
@@ -125,7 +125,7 @@ def published_table(
         from flows.published_table import Request
         from flows.published_table import published_table as flow
 
-        connection.preload()
+        connection.prepare(settings.tracking_uri)
         wait_for_prefect()
         return flow(Request(configs=configs.resolve(), only=tuple(only or ()), quick=quick, again=again))
 

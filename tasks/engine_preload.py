@@ -1,7 +1,7 @@
 """Imported once by the process that isolated processes are forked from.
 
-Importing Paddle and PaddleSlim takes seconds; executing anything is left to the forks, so oneDNN and
-OpenMP read each fork's own environment.
+Importing Paddle and PaddleSlim takes seconds, and the steps' own modules half of one; executing anything
+is left to the forks, so oneDNN and OpenMP read each fork's own environment.
 """
 
 import os
@@ -18,6 +18,10 @@ with Path(os.devnull).open("wb") as _nowhere:  # the terminal belongs to the use
 import numpy  # noqa: E402, F401 - before paddle, whose zlib symbols crash it otherwise
 import paddle  # noqa: E402, F401
 import paddleslim.quant  # noqa: E402, F401
+
+import tasks.conversion.offline  # noqa: E402
+import tasks.quantization.ptq  # noqa: E402
+import tasks.validation.measure  # noqa: E402, F401
 
 for _descriptor, _copy in zip((1, 2), _saved, strict=True):
     os.dup2(_copy, _descriptor)

@@ -199,15 +199,16 @@ def _death(
     )
 
 
-def _write_usage(log: Path, started: float) -> None:
-    """One line in `steps.jsonl` beside the log: when the step ran, in Unix time, and its peak memory."""
+def record_usage(step: str, folder: Path, started: float) -> None:
+    """One line in `steps.jsonl` of `folder`: when the step ran, in Unix time, and its process's peak."""
     usage = {
-        "step": multiprocessing.current_process().name,
+        "step": step,
         "started": started,
         "ended": time.time(),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
-    with (log.parent / STEPS).open("a", encoding="utf-8") as stream:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / STEPS).open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(usage) + "\n")
 
 
@@ -249,7 +250,7 @@ def _child_main(
     try:
         with progress.listen(lambda event: pipe.send(("progress", event))):
             result = function(*arguments)
-        _write_usage(log, started)
+        record_usage(multiprocessing.current_process().name, log.parent, started)
         pipe.send(("result", result))
     except PipelineError as error:
         logger.error("%s", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
@@ -16,6 +17,7 @@ from prefect.runtime import flow_run
 from pydantic import TypeAdapter
 
 from tasks import progress
+from tasks.process import record_usage
 from tasks.results.task import ArtifactSerializer, ResultFolder
 from tasks.settings import Settings
 from tasks.sharing import fetch, publish
@@ -88,13 +90,19 @@ CACHED: dict[str, Any] = {"persist_result": True, "cache_key_fn": content_key}
 
 
 @contextmanager
-def stage(name: str) -> Iterator[list[str]]:
-    """Reports the beginning and the end of a step; what is appended to the list is its summary line."""
+def stage(name: str, *, here: bool = False) -> Iterator[list[str]]:
+    """Reports the beginning and the end of a step; what is appended to the list is its summary line.
+
+    `here`: the step works in this process, so its usage is recorded as that of isolated processes is.
+    """
     summary: list[str] = []
+    started = time.time()
     progress.report(name, 0, 0)
     ended = progress.FAILED
     try:
         yield summary
+        if here:
+            record_usage(name, step_log(name).parent, started)
         ended = " · ".join(summary) or "done"
     finally:
         progress.end(name, ended)

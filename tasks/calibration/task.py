@@ -38,7 +38,7 @@ def check_data(calibration: DatasetArtifact, validation: DatasetArtifact, model:
 def _draw(
     name: str, source: Source, count: int | None, config: DataConfig, model: ModelArtifact
 ) -> DatasetArtifact:
-    with stage(name) as summary, scratch(Settings().store, "data") as folder:
+    with stage(name, here=True) as summary, scratch(Settings().store, "data") as folder:
         samples = open_source(source, config.preprocessing)
         chosen = draw(samples.labels, total=samples.count, count=count, seed=config.seed)
         drawn = materialise(samples, chosen, config.preprocessing, model.inputs, folder, step=name)

@@ -21,7 +21,7 @@ def pack_bundle(
     threads: int,
 ) -> Bundle:
     """What serving needs of the chosen candidate, in the store."""
-    with stage("pack bundle") as summary, scratch(Settings().store, "bundle") as folder:
+    with stage("pack bundle", here=True) as summary, scratch(Settings().store, "bundle") as folder:
         bundle = write_bundle(
             folder,
             deployable=deployable,

@@ -15,13 +15,13 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tasks.errors import RegistryError
+from tasks.errors import RegistryError, StorageError
 from tasks.store import storage_error
 
 if TYPE_CHECKING:
@@ -44,8 +44,16 @@ _CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
 _SECRET = re.compile(r"(?i)((?:password|passwd|secret|token|api_?key)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',]+")
 
 
-def preload() -> None:
-    """Imports MLflow, which takes seconds, for a program that has something to wait for meanwhile."""
+def prepare(tracking_uri: str) -> None:
+    """Imports MLflow and makes a new database's tables: seconds, for a program that waits for something else.
+
+    What goes wrong is left to the first use, which says it better.
+    """
+    with suppress(RegistryError, StorageError), connection(tracking_uri) as client:
+        client.search_experiments(max_results=1)
+
+
+def _preload() -> None:
     for name, value in QUIET_AND_BOUNDED.items():
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
@@ -60,7 +68,7 @@ def connection(tracking_uri: str) -> Iterator[MlflowClient]:
     Raises: RegistryError when MLflow cannot be reached or refuses, StorageError when the disk is full.
     """
     _probe(tracking_uri)
-    preload()
+    _preload()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

@@ -114,7 +114,7 @@ def register(
 @step(name="report", **NETWORK)
 def publish_report(release: Release, config: ReleaseConfig, quantized: tuple[QuantizedArtifact, ...]) -> Path:
     """`report.html` in the store and in MLflow, and the same in short as a Prefect artifact."""
-    with stage("report"), scratch(Settings().store, "report") as folder:
+    with stage("report", here=True), scratch(Settings().store, "report") as folder:
         scales = {each.candidate.name: read_scales(each) for each in quantized}
         why = explain_chosen(release)
         plots = release_plots(release, config, scales)
