@@ -43,6 +43,7 @@ INTEL_FAMILY_6: dict[int, str] = {
     207: "Emerald Rapids",
 }
 SKYLAKE_SP_MODEL = 85
+WITH_AMX = frozenset({"Sapphire Rapids", "Emerald Rapids", "Granite Rapids", "Granite Rapids-D"})
 AMD_MODELS: dict[int, tuple[tuple[range, str], ...]] = {
     23: ((range(0x30), "Zen"), (range(0x30, 0x100), "Zen 2")),
     25: (
@@ -87,6 +88,8 @@ def microarchitecture(cpu: CpuInfo) -> str:
     """The name a data sheet uses, e.g. "Cascade Lake"; says family and model where it is unknown."""
     if cpu.vendor == INTEL and cpu.family == 6:
         name = _skylake_sp(cpu) if cpu.model == SKYLAKE_SP_MODEL else INTEL_FAMILY_6.get(cpu.model)
+        if "amx_int8" in cpu.flags and name not in WITH_AMX:  # a hypervisor's made-up model number
+            return "Sapphire Rapids or newer"
     elif cpu.vendor == AMD:
         models = AMD_MODELS.get(cpu.family, ())
         name = next((name for numbers, name in models if cpu.model in numbers), None)

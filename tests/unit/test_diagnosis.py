@@ -47,11 +47,20 @@ def slow(evidence: CandidateEvidence = GOOD) -> CandidateEvidence:
 
 
 def test_diagnosis_approved_says_what_was_gained_on_each_level() -> None:
-    native_text, emulated_text = text_of(good_evidence(isas=(VNNI, SKYLAKE))).splitlines()
-    assert "2.56x as fast as FP32" in native_text
+    evidence = good_evidence(isas=(VNNI, SKYLAKE), speedup=3.5)
+    native_text, emulated_text = text_of(evidence).splitlines()
+    assert "3.59x as fast as FP32" in native_text
     assert "top1 -0.04 points" in native_text
     assert "24.0 dB" in native_text
     assert "avx512_core (emulated)" in emulated_text
+
+
+def test_diagnosis_approved_below_the_published_speed_says_where_the_rest_went() -> None:
+    share = dataclasses.replace(native(GOOD).audit.shares[0], time_ms=4.0)
+    evidence = with_audit(good_evidence(speedup=2.0), shares=(share,))
+    text = text_of(with_latency(evidence, "candidate", 9.0))
+    assert "published at 3x and more" in text
+    assert "only 4.000 of 9.000 ms" in text
 
 
 def test_diagnosis_is_deterministic() -> None:

@@ -38,6 +38,7 @@ HOSTS = {
     "genoa": (AMD, 25, 17, COOPER_LAKE, IsaLevel.AVX512_CORE_BF16, "Zen 4"),
     "turin": (AMD, 26, 2, f"{COOPER_LAKE} avx_vnni", IsaLevel.AVX512_CORE_BF16, "Zen 5"),
     "sandy_bridge": (INTEL, 6, 45, "sse4_1 avx", IsaLevel.AVX, "unknown (GenuineIntel family 6 model 45)"),
+    "made_up_model": (INTEL, 6, 167, SAPPHIRE_RAPIDS, IsaLevel.AVX512_CORE_AMX, "Sapphire Rapids or newer"),
     "no_flags": ("", 0, 0, "", IsaLevel.SSE41, "unknown (no vendor family 0 model 0)"),
 }
 hosts = pytest.mark.parametrize(
