@@ -1,7 +1,9 @@
 """Imported once by the process that isolated processes are forked from.
 
-Importing Paddle and PaddleSlim takes seconds, and the steps' own modules half of one; executing anything
-is left to the forks, so oneDNN and OpenMP read each fork's own environment.
+Importing Paddle takes seconds, and the steps' own modules half of one; executing anything is left to the
+forks, so oneDNN and OpenMP read each fork's own environment. Post-training quantization needs no more of
+PaddleSlim than the class inside Paddle that it calls, so its import, seconds of plots and statistics, is
+left out.
 """
 
 import os
@@ -17,7 +19,6 @@ with Path(os.devnull).open("wb") as _nowhere:  # the terminal belongs to the use
 
 import numpy  # noqa: E402, F401 - before paddle, whose zlib symbols crash it otherwise
 import paddle  # noqa: E402, F401
-import paddleslim.quant  # noqa: E402, F401
 
 import tasks.conversion.offline  # noqa: E402
 import tasks.quantization.ptq  # noqa: E402
