@@ -7,14 +7,16 @@ that `embedded.prepare` makes.
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+
+from flows import registry_cli
+from flows.console import Json, err, out
+from flows.console import guard as _guard
+from flows.console import print_json as _print_json
 
 if TYPE_CHECKING:
     from tasks.artifacts import Outcome
@@ -27,9 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable; schema in docs/json-output.md.")]
-out = Console()
-err = Console(stderr=True)
+app.add_typer(registry_cli.app)
 
 
 @app.command()
@@ -60,10 +60,8 @@ def release(
     Exit status: 0 approved, 3 rejected, 4 inconclusive, 2 configuration, 1 failure.
     """
     from flows import embedded
-    from tasks import process
     from tasks.config import load_config
     from tasks.settings import Settings
-    from tasks.tracking import connection
 
     sys.path[:0] = [str(Path.cwd()), str(config.resolve().parent)]  # where users keep their functions
     loaded = _guard(lambda: load_config(config))
@@ -75,19 +73,15 @@ def release(
     if not json_output:
         out.print(f"[bold]release {loaded.name}[/]  [dim]{config}[/]", highlight=False)
 
-    def run() -> Any:
-        wait_for_prefect = embedded.start_prefect(settings)
-        process.warm_up()
+    def load() -> Any:
         from flows.release import release as release_flow
 
-        connection.prepare(settings.tracking_uri)
-        wait_for_prefect()
-        return release_flow(loaded)
+        return release_flow
 
     from flows.cancellation import cancellable
 
     with cancellable(_say_cancelled), StepDisplay(err).shown():
-        result = _guard(run)
+        result = _guard(lambda: embedded.run_flow(settings, load, loaded))
     if json_output:
         _print_json("release", result)
     else:
@@ -258,35 +252,12 @@ def worker(
     _guard(lambda: become_worker(Settings(), pool=chosen, limit=limit, health_port=health_port))
 
 
-def _guard(action: Callable[[], Any]) -> Any:
-    """`action()`, with a PipelineError shown as its message and the exit status that belongs to it."""
-    from flows.terminal import print_error
-    from tasks.errors import ConfigError, PipelineError
-
-    try:
-        return action()
-    except ConfigError as error:
-        print_error(err, error)
-        raise typer.Exit(2) from error
-    except PipelineError as error:
-        print_error(err, error)
-        raise typer.Exit(1) from error
-
-
 def _say_cancelled(text: str) -> None:
     err.print(f"[yellow]{text}[/]")
 
 
 def _status(outcome: Outcome) -> int:
     return {"approved": 0, "rejected": 3, "inconclusive": 4}[outcome.value]
-
-
-def _print_json(command: str, value: Any) -> None:
-    from tasks.artifacts import Release
-    from tasks.tracking.schema import summary_json, wrap
-
-    body = summary_json(value) if isinstance(value, Release) else wrap(command, value)
-    typer.echo(json.dumps(body, indent=2))
 
 
 def main() -> None:

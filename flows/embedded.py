@@ -11,12 +11,17 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from typing import TypeVar
 
 from flows import temporary_server
-from tasks import progress
+from tasks import process, progress
 from tasks.errors import StorageError
 from tasks.settings import Settings
 from tasks.store import storage_error
+from tasks.tracking import connection
+
+P = TypeVar("P")
+R = TypeVar("R")
 
 MIN_FREE_BYTES = 64 << 20
 
@@ -70,6 +75,19 @@ def start_prefect(settings: Settings) -> Callable[[], None]:
             progress.end("start Prefect")
 
     return wait
+
+
+def run_flow(settings: Settings, load: Callable[[], Callable[[P], R]], parameter: P) -> R:
+    """Runs the flow that `load` imports, which may import Prefect only then.
+
+    Raises: what the flow raises, or IsolatedProcessError when Prefect's temporary server does not start.
+    """
+    wait_for_prefect = start_prefect(settings)
+    process.warm_up()
+    flow = load()
+    connection.prepare(settings.tracking_uri)
+    wait_for_prefect()
+    return flow(parameter)
 
 
 def _require_room(settings: Settings) -> None:

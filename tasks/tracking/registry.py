@@ -53,7 +53,7 @@ def register(
         "isa_levels": ",".join(item["isa"] for item in deployment["validated_on"]),
     }
     with connection(tracking_uri) as client:
-        _ensure_registered_model(client, name)
+        ensure_registered_model(client, name)
         version = _registered_before(client, name, bundle)
         if version is None:
             logged = _log_pyfunc(client, run_id, bundle, python_model, deployment, tags)
@@ -161,11 +161,12 @@ def _signature(deployment: dict[str, Any]) -> ModelSignature:
     return ModelSignature(inputs=schema(deployment["inputs"]), outputs=schema(deployment["outputs"]))
 
 
-def _ensure_registered_model(client: MlflowClient, name: str) -> None:
+def ensure_registered_model(client: MlflowClient, name: str, description: str | None = None) -> None:
+    """Creates it unless it is there."""
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=description)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -102,7 +102,7 @@ def measure(request: MeasureRequest) -> IsaEvidence:
     model cannot be opened.
     """
     pin(request.config.threads)
-    _require_isa(request.isa)
+    require_isa(request.isa)
     metrics = resolve_metrics(request.config.metrics, labelled=request.validation.labelled)
     reader = BatchReader(request.validation, request.model.inputs)
     feed = first_batch(reader, request.config.batch_size)
@@ -242,7 +242,7 @@ def _references(request: MeasureRequest) -> tuple[dict[str, Predictor], dict[str
     return references, {}
 
 
-def _require_isa(asked: IsaLevel) -> None:
+def require_isa(asked: IsaLevel) -> None:
     """Evidence must not carry the name of an instruction set that did not run."""
     if (used := onednn.effective_isa()) is not asked:
         raise MeasurementError(

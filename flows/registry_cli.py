@@ -1,0 +1,144 @@
+"""`paddle-int8 promote | rollback | history | export`: the commands on MLflow's model registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.console import Json, err, guard, out, print_json
+
+if TYPE_CHECKING:
+    from tasks.artifacts import Decision
+
+app = typer.Typer()
+Model = Annotated[str, typer.Argument(help="A registered model.")]
+Isa = Annotated[
+    str | None,
+    typer.Option(help="Of the champion of one instruction set, alias `champion-<isa>`; else of `champion`."),
+]
+Reason = Annotated[str, typer.Option(help="Kept in the record.")]
+Who = Annotated[str, typer.Option(help="Kept in the record; you, when not given.")]
+
+
+@app.command()
+def promote(
+    model: Model,
+    version: Annotated[
+        int | None, typer.Option(help="To promote; without it, the one that `challenger` points at.")
+    ] = None,
+    isa: Isa = None,
+    max_drop_pp: Annotated[
+        float, typer.Option(help="Points that it may be worse than the champion, on the same samples.")
+    ] = 1.0,
+    reason: Reason = "",
+    who: Who = "",
+    json_output: Json = False,
+) -> None:
+    """Make a version the champion, when its verdict, its bytes and the present champion allow it.
+
+    Example: paddle-int8 promote digits-mobilenet-v1 --reason "new camera"
+
+    Exit status: 0 done or unchanged, 3 refused, declined or lost to another decision, 2 usage, 1 failure.
+    """
+
+    def load() -> Any:
+        from flows.promote import promote as flow
+
+        return flow
+
+    from tasks.promotion.request import PromoteRequest
+
+    fields = {"version": version, "max_drop_pp": max_drop_pp, "reason": reason, "who": who}
+    _decide(load, PromoteRequest, {"model": model, "isa": isa, **fields}, json_output)
+
+
+@app.command()
+def rollback(
+    model: Model, isa: Isa = None, reason: Reason = "", who: Who = "", json_output: Json = False
+) -> None:
+    """Make the champion before the present one champion again.
+
+    Example: paddle-int8 rollback digits-mobilenet-v1 --reason "wrong labels in the new data"
+
+    Exit status: 0 done, 3 refused or lost to another decision, 2 usage, 1 failure.
+    """
+
+    def load() -> Any:
+        from flows.rollback import rollback as flow
+
+        return flow
+
+    from tasks.promotion.request import RollbackRequest
+
+    fields = {"model": model, "isa": isa, "reason": reason, "who": who}
+    _decide(load, RollbackRequest, fields, json_output)
+
+
+@app.command()
+def history(model: Model, json_output: Json = False) -> None:
+    """Every decision on a model: who moved a champion, when, from where to where, and why.
+
+    Example: paddle-int8 history digits-mobilenet-v1
+    """
+    from flows.registry_tables import print_history
+    from tasks.promotion.ledger import history as read_history
+    from tasks.promotion.request import require_model
+    from tasks.settings import Settings
+
+    found = guard(lambda: read_history(Settings().tracking_uri, require_model(model)))
+    if json_output:
+        print_json("history", found)
+    else:
+        print_history(out, found)
+
+
+@app.command()
+def export(
+    model: Model,
+    folder: Annotated[Path, typer.Argument(help="Where to; it must not exist yet.")],
+    version: Annotated[int | None, typer.Option(help="Which; without it, the one of `--alias`.")] = None,
+    alias: Annotated[str, typer.Option(help="An alias of the model.")] = "champion",
+    json_output: Json = False,
+) -> None:
+    """Write a version's bundle with its Python and C++ examples, after checking its digest.
+
+    Example: paddle-int8 export digits-mobilenet-v1 ./champion
+    """
+    from tasks.promotion.export import export_bundle
+    from tasks.promotion.request import require_model
+    from tasks.settings import Settings
+
+    bundle = guard(
+        lambda: export_bundle(
+            Settings().tracking_uri, require_model(model), folder, version=version, alias=alias
+        )
+    )
+    if json_output:
+        print_json("export", bundle)
+    else:
+        out.print(f"{bundle.folder}\n  python {bundle.folder}/examples/predict.py", highlight=False)
+
+
+def _decide(load: Callable[[], Any], kind: Any, fields: dict[str, Any], json_output: bool) -> None:
+    """Runs the flow on the request, and ends the program with the status of its decision."""
+    from flows import embedded
+    from tasks.promotion.request import checked
+    from tasks.settings import Settings
+
+    request = guard(lambda: checked(kind, fields))
+    settings = Settings()
+    guard(lambda: embedded.prepare(settings))
+
+    from flows.registry_tables import print_decision
+    from flows.terminal import StepDisplay
+
+    with StepDisplay(err).shown():
+        decision: Decision = guard(lambda: embedded.run_flow(settings, load, request))
+    if json_output:
+        print_json(decision.action.value, decision)
+    else:
+        print_decision(out, decision)
+    raise typer.Exit(0 if decision.outcome.value in ("done", "unchanged") else 3)

@@ -1,0 +1,20 @@
+"""Moves a champion's alias back to the champion before."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from tasks import process
+from tasks.artifacts import Decision
+from tasks.promotion.request import RollbackRequest
+from tasks.promotion.task import assess_rollback, settle
+
+
+@flow(name="rollback", flow_run_name="{request.model}", persist_result=False)
+def rollback(request: RollbackRequest) -> Decision:
+    """Checks that the earlier champion's bytes are unchanged; records the decision; moves the alias.
+
+    Raises: PipelineError when there is no champion, or MLflow cannot be reached.
+    """
+    process.warm_up()
+    return settle(assess_rollback(request))

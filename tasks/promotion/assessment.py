@@ -1,0 +1,199 @@
+"""From a request to a decision: what is asked, who is champion, and whether the checks allow it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+from tasks.artifacts import Action, CriterionResult, Decision, DecisionOutcome, IsaLevel, Outcome
+from tasks.errors import RegistryError
+from tasks.promotion import ledger
+from tasks.promotion.comparison import compare
+from tasks.promotion.judgement import Challenger, Comparison, digest_check, judge, passed
+from tasks.promotion.lookup import (
+    Registered,
+    bundle_inputs,
+    fetch,
+    resolve,
+    validation_data,
+)
+from tasks.promotion.records import CHAMPION, Standing, champion_alias
+from tasks.promotion.request import PromoteRequest, RollbackRequest, current_user
+from tasks.tracking.connection import connection
+
+CHALLENGER = "challenger"
+
+
+def assess_promotion(tracking_uri: str, request: PromoteRequest, *, log: Path) -> Decision:
+    """`done` when every check allows it, `refused` when one does not, `unchanged` when it is champion.
+
+    Nothing is written yet. `log` receives what isolated processes print.
+    Raises: RegistryError when there is nothing to promote, or MLflow refuses.
+    """
+    now = ledger.current(tracking_uri, request.model, champion_alias(request.isa))
+    version = resolve(tracking_uri, request.model, version=request.version, alias=CHALLENGER)
+    if version is None:
+        raise _nothing_to_promote(request)
+    decision = _decision(Action.PROMOTE, request, now, version)
+    if version == now.version:
+        return replace(decision, outcome=DecisionOutcome.UNCHANGED)
+    incumbent = now if now.version else ledger.current(tracking_uri, request.model, CHAMPION)
+    with TemporaryDirectory(prefix="paddle-int8-") as folder:
+        challenger = fetch(tracking_uri, request.model, version, Path(folder) / "challenger", log=log)
+        checks = _checks(tracking_uri, request, challenger, incumbent, Path(folder) / "champion", log)
+    return _decided(decision, checks)
+
+
+def assess_rollback(tracking_uri: str, request: RollbackRequest, *, log: Path) -> Decision:
+    """`done` when there is an earlier champion whose bytes are those that were judged, else `refused`.
+
+    Raises: RegistryError when there is no champion at all, or MLflow refuses.
+    """
+    now = ledger.current(tracking_uri, request.model, champion_alias(request.isa))
+    if now.version is None:
+        raise RegistryError(
+            found=f"no champion of {request.model} at alias {now.alias}",
+            required="a champion to roll back",
+            remedy="promote a version first",
+        )
+    target = now.earlier[-1] if now.earlier else None
+    decision = _decision(Action.ROLLBACK, request, now, target)
+    if target is None:
+        return _decided(decision, (_no_earlier(now),))
+    with TemporaryDirectory(prefix="paddle-int8-") as folder:
+        try:
+            earlier = fetch(tracking_uri, request.model, target, Path(folder), log=log)
+        except RegistryError as error:
+            return _decided(decision, (_unusable(target, error),))
+        return _decided(decision, (digest_check(earlier.challenger),))
+
+
+def settle(tracking_uri: str, decision: Decision) -> Decision:
+    """Writes the decision and lets the alias follow; `lost` when another decision came first.
+
+    A version that is champion already needs no record, but its alias is put right.
+    """
+    if decision.outcome is not DecisionOutcome.UNCHANGED:
+        decision = ledger.append(tracking_uri, decision)
+    ledger.follow_records(tracking_uri, decision.name, decision.alias)
+    return decision
+
+
+def _checks(
+    tracking_uri: str,
+    request: PromoteRequest,
+    challenger: Registered,
+    incumbent: Standing,
+    folder: Path,
+    log: Path,
+) -> tuple[CriterionResult, ...]:
+    """Compares with the champion that is there, and judges."""
+    champion, unusable = _champion(tracking_uri, request.model, incumbent.version, folder, log)
+    targets = _targets(request.isa, challenger.challenger, champion)
+    comparisons: tuple[Comparison, ...] = ()
+    if unusable:
+        comparisons = tuple(Comparison(isa=isa, metric=None, note=unusable.found) for isa in targets)
+    elif champion and not _same_model(champion, challenger):
+        comparisons = tuple(
+            compare(
+                champion,
+                challenger,
+                targets,
+                data=validation_data(tracking_uri, challenger),
+                inputs=bundle_inputs(challenger.bundle),
+                confidence=request.confidence,
+                log=log,
+            )
+        )
+    return judge(
+        challenger.challenger,
+        targets=targets,
+        comparisons=comparisons,
+        champion=incumbent.version if champion or unusable else None,
+        same_model=champion is not None and _same_model(champion, challenger),
+        max_drop_pp=request.max_drop_pp,
+    )
+
+
+def _champion(
+    tracking_uri: str, name: str, version: str | None, folder: Path, log: Path
+) -> tuple[Registered | None, RegistryError | None]:
+    """The champion's files; neither when there is no champion or its version was deleted."""
+    with connection(tracking_uri) as client:
+        if version is None or ledger.find_version(client, name, version) is None:
+            return None, None
+    try:
+        return fetch(tracking_uri, name, version, folder, log=log), None
+    except RegistryError as error:
+        return None, error
+
+
+def _targets(
+    isa: IsaLevel | None, challenger: Challenger, champion: Registered | None
+) -> tuple[IsaLevel, ...]:
+    """What the alias serves: the level it is for, else what its champion was measured on."""
+    if isa is not None:
+        return (isa,)
+    return (champion.challenger.isas if champion else ()) or challenger.isas
+
+
+def _same_model(one: Registered, other: Registered) -> bool:
+    return one.challenger.model_digest == other.challenger.model_digest
+
+
+def _decision(
+    action: Action, request: PromoteRequest | RollbackRequest, now: Standing, target: str | None
+) -> Decision:
+    return Decision(
+        id=uuid4().hex,
+        action=action,
+        outcome=DecisionOutcome.DONE,
+        name=request.model,
+        alias=now.alias,
+        from_version=now.version,
+        to_version=target,
+        basis=now.record,
+        who=request.who or current_user(),
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+        reason=request.reason,
+        checks=(),
+    )
+
+
+def _decided(decision: Decision, checks: tuple[CriterionResult, ...]) -> Decision:
+    outcome = DecisionOutcome.DONE if passed(checks) else DecisionOutcome.REFUSED
+    return replace(decision, outcome=outcome, checks=checks)
+
+
+def _no_earlier(now: Standing) -> CriterionResult:
+    return CriterionResult(
+        criterion="earlier champion",
+        isa=None,
+        outcome=Outcome.REJECTED,
+        found=f"version {now.version} is the first champion",
+        required="a champion before it",
+        remedy="promote another version instead",
+    )
+
+
+def _unusable(target: str, error: RegistryError) -> CriterionResult:
+    return CriterionResult(
+        criterion="earlier champion",
+        isa=None,
+        outcome=Outcome.REJECTED,
+        found=error.found,
+        required=f"version {target} as it was when it was champion",
+        remedy="promote another version instead",
+    )
+
+
+def _nothing_to_promote(request: PromoteRequest) -> RegistryError:
+    asked = f"version {request.version}" if request.version else f"alias {CHALLENGER}"
+    return RegistryError(
+        found=f"no {asked} of {request.model} in the registry",
+        required="a registered version",
+        remedy="release the model first; an approved release sets the alias `challenger`",
+    )

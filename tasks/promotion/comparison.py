@@ -1,0 +1,175 @@
+"""Champion against challenger, sample by sample, on the challenger's validation data.
+
+Where both were validated on the same samples and instruction set, their releases' own per-sample scores
+are compared. Otherwise the champion is run anew on the challenger's data, in an isolated process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tasks.artifacts import DatasetArtifact, IsaEvidence, IsaLevel, TensorSpec
+from tasks.errors import PipelineError, RegistryError
+from tasks.hardware.levels import environment_for
+from tasks.inference.serving import Array
+from tasks.process import run_isolated
+from tasks.promotion.judgement import Comparison
+from tasks.promotion.lookup import OUTCOMES, Registered
+from tasks.validation.statistics import metric_evidence
+
+TIMEOUT_S = 3600
+FROM_RECORDS = "scores of both releases"
+MEASURED_ANEW = "the champion was run again on the challenger's validation data"
+
+Scores = Mapping[str, Array]
+"""[N] by metric, fractions of 1, in the order of the validation data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescoring:
+    """A bundle to run on `data`: `inputs` are those that the data were drawn for."""
+
+    bundle: Path
+    data: DatasetArtifact
+    inputs: tuple[TensorSpec, ...]
+    metrics: tuple[str, ...]
+    batch_size: int
+    isa: IsaLevel
+
+
+def compare(
+    champion: Registered,
+    challenger: Registered,
+    targets: Sequence[IsaLevel],
+    *,
+    data: DatasetArtifact | None,
+    inputs: tuple[TensorSpec, ...],
+    confidence: float,
+    log: Path,
+) -> Iterator[Comparison]:
+    """Every metric of the challenger's release on each of `targets`.
+
+    `data` are the challenger's validation data, None when they are not at hand.
+    """
+    evidence = challenger.challenger.evidence
+    for item in evidence.per_isa if evidence else ():
+        if item.isa not in targets:
+            continue
+        try:
+            ours = recorded(challenger, item)
+            theirs, note = _champion_scores(champion, challenger, item, data, inputs, log)
+        except PipelineError as error:
+            yield Comparison(isa=item.isa, metric=None, note=error.found)
+            continue
+        for name in (metric.name for metric in item.metrics):
+            metric = metric_evidence(name, theirs[name], ours[name], confidence=confidence)
+            yield Comparison(isa=item.isa, metric=metric, note=note)
+
+
+def recorded(version: Registered, item: IsaEvidence) -> dict[str, Array]:
+    """The version's own scores by metric, as its release logged them.
+
+    Raises: RegistryError when the file is missing, holds no such metric, or would need unpickling.
+    """
+    path = version.run / OUTCOMES / f"{item.isa}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {metric.name: stored[f"candidate/{metric.name}"] for metric in item.metrics}
+    except (OSError, ValueError, KeyError) as error:
+        raise RegistryError(
+            found=f"no scores of version {version.challenger.version} on {item.isa} ({error})",
+            required="the per-sample scores that its release logged",
+            remedy="release the model again",
+        ) from error
+
+
+def rescore(request: Rescoring) -> dict[str, Array]:
+    """Runs a bundle on every sample; [N] scores by metric. In the isolated process only.
+
+    Raises: MeasurementError when oneDNN uses another instruction set than asked.
+    """
+    from tasks.calibration.reader import BatchReader
+    from tasks.inference.serving import open_bundle
+    from tasks.validation.accuracy import is_relative, resolve_metrics, score
+    from tasks.validation.measure import require_isa
+
+    require_isa(request.isa)
+    predictor = open_bundle(request.bundle)
+    metrics = resolve_metrics(request.metrics, labelled=request.data.labelled)
+    reader = BatchReader(request.data, request.inputs)
+    if len(predictor.input_names) != len(request.inputs):
+        raise RegistryError(
+            found=f"a champion with {len(predictor.input_names)} inputs, a challenger with "
+            f"{len(request.inputs)}",
+            required="two models that take the same data",
+            remedy="register the new kind of model under another name",
+        )
+    if relative := [name for name, metric in metrics.items() if is_relative(metric)]:
+        raise RegistryError(
+            found=f"metrics relative to an FP32 model, of which each has its own: {', '.join(relative)}",
+            required="metrics that score one model by itself",
+            remedy="release the champion's model again on the challenger's validation data",
+        )
+    columns: dict[str, list[Array]] = {name: [] for name in metrics}
+    done = 0
+    for feed in reader.batches(request.batch_size):
+        # by place: another export of a model may call its inputs otherwise
+        fed = dict(zip(predictor.input_names, (feed[spec.name] for spec in request.inputs), strict=True))
+        outputs = predictor.run(fed)
+        rows = len(outputs[0])
+        labels = None if reader.labels is None else reader.labels[done : done + rows]
+        for name, metric in metrics.items():
+            columns[name].append(score(name, metric, outputs, labels, outputs))
+        done += rows
+    return {name: np.concatenate(parts) for name, parts in columns.items()}
+
+
+def _champion_scores(
+    champion: Registered,
+    challenger: Registered,
+    item: IsaEvidence,
+    data: DatasetArtifact | None,
+    inputs: tuple[TensorSpec, ...],
+    log: Path,
+) -> tuple[Scores, str]:
+    if (theirs := _same_samples(champion, challenger, item)) is not None:
+        return recorded(champion, theirs), FROM_RECORDS
+    if data is None:
+        raise RegistryError(
+            found="the two were validated on different samples, and the challenger's are not in the store",
+            required="both models' scores on the same samples",
+            remedy="promote on a host whose store has them",
+        )
+    request = Rescoring(
+        bundle=champion.bundle,
+        data=data,
+        inputs=inputs,
+        metrics=tuple(metric.name for metric in item.metrics),
+        batch_size=16,
+        isa=item.isa,
+    )
+    scores = run_isolated(
+        rescore,
+        request,
+        step=f"run the champion on {item.isa}",
+        log=log,
+        timeout_s=TIMEOUT_S,
+        environment=environment_for(item.isa),
+    )
+    return scores, MEASURED_ANEW
+
+
+def _same_samples(champion: Registered, challenger: Registered, item: IsaEvidence) -> IsaEvidence | None:
+    """The champion's evidence on the same samples, instruction set and metrics, if there is any."""
+    theirs, ours = champion.challenger.evidence, challenger.challenger.evidence
+    if theirs is None or ours is None or theirs.validation_digest != ours.validation_digest:
+        return None
+    wanted = {metric.name for metric in item.metrics}
+    for each in theirs.per_isa:
+        if each.isa is item.isa and wanted <= {metric.name for metric in each.metrics}:
+            return each
+    return None

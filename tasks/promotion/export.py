@@ -1,0 +1,61 @@
+"""The bundle of a registered version, on disk and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tasks.artifacts import Bundle
+from tasks.errors import RegistryError, StorageError
+from tasks.promotion.ledger import alias_version, find_version
+from tasks.promotion.lookup import fetch_bundle
+from tasks.store import folder_digest, storage_error
+from tasks.stored_path import StoredPath
+from tasks.tracking.connection import connection
+
+
+def export_bundle(tracking_uri: str, name: str, folder: Path, *, version: int | None, alias: str) -> Bundle:
+    """Writes the bundle of the version, or of the one at `alias`, as `folder`, whole or not at all.
+
+    Raises: RegistryError when there is no such version, or its bytes are not those that were registered;
+    StorageError when `folder` exists or cannot be written.
+    """
+    if folder.exists():
+        raise StorageError(
+            found=f"{folder} exists", required="a new folder", remedy="name another, or move it away"
+        )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            TemporaryDirectory(prefix=".paddle-int8-", dir=folder.parent) as scratch,
+            connection(tracking_uri) as client,
+        ):
+            wanted = str(version) if version is not None else alias_version(client, name, alias)
+            found = find_version(client, name, wanted) if wanted else None
+            if found is None:
+                raise _missing(name, version, alias)
+            bundle = fetch_bundle(client, tracking_uri, found, Path(scratch) / "bundle")
+            digest = folder_digest(bundle)
+            if digest != found.tags.get("bundle_digest"):
+                raise _changed(name, str(found.version), digest)
+            bundle.rename(folder)
+    except OSError as error:
+        raise storage_error(error, folder.parent) from error
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return Bundle(folder=StoredPath(folder), digest=digest, size_bytes=size)
+
+
+def _missing(name: str, version: int | None, alias: str) -> RegistryError:
+    return RegistryError(
+        found=f"no {f'version {version}' if version is not None else f'alias {alias}'} of {name}",
+        required="a registered version",
+        remedy="promote one first, or name another with --version or --alias, such as `challenger`",
+    )
+
+
+def _changed(name: str, version: str, digest: str) -> RegistryError:
+    return RegistryError(
+        found=f"files of version {version} of {name} with digest {digest[:12]}",
+        required="the files that the release registered",
+        remedy="they changed in the registry: export another version, and release again",
+    )

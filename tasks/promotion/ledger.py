@@ -1,0 +1,222 @@
+"""The decisions on a model, kept in MLflow: each a version of the registered model `<name>.promotions`.
+
+MLflow numbers versions one by one in a transaction, on SQLite and PostgreSQL alike, so the numbers are
+an order on which everybody agrees. A decision is written before the alias moves; whoever finds the two
+apart, after a crash, moves the alias to where the decisions say.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from tasks.artifacts import Decision, from_json, to_json
+from tasks.errors import RegistryError
+from tasks.promotion.records import CHAMPION, Standing, of_model, ruled, standing
+from tasks.tracking.connection import connection, redact
+from tasks.tracking.registry import ensure_registered_model
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+
+SUFFIX = ".promotions"
+RECORD, ID = "record", "id"
+ATTEMPTS = 8
+"""Of writing a record: MLflow itself gives up after three others came first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Every decision on a model, oldest first, and the champion of each alias that has one."""
+
+    name: str
+    champions: dict[str, str]
+    decisions: tuple[Decision, ...]
+
+
+def decisions(tracking_uri: str, name: str) -> tuple[Decision, ...]:
+    """Every decision on the model, oldest first, each with the outcome that their order gives it.
+
+    Raises: RegistryError when MLflow refuses, or a record was changed by hand and cannot be read.
+    """
+    with connection(tracking_uri) as client:
+        return _decisions(client, name)
+
+
+def history(tracking_uri: str, name: str) -> History:
+    """The decisions, and the champion of every alias that they are about.
+
+    Raises: RegistryError when there is no such model, or MLflow refuses.
+    """
+    with connection(tracking_uri) as client:
+        model = _registered(client, name)
+        if model is None:
+            raise RegistryError(
+                found=f"no model {name} in the registry",
+                required="a registered model",
+                remedy="release one first; MLflow's Models page lists those that are there",
+            )
+        found = _decisions(client, name)
+        aliases = dict.fromkeys((CHAMPION, *of_model(found)))
+        champions = {
+            alias: standing(found, alias, found=_text(model.aliases.get(alias))).version for alias in aliases
+        }
+    return History(
+        name=name,
+        champions={alias: version for alias, version in champions.items() if version},
+        decisions=found,
+    )
+
+
+def current(tracking_uri: str, name: str, alias: str) -> Standing:
+    """Who is champion, as the decisions say; before the first, where the alias points."""
+    with connection(tracking_uri) as client:
+        return standing(_decisions(client, name), alias, found=alias_version(client, name, alias))
+
+
+def append(tracking_uri: str, decision: Decision) -> Decision:
+    """Writes the decision; returns it with its number, and `lost` when another came first.
+
+    A refusal about versions that were all deleted is not written: MLflow has nothing to attach it to.
+    Raises: RegistryError when MLflow refuses.
+    """
+    with connection(tracking_uri) as client:
+        ledger = decision.name + SUFFIX
+        ensure_registered_model(client, ledger, f"Decisions on {decision.name}, one a version.")
+        about = (decision.to_version, decision.from_version)
+        there = [version for version in about if version and find_version(client, decision.name, version)]
+        if not there:
+            return decision
+        number = _written(client, ledger, decision.id) or _create(client, ledger, decision, there[0])
+        return next(each for each in _decisions(client, decision.name) if each.number == number)
+
+
+def follow_records(tracking_uri: str, name: str, alias: str) -> str | None:
+    """Points the alias at the champion that the decisions name; returns the version, None if there is none.
+
+    Looks again after each move: a slower process may have put its own, older champion there meanwhile.
+    """
+    with connection(tracking_uri) as client:
+        for _ in range(ATTEMPTS):
+            found = alias_version(client, name, alias)
+            wanted = standing(_decisions(client, name), alias, found=found).version
+            if wanted is None or wanted == found:
+                return wanted
+            _set_alias(client, name, alias, wanted)
+    raise RegistryError(
+        found=f"alias {alias} of {name} moved away {ATTEMPTS} times",
+        required="an alias that nothing but the decisions moves",
+        remedy="find what else sets it; then promote or roll back again, which puts it right",
+    )
+
+
+def alias_version(client: MlflowClient, name: str, alias: str) -> str | None:
+    """The version that the alias points at, None when it points nowhere."""
+    model = _registered(client, name)
+    return _text(model.aliases.get(alias)) if model else None
+
+
+def _text(version: object) -> str | None:
+    return None if version is None else str(version)
+
+
+def find_version(client: MlflowClient, name: str, version: str) -> ModelVersion | None:
+    """The version, None when it is not or no longer there."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version(name, version)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
+def _registered(client: MlflowClient, name: str) -> RegisteredModel | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
+def _decisions(client: MlflowClient, name: str) -> tuple[Decision, ...]:
+    return ruled(_decoded(version) for version in _versions(client, name + SUFFIX))
+
+
+def _versions(client: MlflowClient, ledger: str) -> list[ModelVersion]:
+    found: list[ModelVersion] = []
+    token = None
+    while True:
+        page = client.search_model_versions(f"name = '{ledger}'", max_results=1000, page_token=token)
+        found += page
+        if not (token := page.token):
+            return found
+
+
+def _decoded(version: ModelVersion) -> Decision:
+    try:
+        decision = from_json(Decision, version.tags.get(RECORD, ""))
+    except ValidationError as error:
+        raise RegistryError(
+            found=f"version {version.version} of {version.name} holds no decision",
+            required=f"a decision as JSON in its tag `{RECORD}`",
+            remedy="restore the tag; versions of this model are written by `paddle-int8` only",
+        ) from error
+    return replace(decision, number=int(version.version))
+
+
+def _written(client: MlflowClient, ledger: str, decision_id: str) -> int | None:
+    """The number of the record, None when it is not there."""
+    found = client.search_model_versions(f"name = '{ledger}' and tags.{ID} = '{decision_id}'")
+    return int(found[0].version) if found else None
+
+
+def _create(client: MlflowClient, ledger: str, decision: Decision, about: str) -> int:
+    """The number of the new record; an attempt that seemed to fail may have succeeded."""
+    from mlflow.exceptions import MlflowException
+
+    tags = {
+        RECORD: redact(to_json(decision)),
+        ID: decision.id,
+        "alias": decision.alias,
+        "action": decision.action.value,
+        "decided": decision.outcome.value,
+    }
+    for attempt in range(ATTEMPTS):
+        try:
+            created = client.create_model_version(
+                ledger, source=f"models:/{decision.name}/{about}", tags=tags, description=_sentence(decision)
+            )
+            return int(created.version)
+        except MlflowException:
+            if (number := _written(client, ledger, decision.id)) is not None:
+                return number
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(random.uniform(0.05, 0.2) * (attempt + 1))
+    raise AssertionError("unreachable")
+
+
+def _set_alias(client: MlflowClient, name: str, alias: str, version: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.set_registered_model_alias(name, alias, version)
+    except MlflowException:  # of two that set a new alias at once, MLflow refuses one
+        if alias_version(client, name, alias) != version:
+            client.set_registered_model_alias(name, alias, version)
+
+
+def _sentence(decision: Decision) -> str:
+    moved = f"{decision.alias}: {decision.from_version or 'none'} -> {decision.to_version or 'none'}"
+    reason = f". {decision.reason}" if decision.reason else ""
+    return redact(f"{decision.action} {decision.outcome}, {moved}, by {decision.who}{reason}")

@@ -1,0 +1,173 @@
+"""What the registry and its runs hold of a version: its bytes, its verdict and its evidence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from tasks import sharing
+from tasks.artifacts import CandidateEvidence, DatasetArtifact, TensorSpec, Verdict, from_json
+from tasks.errors import RegistryError, StorageError
+from tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
+from tasks.model.digest import program_digest
+from tasks.process import run_isolated
+from tasks.promotion.judgement import Challenger
+from tasks.promotion.ledger import alias_version, find_version
+from tasks.store import folder_digest
+from tasks.stored_path import StoredPath
+from tasks.tracking.connection import connection
+from tasks.tracking.download import download, folders, repository
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+T = TypeVar("T")
+
+BUNDLES = "artifacts"
+"""Where MLflow puts a pyfunc's artifacts."""
+EVIDENCE, VERDICT, OUTCOMES = "evidence.json", "verdict.json", "outcomes"
+VALIDATION = "validation.json"
+DIGEST_TIMEOUT_S = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A version with its files at hand.
+
+    `run` holds its candidate's `evidence.json`, `verdict.json` and `outcomes/<isa>.npz`, as far as its
+    release logged them.
+    """
+
+    challenger: Challenger
+    bundle: Path
+    run: Path
+    run_id: str
+
+
+def resolve(tracking_uri: str, name: str, *, version: int | None, alias: str) -> str | None:
+    """The version asked for, or the one that `alias` points at; None when there is none.
+
+    Raises: RegistryError when MLflow refuses.
+    """
+    with connection(tracking_uri) as client:
+        if version is not None:
+            return str(version) if find_version(client, name, str(version)) else None
+        return alias_version(client, name, alias)
+
+
+def fetch(tracking_uri: str, name: str, version: str, folder: Path, *, log: Path) -> Registered:
+    """The version's files in the new `folder`, and what they are; isolated processes print to `log`.
+
+    Raises: RegistryError when there is no such version, it holds no bundle, or a file is refused;
+    ModelFormatError when the bundle's model is damaged.
+    """
+    bundle, run = folder / "bundle", folder / "run"
+    run.mkdir(parents=True)
+    with connection(tracking_uri) as client:
+        found = find_version(client, name, version)
+        if found is None:
+            raise _no_version(name, version)
+        fetch_bundle(client, tracking_uri, found, bundle)
+        _fetch_run(client, tracking_uri, found, run)
+        tags, run_id = dict(found.tags), found.run_id or ""
+    model_digest = run_isolated(
+        program_digest, bundle / "model", step="digest", log=log, timeout_s=DIGEST_TIMEOUT_S
+    )
+    challenger = Challenger(
+        name=name,
+        version=version,
+        registered_bundle_digest=tags.get("bundle_digest", ""),
+        bundle_digest=folder_digest(bundle),
+        registered_model_digest=tags.get("model_digest", ""),
+        model_digest=model_digest,
+        verdict=_read(run / VERDICT, Verdict),
+        evidence=_read(run / EVIDENCE, CandidateEvidence),
+    )
+    return Registered(challenger=challenger, bundle=bundle, run=run, run_id=run_id)
+
+
+def fetch_bundle(client: MlflowClient, tracking_uri: str, version: ModelVersion, folder: Path) -> Path:
+    """The version's bundle in the new `folder`, whatever its content.
+
+    Raises: RegistryError when the version is not a release's bundle.
+    """
+    uri = client.get_model_version_download_uri(version.name, str(version.version))
+    source = repository(uri, tracking_uri)
+    candidates = folders(source, BUNDLES)
+    folder.mkdir(parents=True)
+    if len(candidates) == 1:
+        download(source, candidates[0], folder, wanted=lambda name: True)
+    needed = ("deployment.json", f"model/{MODEL_FILENAME}", f"model/{PARAMS_FILENAME}")
+    if missing := [name for name in needed if not (folder / name).is_file()]:
+        raise RegistryError(
+            found=f"version {version.version} of {version.name} without {', '.join(missing)}",
+            required="the bundle that a release registers",
+            remedy="name a version that `paddle-int8 release` registered",
+        )
+    return folder
+
+
+def validation_data(tracking_uri: str, registered: Registered) -> DatasetArtifact | None:
+    """The samples that the version was validated on, None when they are not in the store, own or shared."""
+    with connection(tracking_uri) as client:
+        uri = client.get_run(registered.run_id).info.artifact_uri if registered.run_id else None
+        if uri is None:
+            return None
+        folder = registered.run / "release"
+        download(repository(uri, tracking_uri), "", folder, wanted=lambda name: str(name) == VALIDATION)
+    logged = _read(folder / VALIDATION, DatasetArtifact)
+    if logged is None:
+        return None
+    try:
+        stored = replace(logged, folder=StoredPath.located(f"data/{logged.digest[:32]}"))
+        sharing.fetch(stored)
+    except (ValueError, StorageError):
+        return None
+    return stored
+
+
+def bundle_inputs(bundle: Path) -> tuple[TensorSpec, ...]:
+    """The bundle's inputs, as its `deployment.json` lists them."""
+    deployment = json.loads((bundle / "deployment.json").read_text(encoding="utf-8"))
+    return TypeAdapter(tuple[TensorSpec, ...]).validate_python(deployment["inputs"])
+
+
+def _fetch_run(client: MlflowClient, tracking_uri: str, version: ModelVersion, folder: Path) -> None:
+    """The files of the candidate's nested run, when the release's run has one for these bytes."""
+    digest = version.tags.get("model_digest", "")
+    if not version.run_id or "'" in digest:
+        return
+    experiment = client.get_run(version.run_id).info.experiment_id
+    runs = client.search_runs(
+        [experiment],
+        f"tags.mlflow.parentRunId = '{version.run_id}' and tags.digest = '{digest}'",
+        max_results=1,
+    )
+    if not runs or runs[0].info.artifact_uri is None:
+        return
+    download(repository(runs[0].info.artifact_uri, tracking_uri), "", folder, wanted=_is_evidence)
+
+
+def _is_evidence(name: PurePosixPath) -> bool:
+    return str(name) in (EVIDENCE, VERDICT) or name.parts[0] == OUTCOMES
+
+
+def _read(path: Path, kind: type[T]) -> T | None:
+    """What the run logged, None when it did not or it cannot be read: then nothing is proven."""
+    try:
+        return from_json(kind, path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _no_version(name: str, version: str) -> RegistryError:
+    return RegistryError(
+        found=f"no version {version} of {name} in the registry",
+        required="a version that is there",
+        remedy="see `paddle-int8 history` and MLflow's Models page for those that are",
+    )

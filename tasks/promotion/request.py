@@ -1,0 +1,104 @@
+"""What a person or a schedule may ask of the registry: the parameters of the flows."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, ValidationError
+
+from tasks.artifacts import IsaLevel
+from tasks.config import Section
+from tasks.errors import ConfigError
+
+ModelName = Annotated[str, Field(pattern=r"^[\w][\w. -]*$", max_length=200)]
+"""Of a registered model. MLflow forbids `/` and `:`; a quote would end the name in its search language."""
+R = TypeVar("R", bound=Section)
+
+
+def require_model(name: str) -> str:
+    """`name`, when a registered model can be called so. Raises: ConfigError."""
+    return checked(RollbackRequest, {"model": name}).model
+
+
+def checked(kind: type[R], fields: dict[str, Any]) -> R:
+    """The request with these fields. Raises: ConfigError naming the first one that is wrong."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            found=f"{name}: {first['input']!r:.80}",
+            required=first["msg"],
+            remedy="correct it; `--help` describes every option",
+        ) from error
+
+
+def current_user() -> str:
+    """The user that runs this process."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user without an entry
+        return f"uid {os.getuid()}"
+
+
+class PromoteRequest(Section):
+    """Which version becomes champion, and what it must prove against the present one."""
+
+    model: ModelName = Field(description="Registered model.", json_schema_extra={"position": 1})
+    version: int | None = Field(
+        default=None,
+        ge=1,
+        description="Version to promote; without it the one that `challenger` points at.",
+        json_schema_extra={"position": 2},
+    )
+    isa: IsaLevel | None = Field(
+        default=None,
+        description="Champion of one instruction set only (alias `champion-<isa>`); without it, of all.",
+        json_schema_extra={"position": 3},
+    )
+    max_drop_pp: float = Field(
+        default=1.0,
+        gt=0,
+        le=100,
+        description="Percentage points that it may be worse than the present champion, on the same samples.",
+        json_schema_extra={"position": 4},
+    )
+    confidence: float = Field(
+        default=0.95,
+        gt=0.5,
+        lt=1,
+        description="One-sided confidence of that bound.",
+        json_schema_extra={"position": 5},
+    )
+    reason: str = Field(
+        default="", max_length=2000, description="Kept in the record.", json_schema_extra={"position": 6}
+    )
+    who: str = Field(
+        default="",
+        max_length=200,
+        description="Kept in the record; without it, the user that runs the flow.",
+        json_schema_extra={"position": 7},
+    )
+
+
+class RollbackRequest(Section):
+    """Whose champion goes back to the one before."""
+
+    model: ModelName = Field(description="Registered model.", json_schema_extra={"position": 1})
+    isa: IsaLevel | None = Field(
+        default=None,
+        description="Of the champion of one instruction set; without it, of the one of all.",
+        json_schema_extra={"position": 2},
+    )
+    reason: str = Field(
+        default="", max_length=2000, description="Kept in the record.", json_schema_extra={"position": 3}
+    )
+    who: str = Field(
+        default="",
+        max_length=200,
+        description="Kept in the record; without it, the user that runs the flow.",
+        json_schema_extra={"position": 4},
+    )

@@ -1,0 +1,47 @@
+"""Promotion and rollback as Prefect tasks."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from tasks.artifacts import Decision
+from tasks.promotion import assessment
+from tasks.promotion.request import PromoteRequest, RollbackRequest
+from tasks.promotion.summary import markdown, sentence
+from tasks.settings import Settings
+from tasks.task import stage, step_log
+
+
+@task(name="assess promotion")
+def assess_promotion(request: PromoteRequest) -> Decision:
+    """The checks on the challenger. A refusal is a value: this task only fails on a defect."""
+    with stage("assess promotion") as summary:
+        decision = assessment.assess_promotion(
+            Settings().tracking_uri, request, log=step_log("assess-promotion")
+        )
+        summary.append(f"version {decision.to_version}: {decision.outcome.value}")
+        return decision
+
+
+@task(name="assess rollback")
+def assess_rollback(request: RollbackRequest) -> Decision:
+    """The earlier champion, and whether its bytes are still those that were judged."""
+    with stage("assess rollback") as summary:
+        decision = assessment.assess_rollback(
+            Settings().tracking_uri, request, log=step_log("assess-rollback")
+        )
+        summary.append(f"to version {decision.to_version or 'none'}: {decision.outcome.value}")
+        return decision
+
+
+@task(name="settle", retries=2, retry_delay_seconds=2)
+def settle(decision: Decision) -> Decision:
+    """Writes the decision, then lets the alias follow the records. A retry writes nothing twice."""
+    with stage("settle") as summary:
+        settled = assessment.settle(Settings().tracking_uri, decision)
+        create_markdown_artifact(
+            markdown(settled), key="registry-decision", description=settled.outcome.value
+        )
+        summary.append(sentence(settled))
+        return settled

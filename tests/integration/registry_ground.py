@@ -1,0 +1,100 @@
+"""A registry with small real bundles, registered as a release registers them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tasks.artifacts import Bundle, CandidateEvidence, HostProfile, Layout, RegisteredVersion, Verdict
+from tasks.config import GateConfig, Preprocessing
+from tasks.inference.bundle import write_bundle
+from tasks.tracking import registry, runs
+from tasks.validation.gate import judge
+from tests.integration.small_release import SmallRelease, measured
+from tests.release_factory import build_artifacts, build_config
+
+LENIENT = GateConfig(max_drop_pp=60, min_speedup=0.01, min_int8_share=0.1)
+"""Fifty samples and a network without training: what is tested is the registry, not the gate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """A bundle with the evidence and the verdict that it was packed on."""
+
+    bundle: Bundle
+    evidence: CandidateEvidence
+    verdict: Verdict
+
+
+def pack(release: SmallRelease, layout: Layout, host: HostProfile, folder: Path) -> Packed:
+    """The layout's deployable, measured on this host and packed in `folder/bundle`."""
+    folder.mkdir(parents=True)
+    deployable = release.deployables[layout]
+    evidence = CandidateEvidence(
+        candidate=deployable.candidate,
+        digest=deployable.digest,
+        size_bytes=deployable.size_bytes,
+        baseline_digest=release.model.digest,
+        baseline_size_bytes=release.model.size_bytes,
+        validation_digest=release.validation.digest,
+        host=host,
+        per_isa=(measured(release, layout, folder, isa=host.isa),),
+    )
+    bundle = write(release, evidence, folder / "bundle")
+    return Packed(bundle=bundle, evidence=evidence, verdict=judge(evidence, LENIENT))
+
+
+def write(release: SmallRelease, evidence: CandidateEvidence, folder: Path, *, threads: int = 1) -> Bundle:
+    """The bundle of the evidence's candidate."""
+    return write_bundle(
+        folder,
+        deployable=release.deployables[evidence.candidate.layout],
+        model=release.model,
+        evidence=evidence,
+        preprocessing=Preprocessing(layout="as_is", dtype="as_is"),
+        threads=threads,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryGround:
+    """An MLflow with what its releases are made of. `folder` is for what they log."""
+
+    uri: str
+    release: SmallRelease
+    packed: dict[Layout, Packed]
+    folder: Path
+
+    def register(
+        self,
+        name: str,
+        layout: Layout,
+        *,
+        verdict: Verdict | None = None,
+        validation: str = "",
+        threads: int = 1,
+    ) -> RegisteredVersion:
+        """A new version of `name`, with its runs. `verdict` is what the run logs, if not the true one;
+        `validation` is the digest that its evidence names, if not the true one. Another number of
+        `threads` makes another bundle of the same model."""
+        packed = self.packed[layout]
+        if threads > 1:
+            folder = self.folder / f"{name}-{threads}"
+            packed = replace(packed, bundle=write(self.release, packed.evidence, folder, threads=threads))
+        evidence = replace(packed.evidence, validation_digest=validation or packed.evidence.validation_digest)
+        config = build_config(name)
+        run_id = runs.start_release(self.uri, config)
+        runs.log_dataset(self.uri, run_id, self.release.validation, "validation")
+        quantized, deployable = build_artifacts(self.folder, evidence.candidate)
+        runs.log_candidate(
+            self.uri,
+            run_id,
+            evidence=evidence,
+            verdict=verdict or packed.verdict,
+            quantized=quantized,
+            deployable=deployable,
+            settings=config.quantization,
+        )
+        return registry.register(
+            self.uri, run_id, packed.bundle, name=name, alias="challenger", verdict=packed.verdict
+        )
