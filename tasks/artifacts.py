@@ -36,6 +36,7 @@ class Layout(StrEnum):
 
     OFFLINE = "offline"
     QDQ = "qdq"
+    QUANTIZER = "quantizer"
 
 
 class Algorithm(StrEnum):
@@ -90,11 +91,15 @@ class HostProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
-    """An input or output of a model. `shape` has -1 where a dimension is free."""
+    """An input or output of a model. `shape` has -1 where a dimension is free.
+
+    `sequence`: the rows are steps of sequences of different lengths (LoD level 1), one after another.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
+    sequence: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +139,9 @@ class ModelArtifact:
 class DatasetArtifact:
     """Drawn samples in the store: one `<input name>.npy` per model input, and `labels.npy`.
 
+    Of a sequence input the file holds the steps of all samples [steps, ...], and
+    `<input name>.lengths.npy` how many each sample has; labels may be one a step, padded with -1.
+
     The arrays hold what was read, before normalisation (images stay uint8 [N, H, W, C]); the reader
     applies `preprocessing.json` on each batch. `sample_digests` in `samples.json` are SHA-256 of each
     sample's content.
@@ -162,7 +170,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantizedArtifact:
-    """What PaddleSlim wrote: fake-quant format for `offline`, QDQ for `qdq`.
+    """What PaddleSlim wrote: fake-quant format for `offline`, QDQ for `qdq`. For `quantizer` nothing is
+    quantized yet: the FP32 model, and in `calibration.npz` the batch that Paddle calibrates on at load.
 
     `scales.json` in `folder` maps each tensor to its calibrated threshold (float or list of floats).
     """
@@ -179,7 +188,10 @@ class QuantizedArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployableArtifact:
-    """A model that Paddle Inference runs as INT8, as `model.pdmodel` + `model.pdiparams` in `folder`."""
+    """A model that Paddle Inference runs as INT8, as `model.pdmodel` + `model.pdiparams` in `folder`.
+
+    The `quantizer` layout has `calibration.npz` beside them.
+    """
 
     candidate: Candidate
     folder: StoredPath

@@ -30,7 +30,7 @@ from tasks.errors import ConfigError
 CALLABLE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """`package.module:function`"""
 METRICS = ("top1", "top5", "agreement")
-TAGS = frozenset({"files", "trained", "image_folder", "npz", "idx", "callable"})
+TAGS = frozenset({"files", "trained", "image_folder", "npz", "idx", "tagged_text", "callable"})
 """Names that pydantic puts into an error's location, and that the user's file does not have."""
 
 T = TypeVar("T")
@@ -135,11 +135,36 @@ class IdxSource(Section):
     labels: Path | None = Field(default=None, description="IDX file of the labels.")
 
 
+class TaggedTextSource(Section):
+    """Lines of `word/tag word/tag`, each a sequence of character ids with a label a character.
+
+    With `-B -I -E -S` in `tags` a label is the character's place in its word (S alone, else begin, inside,
+    end); otherwise it is the word's tag with `-B` or `-I` behind it, `O` where `tags` has none.
+    """
+
+    model_config = ConfigDict(title="Tagged text")
+
+    kind: Literal["tagged_text"] = Field(description="Text with a tag a word.")
+    corpus: Path = Field(
+        description="The text, UTF-8, `word/tag` separated by blanks; empty lines are skipped."
+    )
+    vocabulary: Path = Field(description="`id<TAB>character` lines.")
+    tags: Path = Field(description="`id<TAB>tag` lines.")
+    replacements: Path | None = Field(
+        default=None,
+        description="`from<TAB>to` lines, applied to each character, such as full to half width.",
+    )
+    unknown: str = Field(default="OOV", description="Entry of the vocabulary for every other character.")
+    first_line: int = Field(default=1, ge=1, description="Of the corpus, from 1.")
+    last_line: int | None = Field(default=None, ge=1, description="None takes all to the end.")
+
+
 class CallableSource(Section):
     """`function(**arguments)` returns `(inputs, labels)`.
 
-    inputs: an array [N, ...] or a dict of them by input name; labels: int [N] or None. Paths among
-    the arguments reach the function as they stand.
+    inputs: an array [N, ...] or a dict of them by input name, of a sequence input a list of N arrays
+    [length, ...]; labels: int [N], a list of N arrays of labels, or None. Paths among the arguments reach
+    the function as they stand.
     """
 
     model_config = ConfigDict(title="Python function")
@@ -151,7 +176,10 @@ class CallableSource(Section):
     arguments: dict[str, Any] = Field(default_factory=dict, description="Passed to the function by name.")
 
 
-Source = Annotated[ImageFolderSource | NpzSource | IdxSource | CallableSource, Field(discriminator="kind")]
+Source = Annotated[
+    ImageFolderSource | NpzSource | IdxSource | TaggedTextSource | CallableSource,
+    Field(discriminator="kind"),
+]
 
 
 class Preprocessing(Section):
@@ -209,7 +237,8 @@ class QuantizationConfig(Section):
     layouts: tuple[Layout, ...] = Field(
         default=(Layout.OFFLINE, Layout.QDQ),
         min_length=1,
-        description="INT8 graph made here (`offline`), or by Paddle Inference at load (`qdq`).",
+        description="INT8 graph made here (`offline`), or by Paddle Inference at load (`qdq`, and "
+        "`quantizer` for recurrent models).",
     )
     op_types: tuple[str, ...] = Field(
         default=("conv2d", "depthwise_conv2d", "mul", "matmul", "matmul_v2"),
@@ -235,12 +264,17 @@ class QuantizationConfig(Section):
     timeout_s: float = Field(default=3600, gt=0, description="Limit of one candidate, in seconds.")
 
     def candidates(self) -> tuple[Candidate, ...]:
-        """The grid, algorithms first."""
-        return tuple(
+        """The grid, algorithms first; `quantizer` once, since Paddle itself calibrates it, with KL."""
+        layouts = dict.fromkeys(self.layouts)
+        grid = [
             Candidate(algorithm=algorithm, layout=layout)
             for algorithm in dict.fromkeys(self.algorithms)
-            for layout in dict.fromkeys(self.layouts)
-        )
+            for layout in layouts
+            if layout is not Layout.QUANTIZER
+        ]
+        if Layout.QUANTIZER in layouts:
+            grid.append(Candidate(algorithm=Algorithm.KL, layout=Layout.QUANTIZER))
+        return tuple(grid)
 
 
 class ConversionConfig(Section):

@@ -310,7 +310,9 @@ def _accuracy_remedy(metric: MetricEvidence, margin_pp: float) -> str:
 
 def build_candidates() -> tuple[Candidate, ...]:
     return tuple(
-        Candidate(algorithm=algorithm, layout=layout) for algorithm in ALGORITHMS for layout in Layout
+        Candidate(algorithm=algorithm, layout=layout)
+        for algorithm in ALGORITHMS
+        for layout in (Layout.OFFLINE, Layout.QDQ)
     )
 
 

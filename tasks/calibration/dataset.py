@@ -18,10 +18,13 @@ from tasks.calibration.sampling import DrawnSample, Indices
 from tasks.calibration.sources import ONLY_INPUT, Sample, Samples
 from tasks.config import Preprocessing
 from tasks.errors import DataError
+from tasks.inference.serving import LENGTHS, padded
 from tasks.progress import report
 
 LABELS, DIGESTS, PREPROCESSING = "labels.npy", "samples.json", "preprocessing.json"
 REPORT_EVERY = 50
+NO_LABEL = -1
+"""Fills the labels of a sequence up to the longest of the data set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,37 @@ class _Column:
             )
         self._stream.write(value.tobytes())
 
+    def finish(self) -> None:
+        """Every row is in the file already."""
+
+
+class _SequenceColumn:
+    """The steps of every sample one after another, and their counts; in memory until `finish`."""
+
+    def __init__(self, path: Path, first: Array) -> None:
+        self._path, self._shape, self._dtype = path, first.shape[1:], first.dtype
+        self._samples: list[Array] = []
+
+    def append(self, value: Array, name: str) -> None:
+        if value.ndim == 0 or (value.shape[1:], value.dtype) != (self._shape, self._dtype):
+            raise DataError(
+                found=f"{name} is {value.dtype} {list(value.shape)}, the first has steps of "
+                f"{self._dtype} {list(self._shape)}",
+                required="steps of one shape and type",
+                remedy="correct the source",
+            )
+        if len(value) == 0:
+            raise DataError(
+                found=f"{name} is an empty sequence",
+                required="at least one step in every sequence",
+                remedy="take it out of the source",
+            )
+        self._samples.append(value)
+
+    def finish(self) -> None:
+        np.save(self._path, np.concatenate(self._samples))
+        np.save(lengths_file(self._path), np.array([len(value) for value in self._samples]))
+
 
 def materialise(
     samples: Samples,
@@ -66,7 +100,8 @@ def materialise(
 
     Raises: DataError when a sample cannot be read or does not fit the model's inputs.
     """
-    columns: dict[str, _Column] = {}
+    columns: dict[str, _Column | _SequenceColumn] = {}
+    sequences = {spec.name for spec in inputs if spec.sequence}
     drawn: list[DrawnSample] = []
     with ExitStack() as stack:
         for row, index in enumerate(chosen.tolist()):
@@ -74,14 +109,20 @@ def materialise(
             if row == 0:
                 _check_fit(sample, preprocessing, inputs)
                 for name, value in sample.items():
-                    stream = stack.enter_context(input_file(folder, name).open("wb"))
-                    columns[name] = _Column(stream, len(chosen), value)
+                    path = input_file(folder, name)
+                    columns[name] = (
+                        _SequenceColumn(path, value)
+                        if name in sequences
+                        else _Column(stack.enter_context(path.open("wb")), len(chosen), value)
+                    )
             for name, value in sample.items():
                 columns[name].append(value, samples.name(index))
             drawn.append(DrawnSample(digest=_sample_digest(sample), name=samples.name(index)))
             if row % REPORT_EVERY == 0:
                 report(step, row, len(chosen))
-    labels = None if samples.labels is None else samples.labels[chosen]
+        for column in columns.values():
+            column.finish()
+    labels = _labels(samples, chosen)
     if labels is not None:
         np.save(folder / LABELS, labels)
     digests = [sample.digest for sample in drawn]
@@ -111,6 +152,11 @@ def input_file(folder: Path, name: str) -> Path:
     return path
 
 
+def lengths_file(path: Path) -> Path:
+    """Where the lengths of the sequences in `path` are."""
+    return path.with_name(f"{path.stem}{LENGTHS}.npy")
+
+
 def sample_digests(dataset: DatasetArtifact) -> list[DrawnSample]:
     """Each sample's content digest and name, in order.
 
@@ -132,6 +178,14 @@ def check_labels(dataset: DatasetArtifact, outputs: tuple[TensorSpec, ...]) -> N
         )
 
 
+def _labels(samples: Samples, chosen: Indices) -> Array | None:
+    """[N], or [N, longest] for a label a step."""
+    if samples.sequence_labels is not None:
+        rows = [samples.sequence_labels[index] for index in chosen.tolist()]
+        return padded(np.concatenate(rows), np.array([len(row) for row in rows]), NO_LABEL)
+    return None if samples.labels is None else samples.labels[chosen]
+
+
 def _named(sample: Sample, inputs: tuple[TensorSpec, ...]) -> Sample:
     names = [spec.name for spec in inputs]
     if list(sample) == [ONLY_INPUT] and len(names) == 1:
@@ -150,7 +204,8 @@ def _named(sample: Sample, inputs: tuple[TensorSpec, ...]) -> Sample:
 def _check_fit(sample: Sample, preprocessing: Preprocessing, inputs: tuple[TensorSpec, ...]) -> None:
     """Shape and dtype after all preprocessing against the model's."""
     for spec in inputs:
-        value = normalise(sample[spec.name][None], preprocessing)
+        given = sample[spec.name]
+        value = normalise(given if spec.sequence else given[None], preprocessing)
         fits = len(value.shape) == len(spec.shape) and all(
             required in (-1, found) for required, found in zip(spec.shape[1:], value.shape[1:], strict=True)
         )

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.artifacts import DatasetArtifact, TensorSpec
-from tasks.calibration.dataset import LABELS, PREPROCESSING, input_file
+from tasks.calibration.dataset import LABELS, PREPROCESSING, input_file, lengths_file
 from tasks.calibration.preprocessing import Array, normalise
 from tasks.config import Preprocessing
+from tasks.inference.serving import LENGTHS, offsets, padded
 
 
 class BatchReader:
@@ -22,17 +23,43 @@ class BatchReader:
         self._inputs: dict[str, Array] = {
             spec.name: np.load(input_file(dataset.folder, spec.name), mmap_mode="r") for spec in inputs
         }
+        self._lengths: dict[str, Array] = {
+            spec.name: np.load(lengths_file(input_file(dataset.folder, spec.name)))
+            for spec in inputs
+            if spec.sequence
+        }
+        self._offsets = {name: offsets(lengths) for name, lengths in self._lengths.items()}
         self._samples = dataset.samples
         self.labels: npt.NDArray[np.int64] | None = (
             np.load(dataset.folder / LABELS) if dataset.labelled else None
         )
 
+    @property
+    def sequences(self) -> bool:
+        """Whether samples differ in length."""
+        return bool(self._lengths)
+
     def __len__(self) -> int:
         return self._samples
 
     def batches(self, batch_size: int, limit: int | None = None) -> Iterator[dict[str, Array]]:
-        """Arrays [<= batch_size, ...] by input name, the first `limit` samples in order."""
+        """Arrays [<= batch_size, ...] by input name, the first `limit` samples in order.
+
+        Sequences are padded and have their lengths beside them, as `tasks.inference.serving` takes them.
+        """
         end = len(self) if limit is None else min(limit, len(self))
         for start in range(0, end, batch_size):
-            rows = slice(start, min(start + batch_size, end))
-            yield {name: normalise(array[rows], self._preprocessing) for name, array in self._inputs.items()}
+            stop = min(start + batch_size, end)
+            feed: dict[str, Array] = {}
+            for name, array in self._inputs.items():
+                feed.update(
+                    self._sequences(name, array, start, stop)
+                    if name in self._lengths
+                    else {name: normalise(array[start:stop], self._preprocessing)}
+                )
+            yield feed
+
+    def _sequences(self, name: str, array: Array, start: int, stop: int) -> dict[str, Array]:
+        bounds, lengths = self._offsets[name], self._lengths[name][start:stop]
+        steps = normalise(array[bounds[start] : bounds[stop]], self._preprocessing)
+        return {name: padded(steps, lengths), name + LENGTHS: lengths}

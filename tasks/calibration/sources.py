@@ -11,7 +11,7 @@ import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +22,7 @@ from PIL import Image
 
 from tasks.calibration.image_files import PICTURES, images_by_folder, listed_images
 from tasks.calibration.preprocessing import Array, place, place_array
+from tasks.calibration.tagged_text import read_tagged_text
 from tasks.config import (
     CallableSource,
     IdxSource,
@@ -29,6 +30,7 @@ from tasks.config import (
     NpzSource,
     Preprocessing,
     Source,
+    TaggedTextSource,
 )
 from tasks.errors import DataError, PipelineError
 
@@ -43,13 +45,15 @@ ONLY_INPUT = ""
 class Samples:
     """An opened source: `read(i)` is sample i after the spatial preprocessing, by input name.
 
-    `name(i)` is what the user knows it by: a file, or a place in an array.
+    `name(i)` is what the user knows it by: a file, or a place in an array. `sequence_labels` are those of
+    samples with more than one label, by sample.
     """
 
     count: int
     labels: Labels | None
     read: Callable[[int], Sample]
     name: Callable[[int], str] = "sample {}".format
+    sequence_labels: Sequence[Labels] | None = None
 
 
 def open_source(source: Source, preprocessing: Preprocessing) -> Samples:
@@ -64,6 +68,8 @@ def open_source(source: Source, preprocessing: Preprocessing) -> Samples:
             samples = _npz(source, preprocessing)
         case IdxSource():
             samples = _idx(source, preprocessing)
+        case TaggedTextSource():
+            samples = _tagged_text(source)
         case CallableSource():
             samples = _callable(source, preprocessing)
     if samples.count == 0:
@@ -85,6 +91,8 @@ def describe(source: Source) -> str:
             return str(source.path)
         case IdxSource():
             return str(source.images)
+        case TaggedTextSource():
+            return f"{source.corpus}, lines {source.first_line} to {source.last_line or 'the end'}"
         case CallableSource():
             return source.function + (f" {source.arguments}" if source.arguments else "")
 
@@ -176,6 +184,17 @@ def read_idx(path: Path) -> Array:
     return np.frombuffer(body, dtype=dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
+def _tagged_text(source: TaggedTextSource) -> Samples:
+    sentences = read_tagged_text(source)
+    return Samples(
+        count=len(sentences),
+        labels=None,
+        read=lambda index: {ONLY_INPUT: sentences[index].ids[:, None]},
+        name=lambda index: f"line {sentences[index].line} of {source.corpus}",
+        sequence_labels=[sentence.labels for sentence in sentences],
+    )
+
+
 def _callable(source: CallableSource, preprocessing: Preprocessing) -> Samples:
     function = resolve(source.function)
     try:
@@ -195,9 +214,35 @@ def _callable(source: CallableSource, preprocessing: Preprocessing) -> Samples:
             "return `inputs, None` when there are no labels",
         )
     inputs, labels = returned
+    if isinstance(inputs, list) and inputs and all(isinstance(each, np.ndarray) for each in inputs):
+        return _sequences(inputs, labels, source.function)
     named = inputs if isinstance(inputs, dict) else {ONLY_INPUT: inputs}
     arrays = {name: _array(values, source.function) for name, values in named.items()}
     return _arrays(arrays, labels, preprocessing, source.function)
+
+
+def _sequences(sequences: list[Array], labels: object, name: str) -> Samples:
+    """Arrays [length, ...], with a label each, or labels of any number each."""
+
+    def sample_name(index: int) -> str:
+        return f"{name}[{index}]"
+
+    def read(index: int) -> Sample:
+        if not _finite(sequences[index]):
+            raise _error(f"NaN or infinity in {sample_name(index)}", "finite values", "clean the data")
+        return {ONLY_INPUT: sequences[index]}
+
+    several = isinstance(labels, list) and all(isinstance(each, np.ndarray) for each in labels)
+    if several and len(cast("list[Array]", labels)) != len(sequences):
+        raise _error(f"{name} has labels of another number", "labels for each sequence", "align them")
+    one = None if labels is None or several else _array(labels, name)
+    return Samples(
+        count=len(sequences),
+        labels=_checked(one, len(sequences), sample_name),
+        read=read,
+        name=sample_name,
+        sequence_labels=cast("list[Labels]", labels) if several else None,
+    )
 
 
 def resolve(name: str) -> Callable[..., Any]:

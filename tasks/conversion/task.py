@@ -10,6 +10,7 @@ from tasks.config import ConversionConfig, ModelFiles
 from tasks.conversion.converted import require_int8
 from tasks.conversion.offline import OfflineRequest, convert_offline
 from tasks.conversion.qdq import convert_qdq
+from tasks.conversion.recurrent import convert_recurrent
 from tasks.host_lock import computing
 from tasks.model.files import find_model
 from tasks.settings import Settings
@@ -41,8 +42,9 @@ def convert(quantized: QuantizedArtifact, config: ConversionConfig) -> Deployabl
                     convert_offline, request, step=f"convert {name}", log=log, timeout_s=config.timeout_s
                 )
             else:
+                function = convert_qdq if quantized.candidate.layout is Layout.QDQ else convert_recurrent
                 converted = process.run_isolated(
-                    convert_qdq, source, folder, step=f"convert {name}", log=log, timeout_s=config.timeout_s
+                    function, source, folder, step=f"convert {name}", log=log, timeout_s=config.timeout_s
                 )
         require_int8(converted)
         summary.append(", ".join(f"{count} {op}" for op, count in sorted(converted.int8_ops.items())))

@@ -13,20 +13,28 @@ import numpy as np
 
 from tasks.artifacts import KernelAudit, TensorSpec
 from tasks.config import ModelFiles
+from tasks.conversion.recurrent import FUSED
 from tasks.errors import ConfigError, DataError
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import PredictorSpec, open_predictor
-from tasks.inference.serving import Feed
+from tasks.inference.serving import LENGTHS, Feed
 from tasks.model.files import find_model
 from tasks.process import run_isolated
 from tasks.validation.audit import audit
 from tasks.validation.latency import pin
 from tasks.validation.verbose import VerboseRecorder
 
-AUDITED = {"fp32": Engine.BASELINE, "offline": Engine.OFFLINE, "qdq": Engine.QDQ}
+AUDITED = {
+    "fp32": Engine.BASELINE,
+    "offline": Engine.OFFLINE,
+    "qdq": Engine.QDQ,
+    "quantizer": Engine.QUANTIZER,
+}
 """What a user calls a layout, and what opens it."""
 FREE_SIDE = 224
 """What a free dimension other than the batch is given; the usual side of a picture."""
+STEPS = 32
+"""What a sequence is given."""
 TIMEOUT_S = 1800
 
 logger = logging.getLogger(__name__)
@@ -96,15 +104,23 @@ def engine_from(operators: Collection[str]) -> Engine:
     """The engine for a program with these operator types."""
     if "dequantize_linear" in operators:
         return Engine.QDQ
+    if FUSED.intersection(operators):
+        return Engine.QUANTIZER
     return Engine.OFFLINE if "quantize" in operators else Engine.BASELINE
 
 
 def generated(specs: Iterable[TensorSpec], batch_size: int) -> Feed:
-    """Normal values for floating-point inputs, ones for integers, which are mostly ids."""
+    """Normal values for floating-point inputs, ones for integers, which are mostly ids.
+
+    Sequences are all of `STEPS` steps.
+    """
     random = np.random.default_rng(0)
     feed: Feed = {}
     for spec in specs:
         shape = (batch_size, *(FREE_SIDE if side < 0 else side for side in spec.shape[1:]))
+        if spec.sequence:
+            shape = (batch_size, STEPS, *shape[1:])
+            feed[spec.name + LENGTHS] = np.full(batch_size, STEPS)
         dtype = np.dtype(spec.dtype)
         values = random.standard_normal(shape) if dtype.kind == "f" else np.ones(shape)
         feed[spec.name] = values.astype(dtype)
@@ -115,7 +131,8 @@ def _stored(path: Path, specs: tuple[TensorSpec, ...]) -> Feed:
     required = ", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}" for spec in specs)
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return {spec.name: arrays[spec.name].astype(spec.dtype) for spec in specs}
+            lengths = {name: arrays[name] for name in arrays.files if name.endswith(LENGTHS)}
+            return {spec.name: arrays[spec.name].astype(spec.dtype) for spec in specs} | lengths
     except (OSError, KeyError, ValueError) as error:
         raise DataError(
             found=f"{path}: {error}",

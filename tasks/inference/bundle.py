@@ -1,10 +1,10 @@
 """Writes the bundle: what serving needs of an approved model, and nothing else.
 
-model/model.pdmodel, model/model.pdiparams
+model/model.pdmodel, model/model.pdiparams, and model/calibration.npz for the layout `quantizer`
 deployment.json       how to open it, what it was validated on, what goes in and comes out
 example_input.npz     one batch of validation samples ...
 example_output.npz    ... and what the validated predictor answered
-examples/predict.py, examples/predict.cpp, README.md
+examples/predict.py, examples/predict.cpp (not for `quantizer`), README.md
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ from tasks.config import Preprocessing
 from tasks.errors import StorageError
 from tasks.inference.layouts import SWITCHES, Switches, engine_of
 from tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
+from tasks.inference.serving import CALIBRATION
 from tasks.store import folder_digest
 from tasks.stored_path import StoredPath
 
 SCHEMA_VERSION = 1
 HERE = Path(__file__).parent
 EXAMPLE_INPUT, EXAMPLE_OUTPUT = "example_input.npz", "example_output.npz"
-TEMPLATES = {"predict.cpp.jinja": "examples/predict.cpp", "bundle_readme.md.jinja": "README.md"}
+CPP = "examples/predict.cpp"
+TEMPLATES = {"predict.cpp.jinja": CPP, "bundle_readme.md.jinja": "README.md"}
 ENGINES = ("paddlepaddle", "numpy")
 
 
@@ -94,6 +96,8 @@ def write_bundle(
     (folder / "examples").mkdir()
     for name in (MODEL_FILENAME, PARAMS_FILENAME):
         shutil.copyfile(deployable.folder / name, folder / "model" / name)
+    if (calibration := deployable.folder / CALIBRATION).is_file():
+        shutil.copyfile(calibration, folder / "model" / CALIBRATION)
     for name in (EXAMPLE_INPUT, EXAMPLE_OUTPUT):
         shutil.copyfile(evidence.per_isa[0].outcomes.with_name(name), folder / name)
     shutil.copyfile(HERE / "serving.py", folder / "examples" / "predict.py")
@@ -154,5 +158,7 @@ def _render(folder: Path, deployment: Deployment) -> None:
         autoescape=False,  # C++ and Markdown
     )
     for template, name in TEMPLATES.items():
+        if deployment.layout is Layout.QUANTIZER and name == CPP:
+            continue  # Paddle's C++ API takes the calibration batch in a form of its own
         text = environment.get_template(template).render(asdict(deployment))
         (folder / name).write_text(text, encoding="utf-8")

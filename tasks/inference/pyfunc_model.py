@@ -35,7 +35,8 @@ class Int8Model(PythonModel):
         """Outputs by name, for a batch.
 
         model_input: arrays by input name; one array for a model with one input; or a DataFrame with a
-        column per input (flat or nested lists), or, for one input, a column per value. Without type hints,
+        column per input (flat or nested lists), or, for one input, a column per value. Of a sequence input, a
+        list of sequences; outputs are then padded with zeros to the longest. Without type hints,
         since MLflow makes a schema of them that admits lists only.
         """
         outputs = self._predictor.run(self._feeds(model_input))
@@ -54,7 +55,29 @@ class Int8Model(PythonModel):
             given = [getattr(model_input, "values", model_input)]
         else:
             raise ValueError(f"the model takes {', '.join(names)}: give a dict of arrays by these names")
-        return {spec["name"]: _shaped(values, spec) for spec, values in zip(self._inputs, given, strict=True)}
+        feeds: dict[str, np.ndarray[Any, Any]] = {}
+        for spec, values in zip(self._inputs, given, strict=True):
+            feeds.update(
+                _sequences(values, spec) if spec["sequence"] else {spec["name"]: _shaped(values, spec)}
+            )
+        return feeds
+
+
+def _sequences(values: Any, spec: dict[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    """Sequences [length, ...] padded to the longest, with their lengths, for the bundle's predictor."""
+    rest = spec["shape"][1:]
+    rows = [np.asarray(value, dtype=spec["dtype"]) for value in values]
+    rows = [row[:, None] if row.ndim == 1 and rest == [1] else row for row in rows]
+    for place, row in enumerate(rows):
+        if row.ndim != 1 + len(rest) or len(row) == 0:
+            raise ValueError(
+                f"sequence {place} of {spec['name']} has shape {row.shape}, the model takes [length, *{rest}]"
+            )
+    lengths = np.array([len(row) for row in rows])
+    padded = np.zeros((len(rows), lengths.max(initial=0), *rows[0].shape[1:]), spec["dtype"])
+    for place, row in enumerate(rows):
+        padded[place, : len(row)] = row
+    return {spec["name"]: padded, f"{spec['name']}.lengths": lengths}
 
 
 def _shaped(values: Any, spec: dict[str, Any]) -> np.ndarray[Any, Any]:

@@ -19,6 +19,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Feed = dict[str, Array]
+LENGTHS = ".lengths"
+"""A sequence input `x`, [N, longest, ...], comes with `x.lengths`, [N]; what lies beyond is not read."""
+CALIBRATION = "calibration.npz"
+"""Beside the program: what a model is quantized on while it loads. A feed, see `Predictor.run`."""
 
 
 def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], threads: int) -> Any:
@@ -45,7 +49,57 @@ def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], 
     config.set_cpu_math_library_num_threads(threads)
     for name in switches["deleted_passes"]:
         config.delete_pass(name)
+    if switches["onednn_cache_capacity"] is not None:
+        config.set_mkldnn_cache_capacity(switches["onednn_cache_capacity"])
+    if switches["quantizer_ops"]:
+        _quantize_at_load(config, program.with_name(CALIBRATION), switches["quantizer_ops"])
     return config
+
+
+def _quantize_at_load(config: Any, calibration: Path, operators: list[str]) -> None:
+    """Has Paddle quantize `operators` when the predictor is created, on the batch in `calibration`."""
+    from paddle.base.core import PaddleTensor
+
+    with np.load(calibration) as stored:
+        feed = dict(stored)
+    tensors = []
+    for name in [name for name in feed if not name.endswith(LENGTHS)]:
+        lengths = feed.get(name + LENGTHS)
+        tensor = PaddleTensor(feed[name] if lengths is None else packed(feed[name], lengths))
+        tensor.name = name
+        tensor.lod = [] if lengths is None else [offsets(lengths)]
+        tensors.append(tensor)
+    config.enable_quantizer()
+    quantizer = config.quantizer_config()
+    quantizer.set_quant_data(tensors)
+    quantizer.set_quant_batch_size(len(next(iter(feed.values()))))
+    quantizer.set_enabled_op_types(set(operators))
+
+
+def packed(padded_values: Array, lengths: Array) -> Array:
+    """[N, longest, ...] to the steps of all sequences one after another, [sum of lengths, ...].
+
+    Raises: ValueError for an empty sequence, on which Paddle's recurrent kernels have no answer.
+    """
+    if len(lengths) != len(padded_values) or lengths.max(initial=0) > padded_values.shape[1]:
+        raise ValueError(f"lengths {lengths.shape} do not fit sequences {padded_values.shape}")
+    if lengths.min(initial=1) < 1:
+        raise ValueError(f"sequence {int(np.argmin(lengths))} is empty: leave it out of the batch")
+    rows: Array = padded_values[np.arange(padded_values.shape[1]) < lengths[:, None]]
+    return rows
+
+
+def padded(rows: Array, lengths: Array, fill: float = 0) -> Array:
+    """The inverse of `packed`: [N, longest, ...], `fill` beyond each length."""
+    longest = int(lengths.max(initial=0))
+    values = np.full((len(lengths), longest, *rows.shape[1:]), fill, rows.dtype)
+    values[np.arange(longest) < lengths[:, None]] = rows
+    return values
+
+
+def offsets(lengths: Array) -> list[int]:
+    """Where each sequence begins, and where the last one ends: Paddle's LoD."""
+    return [0, *np.cumsum(lengths).tolist()]
 
 
 class Predictor:
@@ -60,11 +114,25 @@ class Predictor:
         self._inputs = {name: self._predictor.get_input_handle(name) for name in self.input_names}
 
     def run(self, feeds: Feed) -> list[Array]:
-        """One batch: an array per input name, in the model's dtype; the outputs in model order."""
+        """One batch: an array per input name, in the model's dtype; the outputs in model order.
+
+        Sequences go in as `LENGTHS` says, and come out as [N, longest, ...], zero beyond their lengths.
+        """
         for name, handle in self._inputs.items():
-            handle.copy_from_cpu(np.ascontiguousarray(feeds[name]))
+            lengths = feeds.get(name + LENGTHS)
+            if lengths is None:
+                handle.copy_from_cpu(np.ascontiguousarray(feeds[name]))
+            else:
+                handle.copy_from_cpu(packed(feeds[name], lengths))
+                handle.set_lod([offsets(lengths)])
         self._predictor.run()
-        return [self._predictor.get_output_handle(name).copy_to_cpu() for name in self.output_names]
+        return [self._output(name) for name in self.output_names]
+
+    def _output(self, name: str) -> Array:
+        handle = self._predictor.get_output_handle(name)
+        values: Array = handle.copy_to_cpu()
+        lod = handle.lod()
+        return padded(values, np.diff(lod[0])) if lod else values
 
 
 def open_bundle(bundle: Path, threads: int | None = None) -> Predictor:
@@ -89,7 +157,7 @@ def main() -> None:
 
     predictor = open_bundle(bundle, arguments.threads)
     with np.load(arguments.input) as stored:
-        feeds = {name: stored[name] for name in predictor.input_names}
+        feeds = dict(stored)
     outputs = predictor.run(feeds)  # the first run builds the kernels
     started = time.perf_counter()
     predictor.run(feeds)

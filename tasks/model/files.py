@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from tasks import packages
 from tasks.config import ModelFiles
 from tasks.errors import ModelFormatError
 from tasks.store import file_digest, folder_digest
@@ -76,7 +77,7 @@ def _locate(path: Path, model_filename: str | None, params_filename: str | None)
         return _named(program, params_filename)
     if (json := path.with_name(path.name + ".json")).is_file():
         raise _pir(json)
-    raise _error(f"nothing at {path}", ACCEPTED, "correct `model.path`")
+    raise _error(f"nothing at {path}", ACCEPTED, packages.command(path) or "correct `model.path`")
 
 
 def _named(program: Path, params_filename: str | None) -> tuple[Path, Path | None]:

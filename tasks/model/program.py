@@ -134,13 +134,23 @@ def save_program(
 
 
 def tensor_specs(program: Any, names: tuple[str, ...]) -> tuple[TensorSpec, ...]:
-    """Name, shape and NumPy dtype name of each variable in `names`."""
+    """Name, shape and NumPy dtype name of each variable in `names`.
+
+    Raises: ModelFormatError for sequences of sequences.
+    """
     variables = [program.global_block().var(name) for name in names]
+    if nested := [var.name for var in variables if var.lod_level > 1]:
+        raise ModelFormatError(
+            found=f"sequences of sequences: {', '.join(nested)} of LoD level 2 or more",
+            required="LoD level 0 or 1",
+            remedy="export the model with one level of sequences",
+        )
     return tuple(
         TensorSpec(
             name=var.name,
             shape=tuple(int(dim) for dim in var.shape),
             dtype=str(paddle.base.data_feeder.convert_dtype(var.dtype)),
+            sequence=var.lod_level == 1,
         )
         for var in variables
     )

@@ -75,6 +75,12 @@ def quantize(request: PtqRequest) -> PtqOutcome:
     """
     from tasks.calibration.reader import BatchReader
 
+    if sequences := [spec.name for spec in request.model.inputs if spec.sequence]:
+        raise QuantizationError(
+            found=f"layout {request.candidate.layout} for a model with sequences ({', '.join(sequences)})",
+            required="layout `quantizer`, the one whose recurrent operators run in INT8",
+            remedy="set `quantization.layouts: [quantizer]`",
+        )
     return quantize_with(request, BatchReader(request.calibration, request.model.inputs))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-from tasks.artifacts import Candidate, DatasetArtifact, ModelArtifact, QuantizedArtifact
+from tasks.artifacts import Candidate, DatasetArtifact, Layout, ModelArtifact, QuantizedArtifact
 from tasks.config import QuantizationConfig
 from tasks.host_lock import computing
 from tasks.process import run_isolated
+from tasks.quantization.deferred import defer_quantization
 from tasks.quantization.ptq import PtqRequest
 from tasks.quantization.ptq import quantize as quantize_model
 from tasks.settings import Settings
@@ -32,7 +33,7 @@ def quantize(
     threads = max(1, len(os.sched_getaffinity(0)) // settings.parallel_candidates)
     with stage(name) as summary, scratch(settings.store, "quantized") as folder, computing():
         outcome = run_isolated(
-            quantize_model,
+            defer_quantization if candidate.layout is Layout.QUANTIZER else quantize_model,
             PtqRequest(
                 model=model,
                 calibration=calibration,

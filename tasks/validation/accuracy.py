@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
@@ -105,13 +106,28 @@ def predictions(outputs: Outputs) -> Array:
     """The decision on each sample: int64 [N].
 
     The class of the highest score in the first output; of a single value, the nearest integer. A
-    sample with NaN or Inf decides -1.
+    sequence [N, steps, scores] decides on each step, and its decision stands for all of them. A sample with
+    NaN or Inf decides -1.
     """
+    if outputs[0].ndim == 3:
+        return _sequence_predictions(outputs[0])
     flat = outputs[0].reshape(len(outputs[0]), -1)
     finite = np.isfinite(flat).all(axis=1)
     known = np.where(finite[:, None], flat, 0)
     decided = np.rint(known[:, 0]) if flat.shape[1] == 1 else known.argmax(axis=1)
     return np.where(finite, decided, -1).astype(np.int64)
+
+
+def _sequence_predictions(scores: Array) -> Array:
+    decided = np.rint(scores[..., 0]) if scores.shape[2] == 1 else scores.argmax(axis=2)
+    finite = np.isfinite(scores).all(axis=(1, 2))
+    return np.array(
+        [
+            zlib.crc32(row.tobytes()) if whole else -1
+            for row, whole in zip(decided.astype(np.int64), finite, strict=True)
+        ],
+        dtype=np.int64,
+    )
 
 
 def _class_labels(labels: Array | None, logits: Array) -> Array:

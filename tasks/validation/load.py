@@ -58,6 +58,18 @@ def first_batch(reader: BatchReader, batch_size: int) -> Feed:
     return {name: np.resize(values, (batch_size, *values.shape[1:])) for name, values in feed.items()}
 
 
+def latency_batches(reader: BatchReader, batch_size: int, count: int) -> list[Feed]:
+    """What latency is measured on: one batch of fixed shape, or `count` of sequences, whose lengths differ.
+
+    Each of them runs once in a warm-up of `count` rounds.
+    """
+    if not reader.sequences:
+        return [first_batch(reader, batch_size)]
+    batches = list(reader.batches(batch_size, limit=batch_size * max(1, count)))
+    whole = [feed for feed in batches if len(next(iter(feed.values()))) == batch_size]
+    return whole or [first_batch(reader, batch_size)]
+
+
 def peak_memory_bytes() -> int:
     """Most resident memory this process ever had, what it inherited when it was forked included.
 

@@ -7,10 +7,10 @@ kernel audit, accuracy, and latency beside the baseline, on the same predictors 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ from tasks.validation.accuracy import resolve_metrics
 from tasks.validation.audit import audit
 from tasks.validation.comparison import Comparison, agreement, read_outputs, worst_class, write_outputs
 from tasks.validation.latency import interleave, pin
-from tasks.validation.load import LoadEvidence, first_batch, load_and_run
+from tasks.validation.load import LoadEvidence, first_batch, latency_batches, load_and_run
 from tasks.validation.statistics import latency_summary, metric_evidence, speed_ratio
 from tasks.validation.verbose import VerboseRecorder
 
@@ -116,7 +116,7 @@ def measure(request: MeasureRequest) -> IsaEvidence:
     baseline_audit = _audit(recorder, baseline, feed, expect_int8=False)
     comparison = Comparison(metrics=metrics)
     _compare(request, reader, baseline, candidate, comparison)
-    latency = _latency(request, feed, baseline, candidate)
+    latency = _latency(request, reader, baseline, candidate)
     _require_undisturbed(example, candidate.run(feed))
     columns = comparison.columns
     _save(request.folder, columns, feed, dict(zip(candidate.output_names, example, strict=True)))
@@ -202,14 +202,15 @@ def _audit(recorder: VerboseRecorder, predictor: Predictor, feed: Feed, *, expec
 
 
 def _latency(
-    request: MeasureRequest, feed: Feed, baseline: Predictor, candidate: Predictor
+    request: MeasureRequest, reader: BatchReader, baseline: Predictor, candidate: Predictor
 ) -> LatencyEvidence:
     config = request.config
+    feeds = latency_batches(reader, config.batch_size, config.warmup)
     references, skipped = _references(request) if request.include_references else ({}, {})
     subjects = {"baseline": baseline, "candidate": candidate} | references
     rounds = config.warmup + config.repeats
     samples = interleave(
-        {name: partial(predictor.run, feed) for name, predictor in subjects.items()},
+        {name: in_turn(predictor.run, feeds) for name, predictor in subjects.items()},
         warmup=config.warmup,
         repeats=config.repeats,
         seed=request.seed,
@@ -228,6 +229,12 @@ def _latency(
         ),
         skipped=skipped,
     )
+
+
+def in_turn(run: Callable[[Feed], object], feeds: Sequence[Feed]) -> Callable[[], object]:
+    """Each call runs the next feed, so that in one round every subject gets the same."""
+    following = cycle(feeds)
+    return lambda: run(next(following))
 
 
 def _references(request: MeasureRequest) -> tuple[dict[str, Predictor], dict[str, str]]:

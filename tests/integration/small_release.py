@@ -32,6 +32,8 @@ from tasks.validation.load import measure_load
 from tasks.validation.measure import MeasureRequest, environment, measure
 
 SIDE, CLASSES, SAMPLES = 32, 10, 50
+SLIM = (Layout.OFFLINE, Layout.QDQ)
+"""The layouts that PaddleSlim quantizes for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ def build(folder: Path) -> SmallRelease:
     labels = _export(folder / "exported")
     validation = _dataset(folder / "validation", labels)
     model = prepare(folder)
-    deployables = {layout: _deployable(folder, model, validation, layout) for layout in Layout}
+    deployables = {layout: _deployable(folder, model, validation, layout) for layout in SLIM}
     return SmallRelease(model=model, validation=validation, deployables=deployables)
 
 
@@ -156,7 +158,7 @@ def measured(
     **changes: Any,
 ) -> IsaEvidence:
     """A candidate measured as a release does it, few repeats; `changes` are fields of MeasureRequest."""
-    config = ValidationConfig(repeats=20, warmup=2)
+    config = changes.pop("config", ValidationConfig(repeats=20, warmup=2))
     variables = environment(isa, emulated=emulated, threads=config.threads)
     baseline_load = run_isolated(
         measure_load,

@@ -136,7 +136,9 @@ def test_deployment_names_switches_level_and_specs(bundle: Bundle, host: HostPro
     assert deployment["switches"]["onednn"]
     assert deployment["switches"]["onednn_int8"]
     assert [level["isa"] for level in deployment["validated_on"]] == [host.isa.value]
-    assert deployment["inputs"] == [{"name": "image", "shape": [-1, 3, 32, 32], "dtype": "float32"}]
+    assert deployment["inputs"] == [
+        {"name": "image", "shape": [-1, 3, 32, 32], "dtype": "float32", "sequence": False}
+    ]
     with np.load(bundle.folder / "example_output.npz") as stored:
         assert [spec["name"] for spec in deployment["outputs"]] == stored.files
     assert deployment["preprocessing"]["scale"] == 0.5

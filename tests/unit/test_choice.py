@@ -74,7 +74,9 @@ def test_choice_verdicts_of_other_candidates_are_refused() -> None:
 
 
 def test_grid_strategy_asks_for_each_candidate_once() -> None:
-    grid = tuple(Candidate(algorithm=Algorithm.HIST, layout=layout) for layout in Layout)
+    grid = tuple(
+        Candidate(algorithm=Algorithm.HIST, layout=layout) for layout in (Layout.OFFLINE, Layout.QDQ)
+    )
     strategy = GridStrategy(grid)
     assert strategy.next_candidates((), ()) == grid
     failed = FailedCandidate(candidate=grid[1], step="quantize", error="")

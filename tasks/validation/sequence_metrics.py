@@ -1,0 +1,75 @@
+"""Metrics of labelled sequences, to be named in `validation.metrics`, e.g.
+`tasks.validation.sequence_metrics:word_f1`. Steps labelled `NO_LABEL` are not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tasks.calibration.dataset import NO_LABEL
+from tasks.errors import MeasurementError
+from tasks.inference.serving import Array
+
+Begins = Callable[[Array], Array]
+BEGIN, SINGLE = 0, 3
+"""Labels that begin a word in LAC's segmentation: B and S."""
+
+
+def label_accuracy(outputs: Sequence[Array], labels: Array | None) -> Array:
+    """Share of each sequence's steps with the right label: [N]."""
+    found, expected = _decided(outputs, labels)
+    there = expected != NO_LABEL
+    right: Array = ((found == expected) & there).sum(axis=1) / there.sum(axis=1)
+    return right
+
+
+def word_f1(outputs: Sequence[Array], labels: Array | None) -> Array:
+    """F1 of each sentence's words, of labels B 0, I 1, E 2, S 3: [N]."""
+    return _span_f1(*_decided(outputs, labels), lambda row: (row == BEGIN) | (row == SINGLE))
+
+
+def tagged_word_f1(outputs: Sequence[Array], labels: Array | None) -> Array:
+    """F1 of each sentence's words with their tags, of even labels B, odd labels I: [N]."""
+    return _span_f1(*_decided(outputs, labels), lambda row: row % 2 == 0, tagged=True)
+
+
+def _span_f1(found: Array, expected: Array, begins: Begins, *, tagged: bool = False) -> Array:
+    scores = []
+    for found_row, expected_row in zip(found, expected, strict=True):
+        there = expected_row != NO_LABEL
+        ours = _spans(found_row[there], begins, tagged)
+        theirs = _spans(expected_row[there], begins, tagged)
+        scores.append(2 * len(ours & theirs) / (len(ours) + len(theirs)))
+    return np.array(scores)
+
+
+def _spans(row: Array, begins: Begins, tagged: bool) -> set[tuple[int, int, int]]:
+    """(first step, step after the last, label of the first or 0) of every word; a row begins one."""
+    starts = np.flatnonzero(begins(row) | (np.arange(len(row)) == 0))
+    ends = [*starts[1:].tolist(), len(row)]
+    firsts = row[starts].tolist() if tagged else [0] * len(starts)
+    return set(zip(starts.tolist(), ends, firsts, strict=True))
+
+
+def _decided(outputs: Sequence[Array], labels: Array | None) -> tuple[Array, Array]:
+    """Labels that the model gives and those that are right, [N, steps] each; logits are decided here."""
+    if labels is None or labels.ndim != 2:
+        raise MeasurementError(
+            found="no labels of steps",
+            required="a label for each step of each sequence",
+            remedy="give a data source with them, such as `tagged_text`",
+        )
+    given = outputs[0]
+    decided = (
+        given.argmax(axis=2) if given.ndim == 3 and given.shape[2] > 1 else given.reshape(len(given), -1)
+    )
+    expected = labels[:, : decided.shape[1]]
+    if (labels[:, decided.shape[1] :] != NO_LABEL).any():
+        raise MeasurementError(
+            found=f"outputs of {decided.shape[1]} steps and labels of more",
+            required="a step of output for each label",
+            remedy="for another kind of model, name another callable in `validation.metrics`",
+        )
+    return np.where(expected == NO_LABEL, NO_LABEL, decided[:, : expected.shape[1]]), expected

@@ -1,0 +1,239 @@
+"""Models of sequences: recurrent operators in INT8, lengths from the data set to the served bundle."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.artifacts import Bundle, CandidateEvidence, HostProfile, IsaEvidence, Layout, TensorSpec
+from tasks.calibration.reader import BatchReader
+from tasks.config import ValidationConfig
+from tasks.errors import QuantizationError
+from tasks.inference.audit_model import audit_isolated
+from tasks.inference.bundle import write_bundle
+from tasks.inference.layouts import SWITCHES, Engine
+from tasks.inference.predictor import open_predictor, spec_of
+from tasks.inference.serving import LENGTHS, Array, padded
+from tasks.process import run_isolated
+from tasks.quantization.deferred import defer_quantization
+from tasks.quantization.ptq import quantize
+from tests.integration.small_release import SmallRelease, measured, prepare
+from tests.integration.small_sequences import (
+    AS_IS,
+    SAMPLES,
+    TAGS,
+    SmallTaggers,
+    append,
+    build,
+    export,
+    request,
+)
+from tests.integration.test_bundle import PYFUNC, python, run
+
+pytestmark = pytest.mark.paddle
+METRIC = "tasks.validation.sequence_metrics:label_accuracy"
+CONFIG = ValidationConfig(metrics=(METRIC,), repeats=20, warmup=5)
+isolated = partial(run_isolated, step="test", timeout_s=120)
+
+
+@pytest.fixture(scope="module")
+def taggers(tmp_path_factory: pytest.TempPathFactory) -> SmallTaggers:
+    folder = tmp_path_factory.mktemp("taggers")
+    return run_isolated(build, folder, step="build", log=folder / "build.log", timeout_s=300)
+
+
+@pytest.fixture(scope="module")
+def evidence(
+    taggers: SmallTaggers, host: HostProfile, tmp_path_factory: pytest.TempPathFactory
+) -> IsaEvidence:
+    folder = tmp_path_factory.mktemp("measured")
+    return measured(taggers.gru, Layout.QUANTIZER, folder, isa=host.isa, config=CONFIG)
+
+
+@pytest.fixture(scope="module")
+def bundle(
+    taggers: SmallTaggers, evidence: IsaEvidence, host: HostProfile, tmp_path_factory: pytest.TempPathFactory
+) -> Bundle:
+    model, deployable = taggers.gru.model, taggers.gru.deployables[Layout.QUANTIZER]
+    return write_bundle(
+        tmp_path_factory.mktemp("bundle"),
+        deployable=deployable,
+        model=model,
+        evidence=CandidateEvidence(
+            candidate=deployable.candidate,
+            digest=deployable.digest,
+            size_bytes=deployable.size_bytes,
+            baseline_digest=model.digest,
+            baseline_size_bytes=model.size_bytes,
+            validation_digest=taggers.gru.validation.digest,
+            host=host,
+            per_isa=(evidence,),
+        ),
+        preprocessing=AS_IS,
+        threads=1,
+    )
+
+
+def test_sequence_inputs_and_outputs_are_told_apart(taggers: SmallTaggers) -> None:
+    model = taggers.gru.model
+    assert model.inputs == (TensorSpec(name="words", shape=(-1, 1), dtype="int64", sequence=True),)
+    assert [spec.sequence for spec in model.outputs] == [True]
+
+
+def test_both_directions_and_layers_of_a_gru_fuse_into_one_operator(taggers: SmallTaggers) -> None:
+    assert taggers.gru.deployables[Layout.QUANTIZER].int8_ops == {"multi_gru": 1}
+    assert taggers.lstm.deployables[Layout.QUANTIZER].int8_ops == {"fusion_lstm": 1}
+
+
+def test_every_gru_ran_in_int8_and_decides_as_fp32(evidence: IsaEvidence) -> None:
+    rnn = {(share.kind, share.dtype): share.count for share in evidence.audit.shares if share.kind == "rnn"}
+    assert rnn == {("rnn", "int8"): 4}
+    assert [layer.kind for layer in evidence.audit.fp32_layers] == ["inner_product"]
+    assert evidence.baseline_audit.int8_primitives == 0
+    (metric,) = evidence.metrics
+    assert metric.samples == SAMPLES
+    assert metric.baseline == 1.0
+    assert metric.candidate > 0.95
+    assert evidence.sqnr_db > 20
+
+
+def test_latency_is_measured_on_sequences_of_several_lengths(
+    taggers: SmallTaggers, evidence: IsaEvidence
+) -> None:
+    lengths = np.load(Path(taggers.gru.validation.folder) / "words.lengths.npy")
+    assert len(set(lengths[: CONFIG.warmup].tolist())) > 1
+    assert {"baseline", "candidate", "native_fp32"} <= evidence.latency.samples_ms.keys()
+
+
+def test_lstm_runs_in_int8(taggers: SmallTaggers, host: HostProfile, tmp_path: Path) -> None:
+    found = measured(taggers.lstm, Layout.QUANTIZER, tmp_path, isa=host.isa, config=CONFIG)
+    assert {(share.kind, share.dtype) for share in found.audit.shares if share.kind == "rnn"} == {
+        ("rnn", "int8")
+    }
+    assert found.metrics[0].candidate > 0.9  # random weights: many scores are almost equal
+
+
+def test_audit_of_a_sequence_bundle_finds_its_layout(bundle: Bundle) -> None:
+    assert audit_isolated(bundle.folder, None).int8_primitives == 4
+
+
+def test_bundle_has_its_calibration_and_its_switches(bundle: Bundle) -> None:
+    deployment = json.loads((bundle.folder / "deployment.json").read_text())
+    assert deployment["layout"] == "quantizer"
+    assert "multi_gru" in deployment["switches"]["quantizer_ops"]
+    assert deployment["switches"]["onednn_cache_capacity"] == SWITCHES[Engine.QUANTIZER].onednn_cache_capacity
+    assert (bundle.folder / "model" / "calibration.npz").is_file()
+    assert not (bundle.folder / "examples" / "predict.cpp").exists()
+
+
+def test_python_example_on_sequences_gives_the_validated_output(bundle: Bundle) -> None:
+    assert "equal to the validated output" in run(sys.executable, bundle.folder / "examples" / "predict.py")
+
+
+SERVE = """
+import sys, numpy as np
+sys.path.insert(0, sys.argv[1] + "/examples")
+import predict
+predictor = predict.open_bundle(predict.Path(sys.argv[1]))
+for lengths in ([1], [10_000], [3, 0]):
+    words = np.ones((len(lengths), max(lengths), 1), "int64")
+    try:
+        (scores,) = predictor.run({"words": words, "words.lengths": np.array(lengths)})
+        print(scores.shape, bool(np.isfinite(scores).all()))
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_bundle_serves_one_step_and_ten_thousand_and_refuses_none(bundle: Bundle, tmp_path: Path) -> None:
+    said = python(SERVE, bundle.folder, cwd=tmp_path, env={}).splitlines()
+    assert said[-3:] == [
+        f"(1, 1, {TAGS}) True",
+        f"(1, 10000, {TAGS}) True",
+        "sequence 1 is empty: leave it out of the batch",
+    ]
+
+
+SERVE_LISTS = """
+import importlib.util, sys, types
+import numpy as np, pandas as pd
+spec = importlib.util.spec_from_file_location("pyfunc_model", sys.argv[2])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+model = module.Int8Model()
+model.load_context(types.SimpleNamespace(artifacts={"bundle": sys.argv[1]}))
+sentences = [[1, 2, 3], [4]]
+(lists,) = model.predict(None, {"words": sentences}).values()
+(frame,) = model.predict(None, pd.DataFrame({"words": sentences})).values()
+print(lists.shape, bool((lists == frame).all()), bool(lists[1, 1:].any()))
+try:
+    model.predict(None, {"words": [[1], []]})
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_pyfunc_takes_lists_of_sequences(bundle: Bundle, tmp_path: Path) -> None:
+    said = python(SERVE_LISTS, bundle.folder, PYFUNC, cwd=tmp_path, env={}).splitlines()
+    assert said[-2:] == [
+        f"(2, 3, {TAGS}) True False",
+        "sequence 1 of words has shape (0, 1), the model takes [length, *[1]]",
+    ]
+
+
+def each_and_all(release: SmallRelease) -> tuple[list[Array], Array]:
+    """Outputs of each sentence alone, and of all in one batch."""
+    predictor = open_predictor(spec_of(release.model.folder, Engine.BASELINE, 1))
+    reader = BatchReader(release.validation, release.model.inputs)
+    return [predictor.run(feed)[0] for feed in reader.batches(1)], predictor.run(
+        next(iter(reader.batches(SAMPLES)))
+    )[0]
+
+
+def test_a_sentence_is_answered_alike_alone_and_in_a_batch(taggers: SmallTaggers, tmp_path: Path) -> None:
+    alone, together = isolated(each_and_all, taggers.gru, log=tmp_path / "log")
+    for single, row in zip(alone, together, strict=True):
+        np.testing.assert_allclose(single[0], row[: single.shape[1]], atol=1e-5)
+        assert not row[single.shape[1] :].any()
+
+
+def peephole(values: object) -> object:
+    return append("lstm", values, 8, peepholes=True)
+
+
+def quantize_peepholes(folder: Path, calibration: SmallRelease) -> None:
+    export(folder / "exported", peephole)
+    defer_quantization(request(prepare(folder), calibration.validation, folder / "deferred"))
+
+
+def test_lstm_with_peepholes_is_refused(taggers: SmallTaggers, tmp_path: Path) -> None:
+    with pytest.raises(QuantizationError, match="peepholes"):
+        isolated(quantize_peepholes, tmp_path, taggers.gru, log=tmp_path / "log")
+
+
+def test_model_without_recurrence_is_refused_by_the_quantizer_layout(
+    small_release: SmallRelease, tmp_path: Path
+) -> None:
+    asked = request(small_release.model, small_release.validation, tmp_path / "deferred")
+    with pytest.raises(QuantizationError, match="no operator `gru` or `lstm`"):
+        isolated(defer_quantization, asked, log=tmp_path / "log")
+
+
+def test_paddleslim_layouts_refuse_sequences(taggers: SmallTaggers, tmp_path: Path) -> None:
+    asked = request(taggers.gru.model, taggers.gru.validation, tmp_path / "ptq")
+    asked = replace(asked, candidate=replace(asked.candidate, layout=Layout.QDQ))
+    with pytest.raises(QuantizationError, match="layouts: \\[quantizer\\]"):
+        isolated(quantize, asked, log=tmp_path / "log")
+
+
+def test_padded_is_the_inverse_of_packed() -> None:
+    lengths = np.array([2, 1])
+    rows = np.arange(6).reshape(3, 2)
+    assert padded(rows, lengths).tolist() == [[[0, 1], [2, 3]], [[4, 5], [0, 0]]]
+    assert f"words{LENGTHS}" == "words.lengths"

@@ -1,0 +1,15 @@
+"""A callable source of sequences, the second one empty."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tasks.config import CallableSource
+from tasks.inference.serving import Array
+
+CONFIG = CallableSource(kind="callable", function="tests.unit.sequence_source:sentences")
+
+
+def sentences() -> tuple[list[Array], list[Array]]:
+    inputs = [np.ones((3, 1), np.int64), np.ones((0, 1), np.int64)]
+    return inputs, [np.zeros(2, np.int64), np.zeros(1, np.int64)]
