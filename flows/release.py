@@ -24,6 +24,7 @@ from tasks.artifacts import (
     FailedCandidate,
     HostProfile,
     IsaLevel,
+    Layout,
     ModelArtifact,
     Outcome,
     QuantizedArtifact,
@@ -138,7 +139,7 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
     host = check_hardware(config.hardware)
     log_input(run_id, host)
     files = train_model(config.model) if isinstance(config.model, TrainedModel) else config.model
-    model = load_model(files)
+    model = load_model(files, legacy_recurrence=Layout.QUANTIZER in config.quantization.layouts)
     log_input(run_id, model)
     calibration = draw_calibration_data(config.data, model)
     log_input(run_id, calibration, "calibration")

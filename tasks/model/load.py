@@ -16,9 +16,12 @@ from tasks.errors import ModelFormatError
 from tasks.model.census import census
 from tasks.model.digest import program_digest
 from tasks.model.files import ModelSource
+from tasks.model.original import ORIGINAL
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
+
+RNN, LEGACY = "rnn", "rewrite_rnn_as_lstm"
 
 logger = logging.getLogger(__name__)
 
@@ -35,17 +38,22 @@ class PreparedModel:
     size_bytes: int
 
 
-def prepare_model(source: ModelSource, folder: Path) -> PreparedModel:
+def prepare_model(source: ModelSource, folder: Path, *, legacy: bool = False) -> PreparedModel:
     """Loads `source`, repairs its graph and saves it into `folder` as `model.pdmodel` + `model.pdiparams`.
 
-    The census is of the repaired program.
-    Raises: ModelFormatError when the files cannot be used, or hold a model that is quantized already.
+    legacy: rewrite operators `rnn` with `lstm`; the model with the `rnn` is then kept in `ORIGINAL` below
+    `folder`. The census is of the repaired program.
+    Raises: ModelFormatError when the files cannot be used, hold a model that is quantized already, or an
+    `rnn` that cannot be rewritten.
     """
     from tasks.model.program import load_program, save_program, tensor_specs
 
     loaded = load_program(source)
     _require_fp32(loaded, source)
     repairs = repair(loaded.program)
+    if legacy and RNN in (op.type for op in loaded.program.global_block().ops):
+        save_program(loaded, folder / ORIGINAL)
+        repairs[LEGACY] = _rewrite(loaded)
     save_program(loaded, folder)
     counted = census(loaded.program)
     logger.info(
@@ -61,8 +69,17 @@ def prepare_model(source: ModelSource, folder: Path) -> PreparedModel:
         outputs=tensor_specs(loaded.program, loaded.fetches),
         census=counted,
         repairs=repairs,
-        size_bytes=sum(path.stat().st_size for path in folder.iterdir()),
+        size_bytes=sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
     )
+
+
+def _rewrite(loaded: LoadedProgram) -> int:
+    import paddle
+
+    from tasks.model.legacy_recurrence import legacy_recurrence
+
+    with paddle.utils.unique_name.guard():  # the digest depends on the names
+        return legacy_recurrence(loaded)
 
 
 def _require_fp32(loaded: LoadedProgram, source: ModelSource) -> None:

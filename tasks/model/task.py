@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tasks.artifacts import ModelArtifact
 from tasks.config import ModelFiles
 from tasks.model.files import find_model
@@ -16,16 +18,22 @@ TIMEOUT_S = 900
 
 
 @step(name="load model")
-def load_model(files: ModelFiles) -> ModelArtifact:
+def load_model(files: ModelFiles, *, legacy_recurrence: bool = False) -> ModelArtifact:
     """The user's model in the store, repaired, with its specs and operator census.
 
+    legacy_recurrence: write operators `rnn` anew with `lstm`, for the layout `quantizer`.
     Raises: ModelFormatError when the files are not a usable FP32 model.
     """
     with stage("load model") as summary, scratch(Settings().store, "model") as folder:
         source = find_model(files)
         log = step_log("load-model")
         prepared = run_isolated(
-            prepare_model, source, folder, step="load model", log=log, timeout_s=TIMEOUT_S
+            partial(prepare_model, legacy=legacy_recurrence),
+            source,
+            folder,
+            step="load model",
+            log=log,
+            timeout_s=TIMEOUT_S,
         )
         census = prepared.census
         summary.append(f"{prepared.digest[:12]}, INT8 can reach {census.quantizable} of {census.compute}")

@@ -33,6 +33,7 @@ from tasks.inference.bundle import EXAMPLE_INPUT, EXAMPLE_OUTPUT
 from tasks.inference.layouts import Engine, engine_of
 from tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
 from tasks.inference.serving import Array, Feed, Predictor
+from tasks.model.original import baseline_folder
 from tasks.progress import report
 from tasks.stored_path import StoredPath
 from tasks.validation.accuracy import resolve_metrics
@@ -81,7 +82,7 @@ class MeasureRequest:
         return spec_of(self.deployable.folder, engine, self.config.threads, self.enable_int8)
 
     def baseline_spec(self, engine: Engine = Engine.BASELINE) -> PredictorSpec:
-        return spec_of(self.model.folder, engine, self.config.threads)
+        return spec_of(baseline_folder(self.model.folder), engine, self.config.threads)
 
     @property
     def step(self) -> str:

@@ -20,6 +20,7 @@ from tasks.config import GateConfig, ValidationConfig
 from tasks.host_lock import measuring
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import spec_of
+from tasks.model.original import baseline_folder
 from tasks.process import run_isolated
 from tasks.settings import Settings
 from tasks.store import commit, folder_digest, scratch
@@ -55,7 +56,7 @@ def _measure_baseline(
     with measuring():
         return run_isolated(
             measure_load,
-            spec_of(model.folder, Engine.BASELINE, config.threads),
+            spec_of(baseline_folder(model.folder), Engine.BASELINE, config.threads),
             model,
             validation,
             config.batch_size,

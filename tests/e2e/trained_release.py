@@ -65,7 +65,9 @@ def build(folder: Path) -> TrainedRelease:
     return TrainedRelease(
         model=model,
         validation=draw_digits(folder / "validation", model.inputs),
-        quantized={layout: _quantize(folder, model, calibration, layout) for layout in Layout},
+        quantized={
+            layout: _quantize(folder, model, calibration, layout) for layout in (Layout.OFFLINE, Layout.QDQ)
+        },
     )
 
 

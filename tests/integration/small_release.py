@@ -26,6 +26,7 @@ from tasks.inference.predictor import spec_of
 from tasks.inference.serving import Array
 from tasks.model.files import ModelFormat, find_model
 from tasks.model.load import prepare_model
+from tasks.model.original import baseline_folder
 from tasks.process import run_isolated
 from tasks.quantization.ptq import PtqRequest, quantize
 from tasks.validation.load import measure_load
@@ -98,10 +99,10 @@ def _dataset(folder: Path, labels: Array) -> DatasetArtifact:
     )
 
 
-def prepare(folder: Path) -> ModelArtifact:
+def prepare(folder: Path, *, legacy: bool = False) -> ModelArtifact:
     """The model in `folder/exported`, repaired, in `folder/fp32`."""
     source = find_model(ModelFiles(path=folder / "exported"))
-    prepared = prepare_model(source, folder / "fp32")
+    prepared = prepare_model(source, folder / "fp32", legacy=legacy)
     return ModelArtifact(
         folder=folder / "fp32",
         digest=prepared.digest,
@@ -162,7 +163,7 @@ def measured(
     variables = environment(isa, emulated=emulated, threads=config.threads)
     baseline_load = run_isolated(
         measure_load,
-        spec_of(release.model.folder, Engine.BASELINE, config.threads),
+        spec_of(baseline_folder(release.model.folder), Engine.BASELINE, config.threads),
         release.model,
         release.validation,
         config.batch_size,

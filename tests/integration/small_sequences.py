@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tasks.artifacts import Algorithm, Candidate, DatasetArtifact, DeployableArtifact, Layout, ModelArtifact
-from tasks.calibration.dataset import materialise
+from tasks.calibration.dataset import DatasetSummary, materialise
 from tasks.calibration.sources import ONLY_INPUT, Samples
 from tasks.config import ModelFiles, Preprocessing, QuantizationConfig
 from tasks.conversion.recurrent import convert_recurrent
@@ -119,8 +119,8 @@ def _release(folder: Path, recurrent: Any) -> SmallRelease:
     model = prepare(folder)
     validation = _dataset(folder / "validation", model, sentences(), answers(model, sentences()))
     calibration = _dataset(folder / "calibration", model, sentences(seed=1), None)
-    deployable = _deployable(folder, model, calibration)
-    return SmallRelease(model=model, validation=validation, deployables={Layout.QUANTIZER: deployable})
+    made = deployable(folder, model, calibration)
+    return SmallRelease(model=model, validation=validation, deployables={Layout.QUANTIZER: made})
 
 
 def answers(model: ModelArtifact, inputs: list[Array]) -> list[Array]:
@@ -142,6 +142,11 @@ def _dataset(
         sequence_labels=labels,
     )
     drawn = materialise(samples, np.arange(len(inputs)), AS_IS, model.inputs, folder, step="data")
+    return artifact(drawn, folder)
+
+
+def artifact(drawn: DatasetSummary, folder: Path) -> DatasetArtifact:
+    """What a task would make of drawn samples."""
     return DatasetArtifact(
         folder=StoredPath(folder),
         digest=drawn.digest,
@@ -165,7 +170,7 @@ def request(model: ModelArtifact, calibration: DatasetArtifact, folder: Path) ->
     )
 
 
-def _deployable(folder: Path, model: ModelArtifact, calibration: DatasetArtifact) -> DeployableArtifact:
+def deployable(folder: Path, model: ModelArtifact, calibration: DatasetArtifact) -> DeployableArtifact:
     asked = request(model, calibration, folder / "deferred")
     outcome = defer_quantization(asked)
     converted = convert_recurrent(find_model(ModelFiles(path=asked.folder)), folder / "deployable")

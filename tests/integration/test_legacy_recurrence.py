@@ -1,0 +1,159 @@
+"""`paddle.nn.LSTM` on the legacy operator: equal in FP32, and INT8 after it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.artifacts import HostProfile, Layout
+from tasks.calibration.dataset import materialise
+from tasks.calibration.sources import Samples
+from tasks.config import ModelFiles, ValidationConfig
+from tasks.errors import ModelFormatError, QuantizationError
+from tasks.inference.layouts import Engine
+from tasks.inference.predictor import open_predictor, spec_of
+from tasks.inference.serving import Array, Feed
+from tasks.model.files import find_model
+from tasks.model.load import PreparedModel, prepare_model
+from tasks.model.original import ORIGINAL
+from tasks.process import run_isolated
+from tasks.quantization.deferred import EQUAL, defer_quantization
+from tests.integration.small_release import SmallRelease, measured, prepare
+from tests.integration.small_sequences import AS_IS, artifact, deployable, request
+
+pytestmark = pytest.mark.paddle
+STEPS, FEATURES, HIDDEN, CLASSES = 7, 6, 32, 5
+isolated = partial(run_isolated, step="test", timeout_s=200)
+
+EXPRESSIBLE: dict[str, dict[str, Any]] = {
+    "one layer": {},
+    "two layers both ways": {"direction": "bidirect", "num_layers": 2},
+    "lengths": {"direction": "bidirect", "lengths": True},
+    "fixed steps": {"steps": STEPS},
+    "time first": {"time_major": True},
+}
+INEXPRESSIBLE: dict[str, dict[str, Any]] = {
+    "reset gate after the recurrent product": {"kind": "GRU"},
+    "last states are used": {"states": True},
+    "initial states that are not zero": {"initial": True},
+    "mode RNN_TANH": {"kind": "SimpleRNN"},
+}
+
+
+def export(
+    folder: Path,
+    *,
+    kind: str = "LSTM",
+    lengths: bool = False,
+    steps: int | None = None,
+    states: bool = False,
+    initial: bool = False,
+    **options: Any,
+) -> None:
+    """Scores [batch, steps, CLASSES] of `x` [batch, steps, FEATURES]."""
+    import paddle
+    from paddle import nn
+
+    paddle.seed(0)
+    wide = HIDDEN * (2 if options.get("direction") == "bidirect" else 1)
+
+    class Tagger(nn.Layer):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.recurrent = getattr(nn, kind)(FEATURES, HIDDEN, **options)
+            self.scores = nn.Linear(wide, CLASSES)
+            self.initial, self.states = initial, states
+
+        def forward(self, x: Any, length: Any = None) -> Any:
+            given = (paddle.ones([1, x.shape[0], HIDDEN]),) * 2 if self.initial else None
+            values, last = self.recurrent(x, given, length)
+            return self.scores(last[0][0] if self.states else values)
+
+    tagger = Tagger()
+    tagger.eval()
+    spec = [paddle.static.InputSpec([None, steps, FEATURES], "float32", "x")]
+    if lengths:
+        spec.append(paddle.static.InputSpec([None], "int64", "length"))
+    paddle.jit.save(tagger, str(folder / "model"), input_spec=spec)
+
+
+def rewritten(folder: Path, options: dict[str, Any]) -> tuple[PreparedModel, list[Array]]:
+    """The prepared model, and outputs before and after, natively and on oneDNN."""
+    export(folder / "exported", **options)
+    source = find_model(ModelFiles(path=folder / "exported"))
+    prepared = prepare_model(source, folder / "fp32", legacy=True)
+    feed: Feed = {"x": values(4)}
+    if options.get("lengths"):
+        feed["length"] = np.array([STEPS, 3, 1, 5])
+    return prepared, [
+        open_predictor(spec_of(path, engine, 1)).run(feed)[0]
+        for engine in (Engine.NATIVE_FP32, Engine.BASELINE)
+        for path in (folder / "fp32" / ORIGINAL, folder / "fp32")
+    ]
+
+
+def values(count: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).standard_normal((count, STEPS, FEATURES)).astype(np.float32)
+
+
+@pytest.mark.parametrize("options", EXPRESSIBLE.values(), ids=EXPRESSIBLE)
+def test_rewritten_lstm_answers_as_the_original(options: dict[str, Any], tmp_path: Path) -> None:
+    prepared, (original, *others) = isolated(rewritten, tmp_path, options, log=tmp_path / "log")
+    assert prepared.repairs["rewrite_rnn_as_lstm"] == 1
+    counts = prepared.census.counts
+    layers = options.get("num_layers", 1) * (2 if options.get("direction") else 1)
+    assert counts["lstm"] == layers
+    assert not {"rnn", "transpose2"} & counts.keys() or options.get("time_major")
+    for other in others:
+        np.testing.assert_allclose(other, original, rtol=0, atol=EQUAL)
+
+
+@pytest.mark.parametrize("reason", INEXPRESSIBLE)
+def test_what_the_legacy_operator_cannot_express_is_refused(reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelFormatError, match=reason):
+        isolated(rewritten, tmp_path, INEXPRESSIBLE[reason], log=tmp_path / "log")
+
+
+def release(folder: Path) -> SmallRelease:
+    export(folder / "exported", direction="bidirect", num_layers=2)
+    model = prepare(folder, legacy=True)
+    predictor = open_predictor(spec_of(folder / "fp32" / ORIGINAL, Engine.NATIVE_FP32, 1))
+    inputs = values(20)
+    labels = [row.argmax(axis=1) for row in predictor.run({"x": inputs})[0]]
+    samples = Samples(count=20, labels=None, read=lambda index: {"x": inputs[index]}, sequence_labels=labels)
+    (folder / "data").mkdir()
+    drawn = materialise(samples, np.arange(20), AS_IS, model.inputs, folder / "data", step="data")
+    data = artifact(drawn, folder / "data")
+    made = deployable(folder, model, data)
+    return SmallRelease(model=model, validation=data, deployables={Layout.QUANTIZER: made})
+
+
+def test_rewritten_lstm_is_released_in_int8(host: HostProfile, tmp_path: Path) -> None:
+    small = isolated(release, tmp_path, log=tmp_path / "log")
+    assert small.deployables[Layout.QUANTIZER].int8_ops == {"fusion_lstm": 4}
+    metric = "tasks.validation.sequence_metrics:label_accuracy"
+    config = ValidationConfig(metrics=(metric,), repeats=20, warmup=2)
+    found = measured(small, Layout.QUANTIZER, tmp_path, isa=host.isa, config=config)
+    rnn = [share for share in found.audit.shares if share.kind == "rnn"]
+    assert {share.dtype for share in rnn} == {"int8"}
+    assert sum(share.count for share in rnn) == 4
+    assert not [share for share in found.baseline_audit.shares if share.kind == "rnn"]
+    assert found.metrics[0].candidate > 0.9
+
+
+def wrong_rewrite(folder: Path) -> None:
+    small = release(folder)
+    damaged = folder / "fp32" / "model.pdiparams"
+    content = bytearray(damaged.read_bytes())
+    content[-4:] = np.float32(9).tobytes()  # the last value of the last parameter
+    damaged.write_bytes(content)
+    defer_quantization(request(small.model, small.validation, folder / "again"))
+
+
+def test_rewrite_that_answers_otherwise_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(QuantizationError, match="differs from the one given"):
+        isolated(wrong_rewrite, tmp_path, log=tmp_path / "log")
