@@ -17,11 +17,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.cancellation import cancel_in_prefect, on_cancel
 from tasks import process, store
 from tasks.artifacts import (
+    Algorithm,
     Candidate,
     CandidateEvidence,
     DatasetArtifact,
     DeployableArtifact,
     FailedCandidate,
+    FinetunedArtifact,
     HostProfile,
     IsaLevel,
     Layout,
@@ -31,14 +33,19 @@ from tasks.artifacts import (
     Release,
     Verdict,
 )
-from tasks.calibration.task import check_data, draw_calibration_data, draw_validation_data
+from tasks.calibration.task import (
+    check_data,
+    draw_calibration_data,
+    draw_training_data,
+    draw_validation_data,
+)
 from tasks.config import ReleaseConfig, TrainedModel
 from tasks.conversion.task import convert
 from tasks.errors import PipelineError
 from tasks.hardware.task import check_hardware
 from tasks.inference.task import pack_bundle
 from tasks.model.task import load_model
-from tasks.quantization.task import quantize
+from tasks.quantization.task import finetune, quantize
 from tasks.settings import Settings
 from tasks.tracking import runs
 from tasks.tracking.runs import RunStatus
@@ -47,6 +54,7 @@ from tasks.tracking.task import (
     log_candidate,
     log_failure,
     log_input,
+    log_training,
     open_run,
     publish_report,
     register,
@@ -68,6 +76,7 @@ class Inputs:
     model: ModelArtifact
     calibration: DatasetArtifact
     validation: DatasetArtifact
+    training: DatasetArtifact | None
     baselines: dict[IsaLevel, LoadEvidence]
 
 
@@ -145,7 +154,9 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
     log_input(run_id, calibration, "calibration")
     validation = draw_validation_data(config.data, model)
     log_input(run_id, validation, "validation")
-    check_data(calibration, validation, model)
+    qat = config.quantization.qat
+    training = draw_training_data(config.data, qat, model) if qat else None
+    check_data(calibration, validation, model, training)
     return Inputs(
         config=config,
         run_id=run_id,
@@ -153,6 +164,7 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
         model=model,
         calibration=calibration,
         validation=validation,
+        training=training,
         baselines=measure_baselines(model, validation, config.validation, host),
     )
 
@@ -160,9 +172,10 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
 def _explore(inputs: Inputs) -> Findings:
     """Builds and measures candidates for as long as the strategy asks for more."""
     findings = Findings()
+    finetuned = _train(inputs, findings)
     strategy: Strategy = GridStrategy(inputs.config.quantization.candidates())
     while asked := strategy.next_candidates(findings.evidence, findings.failed):
-        built = [(candidate, *_build(inputs, candidate)) for candidate in asked]
+        built = [(candidate, *_build(inputs, candidate, finetuned)) for candidate in asked]
         for _, _, deployable in built:
             deployable.wait()
         for candidate, quantized, deployable in built:
@@ -170,8 +183,31 @@ def _explore(inputs: Inputs) -> Findings:
     return findings
 
 
+def _train(inputs: Inputs, findings: Findings) -> FinetunedArtifact | None:
+    """Quantization-aware training, where candidates are made of it; its failure is theirs alone."""
+    settings = inputs.config.quantization
+    if inputs.training is None:
+        return None
+    try:
+        finetuned = finetune(inputs.model, inputs.training, settings)
+    except PipelineError as error:
+        for candidate in settings.candidates():
+            if candidate.algorithm is Algorithm.QAT:
+                _fail(inputs, findings, candidate, "train", error)
+        return None
+    log_training(inputs.run_id, finetuned)
+    return finetuned
+
+
+def _fail(inputs: Inputs, findings: Findings, candidate: Candidate, step: str, error: PipelineError) -> None:
+    failed = FailedCandidate(candidate=candidate, step=step, error=str(error))
+    findings.errors.append(error)
+    findings.failed.append(failed)
+    log_failure(inputs.run_id, failed, inputs.config.quantization)
+
+
 def _build(
-    inputs: Inputs, candidate: Candidate
+    inputs: Inputs, candidate: Candidate, finetuned: FinetunedArtifact | None
 ) -> tuple[PrefectFuture[QuantizedArtifact], PrefectFuture[DeployableArtifact]]:
     config = inputs.config
     quantized = quantize.submit(
@@ -180,6 +216,7 @@ def _build(
         candidate,
         config.quantization,
         config.data.calibration_batch_size,
+        finetuned if candidate.algorithm is Algorithm.QAT else None,
     )
     return quantized, convert.submit(quantized, config.conversion)  # type: ignore[call-overload] # a future
 
@@ -208,10 +245,7 @@ def _measure(
             inputs.host,
         )
     except PipelineError as error:
-        failed = FailedCandidate(candidate=candidate, step=step, error=str(error))
-        findings.errors.append(error)
-        findings.failed.append(failed)
-        log_failure(inputs.run_id, failed, config.quantization)
+        _fail(inputs, findings, candidate, step, error)
         return
     verdict = gate(evidence, config.gate)
     findings.evidence.append(evidence)

@@ -40,7 +40,7 @@ class Layout(StrEnum):
 
 
 class Algorithm(StrEnum):
-    """PaddleSlim's post-training calibration algorithms, by PaddleSlim's names."""
+    """How scales are found: PaddleSlim's post-training algorithms by its names, or by training on (`qat`)."""
 
     KL = "KL"
     HIST = "hist"
@@ -50,6 +50,11 @@ class Algorithm(StrEnum):
     ABS_MAX = "abs_max"
     MIN_MAX = "min_max"
     PTF = "ptf"
+    QAT = "qat"
+
+
+POST_TRAINING = tuple(algorithm for algorithm in Algorithm if algorithm is not Algorithm.QAT)
+"""Algorithms that need no training."""
 
 
 class Outcome(StrEnum):
@@ -166,6 +171,23 @@ class Candidate:
     @property
     def name(self) -> str:
         return f"{self.algorithm.value}-{self.layout.value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetunedArtifact:
+    """What quantization-aware training made of a model: the model itself, still FP32, and learned scales.
+
+    `folder` also holds `scales.json` (tensor to threshold) and `history.json` (loss and accuracy of each
+    step). `resumed_from` counts the steps that a killed run had done.
+    """
+
+    folder: StoredPath
+    digest: str
+    steps: int
+    resumed_from: int
+    seconds: float
+    peak_memory_bytes: int
+    log: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

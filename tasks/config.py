@@ -226,8 +226,32 @@ class DataConfig(Section):
     seed: int = Field(default=0, ge=0, description="Of the draw.")
 
 
+class QatConfig(Section):
+    """PaddleSlim's `quant_aware`: training on from the FP32 model, with its rounding simulated."""
+
+    data: Source = Field(description="Labelled training samples; none of them may be among the validation's.")
+    samples: int | None = Field(default=None, ge=1, description="None takes all.")
+    objective: str = Field(
+        default="cross_entropy",
+        pattern=rf"^cross_entropy$|{CALLABLE}",
+        description="`cross_entropy`, or `package.module:function` of (outputs, label) -> loss variable.",
+    )
+    epochs: int = Field(default=1, ge=1, description="Times that each sample is seen.")
+    batch_size: int = Field(default=32, ge=1, description="Samples in a training step.")
+    learning_rate: float = Field(default=1e-4, gt=0, description="Peak of a cosine schedule, Adam.")
+    activation_quantize_type: Literal["moving_average_abs_max", "range_abs_max", "abs_max"] = Field(
+        default="moving_average_abs_max", description="How the scale of an activation is learned."
+    )
+    freeze_batch_norm: bool = Field(default=True, description="Keep BatchNorm's statistics as exported.")
+    checkpoint_every_s: float = Field(
+        default=60, ge=0, description="Seconds between checkpoints, from which a killed run goes on."
+    )
+    seed: int = Field(default=0, ge=0, description="Of the order of the samples.")
+    timeout_s: float = Field(default=24 * 3600, gt=0, description="Limit of the training, in seconds.")
+
+
 class QuantizationConfig(Section):
-    """PaddleSlim's `quant_post_static`."""
+    """PaddleSlim's `quant_post_static`, and `quant_aware` where `algorithms` has `qat`."""
 
     algorithms: tuple[Algorithm, ...] = Field(
         default=(Algorithm.HIST, Algorithm.KL, Algorithm.AVG),
@@ -262,6 +286,13 @@ class QuantizationConfig(Section):
         default=True, description="This project's KL and histogram code; thresholds bit-equal."
     )
     timeout_s: float = Field(default=3600, gt=0, description="Limit of one candidate, in seconds.")
+    qat: QatConfig | None = Field(default=None, description="Training for the algorithm `qat`, below.")
+
+    @model_validator(mode="after")
+    def _training_is_described(self) -> QuantizationConfig:
+        if (Algorithm.QAT in self.algorithms) != (self.qat is not None):
+            raise ValueError("the algorithm `qat` and the section `quantization.qat` need each other")
+        return self
 
     def candidates(self) -> tuple[Candidate, ...]:
         """The grid, algorithms first; `quantizer` once, since Paddle itself calibrates it, with KL."""

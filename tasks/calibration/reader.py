@@ -42,6 +42,10 @@ class BatchReader:
     def __len__(self) -> int:
         return self._samples
 
+    def take(self, rows: npt.NDArray[np.int64]) -> dict[str, Array]:
+        """The samples of `rows`, in that order."""
+        return {name: normalise(array[rows], self._preprocessing) for name, array in self._inputs.items()}
+
     def batches(self, batch_size: int, limit: int | None = None) -> Iterator[dict[str, Array]]:
         """Arrays [<= batch_size, ...] by input name, the first `limit` samples in order.
 

@@ -65,15 +65,17 @@ def shares(sizes: npt.NDArray[np.int64], count: int) -> Indices:
     return result
 
 
-def check_disjoint(calibration: Iterable[DrawnSample], validation: Iterable[DrawnSample]) -> None:
-    """Raises: DataError when content of one is in the other, naming the pairs."""
-    known = {sample.digest: sample.name for sample in calibration}
+def check_disjoint(
+    seen: Iterable[DrawnSample], validation: Iterable[DrawnSample], *, use: str = "calibrated on"
+) -> None:
+    """Raises: DataError when content of one is in the other, naming the pairs. `use`: what `seen` was for."""
+    known = {sample.digest: sample.name for sample in seen}
     shared = [(known[sample.digest], sample.name) for sample in validation if sample.digest in known]
     if shared:
         pairs = ", ".join(f"{a} = {b}" for a, b in shared[:SHOWN])
         more = f" and {len(shared) - SHOWN} more" if len(shared) > SHOWN else ""
         raise DataError(
-            found=f"{len(shared)} validation samples were calibrated on: {pairs}{more}",
-            required="no sample in both: accuracy on what was calibrated on proves nothing",
-            remedy="take calibration and validation from different files or lists",
+            found=f"{len(shared)} validation samples were {use}: {pairs}{more}",
+            required=f"no sample in both: accuracy on what was {use} proves nothing",
+            remedy="take the two from different files or lists",
         )

@@ -10,7 +10,7 @@ from tasks.artifacts import DatasetArtifact, ModelArtifact
 from tasks.calibration.dataset import check_labels, materialise, sample_digests
 from tasks.calibration.sampling import check_disjoint, draw
 from tasks.calibration.sources import describe, open_source
-from tasks.config import DataConfig, Source
+from tasks.config import DataConfig, QatConfig, Source
 from tasks.settings import Settings
 from tasks.store import commit, scratch
 from tasks.task import stage, step
@@ -28,11 +28,25 @@ def draw_validation_data(config: DataConfig, model: ModelArtifact) -> DatasetArt
     return _draw("validation data", config.validation, config.validation_samples, config, model)
 
 
+@step(name="draw training data")
+def draw_training_data(config: DataConfig, qat: QatConfig, model: ModelArtifact) -> DatasetArtifact:
+    """The samples to train on, prepared as those of calibration and validation are."""
+    return _draw("training data", qat.data, qat.samples, config, model)
+
+
 @step(name="check data")
-def check_data(calibration: DatasetArtifact, validation: DatasetArtifact, model: ModelArtifact) -> None:
-    """Raises: DataError when the two share a sample, or a label is beyond the model's classes."""
+def check_data(
+    calibration: DatasetArtifact,
+    validation: DatasetArtifact,
+    model: ModelArtifact,
+    training: DatasetArtifact | None = None,
+) -> None:
+    """Raises: DataError when validation shares a sample with another, or a label is beyond the classes."""
     check_disjoint(sample_digests(calibration), sample_digests(validation))
     check_labels(validation, model.outputs)
+    if training is not None:
+        check_disjoint(sample_digests(training), sample_digests(validation), use="trained on")
+        check_labels(training, model.outputs)
 
 
 def _draw(

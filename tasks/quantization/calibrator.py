@@ -8,7 +8,7 @@ Imports Paddle, so only functions of the isolated process import this module.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -57,8 +57,17 @@ class Loader(paddle.io.DataLoader):  # type: ignore[misc]  # Paddle has no types
 class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle has no types
     """PaddleSlim's quantization of a model whose program is in `_program` after `quantize`."""
 
-    def __init__(self, *, step: str, adaround: bool, keep_mean: bool, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        step: str,
+        adaround: bool,
+        keep_mean: bool,
+        learned: Mapping[str, float] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
+        self._learned = dict(learned or {})
         self._step = step
         self._adaround = adaround
         self._keep_mean = keep_mean
@@ -159,6 +168,8 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         if self._algo in ("KL", "hist"):
             self._calculate_kl_hist_threshold()
         scales = self._scales()
+        for name in self._quantized_act_var_name & self._learned.keys():
+            scales[name] = self._learned[name]
         for name in self._quantized_act_var_name & scales.keys():
             scales[name] = checked(name, float(np.max(scales[name])))
 

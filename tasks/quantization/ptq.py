@@ -24,7 +24,7 @@ import random
 import resource
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PtqRequest:
-    """One candidate to make of `model`, into the existing `folder`. `batch_size` is in samples."""
+    """One candidate to make of `model`, into the existing `folder`. `batch_size` is in samples.
+
+    `learned` are thresholds by tensor that a training has found; they replace the calibrated ones.
+    """
 
     model: ModelArtifact
     calibration: DatasetArtifact
@@ -55,6 +58,7 @@ class PtqRequest:
     config: QuantizationConfig
     batch_size: int
     folder: Path
+    learned: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +137,14 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Any) -> Calibrator
     from tasks.quantization.fast_calibrator import FastCalibrator
 
     config, candidate = request.config, request.candidate
-    min_max = candidate.algorithm is Algorithm.MIN_MAX
+    # of a trained model, only tensors that the training did not see take their calibrated threshold
+    by_range = candidate.algorithm in (Algorithm.MIN_MAX, Algorithm.QAT)
     program = request.model.folder / "model.pdmodel"
     one_block = len(parse_program(program.read_bytes(), program).blocks) == 1
     kind = FastCalibrator if config.fast_calibration and one_block else Calibrator
     return kind(
         step=f"quantize {candidate.name}",
+        learned=request.learned,
         executor=paddle.static.Executor(paddle.CPUPlace()),
         scope=scope,
         model_dir=str(request.model.folder),
@@ -146,7 +152,7 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Any) -> Calibrator
         params_filename="model.pdiparams",
         data_loader=Loader(samples, request.batch_size),
         batch_size=request.batch_size,
-        algo=(Algorithm.ABS_MAX if min_max else candidate.algorithm).value,
+        algo=(Algorithm.ABS_MAX if by_range else candidate.algorithm).value,
         hist_percent=config.hist_percent,
         adaround=config.round_type == "adaround",
         keep_mean=config.bias_correction,

@@ -1,19 +1,36 @@
-"""Post-training quantization as a Prefect task."""
+"""Quantization as Prefect tasks: post-training, and training with the rounding simulated."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+from dataclasses import replace
 
-from tasks.artifacts import Candidate, DatasetArtifact, Layout, ModelArtifact, QuantizedArtifact
+from tasks.artifacts import (
+    Candidate,
+    DatasetArtifact,
+    FinetunedArtifact,
+    Layout,
+    ModelArtifact,
+    QuantizedArtifact,
+)
 from tasks.config import QuantizationConfig
 from tasks.host_lock import computing
 from tasks.process import run_isolated
 from tasks.quantization.deferred import defer_quantization
+from tasks.quantization.finetune import (
+    SCALES_FILE,
+    STEP,
+    FinetuneRequest,
+)
+from tasks.quantization.finetune import finetune as finetune_model
 from tasks.quantization.ptq import PtqRequest
 from tasks.quantization.ptq import quantize as quantize_model
 from tasks.settings import Settings
-from tasks.store import commit, scratch
-from tasks.task import CACHED, stage, step, step_log
+from tasks.store import commit, folder_digest, scratch
+from tasks.task import CACHED, code_digest, stage, step, step_log
+from tasks.training.checkpoint import Checkpoint
 
 
 @step(name="quantize", task_run_name="quantize {candidate.name}", **CACHED)
@@ -23,14 +40,21 @@ def quantize(
     candidate: Candidate,
     config: QuantizationConfig,
     batch_size: int,
+    finetuned: FinetunedArtifact | None = None,
 ) -> QuantizedArtifact:
     """One candidate: calibrated with its algorithm, in the format that its layout needs.
+
+    finetuned: what the training made of `model`, for the algorithm `qat`.
 
     Raises: QuantizationError with PaddleSlim's first message.
     """
     settings, name = Settings(), f"quantize {candidate.name}"
     log = step_log(f"quantize-{candidate.name}")
     threads = max(1, len(os.sched_getaffinity(0)) // settings.parallel_candidates)
+    learned: dict[str, float] = {}
+    if finetuned is not None:
+        model = replace(model, folder=finetuned.folder, digest=finetuned.digest)
+        learned = json.loads((finetuned.folder / SCALES_FILE).read_text(encoding="utf-8"))
     with stage(name) as summary, scratch(settings.store, "quantized") as folder, computing():
         outcome = run_isolated(
             defer_quantization if candidate.layout is Layout.QUANTIZER else quantize_model,
@@ -41,6 +65,7 @@ def quantize(
                 config=config,
                 batch_size=batch_size,
                 folder=folder,
+                learned=learned,
             ),
             step=name,
             log=log,
@@ -58,3 +83,48 @@ def quantize(
             peak_memory_bytes=outcome.peak_memory_bytes,
             log=log,
         )
+
+
+@step(name=STEP, **CACHED)
+def finetune(
+    model: ModelArtifact, training: DatasetArtifact, config: QuantizationConfig
+) -> FinetunedArtifact:
+    """Trains the model with its rounding simulated, once for all layouts.
+
+    A run that was killed goes on from its last checkpoint when the same release runs again.
+    Raises: TrainingError when it diverges, QuantizationError when PaddleSlim cannot train the model.
+    """
+    settings, qat = Settings(), config.qat
+    assert qat is not None
+    said = f"{model.digest} {training.digest} {config.model_dump_json()} {code_digest()}"
+    checkpoint = settings.root / "checkpoints" / hashlib.sha256(said.encode()).hexdigest()[:32]
+    with stage(STEP) as summary, scratch(settings.store, "finetuned") as folder, computing():
+        outcome = run_isolated(
+            finetune_model,
+            FinetuneRequest(
+                model=model,
+                data=training,
+                config=qat,
+                op_types=config.op_types,
+                skip_tensors=config.skip_tensors,
+                weight_quantize_type=config.weight_quantize_type,
+                folder=folder,
+                checkpoint=checkpoint,
+            ),
+            step=STEP,
+            log=step_log("finetune"),
+            timeout_s=qat.timeout_s,
+        )
+        resumed = f", {outcome.resumed_from} of them before" if outcome.resumed_from else ""
+        summary.append(f"{outcome.steps} steps{resumed}")
+        kept = FinetunedArtifact(
+            folder=commit(folder, settings.store, "finetuned", folder_digest(folder)),
+            digest=outcome.digest,
+            steps=outcome.steps,
+            resumed_from=outcome.resumed_from,
+            seconds=outcome.seconds,
+            peak_memory_bytes=outcome.peak_memory_bytes,
+            log=step_log("finetune"),
+        )
+        Checkpoint(checkpoint).clear()
+        return kept

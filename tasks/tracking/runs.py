@@ -27,6 +27,7 @@ from tasks.artifacts import (
     DatasetArtifact,
     DeployableArtifact,
     FailedCandidate,
+    FinetunedArtifact,
     HostProfile,
     ModelArtifact,
     QuantizedArtifact,
@@ -44,6 +45,8 @@ from tasks.tracking.schema import summary_json
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+CURVE_POINTS = 200
+"""Of a training curve, more than a screen shows."""
 PACKAGES = ("paddlepaddle", "paddleslim", "mlflow", "numpy", "prefect")
 
 
@@ -138,6 +141,30 @@ def log_dataset(
         client.log_inputs(run_id, [DatasetInput(logged, [InputTag("mlflow.data.context", context)])])
         _tag(client, run_id, {f"{context}_digest": dataset.digest})
         client.log_text(run_id, redact(to_json(dataset)), f"{context}.json")
+
+
+def log_training(tracking_uri: str, run_id: str, finetuned: FinetunedArtifact) -> None:
+    """Loss and accuracy by step, each the mean of the steps since the last one; the log as an artifact."""
+    history = json.loads((finetuned.folder / "history.json").read_text(encoding="utf-8"))
+    window = max(1, math.ceil(finetuned.steps / CURVE_POINTS))
+    with connection(tracking_uri) as client:
+        from mlflow.entities import Metric
+
+        now_ms = int(time.time() * 1000)
+        points = [
+            Metric(f"qat/{name}", sum(part) / len(part), now_ms, min(start + window, finetuned.steps))
+            for name, values in history.items()
+            for start in range(0, finetuned.steps, window)
+            if (part := [value for value in values[start : start + window] if value is not None])
+        ]
+        client.log_batch(run_id, metrics=points)
+        _tag(
+            client,
+            run_id,
+            {"qat_steps": str(finetuned.steps), "qat_resumed_from": str(finetuned.resumed_from)},
+        )
+        if finetuned.log.is_file():
+            client.log_text(run_id, log_text(finetuned.log), "logs/finetune.log")
 
 
 def log_candidate(

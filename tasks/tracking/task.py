@@ -17,6 +17,7 @@ from tasks.artifacts import (
     DatasetArtifact,
     DeployableArtifact,
     FailedCandidate,
+    FinetunedArtifact,
     HostProfile,
     ModelArtifact,
     QuantizedArtifact,
@@ -64,6 +65,12 @@ def log_input(run_id: str, item: HostProfile | ModelArtifact | DatasetArtifact, 
             runs.log_model_input(uri, run_id, item)
         case DatasetArtifact():
             runs.log_dataset(uri, run_id, item, "calibration" if context == "calibration" else "validation")
+
+
+@step(name="log training", **NETWORK)
+def log_training(run_id: str, finetuned: FinetunedArtifact) -> None:
+    """Loss and accuracy of the quantization-aware training, as MLflow's steps of the parent run."""
+    runs.log_training(Settings().tracking_uri, run_id, finetuned)
 
 
 @step(name="log candidate", task_run_name="log {evidence.candidate.name}", **NETWORK)

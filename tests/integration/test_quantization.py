@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from tasks import progress
-from tasks.artifacts import Algorithm, Candidate, Layout, ModelArtifact
+from tasks.artifacts import POST_TRAINING, Algorithm, Candidate, Layout, ModelArtifact
 from tasks.config import QuantizationConfig
 from tasks.errors import QuantizationError
 from tasks.process import run_isolated
@@ -33,7 +33,7 @@ ROUNDINGS: dict[str, dict[str, Any]] = {
     "adaround": {"round_type": "adaround"},
     "bias_correction": {"bias_correction": True},
 }
-GRID = [Candidate(algorithm=algorithm, layout=layout) for algorithm in Algorithm for layout in SLIM]
+GRID = [Candidate(algorithm=algorithm, layout=layout) for algorithm in POST_TRAINING for layout in SLIM]
 
 
 @dataclass(frozen=True)

@@ -330,3 +330,20 @@ def test_config_key_that_comes_twice_is_refused_and_not_the_last_taken(text: str
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match="`gate` comes twice"):
         load_config(path)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [{"algorithms": ["qat"]}, {"qat": {"data": {"kind": "npz", "path": "training.npz"}}}],
+    ids=["algorithm alone", "section alone"],
+)
+def test_config_qat_algorithm_and_section_need_each_other(tmp_path: Path, section: dict[str, object]) -> None:
+    assert "need each other" in refusal(changed("quantization", **section), tmp_path)
+
+
+@pytest.mark.parametrize("objective", ["hinge", "module:", ":loss"])
+def test_config_qat_objective_is_the_built_in_or_a_function(tmp_path: Path, objective: str) -> None:
+    qat = {"data": {"kind": "npz", "path": "training.npz"}, "objective": objective}
+    assert "quantization.qat.objective" in refusal(
+        changed("quantization", algorithms=["qat"], qat=qat), tmp_path
+    )
