@@ -1,4 +1,4 @@
-"""`paddle-int8 promote | rollback | history | export`: the commands on MLflow's model registry."""
+"""The commands on MLflow's registry: `promote`, `rollback`, `history`, `export`, `receive-webhooks`."""
 
 from __future__ import annotations
 
@@ -120,6 +120,23 @@ def export(
         print_json("export", bundle)
     else:
         out.print(f"{bundle.folder}\n  python {bundle.folder}/examples/predict.py", highlight=False)
+
+
+@app.command("receive-webhooks")
+def receive_webhooks(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8090,
+) -> None:
+    """Start a release when a followed FP32 model is promoted in MLflow, until Ctrl-C.
+
+    Needs PADDLE_INT8_WEBHOOK_SECRET, PREFECT_API_URL and the releases in PADDLE_INT8_CONFIGS.
+
+    Example: paddle-int8 receive-webhooks --port 8090
+    """
+    from flows.receiver import serve
+    from tasks.settings import Settings
+
+    guard(lambda: serve(Settings(), host=host, port=port))
 
 
 def _decide(load: Callable[[], Any], kind: Any, fields: dict[str, Any], json_output: bool) -> None:

@@ -39,7 +39,7 @@ from tasks.calibration.task import (
     draw_training_data,
     draw_validation_data,
 )
-from tasks.config import ReleaseConfig, TrainedModel
+from tasks.config import ModelFiles, RegisteredModel, ReleaseConfig, TrainedModel
 from tasks.conversion.task import convert
 from tasks.errors import PipelineError
 from tasks.hardware.task import check_hardware
@@ -51,6 +51,7 @@ from tasks.tracking import runs
 from tasks.tracking.runs import RunStatus
 from tasks.tracking.task import (
     close_run,
+    fetch_registered,
     log_candidate,
     log_failure,
     log_input,
@@ -147,7 +148,7 @@ def mlflow_run(config: ReleaseConfig) -> Iterator[str]:
 def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
     host = check_hardware(config.hardware)
     log_input(run_id, host)
-    files = train_model(config.model) if isinstance(config.model, TrainedModel) else config.model
+    files = _model_files(config, run_id)
     model = load_model(files, legacy_recurrence=Layout.QUANTIZER in config.quantization.layouts)
     log_input(run_id, model)
     calibration = draw_calibration_data(config.data, model)
@@ -167,6 +168,17 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
         training=training,
         baselines=measure_baselines(model, validation, config.validation, host),
     )
+
+
+def _model_files(config: ReleaseConfig, run_id: str) -> ModelFiles:
+    match config.model:
+        case TrainedModel():
+            return train_model(config.model)
+        case RegisteredModel(model_filename=program, params_filename=params):
+            folder = fetch_registered(run_id, config.model)
+            return ModelFiles(path=folder, model_filename=program, params_filename=params)
+        case ModelFiles():
+            return config.model
 
 
 def _explore(inputs: Inputs) -> Findings:

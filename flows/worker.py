@@ -30,6 +30,7 @@ def become_worker(settings: Settings, *, pool: str, limit: int, health_port: int
     environment = DEFAULTS | os.environ
     environment |= {
         "PADDLE_INT8_HOME": str(settings.root),
+        "PADDLE_INT8_CONFIGS": str(settings.configs.expanduser().resolve()),
         "PREFECT_WORKER_WEBSERVER_PORT": str(health_port),
     }
     environment.setdefault("PREFECT_RESULTS_LOCAL_STORAGE_PATH", str(settings.store / "results"))

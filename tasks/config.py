@@ -29,8 +29,10 @@ from tasks.errors import ConfigError
 
 CALLABLE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """`package.module:function`"""
+REGISTERED = r"^models:/[A-Za-z0-9_][\w. -]*(@[\w-]+|/[1-9]\d*)$"
+"""An alias or a version of a model in MLflow's registry."""
 METRICS = ("top1", "top5", "agreement")
-TAGS = frozenset({"files", "trained", "image_folder", "npz", "idx", "tagged_text", "callable"})
+TAGS = frozenset({"files", "trained", "registered", "image_folder", "npz", "idx", "tagged_text", "callable"})
 """Names that pydantic puts into an error's location, and that the user's file does not have."""
 
 T = TypeVar("T")
@@ -96,6 +98,27 @@ class TrainedModel(Section):
         pattern=CALLABLE, description="`package.module:function` that trains and exports the model."
     )
     arguments: dict[str, Any] = Field(default_factory=dict, description="Passed to the function by name.")
+
+
+class RegisteredModel(Section):
+    """A trained FP32 model in MLflow's registry, as Paddle's own files among a version's artifacts.
+
+    `models:/name@alias` or `models:/name/version`. Nothing is unpickled: only files that Paddle reads are
+    fetched. The version that an alias points at is looked up when the release starts.
+    """
+
+    model_config = ConfigDict(title="Registered model")
+
+    registered: str = Field(
+        pattern=REGISTERED, description="`models:/name@alias` or `models:/name/version` in MLflow's registry."
+    )
+    folder: str = Field(
+        default="",
+        pattern=r"^([\w-][\w.-]*(/[\w-][\w.-]*)*)?$",
+        description="Of the version's artifacts, where the model lies in one.",
+    )
+    model_filename: str | None = Field(default=None, description="Program file, when not guessable.")
+    params_filename: str | None = Field(default=None, description="Parameter file of a combined model.")
 
 
 class ImageFolderSource(Section):
@@ -377,8 +400,11 @@ class RegistryConfig(Section):
 
 
 def _model_kind(model: object) -> str:
-    trained = "train" in model if isinstance(model, dict) else isinstance(model, TrainedModel)
-    return "trained" if trained else "files"
+    if isinstance(model, dict):
+        return "trained" if "train" in model else "registered" if "registered" in model else "files"
+    if isinstance(model, TrainedModel):
+        return "trained"
+    return "registered" if isinstance(model, RegisteredModel) else "files"
 
 
 class ReleaseConfig(Section):
@@ -390,9 +416,11 @@ class ReleaseConfig(Section):
         description="Of the experiment, the report and, unless told otherwise, the registered model.",
     )
     model: Annotated[
-        Annotated[ModelFiles, Tag("files")] | Annotated[TrainedModel, Tag("trained")],
+        Annotated[ModelFiles, Tag("files")]
+        | Annotated[TrainedModel, Tag("trained")]
+        | Annotated[RegisteredModel, Tag("registered")],
         Discriminator(_model_kind),
-    ] = Field(description="The FP32 model: its files, or the function that trains it.")
+    ] = Field(description="The FP32 model: its files, the function that trains it, or a registered version.")
     data: DataConfig = Field(description="What to calibrate and to validate with.")
     hardware: HardwareConfig = Field(default=HardwareConfig(), description="What the host must be.")
     quantization: QuantizationConfig = Field(

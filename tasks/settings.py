@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,6 +20,12 @@ class Settings(BaseSettings):
     )
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
+    configs: Path = Field(
+        default=Path("configs"), description="Folder of the releases that follow registered FP32 models."
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="Shared with MLflow, which signs its webhooks with it."
+    )
     parallel_candidates: int = Field(
         default=2, ge=1, description="Quantization processes at a time on this host."
     )

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tasks.conversion.converted import ConvertedModel
 from tasks.errors import ConversionError
 from tasks.inference.serving import CALIBRATION
-from tasks.model.digest import program_digest
+from tasks.model.digest import deployable_digest
 from tasks.model.files import ModelSource
-from tasks.store import file_digest
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
@@ -62,7 +61,7 @@ def convert_recurrent(source: ModelSource, folder: Path) -> ConvertedModel:
     logger.info("fused recurrent operators: %s", int8_ops)
     return ConvertedModel(
         folder=folder,
-        digest=f"{program_digest(folder)[:32]}{file_digest(folder / CALIBRATION)[:32]}",
+        digest=deployable_digest(folder),
         int8_ops=int8_ops,
         repairs={},
         size_bytes=sum(path.stat().st_size for path in folder.iterdir()),

@@ -15,7 +15,7 @@ import numpy as np
 from tasks.artifacts import DatasetArtifact, IsaEvidence, IsaLevel, TensorSpec
 from tasks.errors import PipelineError, RegistryError
 from tasks.hardware.levels import environment_for
-from tasks.inference.serving import Array
+from tasks.inference.serving import LENGTHS, Array, Feed
 from tasks.process import run_isolated
 from tasks.promotion.judgement import Comparison
 from tasks.promotion.lookup import OUTCOMES, Registered
@@ -117,8 +117,7 @@ def rescore(request: Rescoring) -> dict[str, Array]:
     columns: dict[str, list[Array]] = {name: [] for name in metrics}
     done = 0
     for feed in reader.batches(request.batch_size):
-        # by place: another export of a model may call its inputs otherwise
-        fed = dict(zip(predictor.input_names, (feed[spec.name] for spec in request.inputs), strict=True))
+        fed = _renamed(feed, request.inputs, predictor.input_names)
         outputs = predictor.run(fed)
         rows = len(outputs[0])
         labels = None if reader.labels is None else reader.labels[done : done + rows]
@@ -126,6 +125,16 @@ def rescore(request: Rescoring) -> dict[str, Array]:
             columns[name].append(score(name, metric, outputs, labels, outputs))
         done += rows
     return {name: np.concatenate(parts) for name, parts in columns.items()}
+
+
+def _renamed(feed: Feed, inputs: Sequence[TensorSpec], names: Sequence[str]) -> Feed:
+    """By place: another export of a model may call its inputs otherwise. Lengths go with their sequences."""
+    renamed = {}
+    for spec, name in zip(inputs, names, strict=True):
+        for suffix in ("", LENGTHS):
+            if spec.name + suffix in feed:
+                renamed[name + suffix] = feed[spec.name + suffix]
+    return renamed
 
 
 def _champion_scores(

@@ -91,6 +91,12 @@ def finish(tracking_uri: str, run_id: str, status: RunStatus, *, error: str | No
         client.set_terminated(run_id, status.value)
 
 
+def log_tags(tracking_uri: str, run_id: str, tags: Mapping[str, str]) -> None:
+    """Tags to find the run by."""
+    with connection(tracking_uri) as client:
+        _tag(client, run_id, tags)
+
+
 def log_host(tracking_uri: str, run_id: str, host: HostProfile) -> None:
     """The CPU, as tags to search by and whole as `host.json`."""
     with connection(tracking_uri) as client:

@@ -25,14 +25,16 @@ from tasks.artifacts import (
     Release,
     Verdict,
 )
-from tasks.config import QuantizationConfig, RegistryConfig, ReleaseConfig
+from tasks.config import QuantizationConfig, RegisteredModel, RegistryConfig, ReleaseConfig
 from tasks.settings import Settings
-from tasks.store import scratch
+from tasks.store import commit, folder_digest, scratch
+from tasks.stored_path import StoredPath
 from tasks.task import stage, step
 from tasks.tracking import registry, runs
 from tasks.tracking.plots import release_plots
 from tasks.tracking.report import render_html, render_markdown
 from tasks.tracking.runs import RunStatus
+from tasks.tracking.source import fetch_source, resolve_source
 from tasks.tracking.summary import focus
 from tasks.validation.diagnosis import explain
 
@@ -71,6 +73,21 @@ def log_input(run_id: str, item: HostProfile | ModelArtifact | DatasetArtifact, 
 def log_training(run_id: str, finetuned: FinetunedArtifact) -> None:
     """Loss and accuracy of the quantization-aware training, as MLflow's steps of the parent run."""
     runs.log_training(Settings().tracking_uri, run_id, finetuned)
+
+
+@step(name="fetch registered model", **NETWORK)
+def fetch_registered(run_id: str, config: RegisteredModel) -> StoredPath:
+    """A registered version's files in the store; which version it is becomes the run's tags.
+
+    Raises: RegistryError when there is no such version, or a file is refused.
+    """
+    uri, store = Settings().tracking_uri, Settings().store
+    with stage("fetch registered model") as summary, scratch(store, "registered") as folder:
+        source = resolve_source(uri, config)
+        fetch_source(uri, source, config, folder)
+        runs.log_tags(uri, run_id, source.tags)
+        summary.append(source.uri)
+        return commit(folder, store, "registered", folder_digest(folder))
 
 
 @step(name="log candidate", task_run_name="log {evidence.candidate.name}", **NETWORK)

@@ -58,7 +58,9 @@ def ground(
     small_release: SmallRelease, host: HostProfile, tmp_path_factory: pytest.TempPathFactory
 ) -> RegistryGround:
     folder = tmp_path_factory.mktemp("registry")
-    packed = {layout: pack(small_release, layout, host, folder / layout) for layout in Layout}
+    packed = {
+        layout: pack(small_release, layout, host, folder / layout) for layout in small_release.deployables
+    }
     assert {each.verdict.outcome for each in packed.values()} == {Outcome.APPROVED}
     return RegistryGround(
         uri=f"sqlite:///{folder / 'mlflow.db'}", release=small_release, packed=packed, folder=folder

@@ -1,0 +1,32 @@
+"""An FP32 model was promoted in the registry: its version is released, once by each release that follows."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from flows.release import release
+from tasks.artifacts import Release
+from tasks.errors import PipelineError
+from tasks.following.followers import pinned
+from tasks.following.request import FollowRequest
+from tasks.following.task import open_releases
+from tasks.tracking.source import SourceVersion
+
+
+@flow(name="follow", flow_run_name="{request.model} version {request.version}", persist_result=False)
+def follow(request: FollowRequest) -> tuple[Release, ...]:
+    """The releases that this version did not have yet. A failing one does not keep the others from running.
+
+    Raises: PipelineError, the first one, when a release failed; or when nothing follows the model.
+    """
+    source = SourceVersion(model=request.model, version=str(request.version))
+    made: list[Release] = []
+    errors: list[PipelineError] = []
+    for config in open_releases(request):
+        try:
+            made.append(release(pinned(config, source)))
+        except PipelineError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return tuple(made)

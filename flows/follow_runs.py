@@ -1,0 +1,90 @@
+"""Starts the `follow` deployment for a promoted version: once, whoever asks and however often.
+
+Prefect gives the same flow run back for the same idempotency key. A webhook and the reconciliation ask
+with the same key for a version's first attempt, so it is released once; a further attempt has its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import RegistryError
+from tasks.following.request import FollowRequest
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+
+DEPLOYMENT = "follow/follow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A flow run for a version. `state` is Prefect's type, such as `COMPLETED`."""
+
+    number: int
+    flow_run_id: str
+    state: str
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
+
+async def start(request: FollowRequest, *, attempt: int = 1) -> str:
+    """The id of the flow run that releases the version; of the one there is, if it was started before.
+
+    Raises: RegistryError when there is no such deployment, or Prefect cannot be reached.
+    """
+    import httpx
+    from prefect import get_client
+    from prefect.exceptions import ObjectNotFound, PrefectException
+
+    try:
+        async with get_client() as client:
+            deployment = await client.read_deployment_by_name(DEPLOYMENT)
+            run = await client.create_flow_run_from_deployment(
+                deployment.id,
+                parameters={"request": request.model_dump(mode="json")},
+                name=f"{request.model} version {request.version}",
+                idempotency_key=_key(request, attempt),
+            )
+    except ObjectNotFound as error:
+        raise RegistryError(
+            found=f"no deployment {DEPLOYMENT} on the Prefect server",
+            required="the project's deployments",
+            remedy="run `paddle-int8 deploy`",
+        ) from error
+    except (PrefectException, httpx.HTTPError) as error:
+        raise RegistryError(
+            found=f"Prefect did not answer: {type(error).__name__}: {error}",
+            required="a Prefect server at PREFECT_API_URL",
+            remedy="start it; what was missed is found by the next reconciliation",
+        ) from error
+    return str(run.id)
+
+
+async def attempts(request: FollowRequest, *, most: int) -> tuple[Attempt, ...]:
+    """The flow runs there are for the version, oldest first."""
+    from prefect import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempotencyKey
+
+    keys = {_key(request, number): number for number in range(1, most + 1)}
+    wanted = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=list(keys)))
+    async with get_client() as client:
+        found = await client.read_flow_runs(flow_run_filter=wanted)
+    made = (_attempt(run, keys) for run in found)
+    return tuple(sorted(made, key=lambda each: each.number))
+
+
+def _attempt(run: FlowRun, keys: dict[str, int]) -> Attempt:
+    state: Any = run.state_type
+    return Attempt(
+        number=keys[run.idempotency_key or ""],
+        flow_run_id=str(run.id),
+        state=state.value if state else "SCHEDULED",
+    )
+
+
+def _key(request: FollowRequest, attempt: int) -> str:
+    return f"follow {request.model}/{request.version}@{request.alias} attempt {attempt}"

@@ -1,0 +1,98 @@
+"""The HTTP end of MLflow's registry webhooks: a followed alias moved, so its release starts.
+
+MLflow drops a delivery after four attempts, and all of them when it restarts: the reconciliation finds
+what was missed. So this may refuse whatever it is not sure of.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+
+from flows import follow_runs
+from flows.deployment import require_server
+from tasks.errors import ConfigError, PipelineError
+from tasks.following.followers import followed_in, followers
+from tasks.following.request import FollowRequest
+from tasks.following.webhook import MOST_BYTES, RefusedError, Replays, alias_moved, verify
+from tasks.settings import Settings
+
+FEWEST_SECRET_CHARACTERS = 16
+
+logger = logging.getLogger(__name__)
+
+
+def require_secret(settings: Settings) -> str:
+    """Raises: ConfigError when there is no secret worth the name."""
+    secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
+    if len(secret) < FEWEST_SECRET_CHARACTERS:
+        raise ConfigError(
+            found="no PADDLE_INT8_WEBHOOK_SECRET" if not secret else f"a secret of {len(secret)} characters",
+            required=f"at least {FEWEST_SECRET_CHARACTERS} characters, the same that MLflow's webhook has",
+            remedy="make one, such as with `openssl rand -hex 32`, and give it to both",
+        )
+    return secret
+
+
+def receiver(settings: Settings) -> FastAPI:
+    """`POST /mlflow` for deliveries, `GET /health`.
+
+    202 started, 204 about something that nothing follows, 400 and 401 refused, 409 a replay, 413 too long,
+    503 when Prefect is away, after which MLflow tries again.
+    Raises: ConfigError without a secret, a Prefect server, or the folder of releases.
+    """
+    secret, replays = require_secret(settings), Replays()
+    require_server(settings)
+    followed_in(settings.configs)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/health")
+    async def health() -> Response:
+        return Response(status_code=200)
+
+    @app.post("/mlflow")
+    async def deliver(request: Request) -> Response:
+        try:
+            body = await _body(request)
+            delivery_id = verify(request.headers, body, secret, now=time.time())
+            replays.take(delivery_id, now=time.time())
+            moved = alias_moved(body)
+        except RefusedError as refused:
+            logger.warning("refused a delivery from %s: %s", request.client, refused)
+            return Response(status_code=refused.status)
+        if moved is None or not followers(followed_in(settings.configs), moved.model, moved.alias):
+            return Response(status_code=204)
+        try:
+            run = await follow_runs.start(
+                FollowRequest(model=moved.model, version=moved.version, alias=moved.alias)
+            )
+        except PipelineError as error:
+            replays.give_back(delivery_id)
+            logger.error(
+                "could not start the release of %s version %d: %s", moved.model, moved.version, error
+            )
+            return Response(status_code=503)
+        logger.info("%s version %d is %s: flow run %s", moved.model, moved.version, moved.alias, run)
+        return Response(status_code=202)
+
+    return app
+
+
+async def _body(request: Request) -> bytes:
+    """The whole body, read no further than it may be long. Raises: RefusedError."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BYTES:
+            raise RefusedError(413, f"more than {MOST_BYTES} bytes")
+    return bytes(body)
+
+
+def serve(settings: Settings, *, host: str, port: int) -> None:
+    """Serves until interrupted."""
+    app = receiver(settings)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    uvicorn.run(app, host=host, port=port, access_log=False, log_config=None, limit_concurrency=64)

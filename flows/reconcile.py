@@ -1,0 +1,72 @@
+"""Finds promoted FP32 versions that have no INT8 release: webhooks can be lost, and releases can fail."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+
+from flows import follow_runs
+from flows.deployment import require_server
+from flows.follow_runs import Attempt
+from tasks.following.request import FollowRequest, ReconcileRequest
+from tasks.following.task import find_unreleased
+from tasks.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """A version without a release, and what was done: `started`, `running` or `given up`."""
+
+    model: str
+    version: int
+    alias: str
+    action: str
+    flow_run_id: str
+
+
+@flow(name="reconcile", persist_result=False)
+def reconcile(request: ReconcileRequest) -> tuple[Reconciled, ...]:
+    """Starts what is missing, again when an attempt failed, until `request.attempts` are spent.
+
+    Raises: PipelineError without a Prefect server, or when MLflow cannot be reached.
+    """
+    require_server(Settings())
+    done = tuple(asyncio.run(_reconcile(each, request.attempts)) for each in find_unreleased())
+    if done:
+        create_table_artifact(
+            [
+                {"model": each.model, "version": each.version, "alias": each.alias, "action": each.action}
+                for each in done
+            ],
+            key="reconciliation",
+            description="Promoted versions without a release.",
+        )
+    return done
+
+
+async def _reconcile(missing: FollowRequest, most: int) -> Reconciled:
+    """The attempt that is missing; a completed one that left a release open is followed by another."""
+    before = await follow_runs.attempts(missing, most=most)
+    last = before[-1] if before else None
+    action, flow_run_id = next_action(last, most), last.flow_run_id if last else ""
+    if action == "started":
+        flow_run_id = await follow_runs.start(missing, attempt=last.number + 1 if last else 1)
+    return Reconciled(
+        model=missing.model,
+        version=missing.version,
+        alias=missing.alias,
+        action=action,
+        flow_run_id=flow_run_id,
+    )
+
+
+def next_action(last: Attempt | None, most: int) -> str:
+    """`started` for the next attempt, `running` while one is under way, `given up` after the last."""
+    if last is None:
+        return "started"
+    if not last.ended:
+        return "running"
+    return "started" if last.number < most else "given up"

@@ -1,0 +1,201 @@
+"""An FP32 model is promoted in a real MLflow server: its webhook, its release, and what gets lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from cryptography.fernet import Fernet
+from mlflow.entities.webhook import WebhookAction, WebhookEntity, WebhookEvent
+
+from flows import pools
+from tasks.following.webhook import DELIVERY_ID, MOST_BYTES, SIGNATURE, TIMESTAMP, signature
+from tasks.tracking.connection import connection
+from tests.e2e.servers import PrefectServer, answers, free_port, program, running, wait_until
+from tests.e2e.small_inputs import SmallInputs
+
+pytestmark = pytest.mark.paddle
+
+SECRET = "0123456789abcdef0123456789abcdef"
+MODEL, RELEASE = "classifier-fp32", "classifier-int8"
+MOVED = WebhookEvent(WebhookEntity.MODEL_VERSION_ALIAS, WebhookAction.CREATED)
+RECONCILE = """
+from flows.reconcile import reconcile
+from tasks.following.request import ReconcileRequest
+for each in reconcile(ReconcileRequest()):
+    print("reconciled", each.version, each.action, flush=True)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """An MLflow server whose webhooks may reach loopback, and a Prefect server with the deployments."""
+
+    uri: str
+    prefect: PrefectServer
+    environment: dict[str, str]
+    folder: Path
+    inputs: SmallInputs
+
+    def register(self) -> str:
+        """A new version of the FP32 model, of the small model's own files."""
+        with connection(self.uri) as client:
+            run = client.create_run(client.get_experiment_by_name("Default").experiment_id)  # type: ignore[union-attr]
+            client.log_artifacts(run.info.run_id, str(self.inputs.folder / "model"), "fp32")
+            if not client.search_registered_models(f"name = '{MODEL}'"):
+                client.create_registered_model(MODEL)
+            source = f"{run.info.artifact_uri}/fp32"
+            return str(client.create_model_version(MODEL, source=source, run_id=run.info.run_id).version)
+
+    def promote(self, version: str) -> None:
+        with connection(self.uri) as client:
+            client.set_registered_model_alias(MODEL, "champion", version)
+
+    def hook(self, url: str) -> None:
+        with connection(self.uri) as client:
+            client.create_webhook(name="follow", url=url, events=[MOVED], secret=SECRET)
+
+    def runs_of(self, version: str) -> list[dict[str, Any]]:
+        """Flow runs of `follow` for the version."""
+        return [
+            run
+            for run in self.prefect.runs("follow")
+            if str(run["parameters"]["request"]["version"]) == version
+        ]
+
+    def releases_of(self, version: str) -> list[str]:
+        """Statuses of MLflow's runs of the release of the version."""
+        with connection(self.uri) as client:
+            experiment = client.get_experiment_by_name(RELEASE)
+            if experiment is None:
+                return []
+            wanted = f"tags.source_model = '{MODEL}' and tags.source_version = '{version}'"
+            return [run.info.status for run in client.search_runs([experiment.experiment_id], wanted)]
+
+    def reconcile(self) -> list[str]:
+        ended = subprocess.run(
+            [sys.executable, "-c", RECONCILE],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        return [line for line in ended.stdout.splitlines() if line.startswith("reconciled ")]
+
+    @contextmanager
+    def receiving(self, port: int) -> Iterator[str]:
+        url, log = f"http://127.0.0.1:{port}", self.folder / "receiver.log"
+        command = program("paddle-int8", "receive-webhooks", "--port", str(port))
+        with running(command, environment=self.environment, log=log) as process:
+            wait_until(
+                lambda: answers(f"{url}/health") or process.poll() is not None,
+                bool,
+                seconds=60,
+                what="the receiver",
+            )
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+            yield f"{url}/mlflow"
+
+
+@pytest.fixture(scope="module")
+def registry(
+    deployed: PrefectServer, inputs: SmallInputs, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Registry]:
+    folder = tmp_path_factory.mktemp("following")
+    port = free_port()
+    uri = f"http://127.0.0.1:{port}"
+    (folder / "configs").mkdir()
+    path = inputs.config(folder / "configs" / "classifier.yaml", RELEASE)
+    config = yaml.safe_load(path.read_text())
+    config["model"] = {"registered": f"models:/{MODEL}@champion"}
+    path.write_text(yaml.safe_dump(config))
+    environment = deployed.environment | {
+        "MLFLOW_TRACKING_URI": uri,
+        "PADDLE_INT8_HOME": str(folder / "home"),
+        "PADDLE_INT8_CONFIGS": str(folder / "configs"),
+        "PADDLE_INT8_WEBHOOK_SECRET": SECRET,
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+    }
+    store = f"--backend-store-uri sqlite:///{folder}/mlflow.db --artifacts-destination {folder}/artifacts"
+    command = program("mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1")
+    served = os.environ | {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": Fernet.generate_key().decode(),
+    }
+    with running([*command, *store.split()], environment=served, log=folder / "mlflow.log"):
+        wait_until(lambda: answers(f"{uri}/health"), bool, seconds=120, what="MLflow's server")
+        yield Registry(uri=uri, prefect=deployed, environment=environment, folder=folder, inputs=inputs)
+
+
+def deliver(
+    url: str, body: bytes, *, delivery_id: str = "d-1", secret: str = SECRET, age_s: float = 0
+) -> int:
+    """The receiver's answer to a delivery."""
+    timestamp = str(int(time.time() - age_s))
+    headers = {
+        DELIVERY_ID: delivery_id,
+        TIMESTAMP: timestamp,
+        SIGNATURE: signature(secret, delivery_id, timestamp, body),
+    }
+    return httpx.post(url, content=body, headers=headers, timeout=30).status_code
+
+
+def test_promotion_in_the_registry_starts_one_release_and_lost_ones_are_found(registry: Registry) -> None:
+    first, second = registry.register(), registry.register()
+    with registry.receiving(port := free_port()) as url:
+        registry.hook(url)
+        registry.promote(first)
+        wait_until(lambda: registry.runs_of(first), bool, seconds=60, what="a flow run of the promotion")
+        registry.promote(first)  # fires again, with a delivery of its own
+        body = json.dumps(
+            {
+                "entity": "model_version_alias",
+                "action": "created",
+                "timestamp": "now",
+                "data": {"name": MODEL, "alias": "champion", "version": first},
+            }
+        ).encode()
+        assert deliver(url, body) == 202
+        assert deliver(url, body) == 409, "a replay"
+        assert deliver(url, body, delivery_id="d-2", secret="another secret of length") == 401
+        assert deliver(url, body, delivery_id="d-3", age_s=3600) == 401
+        assert deliver(url, b" " * (MOST_BYTES + 1), delivery_id="d-4") == 413
+        assert deliver(url, body.replace(b"champion", b"challenger"), delivery_id="d-5") == 204
+    pool = pools.host_pool()
+    worker = program("paddle-int8", "worker", "--pool", pool, "--health-port", str(free_port()))
+    with running(worker, environment=registry.environment, log=registry.folder / "worker.log"):
+        wait_until(
+            lambda: registry.releases_of(first),
+            lambda found: found == ["FINISHED"],
+            seconds=240,
+            what="the release",
+        )
+        wait_until(
+            lambda: [run["state_type"] for run in registry.runs_of(first)],
+            lambda found: found == ["COMPLETED"],
+            seconds=60,
+            what="the only flow run of the version",
+        )
+    assert registry.reconcile() == [], "nothing is missing"
+    registry.promote(second)  # and nobody listens
+    assert registry.reconcile() == [f"reconciled {second} started"]
+    assert registry.reconcile() == [f"reconciled {second} running"]
+    with registry.receiving(port) as url:  # MLflow's late delivery, or one sent again by hand
+        late = body.replace(f'"version": "{first}"'.encode(), f'"version": "{second}"'.encode())
+        assert deliver(url, late, delivery_id="d-6") == 202
+    assert len(registry.runs_of(second)) == 1
