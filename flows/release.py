@@ -149,7 +149,7 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
     host = check_hardware(config.hardware)
     log_input(run_id, host)
     files = _model_files(config, run_id)
-    model = load_model(files, legacy_recurrence=Layout.QUANTIZER in config.quantization.layouts)
+    model = load_model(files, legacy_recurrence=Layout.RECURRENT in config.quantization.layouts)
     log_input(run_id, model)
     calibration = draw_calibration_data(config.data, model)
     log_input(run_id, calibration, "calibration")

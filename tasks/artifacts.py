@@ -36,7 +36,7 @@ class Layout(StrEnum):
 
     OFFLINE = "offline"
     QDQ = "qdq"
-    QUANTIZER = "quantizer"
+    RECURRENT = "recurrent"
 
 
 class Algorithm(StrEnum):
@@ -192,8 +192,7 @@ class FinetunedArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantizedArtifact:
-    """What PaddleSlim wrote: fake-quant format for `offline`, QDQ for `qdq`. For `quantizer` nothing is
-    quantized yet: the FP32 model, and in `calibration.npz` the batch that Paddle calibrates on at load.
+    """What PaddleSlim wrote: fake-quant format for `offline`, QDQ for `qdq`. For `recurrent`, the FP32 model.
 
     `scales.json` in `folder` maps each tensor to its calibrated threshold (float or list of floats).
     """
@@ -210,10 +209,7 @@ class QuantizedArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployableArtifact:
-    """A model that Paddle Inference runs as INT8, as `model.pdmodel` + `model.pdiparams` in `folder`.
-
-    The `quantizer` layout has `calibration.npz` beside them.
-    """
+    """A model that Paddle Inference runs as INT8, as `model.pdmodel` + `model.pdiparams` in `folder`."""
 
     candidate: Candidate
     folder: StoredPath

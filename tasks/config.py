@@ -35,6 +35,8 @@ METRICS = ("top1", "top5", "agreement")
 TAGS = frozenset({"files", "trained", "registered", "image_folder", "npz", "idx", "tagged_text", "callable"})
 """Names that pydantic puts into an error's location, and that the user's file does not have."""
 
+RECURRENT_ALGORITHMS = (Algorithm.ABS_MAX, Algorithm.AVG, Algorithm.HIST, Algorithm.KL)
+
 T = TypeVar("T")
 Pixels = Annotated[int, Field(ge=1)]
 
@@ -284,8 +286,8 @@ class QuantizationConfig(Section):
     layouts: tuple[Layout, ...] = Field(
         default=(Layout.OFFLINE, Layout.QDQ),
         min_length=1,
-        description="INT8 graph made here (`offline`), or by Paddle Inference at load (`qdq`, and "
-        "`quantizer` for recurrent models).",
+        description="INT8 graph made here (`offline`; of GRU and LSTM `recurrent`), or by Paddle "
+        "Inference at load (`qdq`).",
     )
     op_types: tuple[str, ...] = Field(
         default=("conv2d", "depthwise_conv2d", "mul", "matmul", "matmul_v2"),
@@ -318,17 +320,20 @@ class QuantizationConfig(Section):
         return self
 
     def candidates(self) -> tuple[Candidate, ...]:
-        """The grid, algorithms first; `quantizer` once, since Paddle itself calibrates it, with KL."""
-        layouts = dict.fromkeys(self.layouts)
-        grid = [
+        """The grid, algorithms first."""
+        return tuple(
             Candidate(algorithm=algorithm, layout=layout)
             for algorithm in dict.fromkeys(self.algorithms)
-            for layout in layouts
-            if layout is not Layout.QUANTIZER
-        ]
-        if Layout.QUANTIZER in layouts:
-            grid.append(Candidate(algorithm=Algorithm.KL, layout=Layout.QUANTIZER))
-        return tuple(grid)
+            for layout in dict.fromkeys(self.layouts)
+            if layout is not Layout.RECURRENT or algorithm in RECURRENT_ALGORITHMS
+        )
+
+    @model_validator(mode="after")
+    def _some_candidate(self) -> QuantizationConfig:
+        if not self.candidates():
+            known = ", ".join(RECURRENT_ALGORITHMS)
+            raise ValueError(f"layout `recurrent` is calibrated with one of {known}")
+        return self
 
 
 class ConversionConfig(Section):
@@ -349,6 +354,10 @@ class ValidationConfig(Section):
     )
     deploy_isas: tuple[IsaLevel, ...] = Field(
         default=(), description="Lower instruction sets that will serve too; emulated here."
+    )
+    max_isa: IsaLevel | None = Field(
+        default=None,
+        description="Hold oneDNN to this instruction set, here and in serving; None gives it all there is.",
     )
     batch_size: int = Field(default=1, ge=1, description="Of the latency measurement.")
     accuracy_batch_size: int = Field(
@@ -378,6 +387,9 @@ class GateConfig(Section):
     )
     min_speedup: float | None = Field(
         default=None, gt=0, description="Lower bound of FP32/INT8; None takes the level's default."
+    )
+    min_native_speedup: float | None = Field(
+        default=None, gt=0, description="Lower bound of Paddle's own FP32 kernels over INT8."
     )
     min_int8_share: float = Field(
         default=0.9, gt=0, le=1, description="Share of compute primitives that ran in INT8."

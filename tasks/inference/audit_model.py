@@ -28,7 +28,7 @@ AUDITED = {
     "fp32": Engine.BASELINE,
     "offline": Engine.OFFLINE,
     "qdq": Engine.QDQ,
-    "quantizer": Engine.QUANTIZER,
+    "recurrent": Engine.RECURRENT,
 }
 """What a user calls a layout, and what opens it."""
 FREE_SIDE = 224
@@ -105,7 +105,7 @@ def engine_from(operators: Collection[str]) -> Engine:
     if "dequantize_linear" in operators:
         return Engine.QDQ
     if FUSED.intersection(operators):
-        return Engine.QUANTIZER
+        return Engine.RECURRENT
     return Engine.OFFLINE if "quantize" in operators else Engine.BASELINE
 
 

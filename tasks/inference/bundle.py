@@ -1,10 +1,10 @@
 """Writes the bundle: what serving needs of an approved model, and nothing else.
 
-model/model.pdmodel, model/model.pdiparams, and model/calibration.npz for the layout `quantizer`
+model/model.pdmodel, model/model.pdiparams
 deployment.json       how to open it, what it was validated on, what goes in and comes out
 example_input.npz     one batch of validation samples ...
 example_output.npz    ... and what the validated predictor answered
-examples/predict.py, examples/predict.cpp (not for `quantizer`), README.md
+examples/predict.py, examples/predict.cpp (not for `recurrent`), README.md
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from tasks.config import Preprocessing
 from tasks.errors import StorageError
 from tasks.inference.layouts import SWITCHES, Switches, engine_of
 from tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
-from tasks.inference.serving import CALIBRATION
 from tasks.store import folder_digest
 from tasks.stored_path import StoredPath
 
@@ -96,8 +95,6 @@ def write_bundle(
     (folder / "examples").mkdir()
     for name in (MODEL_FILENAME, PARAMS_FILENAME):
         shutil.copyfile(deployable.folder / name, folder / "model" / name)
-    if (calibration := deployable.folder / CALIBRATION).is_file():
-        shutil.copyfile(calibration, folder / "model" / CALIBRATION)
     for name in (EXAMPLE_INPUT, EXAMPLE_OUTPUT):
         shutil.copyfile(evidence.per_isa[0].outcomes.with_name(name), folder / name)
     shutil.copyfile(HERE / "serving.py", folder / "examples" / "predict.py")
@@ -118,7 +115,7 @@ def _deployment(
     return Deployment(
         schema_version=SCHEMA_VERSION,
         layout=deployable.candidate.layout,
-        switches=SWITCHES[engine_of(deployable.candidate.layout)],
+        switches=replace(SWITCHES[engine_of(deployable.candidate.layout)], max_isa=held_to(evidence)),
         threads=threads,
         validated_on=tuple(
             ValidatedIsa(
@@ -137,6 +134,12 @@ def _deployment(
         validation_digest=evidence.validation_digest,
         versions={name: version(name) for name in ENGINES} | {"onednn": evidence.host.onednn_version},
     )
+
+
+def held_to(evidence: CandidateEvidence) -> str:
+    """What oneDNN was held to when it was measured for this host; "" when it had all that the CPU has."""
+    served = next((item.isa for item in evidence.per_isa if not item.emulated), evidence.host.isa)
+    return "" if served is evidence.host.isa else served.value
 
 
 def _outputs(model: ModelArtifact, evidence: CandidateEvidence) -> tuple[TensorSpec, ...]:
@@ -158,7 +161,7 @@ def _render(folder: Path, deployment: Deployment) -> None:
         autoescape=False,  # C++ and Markdown
     )
     for template, name in TEMPLATES.items():
-        if deployment.layout is Layout.QUANTIZER and name == CPP:
-            continue  # Paddle's C++ API takes the calibration batch in a form of its own
+        if deployment.layout is Layout.RECURRENT and name == CPP:
+            continue  # the example knows nothing of lengths and buckets
         text = environment.get_template(template).render(asdict(deployment))
         (folder / name).write_text(text, encoding="utf-8")

@@ -56,7 +56,8 @@ def open_predictor(spec: PredictorSpec) -> Predictor:
                 remedy="run the step that writes it again; a store must not be edited by hand",
             )
     try:
-        return Predictor(paddle_config(spec.program, spec.params, asdict(spec.switches), spec.threads))
+        config = paddle_config(spec.program, spec.params, asdict(spec.switches), spec.threads)
+        return Predictor(config, spec.switches.length_buckets)
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelFormatError(
             found=f"Paddle Inference cannot open {spec.program} as {spec.engine}: {error}",

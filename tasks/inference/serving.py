@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,6 @@ Array = NDArray[Any]
 Feed = dict[str, Array]
 LENGTHS = ".lengths"
 """A sequence input `x`, [N, longest, ...], comes with `x.lengths`, [N]; what lies beyond is not read."""
-CALIBRATION = "calibration.npz"
-"""Beside the program: what a model is quantized on while it loads. A feed, see `Predictor.run`."""
 
 
 def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], threads: int) -> Any:
@@ -37,6 +37,7 @@ def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], 
     config.disable_glog_info()
     if switches["onednn"]:
         config.enable_mkldnn()
+        config.set_mkldnn_cache_capacity(switches["onednn_cache_capacity"])
     else:
         config.disable_mkldnn()
     if switches["onednn_int8"]:
@@ -47,33 +48,11 @@ def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], 
     if switches["memory_optim"]:
         config.enable_memory_optim()
     config.set_cpu_math_library_num_threads(threads)
+    if switches["max_isa"]:
+        os.environ.setdefault("ONEDNN_MAX_CPU_ISA", switches["max_isa"].upper())  # read by oneDNN's first run
     for name in switches["deleted_passes"]:
         config.delete_pass(name)
-    if switches["onednn_cache_capacity"] is not None:
-        config.set_mkldnn_cache_capacity(switches["onednn_cache_capacity"])
-    if switches["quantizer_ops"]:
-        _quantize_at_load(config, program.with_name(CALIBRATION), switches["quantizer_ops"])
     return config
-
-
-def _quantize_at_load(config: Any, calibration: Path, operators: list[str]) -> None:
-    """Has Paddle quantize `operators` when the predictor is created, on the batch in `calibration`."""
-    from paddle.base.core import PaddleTensor
-
-    with np.load(calibration) as stored:
-        feed = dict(stored)
-    tensors = []
-    for name in [name for name in feed if not name.endswith(LENGTHS)]:
-        lengths = feed.get(name + LENGTHS)
-        tensor = PaddleTensor(feed[name] if lengths is None else packed(feed[name], lengths))
-        tensor.name = name
-        tensor.lod = [] if lengths is None else [offsets(lengths)]
-        tensors.append(tensor)
-    config.enable_quantizer()
-    quantizer = config.quantizer_config()
-    quantizer.set_quant_data(tensors)
-    quantizer.set_quant_batch_size(len(next(iter(feed.values()))))
-    quantizer.set_enabled_op_types(set(operators))
 
 
 def packed(padded_values: Array, lengths: Array) -> Array:
@@ -85,12 +64,16 @@ def packed(padded_values: Array, lengths: Array) -> Array:
         raise ValueError(f"lengths {lengths.shape} do not fit sequences {padded_values.shape}")
     if lengths.min(initial=1) < 1:
         raise ValueError(f"sequence {int(np.argmin(lengths))} is empty: leave it out of the batch")
+    if len(lengths) == 1:  # a fifth of the time of the general way, which counts at batch 1
+        return np.ascontiguousarray(padded_values[0, : lengths[0]])
     rows: Array = padded_values[np.arange(padded_values.shape[1]) < lengths[:, None]]
     return rows
 
 
 def padded(rows: Array, lengths: Array, fill: float = 0) -> Array:
     """The inverse of `packed`: [N, longest, ...], `fill` beyond each length."""
+    if len(lengths) == 1:
+        return rows[None]
     longest = int(lengths.max(initial=0))
     values = np.full((len(lengths), longest, *rows.shape[1:]), fill, rows.dtype)
     values[np.arange(longest) < lengths[:, None]] = rows
@@ -103,11 +86,16 @@ def offsets(lengths: Array) -> list[int]:
 
 
 class Predictor:
-    """A loaded model. Not for use from two threads at once: `clone` the inner predictor for that."""
+    """A loaded model. Not for use from two threads at once: `clone` the inner predictor for that.
 
-    def __init__(self, config: Any) -> None:
+    length_buckets: longest sequence of each bucket, ascending. A batch is run bucket by bucket, see
+    `filled`; a sequence that is alone in its bucket, or longer than all, is run as it is.
+    """
+
+    def __init__(self, config: Any, length_buckets: Sequence[int] = ()) -> None:
         from paddle.inference import create_predictor
 
+        self._buckets = list(length_buckets)
         self._predictor = create_predictor(config)
         self.input_names: list[str] = list(self._predictor.get_input_names())
         self.output_names: list[str] = list(self._predictor.get_output_names())
@@ -118,6 +106,27 @@ class Predictor:
 
         Sequences go in as `LENGTHS` says, and come out as [N, longest, ...], zero beyond their lengths.
         """
+        lengths = [feeds[name + LENGTHS] for name in self.input_names if name + LENGTHS in feeds]
+        alike = len(lengths) == len(self.input_names) and all(map(np.array_equal, lengths, lengths[1:]))
+        if alike and self._buckets:
+            return self._run_in_buckets(feeds, lengths[0])
+        return [values if steps is None else padded(values, steps) for values, steps in self._run(feeds)]
+
+    def _run_in_buckets(self, feeds: Feed, lengths: Array) -> list[Array]:
+        outputs: list[Array] = []
+        for rows, fillers in filled(lengths, self._buckets):
+            part = self._run(_with_fillers(feeds, rows, fillers))
+            outputs = outputs or [_room(*output, lengths) for output in part]
+            for target, (values, steps) in zip(outputs, part, strict=True):
+                if steps is None:
+                    target[rows] = values[: len(rows)]
+                else:
+                    own = padded(values, steps)[: len(rows), : target.shape[1]]
+                    target[rows, : own.shape[1]] = own
+        return outputs
+
+    def _run(self, feeds: Feed) -> list[tuple[Array, Array | None]]:
+        """Each output's values, and of sequences the lengths, with the values one after another."""
         for name, handle in self._inputs.items():
             lengths = feeds.get(name + LENGTHS)
             if lengths is None:
@@ -126,13 +135,70 @@ class Predictor:
                 handle.copy_from_cpu(packed(feeds[name], lengths))
                 handle.set_lod([offsets(lengths)])
         self._predictor.run()
-        return [self._output(name) for name in self.output_names]
+        handles = [self._predictor.get_output_handle(name) for name in self.output_names]
+        return [
+            (handle.copy_to_cpu(), np.diff(handle.lod()[0]) if handle.lod() else None) for handle in handles
+        ]
 
-    def _output(self, name: str) -> Array:
-        handle = self._predictor.get_output_handle(name)
-        values: Array = handle.copy_to_cpu()
-        lod = handle.lod()
-        return padded(values, np.diff(lod[0])) if lod else values
+
+def _room(values: Array, steps: Array | None, lengths: Array) -> Array:
+    """Zeros for one output of the whole batch."""
+    shape = (len(lengths), *values.shape[1:])
+    if steps is not None:
+        shape = (len(lengths), int(lengths.max()), *values.shape[1:])
+    return np.zeros(shape, values.dtype)
+
+
+def filled(lengths: Array, buckets: Sequence[int]) -> list[tuple[Array, list[int]]]:
+    """Which sequences to run together, and the lengths of fillers to run with them.
+
+    Kernels compute each step for every sequence up to the longest, and are built anew for each shape. So
+    sequences of a bucket go together, and fillers round their number, their longest and the sum of their
+    lengths up to one of few shapes. Sequences don't influence each other: outputs stay what they were.
+    """
+    bucket = np.searchsorted(buckets, lengths)
+    groups: list[tuple[Array, list[int]]] = []
+    for place in np.unique(bucket).tolist():
+        rows = np.flatnonzero(bucket == place)
+        if place == len(buckets):
+            groups += [(rows[[each]], []) for each in range(len(rows))]
+        elif len(rows) == 1:
+            groups.append((rows, []))
+        else:
+            shortest = buckets[place - 1] + 1 if place else 1
+            groups.append((rows, _fillers(lengths[rows], shortest, buckets[place])))
+    return groups
+
+
+def _fillers(lengths: Array, shortest: int, longest: int) -> list[int]:
+    """Lengths of the sequences that make any group of this bucket and size class one shape.
+
+    The class has `places` for real ones; all that they can lack of `longest` each is shared by `spare`
+    fillers, and one more has `longest` steps, so that some sequence has.
+    """
+    coarse = 1 << max(0, len(lengths).bit_length() - 3)  # a group gets at most a quarter more places
+    places = -(-len(lengths) // coarse) * coarse
+    lacking = places * (longest - shortest)
+    spare = -(-lacking // max(1, longest - 1))
+    left = places * longest + spare - int(lengths.sum())
+    count = places + spare - len(lengths)
+    fillers = [longest]
+    while count:
+        fillers.append(min(longest, left - (count - 1)))
+        left, count = left - fillers[-1], count - 1
+    return fillers
+
+
+def _with_fillers(feeds: Feed, rows: Array, fillers: list[int]) -> Feed:
+    """The chosen rows of every input, with sequences of zeros behind them."""
+    feed: Feed = {}
+    for name in [name for name in feeds if name + LENGTHS in feeds]:
+        lengths = np.concatenate([feeds[name + LENGTHS][rows], np.array(fillers, np.int64)])
+        values = np.zeros((len(lengths), int(lengths.max()), *feeds[name].shape[2:]), feeds[name].dtype)
+        given = feeds[name][rows, : values.shape[1]]
+        values[: len(rows), : given.shape[1]] = given
+        feed |= {name: values, name + LENGTHS: lengths}
+    return feed
 
 
 def open_bundle(bundle: Path, threads: int | None = None) -> Predictor:
@@ -145,7 +211,7 @@ def open_bundle(bundle: Path, threads: int | None = None) -> Predictor:
         deployment["switches"],
         threads or deployment["threads"],
     )
-    return Predictor(config)
+    return Predictor(config, deployment["switches"]["length_buckets"])
 
 
 def main() -> None:

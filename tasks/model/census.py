@@ -29,7 +29,7 @@ QUANTIZABLE = frozenset(
 """Compute operators for which Paddle 2.6 has an INT8 path through oneDNN."""
 
 RECURRENT = (
-    "oneDNN runs it in FP32 only; the layout `quantizer` rewrites paddle.nn.LSTM, anything else must be "
+    "oneDNN runs it in FP32 only; the layout `recurrent` rewrites paddle.nn.LSTM, anything else must be "
     "exported with the legacy operators gru or lstm"
 )
 NO_PASS = "Paddle has no INT8 pass for it: it stays FP32"

@@ -10,7 +10,6 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from tasks.inference.serving import CALIBRATION
 from tasks.model.files import ModelFormat, ModelSource
 from tasks.model.params import check_params, expected_headers
 from tasks.store import file_digest
@@ -40,12 +39,6 @@ def program_digest(
     digest.update("\0".join(expected).encode())
     digest.update(file_digest(params).encode())
     return digest.hexdigest()
-
-
-def deployable_digest(folder: Path) -> str:
-    """`program_digest` of `model.pdmodel` in `folder`, with what the model is quantized on while it loads."""
-    calibration, digest = folder / CALIBRATION, program_digest(folder)
-    return f"{digest[:32]}{file_digest(calibration)[:32]}" if calibration.exists() else digest
 
 
 def _operator(op: Any) -> str:

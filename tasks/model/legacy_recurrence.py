@@ -55,7 +55,7 @@ def _require_expressible(block: Any, op: Any) -> None:
         raise ModelFormatError(
             found=f"an operator `rnn` {reason}",
             required="paddle.nn.LSTM with zero initial states, of which only the outputs are used",
-            remedy="change the model so, or leave out the layout `quantizer`: this part then stays FP32",
+            remedy="change the model so, or leave out the layout `recurrent`: this part then stays FP32",
         )
 
 

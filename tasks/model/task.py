@@ -21,7 +21,7 @@ TIMEOUT_S = 900
 def load_model(files: ModelFiles, *, legacy_recurrence: bool = False) -> ModelArtifact:
     """The user's model in the store, repaired, with its specs and operator census.
 
-    legacy_recurrence: write operators `rnn` anew with `lstm`, for the layout `quantizer`.
+    legacy_recurrence: write operators `rnn` anew with `lstm`, for the layout `recurrent`.
     Raises: ModelFormatError when the files are not a usable FP32 model.
     """
     with stage("load model") as summary, scratch(Settings().store, "model") as folder:

@@ -13,7 +13,7 @@ from tasks import sharing
 from tasks.artifacts import CandidateEvidence, DatasetArtifact, TensorSpec, Verdict, from_json
 from tasks.errors import RegistryError, StorageError
 from tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
-from tasks.model.digest import deployable_digest
+from tasks.model.digest import program_digest
 from tasks.process import run_isolated
 from tasks.promotion.judgement import Challenger
 from tasks.promotion.ledger import alias_version, find_version
@@ -76,7 +76,7 @@ def fetch(tracking_uri: str, name: str, version: str, folder: Path, *, log: Path
         _fetch_run(client, tracking_uri, found, run)
         tags, run_id = dict(found.tags), found.run_id or ""
     model_digest = run_isolated(
-        deployable_digest, bundle / "model", step="digest", log=log, timeout_s=DIGEST_TIMEOUT_S
+        program_digest, bundle / "model", step="digest", log=log, timeout_s=DIGEST_TIMEOUT_S
     )
     challenger = Challenger(
         name=name,

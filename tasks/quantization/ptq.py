@@ -82,8 +82,8 @@ def quantize(request: PtqRequest) -> PtqOutcome:
     if sequences := [spec.name for spec in request.model.inputs if spec.sequence]:
         raise QuantizationError(
             found=f"layout {request.candidate.layout} for a model with sequences ({', '.join(sequences)})",
-            required="layout `quantizer`, the one whose recurrent operators run in INT8",
-            remedy="set `quantization.layouts: [quantizer]`",
+            required="layout `recurrent`, the one whose recurrent operators run in INT8",
+            remedy="set `quantization.layouts: [recurrent]`",
         )
     return quantize_with(request, BatchReader(request.calibration, request.model.inputs))
 

@@ -18,7 +18,6 @@ from tasks.artifacts import (
 from tasks.config import QuantizationConfig
 from tasks.host_lock import computing
 from tasks.process import run_isolated
-from tasks.quantization.deferred import defer_quantization
 from tasks.quantization.finetune import (
     SCALES_FILE,
     STEP,
@@ -27,6 +26,7 @@ from tasks.quantization.finetune import (
 from tasks.quantization.finetune import finetune as finetune_model
 from tasks.quantization.ptq import PtqRequest
 from tasks.quantization.ptq import quantize as quantize_model
+from tasks.quantization.recurrent import quantize_recurrent
 from tasks.settings import Settings
 from tasks.store import commit, folder_digest, scratch
 from tasks.task import CACHED, code_digest, stage, step, step_log
@@ -57,7 +57,7 @@ def quantize(
         learned = json.loads((finetuned.folder / SCALES_FILE).read_text(encoding="utf-8"))
     with stage(name) as summary, scratch(settings.store, "quantized") as folder, computing():
         outcome = run_isolated(
-            defer_quantization if candidate.layout is Layout.QUANTIZER else quantize_model,
+            quantize_recurrent if candidate.layout is Layout.RECURRENT else quantize_model,
             PtqRequest(
                 model=model,
                 calibration=calibration,

@@ -17,10 +17,11 @@ from tasks.artifacts import (
     IsaLevel,
     MetricEvidence,
     Outcome,
+    SpeedRatio,
     Verdict,
 )
 from tasks.config import GateConfig
-from tasks.validation.statistics import fewest_samples, samples_needed
+from tasks.validation.statistics import fewest_samples, samples_needed, speed_ratio
 
 Criterion = Callable[[CandidateEvidence, GateConfig], Iterable[CriterionResult]]
 
@@ -38,6 +39,7 @@ MIN_SPEEDUP = {
 are published at 3-3.7x; AVX-512 without it is published at 1.5x; below, INT8 saves memory and must
 not be slower."""
 
+NATIVE, NATIVE_SPEED = "native_fp32", "speed-up over native FP32"
 TOP1 = "top1"
 BASELINE_MARGINS, BASELINE_ENOUGH_PP = 10, 50.0
 """A baseline of 0/1 outcomes must be right by this many margins, or on half of the samples. One that is
@@ -132,25 +134,50 @@ def baseline_quality(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
 def speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
     """The interval of the speed-up against the least worth deploying on this instruction set."""
     for item in evidence.per_isa:
-        ratio = item.latency.speedup
         least = MIN_SPEEDUP[item.isa] if gate.min_speedup is None else gate.min_speedup
-        found = (
-            f"{ratio.ratio:.3f}x, between {ratio.low:.3f}x and {ratio.high:.3f}x "
-            f"with {100 * ratio.confidence:g} % confidence"
-        )
-        remedy = f"INT8 is not worth deploying on {item.isa}: see the diagnosis for where the time goes"
-        outcome = Outcome.INCONCLUSIVE
-        if not _finite(ratio.ratio, ratio.low, ratio.high) or ratio.confidence < gate.confidence:
-            remedy = f"measure the latency with {100 * gate.confidence:g} % confidence"
-        elif ratio.low >= least:
-            outcome = Outcome.APPROVED
-        elif ratio.high < least:
-            outcome = Outcome.REJECTED
-        else:
-            remedy = "raise `validation.repeats`, or measure while nothing else runs on the host"
-        yield _result(
-            "speed-up", item.isa, outcome, found=found, required=f"at least {least:g}x", remedy=remedy
-        )
+        yield _fast_enough("speed-up", item.isa, item.latency.speedup, least, gate)
+
+
+def native_speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
+    """The same against Paddle's own FP32 kernels, which beat oneDNN's on some models; never emulated ones."""
+    if gate.min_native_speedup is None:
+        return
+    for item in evidence.per_isa:
+        samples = item.latency.samples_ms
+        if item.emulated:
+            continue
+        if NATIVE not in samples:
+            yield _result(
+                NATIVE_SPEED,
+                item.isa,
+                Outcome.INCONCLUSIVE,
+                found="native FP32 was not measured",
+                required=f"at least {gate.min_native_speedup:g}x",
+                remedy="measure with the references",
+            )
+            continue
+        ratio = speed_ratio(samples[NATIVE], samples["candidate"], confidence=gate.confidence, seed=0)
+        yield _fast_enough(NATIVE_SPEED, item.isa, ratio, gate.min_native_speedup, gate)
+
+
+def _fast_enough(
+    criterion: str, isa: IsaLevel, ratio: SpeedRatio, least: float, gate: GateConfig
+) -> CriterionResult:
+    found = (
+        f"{ratio.ratio:.3f}x, between {ratio.low:.3f}x and {ratio.high:.3f}x "
+        f"with {100 * ratio.confidence:g} % confidence"
+    )
+    remedy = f"INT8 is not worth deploying on {isa}: see the diagnosis for where the time goes"
+    outcome = Outcome.INCONCLUSIVE
+    if not _finite(ratio.ratio, ratio.low, ratio.high) or ratio.confidence < gate.confidence:
+        remedy = f"measure the latency with {100 * gate.confidence:g} % confidence"
+    elif ratio.low >= least:
+        outcome = Outcome.APPROVED
+    elif ratio.high < least:
+        outcome = Outcome.REJECTED
+    else:
+        remedy = "raise `validation.repeats`, or measure while nothing else runs on the host"
+    return _result(criterion, isa, outcome, found=found, required=f"at least {least:g}x", remedy=remedy)
 
 
 def proof(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
@@ -244,6 +271,7 @@ CRITERIA: tuple[Criterion, ...] = (
     accuracy,
     baseline_quality,
     speed,
+    native_speed,
     proof,
     finite_outputs,
     size,

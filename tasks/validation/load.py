@@ -14,6 +14,7 @@ from tasks.errors import MeasurementError
 from tasks.inference.predictor import PredictorSpec, open_predictor
 from tasks.inference.serving import Feed, Predictor
 
+SEQUENCE_BATCHES = 20
 STATUS = Path("/proc/self/status")
 
 
@@ -58,14 +59,11 @@ def first_batch(reader: BatchReader, batch_size: int) -> Feed:
     return {name: np.resize(values, (batch_size, *values.shape[1:])) for name, values in feed.items()}
 
 
-def latency_batches(reader: BatchReader, batch_size: int, count: int) -> list[Feed]:
-    """What latency is measured on: one batch of fixed shape, or `count` of sequences, whose lengths differ.
-
-    Each of them runs once in a warm-up of `count` rounds.
-    """
+def latency_batches(reader: BatchReader, batch_size: int) -> list[Feed]:
+    """What latency is measured on: one batch of fixed shape, or several of sequences, which differ."""
     if not reader.sequences:
         return [first_batch(reader, batch_size)]
-    batches = list(reader.batches(batch_size, limit=batch_size * max(1, count)))
+    batches = list(reader.batches(batch_size, limit=batch_size * SEQUENCE_BATCHES))
     whole = [feed for feed in batches if len(next(iter(feed.values()))) == batch_size]
     return whole or [first_batch(reader, batch_size)]
 

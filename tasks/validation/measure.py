@@ -7,10 +7,10 @@ kernel audit, accuracy, and latency beside the baseline, on the same predictors 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import cycle
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -206,17 +206,18 @@ def _latency(
     request: MeasureRequest, reader: BatchReader, baseline: Predictor, candidate: Predictor
 ) -> LatencyEvidence:
     config = request.config
-    feeds = latency_batches(reader, config.batch_size, config.warmup)
+    feeds = latency_batches(reader, config.batch_size)
     references, skipped = _references(request) if request.include_references else ({}, {})
     subjects = {"baseline": baseline, "candidate": candidate} | references
     rounds = config.warmup + config.repeats
     samples = interleave(
-        {name: in_turn(predictor.run, feeds) for name, predictor in subjects.items()},
+        {name: partial(run_all, predictor, feeds) for name, predictor in subjects.items()},
         warmup=config.warmup,
         repeats=config.repeats,
         seed=request.seed,
         after_round=lambda done: report(request.step, done, rounds, "latency"),
     )
+    samples = {name: values / len(feeds) for name, values in samples.items()}
     return LatencyEvidence(
         threads=config.threads,
         batch_size=config.batch_size,
@@ -232,10 +233,10 @@ def _latency(
     )
 
 
-def in_turn(run: Callable[[Feed], object], feeds: Sequence[Feed]) -> Callable[[], object]:
-    """Each call runs the next feed, so that in one round every subject gets the same."""
-    following = cycle(feeds)
-    return lambda: run(next(following))
+def run_all(predictor: Predictor, feeds: Sequence[Feed]) -> None:
+    """One pass over batches of different lengths: a server of one model finds its weights in the cache."""
+    for feed in feeds:
+        predictor.run(feed)
 
 
 def _references(request: MeasureRequest) -> tuple[dict[str, Predictor], dict[str, str]]:

@@ -17,6 +17,7 @@ from tasks.artifacts import (
     Verdict,
 )
 from tasks.config import GateConfig, ValidationConfig
+from tasks.hardware.levels import rank
 from tasks.host_lock import measuring
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import spec_of
@@ -40,8 +41,8 @@ def measure_baselines(
     """
     with stage("measure baselines"):
         return {
-            isa: _measure_baseline(model, validation, config, isa, emulated=isa is not host.isa)
-            for isa in dict.fromkeys((host.isa, *config.deploy_isas))
+            isa: _measure_baseline(model, validation, config, isa, held=isa is not host.isa)
+            for isa in dict.fromkeys((served_isa(host, config), *config.deploy_isas))
         }
 
 
@@ -51,7 +52,7 @@ def _measure_baseline(
     config: ValidationConfig,
     isa: IsaLevel,
     *,
-    emulated: bool,
+    held: bool,
 ) -> LoadEvidence:
     with measuring():
         return run_isolated(
@@ -63,8 +64,13 @@ def _measure_baseline(
             step=f"measure baseline {isa}",
             log=step_log(f"baseline-{isa}"),
             timeout_s=config.timeout_s,
-            environment=environment(isa, emulated=emulated, threads=config.threads),
+            environment=environment(isa, emulated=held, threads=config.threads),
         )
+
+
+def served_isa(host: HostProfile, config: ValidationConfig) -> IsaLevel:
+    """What serves on this host: its own instruction set, or the weaker one that the config holds it to."""
+    return min((host.isa, config.max_isa or host.isa), key=rank)
 
 
 @step(name="validate", task_run_name="validate {deployable.candidate.name}", **CACHED)
@@ -83,7 +89,7 @@ def validate(
     """
     with stage(f"validate {deployable.candidate.name}") as summary:
         per_isa = tuple(
-            _measure(model, deployable, validation, load, config, gate, emulated=isa is not host.isa, isa=isa)
+            _measure(model, deployable, validation, load, config, gate, isa, host)
             for isa, load in baselines.items()
         )
         native = per_isa[0]
@@ -108,10 +114,10 @@ def _measure(
     baseline: LoadEvidence,
     config: ValidationConfig,
     gate: GateConfig,
-    *,
-    emulated: bool,
     isa: IsaLevel,
+    host: HostProfile,
 ) -> IsaEvidence:
+    emulated = isa is not served_isa(host, config)
     store = Settings().store
     shared = f"{model.digest} {validation.digest} {config.accuracy_batch_size} {config.threads} {isa}"
     outputs = store / "baselines" / f"{hashlib.sha256(shared.encode()).hexdigest()[:32]}.npz"
@@ -138,7 +144,7 @@ def _measure(
             step=request.step,
             log=log,
             timeout_s=config.timeout_s,
-            environment=environment(isa, emulated=emulated, threads=config.threads),
+            environment=environment(isa, emulated=isa is not host.isa, threads=config.threads),
         )
         kept = commit(folder, store, "evidence", folder_digest(folder))
         return replace(measured, outcomes=kept / measured.outcomes.name)

@@ -17,8 +17,8 @@ from tasks.inference.layouts import Engine
 from tasks.inference.predictor import open_predictor, spec_of
 from tasks.inference.serving import LENGTHS, Array, padded
 from tasks.model.files import find_model
-from tasks.quantization.deferred import defer_quantization
 from tasks.quantization.ptq import PtqRequest
+from tasks.quantization.recurrent import quantize_recurrent
 from tasks.stored_path import StoredPath
 from tests.integration.small_release import SmallRelease, prepare
 
@@ -120,7 +120,7 @@ def _release(folder: Path, recurrent: Any) -> SmallRelease:
     validation = _dataset(folder / "validation", model, sentences(), answers(model, sentences()))
     calibration = _dataset(folder / "calibration", model, sentences(seed=1), None)
     made = deployable(folder, model, calibration)
-    return SmallRelease(model=model, validation=validation, deployables={Layout.QUANTIZER: made})
+    return SmallRelease(model=model, validation=validation, deployables={Layout.RECURRENT: made})
 
 
 def answers(model: ModelArtifact, inputs: list[Array]) -> list[Array]:
@@ -163,7 +163,7 @@ def request(model: ModelArtifact, calibration: DatasetArtifact, folder: Path) ->
     return PtqRequest(
         model=model,
         calibration=calibration,
-        candidate=Candidate(algorithm=Algorithm.KL, layout=Layout.QUANTIZER),
+        candidate=Candidate(algorithm=Algorithm.KL, layout=Layout.RECURRENT),
         config=QuantizationConfig(),
         batch_size=8,
         folder=folder,
@@ -172,7 +172,7 @@ def request(model: ModelArtifact, calibration: DatasetArtifact, folder: Path) ->
 
 def deployable(folder: Path, model: ModelArtifact, calibration: DatasetArtifact) -> DeployableArtifact:
     asked = request(model, calibration, folder / "deferred")
-    outcome = defer_quantization(asked)
+    outcome = quantize_recurrent(asked)
     converted = convert_recurrent(find_model(ModelFiles(path=asked.folder)), folder / "deployable")
     return DeployableArtifact(
         candidate=asked.candidate,

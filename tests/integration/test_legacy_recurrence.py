@@ -21,7 +21,7 @@ from tasks.model.files import find_model
 from tasks.model.load import PreparedModel, prepare_model
 from tasks.model.original import ORIGINAL
 from tasks.process import run_isolated
-from tasks.quantization.deferred import EQUAL, defer_quantization
+from tasks.quantization.recurrent import EQUAL, quantize_recurrent
 from tests.integration.small_release import SmallRelease, measured, prepare
 from tests.integration.small_sequences import AS_IS, artifact, deployable, request
 
@@ -129,15 +129,15 @@ def release(folder: Path) -> SmallRelease:
     drawn = materialise(samples, np.arange(20), AS_IS, model.inputs, folder / "data", step="data")
     data = artifact(drawn, folder / "data")
     made = deployable(folder, model, data)
-    return SmallRelease(model=model, validation=data, deployables={Layout.QUANTIZER: made})
+    return SmallRelease(model=model, validation=data, deployables={Layout.RECURRENT: made})
 
 
 def test_rewritten_lstm_is_released_in_int8(host: HostProfile, tmp_path: Path) -> None:
     small = isolated(release, tmp_path, log=tmp_path / "log")
-    assert small.deployables[Layout.QUANTIZER].int8_ops == {"fusion_lstm": 4}
+    assert small.deployables[Layout.RECURRENT].int8_ops == {"fusion_lstm": 4}
     metric = "tasks.validation.sequence_metrics:label_accuracy"
     config = ValidationConfig(metrics=(metric,), repeats=20, warmup=2)
-    found = measured(small, Layout.QUANTIZER, tmp_path, isa=host.isa, config=config)
+    found = measured(small, Layout.RECURRENT, tmp_path, isa=host.isa, config=config)
     rnn = [share for share in found.audit.shares if share.kind == "rnn"]
     assert {share.dtype for share in rnn} == {"int8"}
     assert sum(share.count for share in rnn) == 4
@@ -151,7 +151,7 @@ def wrong_rewrite(folder: Path) -> None:
     content = bytearray(damaged.read_bytes())
     content[-4:] = np.float32(9).tobytes()  # the last value of the last parameter
     damaged.write_bytes(content)
-    defer_quantization(request(small.model, small.validation, folder / "again"))
+    quantize_recurrent(request(small.model, small.validation, folder / "again"))
 
 
 def test_rewrite_that_answers_otherwise_is_refused(tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ from tasks.config import ValidationConfig
 from tasks.errors import QuantizationError
 from tasks.inference.audit_model import audit_isolated
 from tasks.inference.bundle import write_bundle
-from tasks.inference.layouts import SWITCHES, Engine
+from tasks.inference.layouts import LENGTH_BUCKETS, SWITCHES, Engine
 from tasks.inference.predictor import open_predictor, spec_of
 from tasks.inference.serving import LENGTHS, Array, padded
 from tasks.process import run_isolated
-from tasks.quantization.deferred import defer_quantization
 from tasks.quantization.ptq import quantize
+from tasks.quantization.recurrent import quantize_recurrent
 from tests.integration.small_release import SmallRelease, measured, prepare
 from tests.integration.small_sequences import (
     AS_IS,
@@ -53,14 +53,14 @@ def evidence(
     taggers: SmallTaggers, host: HostProfile, tmp_path_factory: pytest.TempPathFactory
 ) -> IsaEvidence:
     folder = tmp_path_factory.mktemp("measured")
-    return measured(taggers.gru, Layout.QUANTIZER, folder, isa=host.isa, config=CONFIG)
+    return measured(taggers.gru, Layout.RECURRENT, folder, isa=host.isa, config=CONFIG)
 
 
 @pytest.fixture(scope="module")
 def bundle(
     taggers: SmallTaggers, evidence: IsaEvidence, host: HostProfile, tmp_path_factory: pytest.TempPathFactory
 ) -> Bundle:
-    model, deployable = taggers.gru.model, taggers.gru.deployables[Layout.QUANTIZER]
+    model, deployable = taggers.gru.model, taggers.gru.deployables[Layout.RECURRENT]
     return write_bundle(
         tmp_path_factory.mktemp("bundle"),
         deployable=deployable,
@@ -87,8 +87,8 @@ def test_sequence_inputs_and_outputs_are_told_apart(taggers: SmallTaggers) -> No
 
 
 def test_both_directions_and_layers_of_a_gru_fuse_into_one_operator(taggers: SmallTaggers) -> None:
-    assert taggers.gru.deployables[Layout.QUANTIZER].int8_ops == {"multi_gru": 1}
-    assert taggers.lstm.deployables[Layout.QUANTIZER].int8_ops == {"fusion_lstm": 1}
+    assert taggers.gru.deployables[Layout.RECURRENT].int8_ops == {"multi_gru": 1}
+    assert taggers.lstm.deployables[Layout.RECURRENT].int8_ops == {"fusion_lstm": 1}
 
 
 def test_every_gru_ran_in_int8_and_decides_as_fp32(evidence: IsaEvidence) -> None:
@@ -112,7 +112,7 @@ def test_latency_is_measured_on_sequences_of_several_lengths(
 
 
 def test_lstm_runs_in_int8(taggers: SmallTaggers, host: HostProfile, tmp_path: Path) -> None:
-    found = measured(taggers.lstm, Layout.QUANTIZER, tmp_path, isa=host.isa, config=CONFIG)
+    found = measured(taggers.lstm, Layout.RECURRENT, tmp_path, isa=host.isa, config=CONFIG)
     assert {(share.kind, share.dtype) for share in found.audit.shares if share.kind == "rnn"} == {
         ("rnn", "int8")
     }
@@ -123,12 +123,12 @@ def test_audit_of_a_sequence_bundle_finds_its_layout(bundle: Bundle) -> None:
     assert audit_isolated(bundle.folder, None).int8_primitives == 4
 
 
-def test_bundle_has_its_calibration_and_its_switches(bundle: Bundle) -> None:
+def test_bundle_has_its_switches(bundle: Bundle) -> None:
     deployment = json.loads((bundle.folder / "deployment.json").read_text())
-    assert deployment["layout"] == "quantizer"
-    assert "multi_gru" in deployment["switches"]["quantizer_ops"]
-    assert deployment["switches"]["onednn_cache_capacity"] == SWITCHES[Engine.QUANTIZER].onednn_cache_capacity
-    assert (bundle.folder / "model" / "calibration.npz").is_file()
+    assert deployment["layout"] == "recurrent"
+    assert deployment["switches"]["length_buckets"] == list(LENGTH_BUCKETS)
+    assert deployment["switches"]["max_isa"] == ""
+    assert deployment["switches"]["onednn_cache_capacity"] == SWITCHES[Engine.RECURRENT].onednn_cache_capacity
     assert not (bundle.folder / "examples" / "predict.cpp").exists()
 
 
@@ -187,17 +187,23 @@ def test_pyfunc_takes_lists_of_sequences(bundle: Bundle, tmp_path: Path) -> None
     ]
 
 
-def each_and_all(release: SmallRelease) -> tuple[list[Array], Array]:
+def each_and_all(release: SmallRelease, engine: Engine) -> tuple[list[Array], Array]:
     """Outputs of each sentence alone, and of all in one batch."""
-    predictor = open_predictor(spec_of(release.model.folder, Engine.BASELINE, 1))
+    int8 = engine is Engine.RECURRENT
+    folder = release.deployables[Layout.RECURRENT].folder if int8 else release.model.folder
+    predictor = open_predictor(spec_of(folder, engine, 1))
     reader = BatchReader(release.validation, release.model.inputs)
     return [predictor.run(feed)[0] for feed in reader.batches(1)], predictor.run(
         next(iter(reader.batches(SAMPLES)))
     )[0]
 
 
-def test_a_sentence_is_answered_alike_alone_and_in_a_batch(taggers: SmallTaggers, tmp_path: Path) -> None:
-    alone, together = isolated(each_and_all, taggers.gru, log=tmp_path / "log")
+@pytest.mark.parametrize("engine", [Engine.BASELINE, Engine.RECURRENT])
+def test_a_sentence_is_answered_alike_alone_and_in_a_batch(
+    taggers: SmallTaggers, engine: Engine, tmp_path: Path
+) -> None:
+    """The recurrent layout runs the batch in length buckets, with fillers."""
+    alone, together = isolated(each_and_all, taggers.gru, engine, log=tmp_path / "log")
     for single, row in zip(alone, together, strict=True):
         np.testing.assert_allclose(single[0], row[: single.shape[1]], atol=1e-5)
         assert not row[single.shape[1] :].any()
@@ -209,7 +215,7 @@ def peephole(values: object) -> object:
 
 def quantize_peepholes(folder: Path, calibration: SmallRelease) -> None:
     export(folder / "exported", peephole)
-    defer_quantization(request(prepare(folder), calibration.validation, folder / "deferred"))
+    quantize_recurrent(request(prepare(folder), calibration.validation, folder / "deferred"))
 
 
 def test_lstm_with_peepholes_is_refused(taggers: SmallTaggers, tmp_path: Path) -> None:
@@ -217,19 +223,36 @@ def test_lstm_with_peepholes_is_refused(taggers: SmallTaggers, tmp_path: Path) -
         isolated(quantize_peepholes, tmp_path, taggers.gru, log=tmp_path / "log")
 
 
-def test_model_without_recurrence_is_refused_by_the_quantizer_layout(
+def test_model_without_recurrence_is_refused_by_the_recurrent_layout(
     small_release: SmallRelease, tmp_path: Path
 ) -> None:
     asked = request(small_release.model, small_release.validation, tmp_path / "deferred")
     with pytest.raises(QuantizationError, match="no operator `gru` or `lstm`"):
-        isolated(defer_quantization, asked, log=tmp_path / "log")
+        isolated(quantize_recurrent, asked, log=tmp_path / "log")
 
 
 def test_paddleslim_layouts_refuse_sequences(taggers: SmallTaggers, tmp_path: Path) -> None:
     asked = request(taggers.gru.model, taggers.gru.validation, tmp_path / "ptq")
     asked = replace(asked, candidate=replace(asked.candidate, layout=Layout.QDQ))
-    with pytest.raises(QuantizationError, match="layouts: \\[quantizer\\]"):
+    with pytest.raises(QuantizationError, match="layouts: \\[recurrent\\]"):
         isolated(quantize, asked, log=tmp_path / "log")
+
+
+def quantized_again(taggers: SmallTaggers, folder: Path) -> str:
+    asked = request(taggers.gru.model, taggers.gru.validation, folder / "once")
+    again = request(taggers.gru.model, taggers.gru.validation, folder / "again")
+    digests = {quantize_recurrent(asked).digest, quantize_recurrent(again).digest}
+    scales = {(each.folder / "scales.json").read_text() for each in (asked, again)}
+    assert len(digests) == len(scales) == 1
+    return scales.pop()
+
+
+def test_quantization_is_the_same_each_time_with_a_scale_for_each_state(
+    taggers: SmallTaggers, tmp_path: Path
+) -> None:
+    scales = json.loads(isolated(quantized_again, taggers, tmp_path, log=tmp_path / "log"))
+    assert len(scales) == 6  # four hidden states, the looked-up words, and what the first layer hands on
+    assert all(0 < scale < 10 for scale in scales.values())
 
 
 def test_padded_is_the_inverse_of_packed() -> None:

@@ -198,7 +198,7 @@ def test_damaged_line_never_counts_as_more_than_one_execution(start: int, end: i
     [
         ({"conv2d", "dequantize_linear"}, Engine.QDQ),
         ({"fused_conv2d", "quantize"}, Engine.OFFLINE),
-        ({"mul", "multi_gru"}, Engine.QUANTIZER),
+        ({"mul", "multi_gru"}, Engine.RECURRENT),
         ({"conv2d"}, Engine.BASELINE),
     ],
 )

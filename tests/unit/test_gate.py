@@ -302,3 +302,29 @@ def test_gate_rejection_outweighs_inconclusive() -> None:
     evidence = spoil(good_evidence(), metrics=(counted(lost=0, gained=0, samples=20),))
     assert judge(evidence, GATE).outcome is Outcome.INCONCLUSIVE
     assert judge(with_audit(evidence, int8_share_by_count=0.1), GATE).outcome is Outcome.REJECTED
+
+
+def timed(factor: float | None) -> CandidateEvidence:
+    """Evidence whose native FP32 takes `factor` times as long as INT8 in every round; None has none."""
+    evidence = good_evidence()
+    latency = evidence.per_isa[0].latency
+    candidate = tuple(1.0 + 0.001 * place for place in range(40))
+    samples = {"baseline": candidate, "candidate": candidate}
+    if factor is not None:
+        samples["native_fp32"] = tuple(factor * value for value in candidate)
+    return spoil(evidence, latency=dataclasses.replace(latency, samples_ms=samples))
+
+
+@pytest.mark.parametrize(
+    ("factor", "outcome"),
+    [(1.26, Outcome.REJECTED), (1.28, Outcome.APPROVED), (None, Outcome.INCONCLUSIVE)],
+    ids=["below", "above", "not measured"],
+)
+def test_native_speed_is_compared_where_it_was_measured(factor: float | None, outcome: Outcome) -> None:
+    verdict = judge(timed(factor), GateConfig(min_native_speedup=1.27))
+    (result,) = [each for each in verdict.results if each.criterion == "speed-up over native FP32"]
+    assert result.outcome is outcome
+
+
+def test_native_speed_is_off_until_configured() -> None:
+    assert not [each for each in judge(timed(0.5), GateConfig()).results if "native FP32" in each.criterion]

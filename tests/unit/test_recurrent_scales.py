@@ -1,0 +1,37 @@
+"""Weight scales of fused recurrent operators, and which algorithms make a candidate of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from tasks.artifacts import Algorithm, Layout
+from tasks.config import QuantizationConfig
+from tasks.conversion.recurrent import gru_weight_scale, lstm_weight_scale
+
+HIDDEN = 2
+
+
+def test_gru_scale_of_a_channel_is_over_input_and_hidden_weights_as_they_lie_in_memory() -> None:
+    by_input = np.full((3, 3 * HIDDEN), 0.5)
+    update_reset = np.array([[1, 2, 3, 4], [-9, 0, 0, 0]])
+    candidate = np.array([[5, 0.1], [0, -0.2]])
+    by_hidden = np.concatenate([update_reset.ravel(), candidate.ravel()]).reshape(HIDDEN, 3 * HIDDEN)
+    assert gru_weight_scale(by_input, by_hidden).tolist() == [9, 2, 3, 4, 5, 0.5]
+
+
+def test_lstm_scale_of_a_channel_is_over_input_and_hidden_weights() -> None:
+    assert lstm_weight_scale(np.array([[1.0, -2]]), np.array([[-3.0, 1]])).tolist() == [3, 2]
+
+
+def test_layout_recurrent_takes_the_algorithms_that_it_has() -> None:
+    config = QuantizationConfig(
+        algorithms=(Algorithm.MSE, Algorithm.KL), layouts=(Layout.RECURRENT, Layout.QDQ)
+    )
+    assert [each.name for each in config.candidates()] == ["mse-qdq", "KL-recurrent", "KL-qdq"]
+
+
+def test_layout_recurrent_alone_with_another_algorithm_is_refused() -> None:
+    with pytest.raises(ValidationError, match="calibrated with one of abs_max, avg, hist, KL"):
+        QuantizationConfig(algorithms=(Algorithm.MSE,), layouts=(Layout.RECURRENT,))
