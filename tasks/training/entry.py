@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import inspect
 import logging
 from functools import partial
 from pathlib import Path
@@ -20,15 +22,19 @@ FILES = ("model.pdmodel", "model.pdiparams")
 logger = logging.getLogger(__name__)
 
 
-def run_training(config: TrainedModel, folder: Path) -> None:
+def run_training(config: TrainedModel, folder: Path, checkpoint: Path | None = None) -> None:
     """Calls `function(folder, progress, **arguments)` and checks that it exported a model.
 
+    checkpoint: a folder that outlives a killed run, for functions that have a parameter of this name.
     Raises: TrainingError when it did not, or raised anything but a PipelineError; DataError when there
     is no such function.
     """
     function: Any = resolve(config.train)
     try:
-        function(folder, partial(report, STEP), **config.arguments)
+        resumable = (
+            {"checkpoint": checkpoint} if "checkpoint" in inspect.signature(function).parameters else {}
+        )
+        function(folder, partial(report, STEP), **(resumable | config.arguments))
     except PipelineError:
         raise
     except Exception as error:  # the user's own code may raise anything
@@ -48,15 +54,19 @@ def run_training(config: TrainedModel, folder: Path) -> None:
 
 
 def source_digest(config: TrainedModel) -> str:
-    """SHA-256 of the module file that `train` names, so that a changed recipe trains anew.
+    """SHA-256 of the module that `train` names, so that a changed recipe trains anew.
 
+    Of a module in a package, the other modules beside it count too, since recipes share code.
     The module itself is not imported, as it may import Paddle.
     Raises: DataError when there is no such file.
     """
     module = config.train.partition(":")[0]
     try:
         spec = importlib.util.find_spec(module)
-        return file_digest(Path(spec.origin or "") if spec else Path(module))
+        file = Path(spec.origin or "") if spec else Path(module)
+        beside = sorted(file.parent.glob("*.py")) if "." in module else []
+        digests = [f"{each.name} {file_digest(each)}" for each in (file, *beside)]
+        return hashlib.sha256("\n".join(digests).encode()).hexdigest()
     except (ImportError, ValueError, OSError) as error:
         raise DataError(
             found=f"no module {module} ({error})",

@@ -100,6 +100,7 @@ def fit(
         logger.info("going on after step %d of %d", len(losses), steps)
     resumed_from, last = len(losses), time.monotonic()
     for number in range(resumed_from, steps):
+        paddle.seed(number)  # dropout draws from Paddle's generator, whose state is in no checkpoint
         loss, accuracy = step(number)
         if not math.isfinite(loss):
             raise TrainingError(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+
 from tasks.config import ModelFiles, TrainedModel
 from tasks.host_lock import computing
 from tasks.process import run_isolated
@@ -25,14 +28,19 @@ def train_model(config: TrainedModel) -> ModelFiles:
 @step(name=STEP, **{**CACHED, "cache_key_fn": input_key})
 def train(config: TrainedModel, source: str) -> StoredPath:
     """Runs the recipe. `source` is the digest of its code: a part of the cache key, nothing else."""
+    said = f"{config.model_dump_json()} {source}"
+    checkpoint = Settings().root / "checkpoints" / hashlib.sha256(said.encode()).hexdigest()[:32]
     with stage(STEP) as summary, scratch(Settings().store, "training") as folder, computing():
         run_isolated(
             run_training,
             config,
             folder,
+            checkpoint,
             step=STEP,
             log=step_log("train-model"),
             timeout_s=TIMEOUT_S,
         )
         summary.append(config.train)
-        return commit(folder, Settings().store, "trained", folder_digest(folder))
+        trained = commit(folder, Settings().store, "trained", folder_digest(folder))
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        return trained

@@ -129,11 +129,20 @@ def test_every_shipped_release_belongs_to_a_row(path: Path) -> None:
 def test_quick_run_measures_speeds_alone_with_one_algorithm() -> None:
     runs = [item for item in planned(CONFIGS, (), quick=True) if isinstance(item.config, ReleaseConfig)]
     assert {item.row.key for item in runs} >= {row.key for row in IMAGES}
-    for item in runs:
+    assert {item.skipped for item in runs if item.column is Column.ACCURACY} == {"not run with --quick"}
+    for item in (each for each in runs if each.column is Column.SPEED):
         assert isinstance(item.config, ReleaseConfig)
-        assert item.column is Column.SPEED
+        assert not item.skipped
         assert len(item.config.quantization.algorithms) == 1
         assert item.config.validation.repeats == 20
+
+
+def test_plan_skips_what_is_not_asked_for_and_still_knows_its_release() -> None:
+    items = planned(CONFIGS, ("resnet50",), quick=False, column=Column.ACCURACY)
+    asked = [item for item in items if not item.skipped]
+    assert [(item.row.key, item.column) for item in asked] == [("resnet50", Column.ACCURACY)]
+    skipped = [item for item in items if item.row.key == "vgg16"]
+    assert all(isinstance(item.config, ReleaseConfig) for item in skipped)
 
 
 def test_fitted_drops_levels_that_the_host_cannot_emulate() -> None:

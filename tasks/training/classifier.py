@@ -1,0 +1,129 @@
+"""Trains an image classifier as a static program, with its convolutions in oneDNN.
+
+Imports Paddle, so only functions of the isolated process import this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import paddle
+
+from tasks.errors import TrainingError
+from tasks.quantization.trainable import use_onednn
+from tasks.training.checkpoint import Checkpoint
+from tasks.training.loop import Variables, cosine_rate, epoch_rows, fit
+
+WEIGHT_DECAY = 0.01
+NOISE = 0.3
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    epochs: int
+    batch: int
+    peak_rate: float
+    seed: int
+    save_every_s: float = 60.0
+
+
+def train(
+    build: Callable[[], Any],
+    inputs: Callable[[Rows], npt.NDArray[np.float32]],
+    labels: npt.NDArray[np.int64],
+    schedule: Schedule,
+    folder: Path,
+    progress: Callable[[int, int, str], None],
+    checkpoint: Checkpoint | None,
+    *,
+    side: int,
+) -> None:
+    """Trains what `build` makes on `inputs(rows)` [N, 3, side, side] and exports it as `folder/model.*`.
+
+    Raises: TrainingError when the loss or a trained value is not finite.
+    """
+    paddle.enable_static()
+    paddle.seed(schedule.seed)
+    network = build()
+    image = paddle.static.data("image", [None, 3, side, side], "float32")
+    label = paddle.static.data("label", [None, 1], "int64")
+    scores = network(image)
+    loss = paddle.nn.functional.cross_entropy(scores, label)
+    optimizer = paddle.optimizer.AdamW(
+        schedule.peak_rate, parameters=network.parameters(), weight_decay=WEIGHT_DECAY
+    )
+    optimizer.minimize(loss)
+    program, scope = paddle.static.default_main_program(), paddle.static.global_scope()
+    use_onednn(program)
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    executor.run(paddle.static.default_startup_program())
+    near_identity(network, np.random.default_rng(schedule.seed))
+    rate = scope.find_var(optimizer._global_learning_rate().name).get_tensor()
+    steps = schedule.epochs * (len(labels) // schedule.batch)
+
+    def step(number: int) -> tuple[float, float]:
+        rate.set(np.array([cosine_rate(number, steps, schedule.peak_rate)], np.float32), paddle.CPUPlace())
+        rows = epoch_rows(number, samples=len(labels), batch=schedule.batch, seed=schedule.seed)
+        feed = {"image": inputs(rows), "label": labels[rows, None]}
+        found, said = executor.run(program, feed=feed, fetch_list=[loss, scores])
+        return float(found), float((said.argmax(axis=1) == labels[rows]).mean())
+
+    fit(
+        step,
+        steps,
+        Variables(program, scope),
+        checkpoint,
+        progress,
+        save_every_s=schedule.save_every_s,
+    )
+    _export(build, network, scope, side, folder)
+
+
+def near_identity(network: Any, random: np.random.Generator) -> None:
+    """Starts depthwise convolutions near the identity, or near the average where they stride.
+
+    Deep networks without shortcuts then learn in some 200 steps. A batch-norm shift of 1 keeps most of a
+    signal above ReLU's zero. Pointwise convolutions stay random: an identity there leaves every channel
+    with one weight that is much larger than the others, which eight bits hold badly.
+    Source: after Zagoruyko & Komodakis 2017, DiracNets, arXiv:1706.00388.
+    """
+    layers = network.sublayers()
+    if not any(isinstance(layer, paddle.nn.Conv2D) and layer._groups > 1 for layer in layers):
+        return
+    for layer in layers:
+        if isinstance(layer, paddle.nn.BatchNorm2D):
+            _put(layer.bias, np.ones(layer.bias.shape))
+        elif isinstance(layer, paddle.nn.Conv2D) and layer._groups > 1:
+            kernel = np.full((3, 3), 1 / 9) if layer._stride[0] == 2 else np.pad([[1.0]], 1)
+            _put(layer.weight, kernel + NOISE / 3 * random.normal(size=layer.weight.shape))
+
+
+def _put(variable: Any, value: npt.NDArray[np.float64]) -> None:
+    tensor = paddle.static.global_scope().find_var(variable.name).get_tensor()
+    tensor.set(value.astype(np.float32), paddle.CPUPlace())
+
+
+def _export(build: Callable[[], Any], network: Any, scope: Any, side: int, folder: Path) -> None:
+    weights = {
+        name: np.array(scope.find_var(variable.name).get_tensor())
+        for name, variable in network.state_dict().items()
+    }
+    for name, values in weights.items():
+        if not np.isfinite(values).all():
+            raise TrainingError(
+                found=f"NaN or infinity in {name} after the last step",
+                required="finite values",
+                remedy="lower `peak_rate` in `model.arguments`",
+            )
+    paddle.disable_static()
+    trained = build()
+    trained.set_state_dict(weights)
+    trained.eval()
+    spec = paddle.static.InputSpec([None, 3, side, side], "float32", "image")
+    paddle.jit.save(trained, str(folder / "model"), input_spec=[spec])

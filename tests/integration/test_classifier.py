@@ -1,0 +1,161 @@
+"""Classifiers on Fashion-MNIST: its pictures, and a training that is killed and goes on."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks import progress
+from tasks.config import ModelFiles, TrainedModel
+from tasks.errors import DataError
+from tasks.model.digest import program_digest
+from tasks.model.files import find_model
+from tasks.process import run_isolated
+from tasks.training.checkpoint import Checkpoint, Saved
+from tasks.training.entry import run_training
+from tasks.training.fashion_mnist import CALIBRATION, FILES, pictures
+
+RECIPE = "tasks.training.fashion_mnist:train_classifier"
+TRAINED, TESTED = 160, 20
+STEPS = 10
+
+
+class KilledError(Exception):
+    """Raised in the parent, which then kills the training's process."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """IDX files of noise, of which two training pictures come twice and one is a test picture too."""
+    folder = tmp_path_factory.mktemp("fashion")
+    random = np.random.default_rng(0)
+    train = random.integers(0, 256, (TRAINED + CALIBRATION, 28, 28), dtype=np.uint8)
+    test = random.integers(0, 256, (TESTED, 28, 28), dtype=np.uint8)
+    train[-2:] = train[:2]
+    test[0] = train[5]
+    for kind, images in (("train", train), ("t10k", test)):
+        write_idx(folder / f"{kind}-images-idx3-ubyte.gz", images)
+        write_idx(folder / f"{kind}-labels-idx1-ubyte.gz", (np.arange(len(images)) % 10).astype(np.uint8))
+    return folder
+
+
+def write_idx(path: Path, array: Any) -> None:
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    path.write_bytes(gzip.compress(header + array.tobytes(), compresslevel=1))
+
+
+def small_network() -> Any:
+    from paddle import nn
+
+    return nn.Sequential(
+        *(nn.Conv2D(3, 8, 3, stride=2), nn.BatchNorm2D(8), nn.ReLU(), nn.Dropout(0.5)),
+        *(nn.Conv2D(8, 8, 3, groups=8), nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(8, 10)),
+    )
+
+
+def trained_steps(folder: Path, data: str, checkpoint: Path) -> None:
+    """Ten steps of a small network with chance in it, saved after each. Runs in an isolated process."""
+    from tasks.training.classifier import Schedule, train
+
+    taken, labels = pictures("train", data)
+    inputs = (taken.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
+    train(
+        small_network,
+        lambda rows: inputs[rows],
+        labels,
+        Schedule(epochs=1, batch=len(labels) // STEPS, peak_rate=1e-3, seed=0, save_every_s=0),
+        folder,
+        lambda done, total, note: progress.report("train", done, total, note),
+        Checkpoint(checkpoint),
+        side=28,
+    )
+
+
+def train_in(folder: Path, data: Path) -> str:
+    """Trains in a process of its own; returns the digest of what it exported."""
+    exported = folder / "exported"
+    exported.mkdir(parents=True, exist_ok=True)
+    arguments = (exported, str(data), folder / "checkpoint")
+    run_isolated(trained_steps, *arguments, step="train", log=folder / "log", timeout_s=200)
+    return run_isolated(program_digest, exported, step="digest", log=folder / "log", timeout_s=60)
+
+
+def test_pictures_splits_share_none_and_repeated_ones_count_once(data: Path) -> None:
+    splits = {split: pictures(split, str(data)) for split in ("train", "calibration", "validation")}
+    contents = {split: {each.tobytes() for each in taken} for split, (taken, _) in splits.items()}
+    assert [len(taken) for taken, _ in splits.values()] == [TRAINED, CALIBRATION - 2, TESTED - 1]
+    assert [len(contents[split]) for split in splits] == [len(taken) for taken, _ in splits.values()]
+    assert not contents["train"] & contents["calibration"]
+    assert not contents["validation"] & (contents["train"] | contents["calibration"])
+    assert splits["train"][0].shape == (TRAINED, 28, 28, 3)
+
+
+def test_pictures_that_are_missing_name_the_command_that_fetches_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("FETCHED", "INSTALLED"):
+        monkeypatch.setattr(f"tasks.training.fashion_mnist.{place}", tmp_path)
+    with pytest.raises(DataError, match="make data") as caught:
+        pictures("train")
+    assert str(tmp_path) in caught.value.found
+
+
+def test_pictures_that_are_not_the_published_ones_are_refused(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.training.fashion_mnist.FETCHED", data)
+    with pytest.raises(DataError, match=FILES["train-images-idx3-ubyte.gz"][:12]):
+        pictures("train")
+
+
+@pytest.mark.paddle
+def test_killed_training_goes_on_and_exports_the_same_model(data: Path, tmp_path: Path) -> None:
+    whole = train_in(tmp_path / "whole", data)
+
+    def kill(event: progress.Progress) -> None:
+        if event.done == 6 and not event.ended:
+            raise KilledError
+
+    with pytest.raises(KilledError), progress.listen(kill):
+        train_in(tmp_path / "killed", data)
+    saved = Checkpoint(tmp_path / "killed" / "checkpoint").load()
+    assert saved is not None
+    assert 5 <= len(saved.losses) < STEPS
+    assert train_in(tmp_path / "killed", data) == whole
+
+
+@pytest.mark.paddle
+@pytest.mark.parametrize(
+    ("name", "architecture"),
+    [("mobilenet_v2", {"scale": 0.25}), ("vgg11", {"batch_norm": True})],
+    ids=["mobilenet", "vgg"],
+)
+def test_recipe_exports_a_model_of_ten_classes(
+    data: Path, tmp_path: Path, name: str, architecture: dict[str, Any]
+) -> None:
+    chosen = {"name": name, "epochs": 1, "samples": 32, "batch": 16, "data": str(data)}
+    config = TrainedModel(train=RECIPE, arguments=chosen | architecture)
+    arguments = (config, tmp_path, tmp_path / "checkpoint")
+    run_isolated(run_training, *arguments, step="train", log=tmp_path / "log", timeout_s=200)
+    assert find_model(ModelFiles(path=tmp_path)).program.is_file()
+
+
+def test_checkpoint_is_whole_or_absent(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "run")
+    assert checkpoint.load() is None
+    arrays = {"a/b@scale": np.arange(3.0), "w": np.ones((2, 2), np.float32)}
+    checkpoint.save(Saved(arrays=arrays, losses=[1.0, 0.5], accuracies=[0.1, 0.2]))
+    (tmp_path / "run" / "1.partial").write_bytes(b"a process was killed here")
+    loaded = checkpoint.load()
+    assert loaded is not None
+    assert loaded.losses == [1.0, 0.5]
+    assert {name: values.tolist() for name, values in loaded.arrays.items()} == {
+        name: values.tolist() for name, values in arrays.items()
+    }
+    checkpoint.clear()
+    assert checkpoint.load() is None
