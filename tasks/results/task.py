@@ -31,7 +31,8 @@ class ArtifactSerializer(Serializer):  # a generic base would not register
     """JSON of what a step returns, read as the type in its annotation and as no other."""
 
     type: str = Field(default=KIND, frozen=True)
-    step: str = Field(pattern=f"^{STEP.pattern}$")
+    step: str = Field(default="", pattern=f"^{STEP.pattern}$")
+    """Left out of the states that Prefect's server has, which only say that there is a record."""
 
     def dumps(self, obj: Any) -> bytes:
         if isinstance(obj, BaseException):  # for people: a failed step is never taken from the results

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.results import ResultStore
+from prefect.results import ResultRecordMetadata, ResultStore
 from prefect.serializers import PickleSerializer
 
 from tasks import artifacts
@@ -166,3 +166,8 @@ def test_record_cut_short_by_a_crash_is_absent(home: Path) -> None:
     path = home / "artifacts" / "results" / "key"
     path.write_bytes(path.read_bytes()[:100])
     assert not _store().exists("key")
+
+
+def test_state_of_a_cached_step_is_read_from_the_server_which_leaves_the_serializer_bare() -> None:
+    record = ResultRecordMetadata.model_validate({"storage_key": "key", "serializer": {"type": "artifact"}})
+    assert record.serializer == ArtifactSerializer()
