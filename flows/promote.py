@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from prefect import flow
 
+from flows.approval import ask
 from tasks import process
-from tasks.artifacts import Decision
+from tasks.artifacts import Decision, DecisionOutcome
 from tasks.promotion.request import PromoteRequest
 from tasks.promotion.task import assess_promotion, settle
 
@@ -14,7 +15,11 @@ from tasks.promotion.task import assess_promotion, settle
 def promote(request: PromoteRequest) -> Decision:
     """Checks verdict, bytes, instruction set and the champion; records the decision; moves the alias.
 
+    With `approval` it waits for a person's word in between, and assesses again when it has it.
     Raises: PipelineError when there is nothing to promote, or MLflow cannot be reached.
     """
     process.warm_up()
-    return settle(assess_promotion(request))
+    decision = assess_promotion(request)
+    if request.approval and decision.outcome is DecisionOutcome.DONE:
+        decision = ask(decision, timeout_h=request.approval_timeout_h)
+    return settle(decision)

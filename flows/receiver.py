@@ -6,6 +6,7 @@ what was missed. So this may refuse whatever it is not sure of.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
@@ -21,6 +22,8 @@ from tasks.following.webhook import MOST_BYTES, RefusedError, Replays, alias_mov
 from tasks.settings import Settings
 
 FEWEST_SECRET_CHARACTERS = 16
+MOST_SECONDS = 10.0
+"""For a body; MLflow sends it in one piece."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +43,8 @@ def require_secret(settings: Settings) -> str:
 def receiver(settings: Settings) -> FastAPI:
     """`POST /mlflow` for deliveries, `GET /health`.
 
-    202 started, 204 about something that nothing follows, 400 and 401 refused, 409 a replay, 413 too long,
-    503 when Prefect is away, after which MLflow tries again.
+    202 started, 204 about something that nothing follows, 400 and 401 refused, 408 too slow, 409 a replay,
+    413 too long, 503 when Prefect is away, after which MLflow tries again.
     Raises: ConfigError without a secret, a Prefect server, or the folder of releases.
     """
     secret, replays = require_secret(settings), Replays()
@@ -82,12 +85,19 @@ def receiver(settings: Settings) -> FastAPI:
 
 
 async def _body(request: Request) -> bytes:
-    """The whole body, read no further than it may be long. Raises: RefusedError."""
+    """The whole body, read no further than it may be long, and no longer than it may take.
+
+    Raises: RefusedError.
+    """
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise RefusedError(413, f"more than {MOST_BYTES} bytes")
+    try:
+        async with asyncio.timeout(MOST_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_BYTES:
+                    raise RefusedError(413, f"more than {MOST_BYTES} bytes")
+    except TimeoutError as error:
+        raise RefusedError(408, f"not whole within {MOST_SECONDS:g} s") from error
     return bytes(body)
 
 

@@ -1,4 +1,4 @@
-"""Finds promoted FP32 versions that have no INT8 release: webhooks can be lost, and releases can fail."""
+"""Finds what got lost: promotions of FP32 models without a release, aliases without their last move."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from flows.deployment import require_server
 from flows.follow_runs import Attempt
 from tasks.following.request import FollowRequest, ReconcileRequest
 from tasks.following.task import find_unreleased
+from tasks.promotion.task import put_aliases_right
 from tasks.settings import Settings
 
 
@@ -31,9 +32,12 @@ class Reconciled:
 def reconcile(request: ReconcileRequest) -> tuple[Reconciled, ...]:
     """Starts what is missing, again when an attempt failed, until `request.attempts` are spent.
 
+    Webhooks can be lost and releases can fail; a promotion can die between its record and its alias.
+
     Raises: PipelineError without a Prefect server, or when MLflow cannot be reached.
     """
     require_server(Settings())
+    put_aliases_right()
     done = tuple(asyncio.run(_reconcile(each, request.attempts)) for each in find_unreleased())
     if done:
         create_table_artifact(

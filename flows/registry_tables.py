@@ -43,12 +43,12 @@ def print_history(console: Console, history: History) -> None:
         console.print(f"no decisions on {history.name} yet", highlight=False, markup=False)
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("#", "when", "who", "action", "alias", "from", "to", "outcome", "reason"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("#", "when (UTC)", "who", "action", "alias", "from", "to", "outcome", "reason"):
+        table.add_column(heading, overflow="fold", no_wrap=heading.startswith("when"))
     for each in history.decisions:
         table.add_row(
             str(each.number),
-            each.when,
+            each.when[:16].replace("T", " "),
             each.who,
             each.action.value,
             each.alias,

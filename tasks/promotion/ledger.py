@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from tasks.artifacts import Decision, from_json, to_json
 from tasks.errors import RegistryError
-from tasks.promotion.records import CHAMPION, Standing, of_model, ruled, standing
+from tasks.promotion.records import CHAMPION, Standing, left_behind, of_model, ruled, standing
 from tasks.tracking.connection import connection, redact
 from tasks.tracking.registry import ensure_registered_model
 
@@ -113,6 +113,29 @@ def follow_records(tracking_uri: str, name: str, alias: str) -> str | None:
         required="an alias that nothing but the decisions moves",
         remedy="find what else sets it; then promote or roll back again, which puts it right",
     )
+
+
+def left_behind_aliases(tracking_uri: str) -> tuple[tuple[str, str], ...]:
+    """Name and alias of every model whose alias was left behind by a mover that died."""
+    found = []
+    with connection(tracking_uri) as client:
+        for ledger in _ledgers(client):
+            name = ledger.removesuffix(SUFFIX)
+            made = _decisions(client, name)
+            for alias in of_model(made):
+                if left_behind(made, alias, found=alias_version(client, name, alias)):
+                    found.append((name, alias))
+    return tuple(found)
+
+
+def _ledgers(client: MlflowClient) -> list[str]:
+    found: list[str] = []
+    token = None
+    while True:
+        page = client.search_registered_models(f"name LIKE '%{SUFFIX}'", max_results=100, page_token=token)
+        found += [model.name for model in page]
+        if not (token := page.token):
+            return found
 
 
 def alias_version(client: MlflowClient, name: str, alias: str) -> str | None:

@@ -50,11 +50,7 @@ def ruled(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
 
 def standing(decisions: Iterable[Decision], alias: str, *, found: str | None) -> Standing:
     """Who is champion. `found` is where the alias points, which counts before the first decision."""
-    moves = [
-        decision
-        for decision in ruled(decisions)
-        if decision.alias == alias and decision.outcome is DecisionOutcome.DONE
-    ]
+    moves = _moves(decisions, alias)
     if not moves:
         return Standing(alias=alias, version=found, record=0)
     champions = [moves[0].from_version]
@@ -65,9 +61,23 @@ def standing(decisions: Iterable[Decision], alias: str, *, found: str | None) ->
     return Standing(alias=alias, version=version, record=_number(moves[-1]), earlier=tuple(earlier))
 
 
+def left_behind(decisions: Iterable[Decision], alias: str, *, found: str | None) -> bool:
+    """Whether the alias still points at the champion before the last one: the mover died in between."""
+    moves = _moves(decisions, alias)
+    return bool(moves) and found == moves[-1].from_version != moves[-1].to_version
+
+
 def of_model(decisions: Sequence[Decision]) -> tuple[str, ...]:
     """Every alias that a decision is about, in the order of their first one."""
     return tuple(dict.fromkeys(decision.alias for decision in decisions))
+
+
+def _moves(decisions: Iterable[Decision], alias: str) -> list[Decision]:
+    return [
+        decision
+        for decision in ruled(decisions)
+        if decision.alias == alias and decision.outcome is DecisionOutcome.DONE
+    ]
 
 
 def _number(decision: Decision) -> int:

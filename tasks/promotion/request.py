@@ -47,58 +47,54 @@ def current_user() -> str:
 class PromoteRequest(Section):
     """Which version becomes champion, and what it must prove against the present one."""
 
-    model: ModelName = Field(description="Registered model.", json_schema_extra={"position": 1})
+    model: ModelName = Field(description="Registered model.")
     version: int | None = Field(
         default=None,
         ge=1,
         description="Version to promote; without it the one that `challenger` points at.",
-        json_schema_extra={"position": 2},
     )
     isa: IsaLevel | None = Field(
         default=None,
         description="Champion of one instruction set only (alias `champion-<isa>`); without it, of all.",
-        json_schema_extra={"position": 3},
     )
     max_drop_pp: float = Field(
         default=1.0,
         gt=0,
         le=100,
         description="Percentage points that it may be worse than the present champion, on the same samples.",
-        json_schema_extra={"position": 4},
     )
     confidence: float = Field(
         default=0.95,
         gt=0.5,
         lt=1,
         description="One-sided confidence of that bound.",
-        json_schema_extra={"position": 5},
     )
-    reason: str = Field(
-        default="", max_length=2000, description="Kept in the record.", json_schema_extra={"position": 6}
-    )
+    reason: str = Field(default="", max_length=2000, description="Kept in the record.")
     who: str = Field(
         default="",
         max_length=200,
         description="Kept in the record; without it, the user that runs the flow.",
-        json_schema_extra={"position": 7},
+    )
+    approval: bool = Field(
+        default=False,
+        description="When the checks allow it, wait for a person's word, on the run's page under Resume.",
+    )
+    approval_timeout_h: float = Field(
+        default=24.0, gt=0, le=24 * 30, description="Hours until the run fails without that word."
     )
 
 
 class RollbackRequest(Section):
     """Whose champion goes back to the one before."""
 
-    model: ModelName = Field(description="Registered model.", json_schema_extra={"position": 1})
+    model: ModelName = Field(description="Registered model.")
     isa: IsaLevel | None = Field(
         default=None,
         description="Of the champion of one instruction set; without it, of the one of all.",
-        json_schema_extra={"position": 2},
     )
-    reason: str = Field(
-        default="", max_length=2000, description="Kept in the record.", json_schema_extra={"position": 3}
-    )
+    reason: str = Field(default="", max_length=2000, description="Kept in the record.")
     who: str = Field(
         default="",
         max_length=200,
         description="Kept in the record; without it, the user that runs the flow.",
-        json_schema_extra={"position": 4},
     )

@@ -6,7 +6,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from tasks.artifacts import Decision
-from tasks.promotion import assessment
+from tasks.promotion import assessment, ledger
 from tasks.promotion.request import PromoteRequest, RollbackRequest
 from tasks.promotion.summary import markdown, sentence
 from tasks.settings import Settings
@@ -45,3 +45,15 @@ def settle(decision: Decision) -> Decision:
         )
         summary.append(sentence(settled))
         return settled
+
+
+@task(name="put aliases right", retries=2, retry_delay_seconds=2)
+def put_aliases_right() -> list[str]:
+    """Moves the aliases that a dead process has left behind to where the decisions say; which they were."""
+    with stage("put aliases right") as summary:
+        uri, moved = Settings().tracking_uri, []
+        for name, alias in ledger.left_behind_aliases(uri):
+            version = ledger.follow_records(uri, name, alias)
+            moved.append(f"{alias} of {name} is version {version}")
+        summary.extend(moved)
+        return moved

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
+import numpy as np
 import pytest
 
+from benchmarks.serving import serving
 from tasks.artifacts import (
     CriterionResult,
     Decision,
@@ -31,9 +34,11 @@ from tasks.promotion.export import export_bundle
 from tasks.promotion.request import PromoteRequest, RollbackRequest
 from tasks.tracking.connection import connection
 from tasks.tracking.registry import ensure_registered_model
+from tests.decision_factory import build_decision
 from tests.e2e.command_line import variables
 from tests.integration.registry_ground import RegistryGround, pack
 from tests.integration.small_release import SmallRelease
+from tests.postgres import postgres
 
 pytestmark = pytest.mark.paddle
 
@@ -271,8 +276,10 @@ def test_alias_left_behind_by_a_crash_is_put_right_by_the_next_call(ground: Regi
     promote(ground, two, version=1)
     ledger.append(ground.uri, assess(ground, two))  # and died before the alias moved
     assert points_at(ground, two) == "1"
+    assert (two, "champion") in ledger.left_behind_aliases(ground.uri)
     assert promote(ground, two).outcome is DecisionOutcome.UNCHANGED
     assert points_at(ground, two) == "2"
+    assert (two, "champion") not in ledger.left_behind_aliases(ground.uri)
 
 
 def test_writing_a_decision_twice_records_it_once(ground: RegistryGround, two: str) -> None:
@@ -393,3 +400,37 @@ def test_promotions_at_once_from_two_processes_have_one_winner(
 ) -> None:
     decisions = [assess(ground, two, version=version) for version in (1, 2)]
     require_one_winner(ground.uri, two, race(ground.uri, decisions, tmp_path))
+
+
+def test_promotions_at_once_on_postgresql_have_one_winner(
+    ground: RegistryGround, tmp_path: Path, name: str
+) -> None:
+    with postgres("mlflow") as address:
+        uri = f"postgresql+psycopg2://postgres@{address}"
+        with connection(uri) as client:
+            experiment = client.create_experiment("race", artifact_location=(tmp_path / "artifacts").as_uri())
+            run_id = client.create_run(experiment).info.run_id
+            ensure_registered_model(client, name)
+            for _ in range(2):
+                source = f"{client.get_run(run_id).info.artifact_uri}/model"
+                client.create_model_version(name, source=source, run_id=run_id)
+        decisions = [
+            build_decision(id=f"race-{version}", name=name, from_version=None, to_version=version)
+            for version in ("1", "2")
+        ]
+        require_one_winner(uri, name, race(uri, decisions, tmp_path))
+
+
+def test_served_champion_answers_as_the_validated_predictor(
+    ground: RegistryGround, two: str, tmp_path: Path
+) -> None:
+    promote(ground, two, version=1)
+    bundle = ground.packed[Layout.QDQ].bundle.folder
+    with np.load(bundle / "example_input.npz") as given, np.load(bundle / "example_output.npz") as expected:
+        inputs = {input_name: values.tolist() for input_name, values in given.items()}
+        with serving(f"models:/{two}@champion", ground.uri, tmp_path / "serving.log") as url:
+            answer = httpx.post(f"{url}/invocations", json={"inputs": inputs}, timeout=60)
+        found = answer.raise_for_status().json()["predictions"]
+        assert found.keys() == set(expected)
+        for output_name, values in expected.items():
+            np.testing.assert_array_equal(np.asarray(found[output_name], values.dtype), values)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.artifacts import Decision, DecisionOutcome, IsaLevel
-from tasks.promotion.records import champion_alias, of_model, ruled, standing
+from tasks.promotion.records import champion_alias, left_behind, of_model, ruled, standing
 from tests.decision_factory import build_decision, promoted, rolled_back
 
 
@@ -86,6 +86,18 @@ def test_aliases_of_instruction_sets_stand_apart() -> None:
     assert standing(records, "champion", found=None).version == "1"
     assert standing(records, alias, found=None).version == "2"
     assert of_model(records) == ("champion", alias)
+
+
+@pytest.mark.parametrize(("found", "left"), [("1", True), ("2", False), ("7", False), (None, False)])
+def test_alias_is_left_behind_only_where_the_last_move_found_it(found: str | None, left: bool) -> None:
+    records = [
+        promoted(1, "1", basis=0, over=None),
+        promoted(2, "2", basis=1, over="1"),
+        promoted(3, "3", basis=1, over="1"),
+    ]
+    assert left_behind(records, "champion", found=found) is left
+    assert left_behind(records[:1], "champion", found=None)
+    assert not left_behind([], "champion", found=found)
 
 
 @st.composite
