@@ -35,6 +35,39 @@ def tagged_word_f1(outputs: Sequence[Array], labels: Array | None) -> Array:
     return _span_f1(*_decided(outputs, labels), lambda row: row % 2 == 0, tagged=True)
 
 
+def ctc_line_accuracy(outputs: Sequence[Array], labels: Array | None) -> Array:
+    """1.0 where the greedy reading of [N, steps, classes], blank 0, is the whole line, else 0.0: [N].
+
+    labels: classes without the blank, from 0, padded with `NO_LABEL`.
+    """
+    read, expected = _read_lines(outputs, labels)
+    return np.array([float(found == right) for found, right in zip(read, expected, strict=True)])
+
+
+def ctc_character_accuracy(outputs: Sequence[Array], labels: Array | None) -> Array:
+    """1 - edit distance / characters of each line, at least 0: [N]."""
+    read, expected = _read_lines(outputs, labels)
+    return np.array(
+        [
+            max(0.0, 1 - edit_distance(found, right) / len(right))
+            for found, right in zip(read, expected, strict=True)
+        ]
+    )
+
+
+def edit_distance(one: Sequence[int], other: Sequence[int]) -> int:
+    """Insertions, deletions and substitutions from `one` to `other` (Levenshtein 1966)."""
+    row = list(range(len(other) + 1))
+    for place, symbol in enumerate(one, start=1):
+        before, row[0] = row[0], place
+        for column, wanted in enumerate(other, start=1):
+            before, row[column] = (
+                row[column],
+                min(row[column] + 1, row[column - 1] + 1, before + (symbol != wanted)),
+            )
+    return row[-1]
+
+
 def _span_f1(found: Array, expected: Array, begins: Begins, *, tagged: bool = False) -> Array:
     scores = []
     for found_row, expected_row in zip(found, expected, strict=True):
@@ -73,3 +106,17 @@ def _decided(outputs: Sequence[Array], labels: Array | None) -> tuple[Array, Arr
             remedy="for another kind of model, name another callable in `validation.metrics`",
         )
     return np.where(expected == NO_LABEL, NO_LABEL, decided[:, : expected.shape[1]]), expected
+
+
+def _read_lines(outputs: Sequence[Array], labels: Array | None) -> tuple[list[list[int]], list[list[int]]]:
+    if labels is None or labels.ndim != 2 or outputs[0].ndim != 3:
+        raise MeasurementError(
+            found=f"scores of shape {list(outputs[0].shape)}, and labels of shape "
+            f"{'none' if labels is None else list(labels.shape)}",
+            required="scores [samples, steps, classes] and the characters of each line",
+            remedy="for another kind of model, name another callable in `validation.metrics`",
+        )
+    best = outputs[0].argmax(axis=2)
+    changed = np.diff(best, prepend=-1, axis=1) != 0
+    read = [(row[new & (row > 0)] - 1).tolist() for row, new in zip(best, changed, strict=True)]
+    return read, [row[row != NO_LABEL].tolist() for row in labels]
