@@ -95,7 +95,6 @@ def published_table(
     only: Annotated[list[str] | None, typer.Option(help="A row's key; may be repeated.")] = None,
     column: Annotated[str | None, typer.Option(help="`speed` or `accuracy` alone.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Speeds only, few repetitions.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Measure anew what is done and unchanged.")] = False,
     save: Annotated[Path | None, typer.Option(help="Also write the Markdown here.")] = None,
 ) -> None:
     """Measure every published row on this machine and print the tables with what came out.
@@ -132,7 +131,6 @@ def published_table(
                 only=tuple(only or ()),
                 column=Column(column) if column else None,
                 quick=quick,
-                again=again,
             )
         )
 

@@ -31,7 +31,7 @@ STEP = "published table"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """`only` names rows by key, none means all; `again` measures anew what earlier runs have measured.
+    """`only` names rows by key, none means all; `column` is one half of them.
 
     Of a row or column that is not asked for, the table shows what an earlier run measured.
     """
@@ -40,7 +40,6 @@ class Request:
     only: tuple[str, ...] = ()
     column: Column | None = None
     quick: bool = False
-    again: bool = False
 
 
 @dataclass(slots=True)
@@ -70,7 +69,7 @@ def published_table(request: Request) -> tuple[Table, Path]:
         items = planned(request.configs, request.only, quick=request.quick, column=request.column)
         host = check_hardware(HardwareConfig(policy=HardwarePolicy.IGNORE))
         pace = Pace(total=sum(_to_run(item) for item in items))
-        halves = {(item.row.key, item.column): _measure(item, host, request, pace) for item in items}
+        halves = {(item.row.key, item.column): _measure(item, host, pace) for item in items}
         progress.end(STEP)
         table = Table(
             rows=_rows(halves),
@@ -86,7 +85,7 @@ def published_table(request: Request) -> tuple[Table, Path]:
             forget()
 
 
-def _measure(item: Item, host: HostProfile, request: Request, pace: Pace) -> Measured | Unmeasured:
+def _measure(item: Item, host: HostProfile, pace: Pace) -> Measured | Unmeasured:
     """What is known of one half of a row; a failed release is known by its error."""
     if isinstance(item.config, Unmeasured):
         return item.config
@@ -96,7 +95,7 @@ def _measure(item: Item, host: HostProfile, request: Request, pace: Pace) -> Mea
     pace.report(config.name)
     started = time.monotonic()
     try:
-        found = None if request.again else find_record(config, host)
+        found = find_record(config, host)
         if found is None:
             found = measured(release(config), config.gate.max_drop_pp)
             keep_record(config, host, found)
