@@ -39,6 +39,7 @@ from tasks.calibration.task import (
     draw_training_data,
     draw_validation_data,
 )
+from tasks.callables import require_all_allowed
 from tasks.config import ModelFiles, RegisteredModel, ReleaseConfig, TrainedModel
 from tasks.conversion.task import convert
 from tasks.errors import PipelineError
@@ -106,6 +107,7 @@ def release(config: ReleaseConfig) -> Release:
     Raises: PipelineError when a step that every candidate needs fails, or no candidate gets through.
     """
     started = time.monotonic()
+    require_all_allowed(config)
     store.sweep(Settings().store)
     process.warm_up()
     with _cancelled_with_the_program(), mlflow_run(config) as run_id:

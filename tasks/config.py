@@ -10,7 +10,7 @@ import re
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import yaml
 from pydantic import (
@@ -453,6 +453,38 @@ class ReleaseConfig(Section):
                 f"{', '.join(self.validation.metrics)}"
             )
         return self
+
+
+class PromotionPolicy(StrEnum):
+    """What follows an approved release."""
+
+    NEVER = "never"
+    ON_APPROVAL = "on_approval"
+    AUTOMATIC = "automatic"
+
+
+class RetrainConfig(Section):
+    """One retraining: from new data to a verdict, and further as `promotion` says."""
+
+    release: ReleaseConfig = Field(description="The release of what was trained; its model is a function.")
+    training_data: Source = Field(description="What the function trains on: without a change, no run.")
+    promotion: PromotionPolicy = Field(
+        default=PromotionPolicy.NEVER, description="Of an approved release to champion."
+    )
+    fine_tune: bool = Field(
+        default=False, description="Give the function the last trained model, as argument `start_from`."
+    )
+    force: bool = Field(default=False, description="Train although nothing changed.")
+
+    @model_validator(mode="after")
+    def _model_is_trained(self) -> RetrainConfig:
+        if isinstance(self.release.model, TrainedModel):
+            return self
+        raise ValueError("`release.model` must name a training function in `train`")
+
+    @property
+    def recipe(self) -> TrainedModel:
+        return cast("TrainedModel", self.release.model)
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

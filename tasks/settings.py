@@ -6,9 +6,10 @@ The only module that reads the environment.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -29,6 +30,22 @@ class Settings(BaseSettings):
     parallel_candidates: int = Field(
         default=2, ge=1, description="Quantization processes at a time on this host."
     )
+    allowed_callables: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("tasks.training",),
+        description="Packages, comma-separated, whose functions a flow run of a server may name.",
+    )
+    flow_run_id: str | None = Field(default=None, validation_alias="PREFECT__FLOW_RUN_ID")
+
+    @field_validator("allowed_callables", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        names = value.split(",") if isinstance(value, str) else value
+        return tuple(filter(None, map(str.strip, names))) if isinstance(names, list) else names
+
+    @property
+    def served(self) -> bool:
+        """Whether a Prefect server had this process started, and not the person in front of it."""
+        return self.flow_run_id is not None
 
     @property
     def root(self) -> Path:

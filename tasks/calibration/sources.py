@@ -6,7 +6,6 @@ To add a kind: a section in `tasks/config.py`, a function here, a line in `open_
 from __future__ import annotations
 
 import gzip
-import importlib
 import math
 import struct
 import zipfile
@@ -23,6 +22,7 @@ from PIL import Image
 from tasks.calibration.image_files import PICTURES, images_by_folder, listed_images
 from tasks.calibration.preprocessing import Array, place, place_array
 from tasks.calibration.tagged_text import read_tagged_text
+from tasks.callables import imported
 from tasks.config import (
     CallableSource,
     IdxSource,
@@ -196,6 +196,16 @@ def _tagged_text(source: TaggedTextSource) -> Samples:
 
 
 def _callable(source: CallableSource, preprocessing: Preprocessing) -> Samples:
+    inputs, labels = call_source(source)
+    if isinstance(inputs, list) and inputs and all(isinstance(each, np.ndarray) for each in inputs):
+        return _sequences(inputs, labels, source.function)
+    named = inputs if isinstance(inputs, dict) else {ONLY_INPUT: inputs}
+    arrays = {name: _array(values, source.function) for name, values in named.items()}
+    return _arrays(arrays, labels, preprocessing, source.function)
+
+
+def call_source(source: CallableSource) -> tuple[Any, Any]:
+    """(inputs, labels) as the function returns them. Raises: DataError when it fails."""
     function = resolve(source.function)
     try:
         returned = function(**source.arguments)
@@ -213,12 +223,7 @@ def _callable(source: CallableSource, preprocessing: Preprocessing) -> Samples:
             "a tuple (inputs, labels)",
             "return `inputs, None` when there are no labels",
         )
-    inputs, labels = returned
-    if isinstance(inputs, list) and inputs and all(isinstance(each, np.ndarray) for each in inputs):
-        return _sequences(inputs, labels, source.function)
-    named = inputs if isinstance(inputs, dict) else {ONLY_INPUT: inputs}
-    arrays = {name: _array(values, source.function) for name, values in named.items()}
-    return _arrays(arrays, labels, preprocessing, source.function)
+    return returned
 
 
 def _sequences(sequences: list[Array], labels: object, name: str) -> Samples:
@@ -247,9 +252,10 @@ def _sequences(sequences: list[Array], labels: object, name: str) -> Samples:
 
 def resolve(name: str) -> Callable[..., Any]:
     """The function that `package.module:function` names. Raises: DataError when there is none."""
-    module, _, function = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), function)
+        found = imported(name)
+    except PipelineError:
+        raise
     except Exception as error:  # importing runs the user's own code
         raise _error(
             f"{name}: {type(error).__name__}: {error}",

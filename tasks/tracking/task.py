@@ -25,12 +25,12 @@ from tasks.artifacts import (
     Release,
     Verdict,
 )
-from tasks.config import QuantizationConfig, RegisteredModel, RegistryConfig, ReleaseConfig
+from tasks.config import ModelFiles, QuantizationConfig, RegisteredModel, RegistryConfig, ReleaseConfig
 from tasks.settings import Settings
 from tasks.store import commit, folder_digest, scratch
 from tasks.stored_path import StoredPath
 from tasks.task import stage, step
-from tasks.tracking import registry, runs
+from tasks.tracking import registry, runs, trainings
 from tasks.tracking.plots import release_plots
 from tasks.tracking.report import render_html, render_markdown
 from tasks.tracking.runs import RunStatus
@@ -133,6 +133,21 @@ def register(
         )
         summary.append(f"{version.name} version {version.version}, alias {version.alias}")
         return version
+
+
+@step(name="last training", **NETWORK)
+def find_last_training(release: str) -> trainings.Training | None:
+    """What the last retraining of `release` was made of."""
+    return trainings.last_training(Settings().tracking_uri, release)
+
+
+@step(name="record training", **NETWORK)
+def record_training(run_id: str, fingerprint: str, data: str, model: ModelFiles) -> None:
+    """The release's run as that of the last retraining."""
+    folder = model.path.relative_to(Settings().store)
+    trainings.record_training(
+        Settings().tracking_uri, run_id, fingerprint=fingerprint, data=data, model=folder
+    )
 
 
 @step(name="report", **NETWORK)

@@ -98,13 +98,13 @@ def near_identity(network: Any, random: np.random.Generator) -> None:
         return
     for layer in layers:
         if isinstance(layer, paddle.nn.BatchNorm2D):
-            _put(layer.bias, np.ones(layer.bias.shape))
+            put(layer.bias, np.ones(layer.bias.shape))
         elif isinstance(layer, paddle.nn.Conv2D) and layer._groups > 1:
             kernel = np.full((3, 3), 1 / 9) if layer._stride[0] == 2 else np.pad([[1.0]], 1)
-            _put(layer.weight, kernel + NOISE / 3 * random.normal(size=layer.weight.shape))
+            put(layer.weight, kernel + NOISE / 3 * random.normal(size=layer.weight.shape))
 
 
-def _put(variable: Any, value: npt.NDArray[np.float64]) -> None:
+def put(variable: Any, value: npt.NDArray[np.float64]) -> None:
     tensor = paddle.static.global_scope().find_var(variable.name).get_tensor()
     tensor.set(value.astype(np.float32), paddle.CPUPlace())
 

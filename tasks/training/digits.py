@@ -59,8 +59,11 @@ def train_mobilenet_v1(
     samples: int | None = None,
     seed: int = 0,
     peak_rate: float = PEAK_RATE,
+    start_from: str | None = None,
 ) -> None:
     """Trains `paddle.vision.models.mobilenet_v1`, exports it as `folder/model.*`, input [-1, 3, side, side].
+
+    `start_from` is the folder of an earlier export, whose weights are then fine-tuned.
 
     `seed` is of weights and batches; the splits are the same for all, or validation would be trained on.
     Raises: TrainingError when the loss or a trained value is not finite.
@@ -79,7 +82,10 @@ def train_mobilenet_v1(
     program, loss = _training_program(model, rate, side)
     executor = paddle.static.Executor(paddle.CPUPlace())
     executor.run(paddle.static.default_startup_program())
-    near_identity(model, np.random.default_rng(seed))
+    if start_from:
+        _start_from(model, Path(start_from))
+    else:
+        near_identity(model, np.random.default_rng(seed))
     batches = list(_batches(len(labels), epochs, seed))
     random = np.random.default_rng(seed)
     for step, rows in enumerate(batches, start=1):
@@ -110,6 +116,29 @@ def _training_program(model: Any, rate: Any, side: int) -> tuple[Any, Any]:
         if "conv2d" in operator.type:
             operator._set_attr("use_mkldnn", True)
     return program, loss
+
+
+def _start_from(model: Any, folder: Path) -> None:
+    import paddle
+
+    from tasks.training.classifier import put
+
+    try:
+        saved = paddle.load(str(folder / "model"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            found=f"{folder}: {error}",
+            required="the folder of a model that `paddle.jit.save` wrote",
+            remedy="correct `start_from`",
+        ) from error
+    for name, variable in model.state_dict().items():
+        if name not in saved or list(saved[name].shape) != list(variable.shape):
+            raise TrainingError(
+                found=f"no {name} of shape {list(variable.shape)} in {folder}",
+                required="a model of the same architecture",
+                remedy="leave `start_from` out, or train at the scale of the model it names",
+            )
+        put(variable, saved[name])
 
 
 def _export(model: Any, scale: float, side: int, folder: Path) -> None:

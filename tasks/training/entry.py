@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.calibration.sources import resolve
+from tasks.callables import require_allowed
 from tasks.config import TrainedModel
 from tasks.errors import DataError, PipelineError, TrainingError
 from tasks.progress import report
@@ -60,6 +61,7 @@ def source_digest(config: TrainedModel) -> str:
     The module itself is not imported, as it may import Paddle.
     Raises: DataError when there is no such file.
     """
+    require_allowed(config.train)  # finding a module imports its parents
     module = config.train.partition(":")[0]
     try:
         spec = importlib.util.find_spec(module)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import zlib
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import cast
 
 import numpy as np
 
+from tasks.callables import imported
 from tasks.errors import DataError, MeasurementError
 from tasks.inference.serving import Array
 
@@ -149,9 +149,8 @@ def _class_labels(labels: Array | None, logits: Array) -> Array:
 
 
 def _imported(name: str) -> Metric | RelativeMetric:
-    module, _, function = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), function)
+        found = imported(name)
     except (ImportError, AttributeError, ValueError) as error:
         raise MeasurementError(
             found=f"no metric {name!r} ({error})",

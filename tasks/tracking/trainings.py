@@ -1,0 +1,51 @@
+"""What a retraining leaves on its release's run, so that the next one knows whether anything changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tasks.tracking.connection import connection
+
+FINGERPRINT, DATA, MODEL = "retraining", "training_data_digest", "trained_model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """The last retraining that was concluded. `model` is its folder, relative to the store."""
+
+    run_id: str
+    day: str
+    fingerprint: str
+    model: Path
+
+
+def last_training(tracking_uri: str, release: str) -> Training | None:
+    """The newest concluded retraining of `release`; None when there is none."""
+    with connection(tracking_uri) as client:
+        experiment = client.get_experiment_by_name(release)
+        if experiment is None:
+            return None
+        found = client.search_runs(
+            [experiment.experiment_id],
+            filter_string=f"tags.{FINGERPRINT} LIKE '%' AND attributes.status = 'FINISHED'",
+            order_by=["attributes.start_time DESC"],
+            max_results=1,
+        )
+    for run in found:
+        return Training(
+            run_id=run.info.run_id,
+            day=f"{datetime.fromtimestamp(run.info.start_time / 1000, UTC):%Y-%m-%d %H:%M} UTC",
+            fingerprint=run.data.tags[FINGERPRINT],
+            model=Path(run.data.tags[MODEL]),
+        )
+    return None
+
+
+def record_training(tracking_uri: str, run_id: str, *, fingerprint: str, data: str, model: Path) -> None:
+    """Marks the release's run as that of a concluded retraining."""
+    tags = {FINGERPRINT: fingerprint, DATA: data, MODEL: model.as_posix()}
+    with connection(tracking_uri) as client:
+        for name, value in tags.items():
+            client.set_tag(run_id, name, value)

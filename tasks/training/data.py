@@ -1,0 +1,73 @@
+"""The content of training data as one digest, so that a schedule trains only on data that changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tasks.calibration.image_files import images_by_folder, listed_images
+from tasks.calibration.sources import call_source
+from tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Source
+from tasks.errors import DataError
+from tasks.store import file_digest
+
+
+def training_digest(source: Source) -> str:
+    """SHA-256 of labels and samples, hexadecimal: of files as they are, of a function's arrays by value.
+
+    An image folder's own path does not count. A function runs, so call this in an isolated process.
+    Raises: DataError when a file is missing or the function fails.
+    """
+    digest = hashlib.sha256(source.kind.encode())
+    for line in _lines(source):
+        digest.update(f"\0{line}".encode())
+    return digest.hexdigest()
+
+
+def _lines(source: Source) -> Iterator[str]:
+    match source:
+        case ImageFolderSource():
+            files = (
+                listed_images(source.root, source.list_file)
+                if source.list_file
+                else images_by_folder(source.root)
+            )
+            for path, label in files:
+                yield f"{path.relative_to(source.root)} {label} {_digest(path)}"
+        case NpzSource():
+            yield _digest(source.path)
+        case IdxSource():
+            yield from (_digest(path) for path in (source.images, source.labels) if path)
+        case CallableSource():
+            inputs, labels = call_source(source)
+            named = inputs if isinstance(inputs, dict) else {"": inputs}
+            for name, values in (*sorted(named.items()), ("labels", labels)):
+                yield f"{name} {_array_digest(values)}"
+
+
+def _array_digest(values: object) -> str:
+    if values is None:
+        return "none"
+    array = np.ascontiguousarray(values)
+    if array.dtype.hasobject:
+        raise DataError(
+            found="training data of Python objects",
+            required="arrays of numbers or text",
+            remedy="return arrays from the function that `training_data` names",
+        )
+    header = f"{array.dtype.str} {array.shape} "
+    return hashlib.sha256(header.encode() + array.tobytes()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError as error:
+        raise DataError(
+            found=f"{path}: {error.strerror or error}",
+            required="readable training data",
+            remedy="correct `training_data`",
+        ) from error
