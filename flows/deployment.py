@@ -19,9 +19,9 @@ POOL_VARIABLE = "PADDLE_INT8_POOL"
 
 
 def deploy(settings: Settings, file: Path, pool: str) -> str:
-    """Creates the pools that are missing and deploys all of `file`; what Prefect printed.
+    """Creates the pools that are missing, deploys all of `file`, and connects the webhook of the settings.
 
-    Safe to repeat: what exists is updated, and a paused schedule stays paused.
+    Returns what Prefect printed. Safe to repeat: what exists is updated, and a paused schedule stays paused.
     Raises: ConfigError without a server or the file; RegistryError when the server refuses.
     """
     require_server(settings)
@@ -43,6 +43,10 @@ def deploy(settings: Settings, file: Path, pool: str) -> str:
     )
     if ended.returncode:
         raise _refused(ended.stdout[-LAST_CHARACTERS:])
+    if settings.notify_url:
+        from flows.notification import notify
+
+        notify(settings.notify_url)
     return ended.stdout
 
 

@@ -34,6 +34,9 @@ class Settings(BaseSettings):
         default=("tasks.training",),
         description="Packages, comma-separated, whose functions a flow run of a server may name.",
     )
+    notify_url: SecretStr | None = Field(
+        default=None, description="Webhook that is told of failures, rejections and promotions."
+    )
     flow_run_id: str | None = Field(default=None, validation_alias="PREFECT__FLOW_RUN_ID")
 
     @field_validator("allowed_callables", mode="before")

@@ -10,9 +10,11 @@ import pytest
 
 from tasks.process import run_isolated
 from tests.e2e.ground import Ground
-from tests.e2e.servers import PrefectServer
+from tests.e2e.hurried import hurried
+from tests.e2e.servers import ROOT, PrefectServer, worker
 from tests.e2e.servers import prefect_server as running_server
 from tests.e2e.small_inputs import SmallInputs, export, save_data
+from tests.e2e.webhook import Webhook, webhook
 
 
 @pytest.fixture(scope="session")
@@ -74,8 +76,31 @@ def warm_ground(ground_at: Callable[[Path], Ground], tmp_path_factory: pytest.Te
 
 
 @pytest.fixture(scope="session")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A server that stays, with all of `prefect.yaml` on it."""
-    with running_server(tmp_path_factory.mktemp("server")) as server:
-        server.deploy()
+def told() -> Iterator[Webhook]:
+    """The webhook of the server that stays."""
+    with webhook() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def deployed(
+    inputs: SmallInputs, told: Webhook, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PrefectServer]:
+    """A server that stays, with all of `prefect.yaml` on it; its nightly run comes every minute."""
+    folder = tmp_path_factory.mktemp("server")
+    variables = {
+        "PADDLE_INT8_HOME": str(folder / "home"),
+        "PADDLE_INT8_NOTIFY_URL": told.url,
+        "PADDLE_INT8_ALLOWED_CALLABLES": "tasks.training,tests.e2e",
+        "PYTHONPATH": str(ROOT),
+    }
+    with running_server(folder, **variables) as server:
+        server.deploy(hurried(inputs, folder))
         yield server
+
+
+@pytest.fixture(scope="session")
+def working(deployed: PrefectServer) -> Iterator[PrefectServer]:
+    """The server with a worker that runs two flow runs at a time."""
+    with worker(deployed, "--limit", "2"):
+        yield deployed

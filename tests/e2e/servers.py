@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 import httpx
 
 T = TypeVar("T")
-PROJECT_FILE = Path(__file__).parents[2] / "prefect.yaml"
+ROOT = Path(__file__).parents[2]
+PROJECT_FILE = ROOT / "prefect.yaml"
 STARTUP_S = 120
 STOP_S = 15
 
@@ -32,10 +33,10 @@ class PrefectServer:
     folder: Path
     environment: dict[str, str]
 
-    def deploy(self) -> None:
+    def deploy(self, file: Path = PROJECT_FILE) -> None:
         """`paddle-int8 deploy`, with nobody to answer a question."""
         ended = subprocess.run(
-            program("paddle-int8", "deploy", "--file", str(PROJECT_FILE)),
+            program("paddle-int8", "deploy", "--file", str(file)),
             env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -117,7 +118,8 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def prefect_server(folder: Path) -> Iterator[PrefectServer]:
+def prefect_server(folder: Path, **variables: str) -> Iterator[PrefectServer]:
+    """`variables` are added to the environment of all that is started beside it."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | {
@@ -125,6 +127,7 @@ def prefect_server(folder: Path) -> Iterator[PrefectServer]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_API_URL": f"{url}/api",
+        **variables,
     }
     command = program("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
     with running(command, environment=environment, log=folder / "prefect-server.log") as process:
@@ -136,3 +139,20 @@ def prefect_server(folder: Path) -> Iterator[PrefectServer]:
         )
         assert process.poll() is None, (folder / "prefect-server.log").read_text(encoding="utf-8")
         yield PrefectServer(url=url, folder=folder, environment=environment)
+
+
+@contextmanager
+def worker(server: PrefectServer, *options: str) -> Iterator[None]:
+    """`paddle-int8 worker` on this host's pool, ready to take runs."""
+    port = free_port()
+    command = program("paddle-int8", "worker", "--health-port", str(port), *options)
+    environment = server.environment | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+    with running(command, environment=environment, log=server.folder / "worker.log") as process:
+        wait_until(
+            lambda: answers(f"http://127.0.0.1:{port}/health") or process.poll() is not None,
+            bool,
+            seconds=STARTUP_S,
+            what="the worker",
+        )
+        assert process.poll() is None, (server.folder / "worker.log").read_text(encoding="utf-8")
+        yield

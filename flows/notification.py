@@ -1,0 +1,49 @@
+"""A sample automation: failures, rejections and promotions reach a webhook as they happen."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from pydantic import SecretStr
+
+from flows.events import RESOURCE, Happening
+
+NAME = "paddle-int8-notify"
+TOLD = (Happening.FAILED, Happening.REJECTED, Happening.PROMOTED, Happening.NOT_PROMOTED)
+BODY = """{{ {"event": event.event, "model": event.payload.model, "detail": event.payload.detail,
+"text": event.event ~ ": " ~ event.payload.model ~ ": " ~ event.payload.detail} | tojson }}"""
+"""JSON; chat programs show its `text`."""
+
+
+def notify(url: SecretStr) -> None:
+    """Creates the automation and its webhook, or updates both. The server keeps the URL encrypted."""
+    asyncio.run(_notify(url))
+
+
+async def _notify(url: SecretStr) -> None:
+    from prefect.automations import Automation, CallWebhook, EventTrigger, Posture
+    from prefect.blocks.webhook import Webhook
+    from prefect.types import SecretDict
+
+    headers = SecretDict({"Content-Type": "application/json"})
+    document = await Webhook(method="POST", url=url, headers=headers).asave(NAME, overwrite=True)
+    automation = Automation(
+        name=NAME,
+        description="Tells the webhook at PADDLE_INT8_NOTIFY_URL.",
+        trigger=EventTrigger(
+            expect={each.value for each in TOLD},
+            match={"prefect.resource.id": f"{RESOURCE}.*"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[CallWebhook(block_document_id=document, payload=BODY)],
+    )
+    try:
+        existing = await Automation.aread(name=NAME)
+    except ValueError:
+        await automation.acreate()
+    else:
+        automation.id = existing.id
+        await automation.aupdate()

@@ -1,0 +1,33 @@
+"""The project's `prefect.yaml` for a test that cannot wait until night."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.e2e.servers import PROJECT_FILE
+from tests.e2e.small_inputs import SmallInputs, save_data
+
+NIGHTLY, MODEL = "retrain-nightly", "nightly-small"
+
+
+def hurried(inputs: SmallInputs, folder: Path) -> Path:
+    """A copy whose nightly retraining starts every minute, of a small model that is always rejected."""
+    project = yaml.safe_load(PROJECT_FILE.read_text(encoding="utf-8"))
+    (nightly,) = [each for each in project["deployments"] if each["name"] == NIGHTLY]
+    nightly["parameters"] = {"config": retraining(inputs, folder)}
+    (schedule,) = nightly["schedules"]
+    schedule["cron"] = "* * * * *"
+    path = folder / PROJECT_FILE.name
+    path.write_text(yaml.safe_dump(project), encoding="utf-8")
+    return path
+
+
+def retraining(inputs: SmallInputs, folder: Path) -> dict[str, Any]:
+    training = save_data(folder / "training.npz", 16, seed=5)
+    written = inputs.config(folder / "nightly.yaml", MODEL, gate={"min_speedup": 1000.0})
+    release = yaml.safe_load(written.read_text(encoding="utf-8"))
+    release["model"] = {"train": "tests.e2e.training:train_small", "arguments": {"data": str(training)}}
+    return {"release": release, "training_data": {"kind": "npz", "path": str(training)}}

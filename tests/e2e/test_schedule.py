@@ -1,0 +1,50 @@
+"""The nightly retraining: its cron fires, one run at a time, and people hear of the verdict."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.e2e.hurried import MODEL, NIGHTLY
+from tests.e2e.servers import PrefectServer, wait_until
+from tests.e2e.webhook import Webhook
+
+pytestmark = pytest.mark.paddle
+
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+def _scheduled(server: PrefectServer) -> dict[str, Any]:
+    """The first run that the schedule made."""
+    return next(run for run in server.runs(NIGHTLY) if run["auto_scheduled"])
+
+
+def test_nightly_retraining_is_started_by_its_cron_queues_the_next_and_tells_the_webhook(
+    working: PrefectServer, told: Webhook
+) -> None:
+    deployment = working.deployments()[NIGHTLY]["id"]
+    started = wait_until(
+        lambda: _scheduled(working), lambda run: run["start_time"], seconds=150, what="a run by the schedule"
+    )
+    assert datetime.fromisoformat(started["expected_start_time"]).second == 0
+    with working.client() as client:
+        client.post(f"deployments/{deployment}/pause_deployment").raise_for_status()
+        asked = client.post(f"deployments/{deployment}/create_flow_run", json={}).raise_for_status().json()
+        queued = wait_until(
+            lambda: client.get(f"flow_runs/{asked['id']}").json(),
+            lambda run: run["state_name"] == "AwaitingConcurrencySlot",
+            seconds=60,
+            what="the second run in the queue",
+        )
+        assert queued["start_time"] is None
+        client.post(
+            f"flow_runs/{asked['id']}/set_state", json={"state": {"type": "CANCELLED"}, "force": True}
+        ).raise_for_status()
+    ended = wait_until(
+        lambda: _scheduled(working), lambda run: run["state_type"] in ENDED, seconds=150, what="its end"
+    )
+    assert ended["state_type"] == "COMPLETED", ended["state"]["message"]
+    wait_until(lambda: told.about(MODEL), bool, seconds=30, what="a word to the webhook")
+    assert told.about(MODEL) == ["paddle-int8.release.rejected"]
