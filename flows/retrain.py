@@ -9,10 +9,13 @@ from prefect import State, flow
 from prefect.states import Completed
 
 from flows.events import Happening, announce, failure_announced
+from flows.promote import promote
 from flows.release import release
-from tasks.artifacts import Outcome, Release
+from tasks.artifacts import DecisionOutcome, Outcome, RegisteredVersion, Release
 from tasks.callables import require_all_allowed
-from tasks.config import RetrainConfig, TrainedModel
+from tasks.config import PromotionPolicy, RetrainConfig, TrainedModel
+from tasks.promotion.request import PromoteRequest
+from tasks.promotion.summary import sentence
 from tasks.settings import Settings
 from tasks.sharing import fetch
 from tasks.stored_path import StoredPath
@@ -49,8 +52,20 @@ def retrain(config: RetrainConfig) -> Release | State[Any]:
         files = train_model(_recipe(config, last), data)
         released = release(config.release.model_copy(update={"model": files}))
         announce(OUTCOMES[released.outcome], name, _sentence(released))
+        if released.registered and config.promotion is PromotionPolicy.AUTOMATIC:
+            _promote(released.registered)
         record_training(str(released.run_id), fingerprint, data, files)
         return released
+
+
+def _promote(version: RegisteredVersion) -> None:
+    """To champion of all instruction sets, when it is no worse than the present one."""
+    decision = promote(
+        PromoteRequest(model=version.name, version=int(version.version), reason="retraining, automatic")
+    )
+    settled = {DecisionOutcome.DONE, DecisionOutcome.UNCHANGED}
+    what = Happening.PROMOTED if decision.outcome in settled else Happening.NOT_PROMOTED
+    announce(what, version.name, sentence(decision))
 
 
 def _fingerprint(config: RetrainConfig, data: str) -> str:

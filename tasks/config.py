@@ -49,6 +49,8 @@ def _draw(schema: dict[str, Any]) -> None:
     """
     for position, field in enumerate(schema.get("properties", {}).values()):
         field["position"] = position
+        if "const" in field:
+            field["default"] = field["const"]  # the form shows a constant, but sends defaults only
         if "oneOf" in field:
             field["anyOf"] = field.pop("oneOf")
             field.pop("discriminator", None)
@@ -459,7 +461,6 @@ class PromotionPolicy(StrEnum):
     """What follows an approved release."""
 
     NEVER = "never"
-    ON_APPROVAL = "on_approval"
     AUTOMATIC = "automatic"
 
 

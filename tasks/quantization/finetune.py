@@ -7,7 +7,6 @@ code that writes a post-training candidate then writes both layouts with them, w
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import math
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.artifacts import DatasetArtifact, ModelArtifact
+from tasks.callables import imported
 from tasks.config import ModelFiles, QatConfig
 from tasks.errors import PipelineError, QuantizationError, TrainingError
 from tasks.model.digest import program_digest
@@ -221,9 +221,8 @@ def _objective(name: str) -> Callable[[list[Any], Any], Any]:
     """(outputs, label [N, 1]) -> loss, built into the static program."""
     if name == "cross_entropy":
         return _cross_entropy
-    module, _, function = name.partition(":")
     try:
-        found: Callable[[list[Any], Any], Any] = getattr(importlib.import_module(module), function)
+        found: Callable[[list[Any], Any], Any] = imported(name)
     except (ImportError, AttributeError) as error:
         raise QuantizationError(
             found=f"no objective {name} ({error})",

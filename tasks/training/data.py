@@ -10,7 +10,7 @@ import numpy as np
 
 from tasks.calibration.image_files import images_by_folder, listed_images
 from tasks.calibration.sources import call_source
-from tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Source
+from tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Source, TaggedTextSource
 from tasks.errors import DataError
 from tasks.store import file_digest
 
@@ -30,17 +30,21 @@ def training_digest(source: Source) -> str:
 def _lines(source: Source) -> Iterator[str]:
     match source:
         case ImageFolderSource():
-            files = (
+            images = (
                 listed_images(source.root, source.list_file)
                 if source.list_file
                 else images_by_folder(source.root)
             )
-            for path, label in files:
+            for path, label in images:
                 yield f"{path.relative_to(source.root)} {label} {_digest(path)}"
         case NpzSource():
             yield _digest(source.path)
         case IdxSource():
             yield from (_digest(path) for path in (source.images, source.labels) if path)
+        case TaggedTextSource():
+            lines = f"{source.first_line} {source.last_line} {source.unknown}"
+            files = (source.corpus, source.vocabulary, source.tags, source.replacements)
+            yield from (lines, *(_digest(path) for path in files if path))
         case CallableSource():
             inputs, labels = call_source(source)
             named = inputs if isinstance(inputs, dict) else {"": inputs}

@@ -49,8 +49,9 @@ def test_retrain_skips_unchanged_data_unless_forced_and_trains_anew_on_changed(g
     again: Release = _retrain(_config(ground, training, fine_tune=True)).result()
     assert again.run_id != first.run_id
     assert again.model.digest != first.model.digest
-    started = Path(again.model.source) / "started_from.txt"
-    assert started.read_text(encoding="utf-8") == first.model.source
+    store = ground.home / "artifacts"
+    started = store / again.model.source / "started_from.txt"
+    assert started.read_text(encoding="utf-8") == str(store / first.model.source)
 
 
 def test_retrain_that_failed_is_not_skipped_next_time(ground: Ground) -> None:
