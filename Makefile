@@ -6,7 +6,7 @@ READY := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml --output-file
 CONFIG ?= configs/digits_mobilenet_v1.yaml
 
-.PHONY: help demo test check static lock deploy ui bench data clean
+.PHONY: help demo test check static lock deploy stack ui bench data clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +40,9 @@ lock: $(READY)  ## resolve pyproject.toml into requirements.lock anew
 
 deploy: $(READY)  ## register prefect.yaml's deployments on the server at PREFECT_API_URL
 	$(BIN)/paddle-int8 deploy
+
+stack: $(READY)  ## docker-compose.yml's services as local processes, without Docker; secrets in .env
+	$(BIN)/python -m flows.local_stack
 
 ui: $(READY)  ## Prefect's and MLflow's pages on what the embedded runs left behind
 	$(BIN)/paddle-int8 ui

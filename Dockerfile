@@ -1,0 +1,15 @@
+# The program with everything its services run. Built from the lock alone; runs as a user without rights.
+FROM python:3.11.11-slim-bookworm
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 libgl1 libglib2.0-0 && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY requirements.lock ./
+RUN python -m venv .venv && pip install --no-cache-dir --require-hashes --no-deps -r requirements.lock
+COPY pyproject.toml README.md LICENSE prefect.yaml ./
+COPY flows flows
+COPY tasks tasks
+COPY configs configs
+RUN pip install --no-cache-dir --no-deps --no-build-isolation --editable .
+RUN useradd --uid 10001 --create-home paddle && mkdir /data && chown paddle /data
+USER paddle
+VOLUME /data

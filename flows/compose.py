@@ -1,0 +1,108 @@
+"""The services of `docker-compose.yml` on one host without Docker: commands with environments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.errors import ConfigError
+
+VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
+EVERYWHERE = "0.0.0.0"
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """`files` are the configurations that the service finds, by path. `ends` tells a task from a server."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    health: tuple[str, ...]
+    files: dict[Path, str]
+    ends: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """Where the containers' things are on this host: folders under `folder`, other ports when given."""
+
+    folder: Path
+    project: Path
+    ports: Mapping[int, int]
+
+    def place(self, text: str, service: str, names: frozenset[str], targets: Mapping[str, Path]) -> str:
+        """A string of the file as it must be outside its container."""
+        for target, path in targets.items():
+            text = text.replace(target, str(path))
+        text = re.sub(r"(?<![\w.])/data(?=/|$)", str(self.folder / service), text)
+        text = re.sub(r"(?<![\w.])/app(?=/|$)", str(self.project), text)
+        text = re.sub(rf"(?<=[/@=])({'|'.join(names)})(?=:\d)", LOOPBACK, text).replace(EVERYWHERE, LOOPBACK)
+        return re.sub(
+            r"(?<=[:=])\d{4}(?!\d)|^\d{4}$", lambda port: str(self.ports.get(int(port[0]), port[0])), text
+        )
+
+
+def services(file: Path, variables: Mapping[str, str], host: Host) -> tuple[Service, ...]:
+    """Every service, each after those that it depends on.
+
+    Raises: ConfigError, as Compose does, when a variable that must be set is missing or empty.
+    """
+    project = yaml.safe_load(file.read_text(encoding="utf-8"))
+    found: dict[str, dict[str, Any]] = project["services"]
+    needs = {name: each.get("depends_on", {}) for name, each in found.items()}
+    ends = {
+        name
+        for each in needs.values()
+        for name, need in each.items()
+        if need["condition"] == "service_completed_successfully"
+    }
+    return tuple(
+        _service(name, found, project["configs"], variables, host, ends=name in ends)
+        for name in TopologicalSorter(needs).static_order()
+    )
+
+
+def _service(
+    name: str,
+    found: dict[str, dict[str, Any]],
+    contents: dict[str, dict[str, str]],
+    variables: Mapping[str, str],
+    host: Host,
+    *,
+    ends: bool,
+) -> Service:
+    raw, names = found[name], frozenset(found)
+    mounted = {each["target"]: each["source"] for each in raw.get("configs", ())}
+    targets = {target: host.folder / name / Path(target).name for target in mounted}
+
+    def here(text: object) -> str:
+        return _filled(host.place(str(text), name, names, targets), variables)
+
+    test = raw.get("healthcheck", {}).get("test", ())
+    return Service(
+        name=name,
+        command=tuple(map(here, raw.get("command", ()))),
+        environment={key: here(value) for key, value in raw.get("environment", {}).items()},
+        health=tuple(map(here, test[1:])),
+        files={targets[target]: here(contents[source]["content"]) for target, source in mounted.items()},
+        ends=ends,
+    )
+
+
+def _filled(text: str, variables: Mapping[str, str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        name, operator, operand = match.groups()
+        found = variables.get(name, "")
+        if not found and operator == "?":
+            raise ConfigError(found=f"no {name}", required="a value of your own", remedy=operand)
+        return found or (operand if operator == "-" else "")
+
+    return VARIABLE.sub(value, text)

@@ -1,0 +1,222 @@
+"""`make stack`: the services of `docker-compose.yml` as local processes, for hosts without Docker.
+
+`python -m flows.local_stack` runs them until Ctrl-C; it needs PostgreSQL's programs and a filled-in `.env`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from flows.compose import LOOPBACK, Host, Service, services
+from tasks.errors import ConfigError, IsolatedProcessError, PipelineError
+from tasks.process import last_lines
+
+START_S = 180
+STOP_S = 20
+DATABASE = "postgres"
+PASSED_ON = ("LANG", "TMPDIR", "HOME")
+"""What a service gets from here beside its own environment, and PATH."""
+
+
+def read_env(file: Path) -> dict[str, str]:
+    """`NAME=value` lines. Raises: ConfigError when there is no such file."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ConfigError(
+            found=str(error), required="the secrets of the stack", remedy=f"copy .env.example to {file}"
+        ) from error
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+@contextmanager
+def running(stack: tuple[Service, ...], host: Host) -> Iterator[None]:
+    """All of `stack`, started in its order, each when the one before is healthy or has ended.
+
+    Raises: IsolatedProcessError when one ends too early or does not become healthy.
+    """
+    binaries = _postgres_programs()
+    with ExitStack() as open_services:
+        for service in stack:
+            for path, content in service.files.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(content, encoding="utf-8")
+                path.chmod(0o600)
+            if service.name == DATABASE:
+                open_services.enter_context(_database(service, host, binaries))
+            else:
+                open_services.enter_context(_process(service, host, binaries))
+        yield
+
+
+@contextmanager
+def _process(service: Service, host: Host, binaries: Path) -> Iterator[None]:
+    (host.folder / service.name).mkdir(parents=True, exist_ok=True)
+    log = host.folder / f"{service.name}.log"
+    environment = _environment(service, binaries)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            service.command,
+            executable=shutil.which(service.command[0], path=environment["PATH"]),
+            cwd=host.project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        _wait(service, process, environment, log)
+        yield
+    finally:
+        _stop(process)
+
+
+def _wait(service: Service, process: subprocess.Popen[bytes], environment: dict[str, str], log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        status = process.poll()
+        if status == 0 and service.ends:
+            return
+        if status is not None:
+            break
+        if not service.ends and _healthy(service, environment):
+            return
+        time.sleep(0.5)
+    raise IsolatedProcessError(
+        found=f"{service.name} did not start; last lines of {log}:\n{last_lines(log)}",
+        required="a service that ends well" if service.ends else "a service that answers its health check",
+        remedy="correct what it says",
+    )
+
+
+def _healthy(service: Service, environment: dict[str, str]) -> bool:
+    command = subprocess.run(
+        service.health,
+        executable=shutil.which(service.health[0], path=environment["PATH"]),
+        env=environment,
+        capture_output=True,
+        timeout=60,
+    )
+    return command.returncode == 0
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _environment(service: Service, binaries: Path) -> dict[str, str]:
+    own = str(Path(sys.executable).parent)
+    path = os.pathsep.join((own, str(binaries), os.environ.get("PATH", os.defpath)))
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**passed, **service.environment, "PATH": path}
+
+
+@contextmanager
+def _database(service: Service, host: Host, binaries: Path) -> Iterator[None]:
+    """What the image's entry point does: a cluster of the service's user and password, then its files."""
+    folder = host.folder / service.name
+    folder.mkdir(parents=True, exist_ok=True)
+    name, password = (service.environment[f"POSTGRES_{key}"] for key in ("USER", "PASSWORD"))
+    port = str(host.ports.get(5432, 5432))
+    data, log, secret = folder / "data", host.folder / f"{service.name}.log", folder / "password"
+    environment = {**_environment(service, binaries), "PGPASSWORD": password}
+    account = "postgres" if os.getuid() == 0 else None  # PostgreSQL refuses to run as root
+    new = not data.exists()
+    if new:
+        secret.write_text(password, encoding="utf-8")
+    if account:
+        for path in (folder, *folder.iterdir()):
+            shutil.chown(path, account, account)
+
+    def run(*command: str, user: str | None = account) -> None:
+        with log.open("ab") as output:
+            subprocess.run(
+                command,
+                executable=str(binaries / command[0]),
+                cwd="/",
+                env=environment,
+                user=user,
+                stdout=output,
+                stderr=output,
+                check=True,
+                timeout=START_S,
+            )
+
+    if new:
+        run("initdb", "-D", str(data), "-U", name, "-A", "scram-sha-256", "--pwfile", str(secret))
+        secret.unlink()
+    options = f"-p {port} -c listen_addresses={LOOPBACK} -c unix_socket_directories={folder}"
+    run("pg_ctl", "-D", str(data), "-w", "-s", "-l", str(folder / "server.log"), "-o", options, "start")
+    try:
+        if new:
+            reach = ("-h", LOOPBACK, "-p", port, "-U", name, "-v", "ON_ERROR_STOP=1")
+            run(
+                "psql",
+                *reach,
+                "-d",
+                "postgres",
+                "-c",
+                f"CREATE DATABASE {service.environment['POSTGRES_DB']}",
+            )
+            for sql in service.files.values():
+                run("psql", *reach, "-d", service.environment["POSTGRES_DB"], "-c", sql)
+        if not _healthy(service, environment):
+            raise IsolatedProcessError(
+                found=f"{service.name} is not healthy; last lines of {folder / 'server.log'}:\n"
+                f"{last_lines(folder / 'server.log')}",
+                required="a database that its own health check finds",
+                remedy="correct what it says",
+            )
+        yield
+    finally:
+        run("pg_ctl", "-D", str(data), "-w", "-s", "-m", "fast", "stop")
+
+
+def _postgres_programs() -> Path:
+    found = shutil.which("pg_config")
+    if found:
+        bindir = subprocess.run([found, "--bindir"], capture_output=True, text=True, check=True).stdout
+        if (Path(bindir.strip()) / "initdb").is_file():
+            return Path(bindir.strip())
+    raise ConfigError(
+        found="no PostgreSQL server on this host",
+        required="its programs, found by pg_config",
+        remedy="apt-get install postgresql libpq-dev",
+    )
+
+
+def main() -> int:
+    project = Path.cwd()
+    host = Host(folder=project / "var" / "stack", project=project, ports={})
+    try:
+        stack = services(project / "docker-compose.yml", read_env(project / ".env"), host)
+        with running(stack, host):
+            sys.stdout.write(
+                "Prefect  http://127.0.0.1:4200\nMLflow   http://127.0.0.1:5000\nCtrl-C ends all\n"
+            )
+            sys.stdout.flush()
+            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    except PipelineError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
