@@ -1,4 +1,4 @@
-"""An FP32 model is promoted in a real MLflow server: its release, and what gets lost."""
+"""An FP32 model is promoted in a real MLflow server: its release, what gets lost, and a person's word."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from psutil import Process
 
 from flows import pools
 from tasks.following.webhook import DELIVERY_ID, MOST_BYTES, SIGNATURE, TIMESTAMP, signature
+from tasks.promotion import ledger
 from tasks.tracking.connection import connection
 from tests.e2e.servers import PrefectServer, answers, free_port, program, running, wait_until
 from tests.e2e.small_inputs import SmallInputs
@@ -95,6 +96,29 @@ class Registry:
         )
         return [line for line in ended.stdout.splitlines() if line.startswith("reconciled ")]
 
+    def start(self, deployment: str, parameters: dict[str, Any]) -> str:
+        """A run of the deployment, by its id."""
+        found = self.prefect.deployments()[deployment]["id"]
+        with self.prefect.client() as client:
+            body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+            answer = client.post(f"deployments/{found}/create_flow_run", json=body)
+        return str(answer.raise_for_status().json()["id"])
+
+    def state(self, run_id: str) -> str:
+        with self.prefect.client() as client:
+            return str(client.get(f"flow_runs/{run_id}").raise_for_status().json()["state_type"])
+
+    def resume(self, run_id: str, answer: dict[str, str]) -> str:
+        """What the server says to the filled-in form, once its database is not busy."""
+        with self.prefect.client() as client:
+            said = wait_until(
+                lambda: client.post(f"flow_runs/{run_id}/resume", json={"run_input": answer}),
+                lambda answered: answered.status_code != httpx.codes.SERVICE_UNAVAILABLE,
+                seconds=60,
+                what="an answer",
+            )
+        return str(said.raise_for_status().json()["status"])
+
     @contextmanager
     def working(self) -> Iterator[Process]:
         """A worker of this host's pool."""
@@ -151,6 +175,15 @@ def registry(
     with running([*command, *store.split()], environment=served, log=folder / "mlflow.log"):
         wait_until(lambda: answers(f"{uri}/health"), bool, seconds=120, what="MLflow's server")
         yield Registry(uri=uri, prefect=deployed, environment=environment, folder=folder, inputs=inputs)
+
+
+@pytest.fixture(scope="module")
+def approved(registry: Registry) -> str:
+    """The INT8 model, with a version at `challenger`."""
+    with connection(registry.uri) as client:
+        if ledger.alias_version(client, RELEASE, "challenger") is None:
+            pytest.skip("the release that registers it did not run")
+    return RELEASE
 
 
 def deliver(
@@ -212,3 +245,23 @@ def test_promotion_in_the_registry_starts_one_release_and_lost_ones_are_found(re
         client.post(
             f"flow_runs/{waiting['id']}/set_state", json={"state": {"type": "CANCELLED"}, "force": True}
         )
+
+
+@pytest.mark.parametrize(
+    ("word", "outcome", "champion"), [("reject", "declined", None), ("approve", "done", "1")]
+)
+def test_promotion_waits_for_a_persons_word_and_records_it(
+    registry: Registry, approved: str, word: str, outcome: str, champion: str | None
+) -> None:
+    run_id = registry.start("promote", {"request": {"model": approved, "approval": True}})
+    with registry.working() as worker:
+        wait_until(lambda: registry.state(run_id), "PAUSED".__eq__, seconds=120, what="the form")
+        wait_until(worker.children, lambda found: not found, seconds=60, what="the process's end")
+    assert registry.resume(run_id, {}) == "REJECT", "an empty form decides nothing"
+    assert registry.resume(run_id, {"word": word, "reason": f"to {word} it", "who": "ada"}) == "ACCEPT"
+    with registry.working():  # another one: a suspended run needs no process of its own
+        wait_until(lambda: registry.state(run_id), "COMPLETED".__eq__, seconds=120, what="the end")
+    last = ledger.decisions(registry.uri, approved)[-1]
+    assert (last.outcome.value, last.who, last.reason) == (outcome, "ada", f"to {word} it")
+    with connection(registry.uri) as client:
+        assert ledger.alias_version(client, approved, "champion") == champion
