@@ -7,6 +7,7 @@ same batch; these are computed once, and the conversion writes them into the mod
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import resource
@@ -69,12 +70,18 @@ def quantize_recurrent(request: PtqRequest) -> PtqOutcome:
     (request.folder / SCALES).write_text(json.dumps(thresholds, indent=1), encoding="utf-8")
     logger.info("thresholds: %s", thresholds)
     return PtqOutcome(
-        digest=f"{program_digest(request.folder)[:32]}{file_digest(request.folder / SCALES)[:32]}",
+        digest=_digest(request.folder),
         quantized_ops=dict(counts),
         tensors_calibrated=len(thresholds),
         seconds=time.monotonic() - started,
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
+
+
+def _digest(folder: Path) -> str:
+    """Of the model and its scales, which tell the candidates of one model apart from the first letter on."""
+    both = f"{program_digest(folder)}{file_digest(folder / SCALES)}"
+    return hashlib.sha256(both.encode()).hexdigest()
 
 
 def _recurrent_tensors(folder: Path) -> tuple[Counter[str], tuple[str, ...]]:

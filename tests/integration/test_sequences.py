@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.artifacts import Bundle, CandidateEvidence, HostProfile, IsaEvidence, Layout, TensorSpec
+from tasks.artifacts import Algorithm, Bundle, CandidateEvidence, HostProfile, IsaEvidence, Layout, TensorSpec
 from tasks.calibration.reader import BatchReader
 from tasks.config import ValidationConfig
 from tasks.errors import QuantizationError
@@ -244,6 +244,10 @@ def quantized_again(taggers: SmallTaggers, folder: Path) -> str:
     digests = {quantize_recurrent(asked).digest, quantize_recurrent(again).digest}
     scales = {(each.folder / "scales.json").read_text() for each in (asked, again)}
     assert len(digests) == len(scales) == 1
+    other = request(taggers.gru.model, taggers.gru.validation, folder / "other")
+    average = replace(other, candidate=replace(other.candidate, algorithm=Algorithm.AVG))
+    digests.add(quantize_recurrent(average).digest)
+    assert len({digest[:32] for digest in digests}) == 2  # the part that the store names a folder with
     return scales.pop()
 
 
