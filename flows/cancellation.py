@@ -37,21 +37,27 @@ def on_cancel(record: Callable[[], None]) -> Callable[[], None]:
 
 
 def cancel_in_prefect(flow_run_id: UUID) -> None:
-    """Marks the flow run and its unfinished task runs as cancelled, so that none is Running for ever.
+    """Marks the flow run and its unfinished task runs as cancelled, so that none is Running for ever."""
+    from prefect.client.orchestration import get_client
+    from prefect.states import Cancelled
+
+    with get_client(sync_client=True) as client:
+        end_in_prefect(client, flow_run_id, Cancelled(message="cancelled by the user"))
+
+
+def end_in_prefect(client: SyncPrefectClient, flow_run_id: UUID, state: State) -> None:
+    """Puts the flow run and its unfinished task runs into a final state.
 
     Prefect's server learns of task runs from a queue of events, late and out of order: it is asked again
     until nothing is left.
     """
-    from prefect.client.orchestration import get_client
-
-    with get_client(sync_client=True) as client:
-        client.set_flow_run_state(flow_run_id, _cancelled(), force=True)
-        while _cancel_task_runs(client, flow_run_id):
-            time.sleep(SETTLE_S)
+    client.set_flow_run_state(flow_run_id, state, force=True)
+    while _end_task_runs(client, flow_run_id, state):
+        time.sleep(SETTLE_S)
 
 
-def _cancel_task_runs(client: SyncPrefectClient, flow_run_id: UUID) -> int:
-    """How many there were to cancel."""
+def _end_task_runs(client: SyncPrefectClient, flow_run_id: UUID, state: State) -> int:
+    """How many there were to end."""
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
     flow_runs = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
@@ -61,14 +67,8 @@ def _cancel_task_runs(client: SyncPrefectClient, flow_run_id: UUID) -> int:
         if run.state is None or not run.state.is_final()
     ]
     for run in unfinished:
-        client.set_task_run_state(run.id, _cancelled(), force=True)
+        client.set_task_run_state(run.id, state, force=True)
     return len(unfinished)
-
-
-def _cancelled() -> State:
-    from prefect.states import Cancelled
-
-    return Cancelled(message="cancelled by the user")
 
 
 def _record() -> bool:

@@ -15,7 +15,8 @@ from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.cancellation import cancel_in_prefect, on_cancel
-from tasks import process, store
+from flows.lost_releases import clear_up
+from tasks import process
 from tasks.artifacts import (
     Algorithm,
     Candidate,
@@ -49,6 +50,7 @@ from tasks.model.task import load_model
 from tasks.quantization.task import finetune, quantize
 from tasks.settings import Settings
 from tasks.tracking import runs
+from tasks.tracking.open_releases import OpenRelease, under_way
 from tasks.tracking.runs import RunStatus
 from tasks.tracking.task import (
     close_run,
@@ -108,9 +110,10 @@ def release(config: ReleaseConfig) -> Release:
     """
     started = time.monotonic()
     require_all_allowed(config)
-    store.sweep(Settings().store)
+    clear_up(flow_run.id)
     process.warm_up()
-    with _cancelled_with_the_program(), mlflow_run(config) as run_id:
+    opened = OpenRelease(name=config.name, flow_run_id=str(flow_run.id))
+    with under_way(Settings().root, opened), _cancelled_with_the_program(), mlflow_run(config) as run_id:
         inputs = _gather(config, run_id)
         findings = _explore(inputs)
         chosen = choose(findings.evidence, findings.verdicts)

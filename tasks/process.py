@@ -36,7 +36,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeVar, cast
 
-from tasks import progress
+from tasks import progress, temporary
 from tasks.errors import IsolatedProcessError, PipelineError
 from tasks.store import storage_error
 
@@ -73,7 +73,7 @@ def run_isolated(
         log.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(error, log.parent) from error
-    folder = tempfile.mkdtemp(prefix="paddle-int8-")
+    folder = tempfile.mkdtemp(prefix=temporary.prefix())
     messages, pipe = _context.Pipe(duplex=False)
     lifeline, hold = _context.Pipe(duplex=False)
     environment = {**os.environ, **(environment or {})}
@@ -84,6 +84,7 @@ def run_isolated(
         with _starting, _without_main_module():
             if _cancelled.is_set():
                 raise KeyboardInterrupt
+            temporary.name_multiprocessing_folder()
             _children[child] = folder
             child.start()
         pipe.close()
@@ -109,6 +110,7 @@ def run_isolated(
 def warm_up() -> None:
     """Starts the server that isolated processes are forked from, and returns while it imports Paddle."""
     with _starting, _without_main_module():
+        temporary.name_multiprocessing_folder()
         forkserver.ensure_running()
 
 

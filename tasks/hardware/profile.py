@@ -9,6 +9,7 @@ import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
+from tasks import temporary
 from tasks.artifacts import HostProfile, IsaLevel
 from tasks.hardware import onednn
 from tasks.hardware.cpuinfo import CpuInfo, microarchitecture, parse_cpuinfo
@@ -33,7 +34,7 @@ def host_profile(log: Path | None = None) -> HostProfile:
 
     Raises: HardwareError or IsolatedProcessError when oneDNN cannot be asked.
     """
-    own_folder = nullcontext("") if log else tempfile.TemporaryDirectory(prefix="paddle-int8-")
+    own_folder = nullcontext("") if log else tempfile.TemporaryDirectory(prefix=temporary.prefix())
     with own_folder as folder:
         report = run_isolated(
             onednn.report,

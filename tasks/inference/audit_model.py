@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks import temporary
 from tasks.artifacts import KernelAudit, TensorSpec
 from tasks.config import ModelFiles
 from tasks.conversion.recurrent import FUSED
@@ -71,7 +72,7 @@ def audit_isolated(model: Path, layout: str | None, *, input_npz: Path | None = 
         engine=AUDITED[layout] if layout else None,
         input_npz=input_npz.resolve() if input_npz else None,
     )
-    with tempfile.TemporaryDirectory(prefix="paddle-int8-") as folder:
+    with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
         return run_isolated(
             audit_model, request, step="audit", log=Path(folder) / "audit.log", timeout_s=TIMEOUT_S
         )

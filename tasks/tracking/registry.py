@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tasks.inference
+from tasks import temporary
 from tasks.artifacts import Bundle, Outcome, RegisteredVersion, Verdict
 from tasks.errors import RegistryError
 from tasks.store import folder_digest
@@ -121,7 +122,7 @@ def _log_pyfunc(
     logged = client.create_logged_model(experiment_id, name="bundle", source_run_id=run_id, tags=tags)
     status = LoggedModelStatus.FAILED
     try:
-        with tempfile.TemporaryDirectory(prefix="paddle-int8-") as folder:
+        with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
             path = Path(folder) / "model"
             # MLflow asks for type hints, which the signature replaces, and for an input example, with
             # which it would run the model in this process. It sets its own filters: only recording helps.

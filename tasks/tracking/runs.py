@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 import yaml
 
+from tasks import temporary
 from tasks.artifacts import (
     Candidate,
     CandidateEvidence,
@@ -40,6 +41,7 @@ from tasks.errors import RegistryError
 from tasks.tracking.connection import connection, database_folder, redact
 from tasks.tracking.files import log_text, write_candidate
 from tasks.tracking.metrics import candidate_metrics
+from tasks.tracking.open_releases import OpenRelease
 from tasks.tracking.schema import summary_json
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 CURVE_POINTS = 200
 """Of a training curve, more than a screen shows."""
+FLOW_RUN = "prefect_flow_run_id"
 PACKAGES = ("paddlepaddle", "paddleslim", "mlflow", "numpy", "prefect")
 
 
@@ -58,8 +61,11 @@ class RunStatus(StrEnum):
     KILLED = "KILLED"
 
 
-def start_release(tracking_uri: str, config: ReleaseConfig) -> str:
-    """Starts the parent run in the experiment named after the release; returns its id."""
+def start_release(tracking_uri: str, config: ReleaseConfig, *, flow_run_id: str = "") -> str:
+    """Starts the parent run in the experiment named after the release; returns its id.
+
+    `flow_run_id` is Prefect's, by which the run is found again should its process be killed.
+    """
     params = {
         f"{section}.{name}": value
         for section in ("hardware", "quantization", "conversion", "validation", "gate", "registry")
@@ -74,7 +80,7 @@ def start_release(tracking_uri: str, config: ReleaseConfig) -> str:
             client,
             _experiment(client, tracking_uri, config.name),
             f"release {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
-            {"release": config.name, **_version_tags(), **_git_commit()},
+            {"release": config.name, FLOW_RUN: flow_run_id, **_version_tags(), **_git_commit()},
         )
         with _failed_unless_logged(client, run_id):
             _log_params(client, run_id, params)
@@ -95,6 +101,23 @@ def log_tags(tracking_uri: str, run_id: str, tags: Mapping[str, str]) -> None:
     """Tags to find the run by."""
     with connection(tracking_uri) as client:
         _tag(client, run_id, tags)
+
+
+def end_lost(tracking_uri: str, lost: OpenRelease, message: str) -> None:
+    """Ends as KILLED what a release whose process was killed has left RUNNING, its candidates' runs too."""
+    with connection(tracking_uri) as client:
+        if (experiment := client.get_experiment_by_name(lost.name)) is None:
+            return
+        for parent in _running(client, experiment.experiment_id, FLOW_RUN, lost.flow_run_id):
+            nested = _running(client, experiment.experiment_id, "mlflow.parentRunId", parent)
+            for run_id in (*nested, parent):
+                client.set_tag(run_id, "error", message)
+                client.set_terminated(run_id, RunStatus.KILLED.value)
+
+
+def _running(client: MlflowClient, experiment_id: str, tag: str, value: str) -> list[str]:
+    wanted = f"attributes.status = 'RUNNING' and tags.`{tag}` = '{value}'"
+    return [str(run.info.run_id) for run in client.search_runs([experiment_id], wanted)]
 
 
 def log_host(tracking_uri: str, run_id: str, host: HostProfile) -> None:
@@ -200,7 +223,7 @@ def log_candidate(
     }
     with _candidate_run(tracking_uri, parent_run_id, evidence.candidate, settings, tags) as (client, run_id):
         _log_metrics(client, run_id, metrics)
-        with tempfile.TemporaryDirectory(prefix="paddle-int8-") as folder:
+        with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
             write_candidate(Path(folder), evidence, verdict, quantized, deployable)
             client.log_artifacts(run_id, folder)
     return run_id
@@ -242,7 +265,7 @@ def log_outcome(tracking_uri: str, release: Release, report_html: str, plots: Ma
             if evidence.candidate == release.chosen:
                 metrics |= candidate_metrics(evidence)
         _log_metrics(client, release.run_id, metrics)
-        with tempfile.TemporaryDirectory(prefix="paddle-int8-") as name:
+        with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as name:
             folder = Path(name)
             (folder / "report.html").write_text(report_html, encoding="utf-8")
             (folder / "release.json").write_text(json.dumps(summary_json(release), indent=2))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
 
 from tasks.artifacts import (
     Bundle,
@@ -45,7 +46,7 @@ NETWORK: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 2}
 def open_run(config: ReleaseConfig) -> str:
     """The parent run's id. Raises: RegistryError, before anything is computed, when MLflow is away."""
     with stage("open MLflow run") as summary:
-        run_id = runs.start_release(Settings().tracking_uri, config)
+        run_id = runs.start_release(Settings().tracking_uri, config, flow_run_id=flow_run.id or "")
         summary.append(run_id)
         return run_id
 

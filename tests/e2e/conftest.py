@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.e2e.ground import Ground
 from tests.e2e.hurried import hurried
 from tests.e2e.servers import ROOT, PrefectServer, worker
 from tests.e2e.servers import prefect_server as running_server
-from tests.e2e.small_inputs import SmallInputs, export, save_data
+from tests.e2e.small_inputs import SmallInputs, export, save_data, teach
 from tests.e2e.webhook import Webhook, webhook
 
 
@@ -21,9 +22,17 @@ from tests.e2e.webhook import Webhook, webhook
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> SmallInputs:
     folder = tmp_path_factory.mktemp("inputs")
     run_isolated(export, folder, step="export", log=folder / "export.log", timeout_s=300)
+    run_isolated(teach, folder, step="teach", log=folder / "teach.log", timeout_s=300)
     save_data(folder / "calibration.npz", 16, seed=1)
     save_data(folder / "validation.npz", 40, seed=2)
     return SmallInputs(folder=folder)
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder for temporary files; its path is short, since sockets lie in it."""
+    with tempfile.TemporaryDirectory(prefix="t") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

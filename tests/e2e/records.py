@@ -51,13 +51,17 @@ def eventually(read: Callable[[], FlowRecord], enough: Callable[[FlowRecord], ob
     return found
 
 
-def read_run(tracking_uri: str, release: str) -> Any:
-    """The parent run of the only release called `release`, as MLflow's Run."""
+def read_runs(tracking_uri: str, release: str) -> list[Any]:
+    """Every run of the releases called `release`, as MLflow's Run."""
     with connection(tracking_uri) as client:
         experiment = client.get_experiment_by_name(release)
         assert experiment is not None, f"no experiment {release}"
-        runs = client.search_runs([experiment.experiment_id])
-    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+        return list(client.search_runs([experiment.experiment_id]))
+
+
+def read_run(tracking_uri: str, release: str) -> Any:
+    """The parent run of the only release called `release`."""
+    (parent,) = [run for run in read_runs(tracking_uri, release) if "mlflow.parentRunId" not in run.data.tags]
     return parent
 
 

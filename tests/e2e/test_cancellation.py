@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,13 +21,6 @@ pytestmark = pytest.mark.paddle
 LIMIT_S = 2.0
 PATIENCE_S = 300
 SLOW = {"algorithms": ["KL", "mse"], "layouts": ["offline"], "fast_calibration": False}
-
-
-@pytest.fixture
-def temporary() -> Iterator[Path]:
-    """A folder for temporary files; its path is short, since sockets lie in it."""
-    with tempfile.TemporaryDirectory(prefix="t") as folder:
-        yield Path(folder)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,45 @@
+"""What a `kill -9` leaves behind, put right by the next one: runs that stay Running, temporary folders."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Crashed
+
+from flows.cancellation import end_in_prefect
+from tasks import store, temporary
+from tasks.errors import PipelineError
+from tasks.settings import Settings
+from tasks.tracking import runs
+from tasks.tracking.open_releases import lost
+
+MESSAGE = "its process was killed; ended by a later release"
+
+
+def clear_up(current_flow_run_id: str | None) -> None:
+    """Ends the runs of releases whose process is dead, and removes their scratch and temporary folders.
+
+    A flow run that Prefect itself has ended, or started again as this one, keeps its state.
+    """
+    settings = Settings()
+    store.sweep(settings.store)
+    temporary.sweep()
+    # an MLflow that does not answer is for the release's own first step to say
+    with suppress(PipelineError), lost(settings.root) as releases:
+        for release in releases:
+            runs.end_lost(settings.tracking_uri, release, MESSAGE)
+            if release.flow_run_id != current_flow_run_id:
+                _crash(UUID(release.flow_run_id))
+
+
+def _crash(flow_run_id: UUID) -> None:
+    with get_client(sync_client=True) as client:
+        try:
+            run = client.read_flow_run(flow_run_id)
+        except ObjectNotFound:  # another server's
+            return
+        if run.state is not None and run.state.is_running():
+            end_in_prefect(client, flow_run_id, Crashed(message=MESSAGE))

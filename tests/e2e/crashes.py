@@ -1,0 +1,46 @@
+"""Releases of the installed program that are killed, or run to their end, and what they computed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.command_line import release_command
+
+ROOT = Path(__file__).parents[2]
+CACHED = ("quantize", "convert", "measure", "validate")
+"""How the names of the steps begin whose results are kept."""
+
+
+def kill(config: Path, step: str, report: str, environment: dict[str, str]) -> None:
+    """A release that is killed at that point; see killed_release."""
+    command = [sys.executable, "-W", "ignore", "-m", "tests.e2e.killed_release", str(config), step, report]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == -signal.SIGKILL, ended.stdout + ended.stderr
+
+
+def release(config: Path, environment: dict[str, str]) -> dict[str, Any]:
+    """The document of a release that comes to its verdict."""
+    command = release_command(config, "--json")
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert ended.returncode in (0, 3, 4), ended.stderr
+    document: dict[str, Any] = json.loads(ended.stdout)
+    return document
+
+
+def verdict(document: dict[str, Any]) -> Any:
+    """What must not depend on how often the release was killed."""
+    (candidate,) = document["candidates"]
+    results = [(each["criterion"], each["outcome"]) for each in candidate["verdict"]["results"]]
+    return document["outcome"], document["chosen"], candidate["digest"], results
+
+
+def computed(home: Path) -> Counter[str]:
+    """How often each cached step ran to its end, in all releases of a home."""
+    lines = [line for path in home.glob("logs/*/steps.jsonl") for line in path.read_text().splitlines()]
+    return Counter(step for line in lines if (step := json.loads(line)["step"]).startswith(CACHED))

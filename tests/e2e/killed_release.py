@@ -1,0 +1,32 @@
+"""`python -m tests.e2e.killed_release CONFIG STEP REPORT`: a release that `kill -9`s itself.
+
+It does so at the REPORT-th progress report of STEP (1 is its beginning), or at its end where REPORT is "end".
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from flows import cli
+from tasks import progress
+
+
+def main(config: str, step: str, report: str) -> None:
+    reports = 0
+
+    def kill(event: progress.Progress) -> None:
+        nonlocal reports
+        if event.step == step and event.ended is (report == "end"):
+            reports += 1
+            if event.ended or reports == int(report):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    with progress.listen(kill):
+        cli.release(Path(config))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
