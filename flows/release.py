@@ -12,9 +12,9 @@ from uuid import UUID
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.cancellation import cancel_in_prefect, on_cancel
+from flows.fan_out import task_runner
 from flows.lost_releases import clear_up
 from tasks import process
 from tasks.artifacts import (
@@ -99,7 +99,7 @@ class Findings:
 @flow(
     name="release",
     flow_run_name="{config.name}",
-    task_runner=ThreadPoolTaskRunner(max_workers=Settings().parallel_candidates),  # type: ignore[arg-type]
+    task_runner=task_runner(Settings()),
     persist_result=False,
     result_serializer="json",  # of its errors; nothing is ever unpickled
 )

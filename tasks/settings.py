@@ -50,6 +50,10 @@ class Settings(BaseSettings):
         """Whether a Prefect server had this process started, and not the person in front of it."""
         return self.flow_run_id is not None
 
+    dask_scheduler: str | None = Field(
+        default=None, description="Address of the Dask scheduler whose workers build the candidates."
+    )
+
     @property
     def root(self) -> Path:
         return self.home.expanduser().resolve()
