@@ -152,7 +152,7 @@ def _candidates(verdicts: dict[Candidate, Verdict], release: Release) -> Table:
     )
     table.add_column("candidate", no_wrap=True)
     for metric in first.metrics:
-        table.add_column(f"{metric.name} % (diff)", justify="right", no_wrap=True)
+        table.add_column(f"{metric.title} % (diff)", justify="right", no_wrap=True)
     for heading in ("speed-up", "INT8", "size"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
@@ -170,7 +170,7 @@ def _candidates(verdicts: dict[Candidate, Verdict], release: Release) -> Table:
 
 
 def _heading(release: Release, native: IsaEvidence) -> str:
-    scores = ", ".join(f"{metric.name} {100 * metric.baseline:.2f} %" for metric in native.metrics)
+    scores = ", ".join(f"{metric.title} {100 * metric.baseline:.2f} %" for metric in native.metrics)
     throughput = native.latency.summaries["baseline"].throughput_per_s
     threads = native.latency.threads
     return (

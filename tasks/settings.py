@@ -16,6 +16,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PADDLE_INT8_", frozen=True, extra="ignore")
 
     home: Path = Field(default=Path("var"), description="Artifacts and the embedded databases.")
+    data: Path = Field(default=Path("data"), description="Fetched models and corpora.")
     shared_store: str | None = Field(
         default=None, description="fsspec URL (s3://bucket/prefix) through which hosts share artifacts."
     )
@@ -57,6 +58,10 @@ class Settings(BaseSettings):
     @property
     def root(self) -> Path:
         return self.home.expanduser().resolve()
+
+    def elsewhere(self) -> dict[str, str]:
+        """Environment that gives a process in another folder the same places."""
+        return {"PADDLE_INT8_HOME": str(self.root), "PADDLE_INT8_DATA": str(self.data.resolve())}
 
     @property
     def store(self) -> Path:

@@ -81,7 +81,26 @@ def keep_uneven_pooling_fp32(program: Any) -> int:
     return matched
 
 
+def mark_inference(program: Any) -> int:
+    """Sets `is_test` on every operator that knows it, as the predictor does when it loads a program.
+
+    Calibration runs the program itself, where oneDNN's transposed convolution refuses to work without it.
+    """
+    from paddle.base import core
+    from paddle.base.framework import OpProtoHolder
+
+    matched = 0
+    for block in program.blocks:
+        for op in block.ops:
+            known = {attribute.name for attribute in OpProtoHolder.instance().get_op_proto(op.type).attrs}
+            if "is_test" in known | core.get_op_extra_attrs(op.type).keys() and not op.attr("is_test"):
+                op._set_attr("is_test", True)
+                matched += 1
+    return matched
+
+
 REWRITES = (
+    Rewrite("mark_inference", mark_inference),
     Rewrite("fold_convolution_bias", fold_convolution_bias),
     Rewrite("remove_inference_dropout", remove_inference_dropout),
     Rewrite("remove_identity_pooling", remove_identity_pooling),

@@ -62,9 +62,11 @@ def planned(
 
 
 def fitted(config: ReleaseConfig, host: HostProfile) -> ReleaseConfig:
-    """`config` with only those instruction sets that this host can emulate."""
-    possible = tuple(isa for isa in config.validation.deploy_isas if isa in host.emulates)
-    validation = config.validation.model_copy(update={"deploy_isas": possible})
+    """`config` with the instruction sets that this host can emulate, on no more threads than it has cores."""
+    asked = config.validation
+    possible = tuple(isa for isa in asked.deploy_isas if isa in host.emulates)
+    threads = min(asked.threads, max(1, int(host.usable_cores)))
+    validation = asked.model_copy(update={"deploy_isas": possible, "threads": threads})
     return config.model_copy(update={"validation": validation})
 
 

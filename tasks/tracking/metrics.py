@@ -38,7 +38,7 @@ def _isa_metrics(item: IsaEvidence) -> dict[str, float]:
         "peak_memory_bytes": float(item.peak_memory_bytes),
     }
     for metric in item.metrics:
-        name = metric_key(metric.name)
+        name = metric.title
         metrics |= {
             f"{name}_fp32_pct": metric.baseline * 100,
             f"{name}_int8_pct": metric.candidate * 100,
@@ -48,8 +48,3 @@ def _isa_metrics(item: IsaEvidence) -> dict[str, float]:
     if item.worst_class:
         metrics["worst_class_drop_pp"] = item.worst_class.drop_pp
     return metrics
-
-
-def metric_key(name: str) -> str:
-    """A metric's name as MLflow takes it: of `package.module:function`, the function."""
-    return name.rpartition(":")[2]

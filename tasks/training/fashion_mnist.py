@@ -18,6 +18,7 @@ from tasks.calibration.preprocessing import normalise, place_array
 from tasks.calibration.sources import read_idx
 from tasks.config import Preprocessing
 from tasks.errors import DataError
+from tasks.settings import Settings
 from tasks.store import file_digest
 from tasks.training.checkpoint import Checkpoint
 
@@ -27,7 +28,8 @@ CALIBRATION = 2000
 FETCH = "`make data`, or `python -m tasks.packages fashion-mnist`, fetches them"
 INSTALLED = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package `dataset-fashion-mnist` puts the files."""
-FETCHED = Path(__file__).parents[2] / "data" / "fashion-mnist" / INSTALLED.relative_to("/")
+FETCHED = "fashion-mnist" / INSTALLED.relative_to("/")
+"""Below the data folder."""
 FILES = {
     "train-images-idx3-ubyte.gz": "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
     "train-labels-idx1-ubyte.gz": "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
@@ -128,7 +130,8 @@ def _located(folder: str | None, name: str) -> Path:
     """The user's own path wins, and is not checked; a fetched file must be the known one."""
     if folder is not None:
         return Path(folder) / name
-    for place in (FETCHED, INSTALLED):
+    fetched = Settings().data / FETCHED
+    for place in (fetched, INSTALLED):
         if (path := place / name).is_file():
             if (found := file_digest(path)) != FILES[name]:
                 raise DataError(
@@ -138,7 +141,7 @@ def _located(folder: str | None, name: str) -> Path:
                 )
             return path
     raise DataError(
-        found=f"no {name} in {FETCHED} or {INSTALLED}",
+        found=f"no {name} in {fetched} or {INSTALLED}",
         required="the four files of Fashion-MNIST",
         remedy=FETCH,
     )

@@ -169,7 +169,7 @@ def _good(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
 
 def _gained(item: IsaEvidence) -> str:
     audit, emulated = item.audit, " (emulated)" if item.emulated else ""
-    drops = ", ".join(f"{metric.name} {-metric.drop_pp:+.2f} points" for metric in item.metrics)
+    drops = ", ".join(f"{metric.title} {-metric.drop_pp:+.2f} points" for metric in item.metrics)
     return (
         f"On {item.isa}{emulated}, INT8 is as required: {item.latency.speedup.ratio:.2f}x as fast as "
         f"FP32, {drops}, {audit.int8_primitives} of {audit.compute_primitives} compute primitives in INT8 "

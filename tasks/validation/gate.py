@@ -121,7 +121,7 @@ def baseline_quality(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
             if metric.lost is None or (metric not in gated and metric.name != TOP1):
                 continue
             yield _result(
-                f"baseline {metric.name}",
+                f"baseline {metric.title}",
                 item.isa,
                 Outcome.APPROVED if 100 * metric.baseline >= required_pp else Outcome.INCONCLUSIVE,
                 found=f"FP32 itself is right on {100 * metric.baseline:.2f} % of the samples",
@@ -299,7 +299,7 @@ def _accuracy_of(metric: MetricEvidence, isa: IsaLevel, gate: GateConfig) -> Cri
     else:
         remedy = f"the drop itself is not below the margin: more samples alone will not help; {remedy}"
     return _result(
-        f"accuracy {metric.name}",
+        f"accuracy {metric.title}",
         isa,
         outcome,
         found=f"drop of {metric.drop_pp:.3f} points, between {low:.3f} and {high:.3f} with "

@@ -94,7 +94,7 @@ def validate(
         )
         native = per_isa[0]
         speedup, metric = native.latency.speedup, native.metrics[0]
-        summary.append(f"{speedup.ratio:.2f}x, {metric.name} {-metric.drop_pp:+.2f} points")
+        summary.append(f"{speedup.ratio:.2f}x, {metric.title} {-metric.drop_pp:+.2f} points")
         return CandidateEvidence(
             candidate=deployable.candidate,
             digest=deployable.digest,

@@ -17,8 +17,10 @@ import pytest
 
 from tasks import progress
 from tasks.artifacts import POST_TRAINING, Algorithm, Candidate, Layout, ModelArtifact
-from tasks.config import QuantizationConfig
+from tasks.config import ModelFiles, QuantizationConfig
 from tasks.errors import QuantizationError
+from tasks.model.files import find_model
+from tasks.model.load import prepare_model
 from tasks.process import run_isolated
 from tasks.progress import Progress
 from tasks.quantization.ptq import PtqOutcome, PtqRequest, quantize_with
@@ -101,6 +103,7 @@ class Study:
     roundings: dict[str, Made]
     fast: Made
     slow: Made
+    upsampling: Made
     errors: dict[str, str]
     skipped: dict[str, int]
     heard: list[Progress]
@@ -117,6 +120,7 @@ def study(release: SmallRelease, folder: Path) -> Study:
         roundings=_roundings(two_inputs),
         fast=two_inputs.make("fast", avg),
         slow=two_inputs.make("slow", avg, fast_calibration=False),
+        upsampling=_upsampling(release, folder).make("upsampling", avg),
         errors=_errors(two_inputs),
         skipped=census,
         heard=heard,
@@ -167,6 +171,22 @@ def _two_inputs(release: SmallRelease, folder: Path) -> Subject:
         "features": generator.standard_normal((8, 4)).astype(np.float32),
     }
     return Subject(release, replace(release.model, folder=fp32), feeds, folder)
+
+
+def _upsampling(release: SmallRelease, folder: Path) -> Subject:
+    """A convolution and a transposed one, exported and repaired as a user's model is."""
+    import paddle
+    from paddle import nn
+
+    paddle.disable_static()
+    paddle.seed(0)
+    network = nn.Sequential(nn.Conv2D(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2DTranspose(8, 3, 2, stride=2))
+    spec = paddle.static.InputSpec([None, 3, -1, -1], "float32", "image")
+    paddle.jit.save(network, str(folder / "upsampling_exported" / "model"), input_spec=[spec])
+    paddle.enable_static()
+    fp32 = folder / "upsampling_fp32"
+    prepare_model(find_model(ModelFiles(path=folder / "upsampling_exported")), fp32)
+    return Subject(release, replace(release.model, folder=fp32), {"image": _digits(7)}, folder)
 
 
 def _roundings(subject: Subject) -> dict[str, Made]:
@@ -315,6 +335,11 @@ def test_fast_calibration_of_channels_that_onednn_may_pad_agrees_with_paddleslim
     assert studied.fast.scales.keys() == studied.slow.scales.keys()
     for name, threshold in studied.fast.scales.items():
         assert threshold == pytest.approx(studied.slow.scales[name], rel=1e-5), name
+
+
+def test_transposed_convolution_of_free_height_and_width_is_calibrated_in_onednn(studied: Study) -> None:
+    assert studied.upsampling.outcome.quantized_ops == {"conv2d": 1}
+    assert studied.upsampling.sqnr_db > 20
 
 
 @pytest.mark.parametrize(

