@@ -20,7 +20,7 @@ from tasks.training.reuters import CLASSES, LENGTH, reuters
 def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """Ten training texts and three for validation, two of the ten for calibration."""
     monkeypatch.setattr(module, "CALIBRATION", 2)
-    header = "Category\tText\nd\tstring\nclass\t\n"
+    header = "Category\tText\nd\tstring\nclass\t\n\n"
     for name, count in (("train", 10), ("test", 3)):
         rows = [f"{CLASSES[number % 8]}\tword{number} says word1\n" for number in range(count)]
         (tmp_path / f"reuters-r8-{name}.tab").write_text(header + "".join(rows), encoding="utf-8")
@@ -39,6 +39,13 @@ def test_reuters_splits_share_no_text(fetched: dict[str, Path]) -> None:
     assert (len(train), len(calibration), len(validation)) == (8, 2, 3)
     assert labels.tolist() == list(range(8))
     assert not {row.tobytes() for row in train} & {row.tobytes() for row in calibration}
+
+
+def test_reuters_calibration_leaves_out_what_another_split_holds(fetched: dict[str, Path]) -> None:
+    with (fetched["corpus"] / "reuters-r8-test.tab").open("a", encoding="utf-8") as stream:
+        stream.write(f"{CLASSES[0]}\tword9 says word1\n")
+    calibration, labels = reuters("calibration", **fetched)
+    assert len(calibration) == len(labels) == 1
 
 
 def test_reuters_texts_are_padded_to_one_length(fetched: dict[str, Path]) -> None:
