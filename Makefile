@@ -6,7 +6,7 @@ READY := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml --output-file
 CONFIG ?= configs/digits_mobilenet_v1.yaml
 
-.PHONY: help demo test check static lock deploy stack ui bench crash data clean
+.PHONY: help demo test check static lock deploy stack screenshots ui bench crash data clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -43,6 +43,10 @@ deploy: $(READY)  ## register prefect.yaml's deployments on the server at PREFEC
 
 stack: $(READY)  ## docker-compose.yml's services as local processes, without Docker; secrets in .env
 	$(BIN)/python -m flows.local_stack
+
+screenshots: $(READY)  ## the pictures of docs/screenshots, anew, from a real browser
+	mkdir -p docs/screenshots
+	SCREENSHOTS=$(CURDIR)/docs/screenshots $(BIN)/pytest -q tests/e2e/test_run_form.py
 
 ui: $(READY)  ## Prefect's and MLflow's pages on what the embedded runs left behind
 	$(BIN)/paddle-int8 ui
