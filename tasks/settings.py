@@ -32,8 +32,13 @@ class Settings(BaseSettings):
         default=2, ge=1, description="Quantization processes at a time on this host."
     )
     allowed_callables: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=("tasks.training",),
-        description="Packages, comma-separated, whose functions a flow run of a server may name.",
+        default=(
+            "tasks.training",
+            "tasks.calibration.text_pages",
+            "tasks.validation.region_metrics",
+            "tasks.validation.sequence_metrics",
+        ),
+        description="Packages and modules, comma-separated, whose functions a flow run of a server may name.",
     )
     notify_url: SecretStr | None = Field(
         default=None, description="Webhook that is told of failures, rejections and promotions."

@@ -11,12 +11,13 @@ import pytest
 
 from tasks.calibration.sources import call_source
 from tasks.callables import imported, named_in, require_all_allowed
-from tasks.config import CallableSource, ReleaseConfig, TrainedModel
+from tasks.config import CallableSource, ReleaseConfig, TrainedModel, load_config
 from tasks.errors import ConfigError
 from tasks.training.entry import source_digest
 from tasks.validation.accuracy import resolve_metrics
 from tests.unit.test_config import changed
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 EVIL = "intruder.tools:run"
 ATTACKS: dict[str, Callable[[], Any]] = {
     "source": lambda: call_source(CallableSource(kind="callable", function=EVIL)),
@@ -100,6 +101,11 @@ def test_every_function_of_a_configuration_is_found_wherever_it_is_named() -> No
     raw = changed("data", calibration=source, validation={**source, "function": "d:e"})
     raw |= {"model": {"train": "f:g"}, "validation": {"metrics": ["top1", "h:i"]}}
     assert set(named_in(ReleaseConfig.model_validate(raw))) == {"a.b:c", "d:e", "f:g", "h:i"}
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_served_run_may_name_what_the_shipped_configurations_name(path: Path, served: None) -> None:
+    require_all_allowed(load_config(path))
 
 
 def test_release_of_a_served_run_is_refused_before_its_first_step(served: None) -> None:
