@@ -153,7 +153,7 @@ def _candidates(verdicts: dict[Candidate, Verdict], release: Release) -> Table:
     table.add_column("candidate", no_wrap=True)
     for metric in first.metrics:
         table.add_column(f"{metric.title} % (diff)", justify="right", no_wrap=True)
-    for heading in ("speed-up", "INT8", "size"):
+    for heading in ("speed", "INT8", "size"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for item in release.evidence:
