@@ -8,8 +8,9 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 
 FOLDER = "open-releases"
@@ -25,19 +26,24 @@ class OpenRelease:
 
 @contextmanager
 def under_way(root: Path, release: OpenRelease) -> Iterator[None]:
-    """The release is known below `root` as under way until the context ends, or the process does."""
+    """The release is known below `root` as under way until the context ends, or the process does.
+
+    Where that cannot be written, on a full disk, the release goes on: its own steps say it better.
+    """
     path = root / FOLDER / f"{release.flow_run_id}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        json.dump(asdict(release), stream)
-        stream.flush()
-        part.replace(path)
+    with ExitStack() as held:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = held.enter_context(FileIO(part, "w"))  # unbuffered: closing it cannot fail
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            stream.write(json.dumps(asdict(release)).encode())
+            part.replace(path)
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            for each in (part, path):
+                each.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -47,4 +47,4 @@ def test_nightly_retraining_is_started_by_its_cron_queues_the_next_and_tells_the
     )
     assert ended["state_type"] == "COMPLETED", ended["state"]["message"]
     wait_until(lambda: told.about(MODEL), bool, seconds=30, what="a word to the webhook")
-    assert told.about(MODEL) == ["paddle-int8.release.rejected"]
+    assert set(told.about(MODEL)) == {"paddle-int8.release.rejected"}  # once for each run of the schedule
