@@ -13,7 +13,7 @@ from tests.e2e.run_form import browser_page, open_run_form, picture
 from tests.e2e.servers import PrefectServer
 from tests.e2e.small_inputs import SmallInputs
 
-pytestmark = pytest.mark.paddle
+pytestmark = [pytest.mark.paddle, pytest.mark.sweep]
 
 NAME = "from-the-form"
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
