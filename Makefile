@@ -46,7 +46,7 @@ stack: $(READY)  ## docker-compose.yml's services as local processes, without Do
 
 screenshots: $(READY)  ## the pictures of docs/screenshots, anew, from a real browser
 	mkdir -p docs/screenshots
-	SCREENSHOTS=$(CURDIR)/docs/screenshots $(BIN)/pytest -q -m sweep tests/e2e/test_run_form.py
+	SCREENSHOTS=$(CURDIR)/docs/screenshots $(BIN)/pytest -q tests/e2e/test_run_form.py
 
 ui: $(READY)  ## Prefect's and MLflow's pages on what the embedded runs left behind
 	$(BIN)/paddle-int8 ui
