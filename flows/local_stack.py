@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from flows.compose import LOOPBACK, Host, Service, services
 from tasks.errors import ConfigError, IsolatedProcessError, PipelineError
@@ -201,9 +203,25 @@ def _postgres_programs() -> Path:
     )
 
 
+def end_on_signals() -> None:
+    """From now on the first SIGINT or SIGTERM raises KeyboardInterrupt, so that all is stopped in order.
+
+    Later ones are ignored: they would interrupt the stopping.
+    """
+
+    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, end)
+
+
 def main() -> int:
     project = Path.cwd()
     host = Host(folder=project / "var" / "stack", project=project, ports={})
+    end_on_signals()
     try:
         stack = services(project / "docker-compose.yml", read_env(project / ".env"), host)
         with running(stack, host):
@@ -211,7 +229,9 @@ def main() -> int:
                 "Prefect  http://127.0.0.1:4200\nMLflow   http://127.0.0.1:5000\nCtrl-C ends all\n"
             )
             sys.stdout.flush()
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            signal.pause()
+    except KeyboardInterrupt:
+        return 0
     except PipelineError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from tasks.errors import StorageError
+from tasks.ownership import forget_the_dead, lives, owner
 from tasks.stored_path import StoredPath
 
 CHUNK_BYTES = 1 << 20
@@ -49,9 +47,11 @@ def scratch(root: Path, step: str) -> Iterator[Path]:
     Raises: StorageError when the disk is full or the folder cannot be written.
     """
     folder: Path | None = None
-    own = root / "scratch" / str(os.getpid())
+    place = root / "scratch"
     try:
-        own.mkdir(parents=True, exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
+        own = place / owner(place)
+        own.mkdir(exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{step}-", dir=own))
         yield folder
     except OSError as error:
@@ -63,9 +63,14 @@ def scratch(root: Path, step: str) -> Iterator[Path]:
 
 def sweep(root: Path) -> None:
     """Removes the scratch folders of this process and of processes that are dead."""
-    for folder in (root / "scratch").glob("*"):
-        if folder.name == str(os.getpid()) or not psutil.pid_exists(int(folder.name)):
+    place = root / "scratch"
+    if not place.is_dir():
+        return
+    own = owner(place)
+    for folder in filter(Path.is_dir, place.iterdir()):
+        if folder.name == own or not lives(place, folder.name):
             shutil.rmtree(folder, ignore_errors=True)
+    forget_the_dead(place)
 
 
 def commit(folder: Path, root: Path, kind: str, digest: str) -> StoredPath:

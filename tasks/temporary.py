@@ -1,23 +1,22 @@
-"""Temporary folders that bear their process's number, so that what a `kill -9` leaves behind is found."""
+"""Temporary folders that bear their process's name, so that what a `kill -9` leaves behind is found."""
 
 from __future__ import annotations
 
 import multiprocessing.process
 import multiprocessing.util
-import os
 import re
 import shutil
 import tempfile
 from pathlib import Path
 
-import psutil
+from tasks.ownership import PREFIX, forget_the_dead, lives, owner
 
-OWNED = re.compile(r"paddle-int8-(\d+)-")
+OWNED = re.compile(rf"{PREFIX}([0-9a-f]{{8}})-")
 
 
 def prefix() -> str:
     """What the names of this process's temporary folders begin with."""
-    return f"paddle-int8-{os.getpid()}-"
+    return f"{PREFIX}{owner(_place())}-"
 
 
 def name_multiprocessing_folder() -> None:
@@ -30,7 +29,12 @@ def name_multiprocessing_folder() -> None:
 
 def sweep() -> None:
     """Removes the temporary folders of processes that are dead."""
-    for folder in Path(tempfile.gettempdir()).iterdir():
-        owner = OWNED.match(folder.name)
-        if owner and not psutil.pid_exists(int(owner[1])):
+    place = _place()
+    for folder in filter(Path.is_dir, place.iterdir()):
+        if (owned := OWNED.match(folder.name)) and not lives(place, owned[1]):
             shutil.rmtree(folder, ignore_errors=True)
+    forget_the_dead(place)
+
+
+def _place() -> Path:
+    return Path(tempfile.gettempdir())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,6 @@ class Ground:
     def kinds(self) -> set[str]:
         """The kinds of artifacts in the store, in which nothing may be half-written."""
         store = self.home / "artifacts"
-        own = store / "scratch" / str(os.getpid())
-        assert not own.exists() or not list(own.iterdir())
+        assert not list(store.glob("scratch/*/*"))
         kinds = {path.name for path in store.iterdir() if any(path.iterdir())}
         return kinds - {"scratch", "results"}  # Prefect keeps a failed flow's exception among its results

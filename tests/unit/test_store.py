@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,13 +43,39 @@ def test_folder_digest_changes_with_content_and_with_name(tmp_path: Path) -> Non
     assert len(digests) == 3
 
 
-def test_sweep_removes_what_dead_processes_left_and_keeps_the_living(tmp_path: Path) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    for pid in (ended.pid, os.getppid()):
-        (tmp_path / "scratch" / str(pid)).mkdir(parents=True)
+HOLD = """
+import sys
+from pathlib import Path
+from tasks.store import scratch
+with scratch(Path(sys.argv[1]), "step") as folder:
+    print(folder, flush=True)
+    input()
+"""
+
+
+def test_sweep_removes_what_killed_processes_left_and_keeps_the_living(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        folder = Path(other.stdout.readline().decode().strip())
+        sweep(tmp_path)
+        assert folder.is_dir()
+        other.kill()
     sweep(tmp_path)
-    assert [folder.name for folder in (tmp_path / "scratch").iterdir()] == [str(os.getppid())]
+    assert not list(tmp_path.glob("scratch/*/"))
+
+
+def test_sweep_from_another_count_of_processes_keeps_the_living(tmp_path: Path) -> None:
+    """As in another container on the same volume, where the process's number is nobody's."""
+    unshared = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c"]
+    if subprocess.run([*unshared, ""], capture_output=True).returncode:
+        pytest.skip("unshare(1) may not make process namespaces here")
+    with scratch(tmp_path, "step") as folder:
+        swept = (
+            "import sys; from pathlib import Path; from tasks.store import sweep; sweep(Path(sys.argv[1]))"
+        )
+        subprocess.run([*unshared, swept, str(tmp_path)], check=True)
+        assert folder.is_dir()
 
 
 def test_scratch_in_a_file_is_a_storage_error_naming_the_setting(tmp_path: Path) -> None:

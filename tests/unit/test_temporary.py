@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -12,17 +11,31 @@ import pytest
 
 from tasks import temporary
 
+MAKE = """
+import tempfile
+from tasks import temporary
+print(tempfile.mkdtemp(prefix=temporary.prefix()), flush=True)
+input()
+"""
 
-def test_sweep_removes_the_folders_of_dead_processes_only(
+
+def test_sweep_removes_the_folders_of_killed_processes_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    notes, lock = tmp_path / "paddle-int8-notes", tmp_path / "paddle-int8-0.lock"
+    notes.mkdir()
+    lock.touch()
     own = Path(tempfile.mkdtemp(prefix=temporary.prefix()))
-    others = tmp_path / f"paddle-int8-{os.getuid()}.lock", tmp_path / "paddle-int8-notes"
-    for path in (tmp_path / f"paddle-int8-{dead.pid}-abc", others[1]):
-        path.mkdir()
-    others[0].touch()
+    with subprocess.Popen(
+        [sys.executable, "-c", MAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        theirs = Path(other.stdout.readline().decode().strip())
+        temporary.sweep()
+        assert theirs.is_dir()
+        other.kill()
     temporary.sweep()
-    assert set(tmp_path.iterdir()) == {own, *others}
+    assert {path for path in tmp_path.iterdir() if path.suffix != ".owner"} == {own, notes, lock}
+    assert len(list(tmp_path.glob("*.owner"))) == 1

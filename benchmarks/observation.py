@@ -1,0 +1,102 @@
+"""What the services of a running stack hold: memory, files, processes, connections, temporary folders."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg2
+
+SERVICES = {
+    "Prefect server": ("prefect", "server", "start"),
+    "MLflow": ("mlflow", "server"),
+    "worker": ("prefect", "worker", "start"),
+    "webhook receiver": ("receive-webhooks",),
+}
+"""What the command line of each one's first process has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """By one service and the processes below it; by its own process alone where it is the worker."""
+
+    memory_mib: float
+    files: int
+    processes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """`flow_processes` are all below the worker; `connections` are of each database; `temporary` counts what
+    lies in the temporary folder and in the store's scratch folders."""
+
+    at: float
+    ended: int
+    services: dict[str, Held]
+    flow_processes: int
+    connections: dict[str, int]
+    temporary: int
+
+
+def observe(ended: int, *, database: str, home: Path) -> Observation:
+    """Of the services that this process has started; `ended` releases so far."""
+    found = dict(_services())
+    worker = found.get("worker")
+    return Observation(
+        at=time.time(),
+        ended=ended,
+        services={name: _held(process, alone=name == "worker") for name, process in found.items()},
+        flow_processes=len(worker.children(recursive=True)) if worker else 0,
+        connections=_connections(database),
+        temporary=len(temporary_things(home)),
+    )
+
+
+def temporary_things(home: Path) -> list[Path]:
+    """Everything in the temporary folder, and what steps and open releases keep in `home` while they run."""
+    places = [Path(tempfile.gettempdir()).glob("*"), home.glob("artifacts/scratch/*/*")]
+    places.append(home.glob("open-releases/*"))
+    return sorted(path for place in places for path in place)
+
+
+def processes_of(home: Path) -> list[str]:
+    """Command lines of every process on this host whose environment names `home`."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("PADDLE_INT8_HOME") == str(home):
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+def _services() -> Iterator[tuple[str, psutil.Process]]:
+    for process in psutil.Process().children():
+        command = " ".join(process.cmdline())
+        for name, words in SERVICES.items():
+            if all(word in command for word in words):
+                yield name, process
+
+
+def _held(process: psutil.Process, *, alone: bool) -> Held:
+    memory, files, processes = 0, 0, 0
+    for each in (process, *([] if alone else process.children(recursive=True))):
+        with suppress(psutil.NoSuchProcess):
+            memory += each.memory_info().rss
+            files += each.num_fds()
+            processes += 1
+    return Held(memory_mib=memory / 2**20, files=files, processes=processes)
+
+
+def _connections(database: str) -> dict[str, int]:
+    """Of each database, without the one that asks."""
+    with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "select datname, count(*) from pg_stat_activity"
+            " where datname is not null and pid <> pg_backend_pid() group by 1"
+        )
+        return {str(name): int(count) for name, count in cursor.fetchall()}
