@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tasks.conversion.converted import ConvertedModel
 from tasks.errors import ConversionError
-from tasks.inference.layouts import FP32_FC_FUSION
+from tasks.inference.layouts import FP32_FC_FUSION, SCORE_SUM_FUSION
 from tasks.model.digest import program_digest
 from tasks.model.files import ModelSource
 
@@ -62,11 +62,13 @@ class OfflineRepairs:
     fused_conv: quantize what Paddle's fusion renamed to `fused_conv2d`; off, no convolution is.
     keep_fp32_params: skip `params_quantization_mkldnn_pass`, whose biases oneDNN 3 applies differently.
     keep_fc: skip `repeated_fc_relu_fuse_pass`, which makes FC layers unquantizable.
+    keep_score_sums: skip `matmul_elementwise_add_mkldnn_fuse_pass`, whose INT8 kernel adds unset memory.
     """
 
     fused_conv: bool = True
     keep_fp32_params: bool = True
     keep_fc: bool = True
+    keep_score_sums: bool = True
 
     def skipped_passes(self) -> frozenset[str]:
         skipped = set()
@@ -74,6 +76,8 @@ class OfflineRepairs:
             skipped.add("params_quantization_mkldnn_pass")
         if self.keep_fc:
             skipped.add(FP32_FC_FUSION)
+        if self.keep_score_sums:
+            skipped.add(SCORE_SUM_FUSION)
         return frozenset(skipped)
 
 

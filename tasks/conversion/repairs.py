@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 CONVOLUTIONS = frozenset({"conv2d", "depthwise_conv2d", "conv2d_transpose"})
+ELEMENTWISE = frozenset({"elementwise_add", "elementwise_sub", "elementwise_mul"})
+BEFORE_SOFTMAX = ELEMENTWISE | {"scale", "cast", "reshape2"}
+"""What may stand between the product of an attention and its softmax."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,26 @@ def keep_uneven_pooling_fp32(program: Any) -> int:
     return matched
 
 
+def keep_attention_scores_fp32(program: Any) -> int:
+    """Marks the sums, differences and products between a product's scores and its softmax so that no layout
+    quantizes them.
+
+    A mask adds -10,000 or more to the scores of the padding. One scale for both leaves nothing of the scores,
+    and softmax reads FP32 anyway.
+    """
+    marked = set()
+    for block, softmax in _operators(program, "softmax"):
+        waiting = softmax.input("X")
+        while waiting:
+            writer = _writer(block, waiting.pop())
+            if writer is not None and writer.type in BEFORE_SOFTMAX and writer not in marked:
+                waiting += writer.input("X")
+                if writer.type in ELEMENTWISE:
+                    writer._set_attr("skip_quant", True)
+                    marked.add(writer)
+    return len(marked)
+
+
 def mark_inference(program: Any) -> int:
     """Sets `is_test` on every operator that knows it, as the predictor does when it loads a program.
 
@@ -105,6 +128,7 @@ REWRITES = (
     Rewrite("remove_inference_dropout", remove_inference_dropout),
     Rewrite("remove_identity_pooling", remove_identity_pooling),
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
+    Rewrite("keep_attention_scores_fp32", keep_attention_scores_fp32),
 )
 
 

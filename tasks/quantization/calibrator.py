@@ -139,7 +139,13 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
     @contextmanager
     def _measuring(self) -> Iterator[None]:
         """Open while samples run through the network."""
-        yield
+        with replaced(slim.utils, "load_variable_data", self._load):
+            yield
+
+    def _load(self, scope: Any, name: str) -> Array:
+        """A tensor's values; of a scalar one sample, as `avg` takes the first dimension for the batch."""
+        values: Array = np.atleast_1d(np.array(scope.find_var(name).get_tensor()))
+        return values
 
     def _each_batch(self, observe: Callable[[], None], note: str) -> None:
         for batch in self._data_loader():
@@ -210,6 +216,17 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         threshold = float(super()._get_hist_scaling_factor(hist, hist_edges))
         width = float(hist_edges[1] - hist_edges[0])
         return threshold if threshold > 0 else (hist.size - 0.5) * width
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: object) -> Iterator[None]:
+    """`owner.name` is `value` while the context is open."""
+    original = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
 
 
 def checked(name: str, threshold: float) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 import paddle
 from paddle.static.quantization import post_training_quantization as slim
 
-from tasks.quantization.calibrator import Array, Batch, Calibrator, checked
+from tasks.quantization.calibrator import Array, Batch, Calibrator, checked, replaced
 from tasks.quantization.histogram import magnitude_counts, magnitude_range
 from tasks.quantization.kl import kl_threshold
 from tasks.quantization.tensors import may_be_padded, view
@@ -38,7 +38,7 @@ class FastCalibrator(Calibrator):
     def _measuring(self) -> Iterator[None]:
         paddle.set_flags({"FLAGS_use_mkldnn": True})
         try:
-            with _replaced(slim.utils, "load_variable_data", self._load):
+            with super()._measuring():
                 yield
         finally:
             paddle.set_flags({"FLAGS_use_mkldnn": False})
@@ -46,8 +46,8 @@ class FastCalibrator(Calibrator):
 
     def _load(self, scope: Any, name: str) -> Array:
         if name in self._activations:
-            return self._activations[name]
-        return np.array(scope.find_var(name).get_tensor())
+            return np.atleast_1d(self._activations[name])
+        return super()._load(scope, name)
 
     def _run(self, batch: Batch) -> None:
         """One forward pass. Tensors that oneDNN may pad are fetched, which puts them in plain order."""
@@ -84,11 +84,11 @@ class FastCalibrator(Calibrator):
             histogram[0] += magnitude_counts(values, histogram[1])
 
     def _calculate_kl_hist_threshold(self) -> None:
-        with _replaced(slim, "cal_kl_threshold", kl_threshold):
+        with replaced(slim, "cal_kl_threshold", kl_threshold):
             super()._calculate_kl_hist_threshold()
 
     def _update_program(self) -> None:
-        with _replaced(slim, "AddQuantDequantForInferencePass", _OneSearch):
+        with replaced(slim, "AddQuantDequantForInferencePass", _OneSearch):
             super()._update_program()
 
 
@@ -105,14 +105,3 @@ class _OneSearch(slim.AddQuantDequantForInferencePass):  # type: ignore[misc]  #
             return super().apply(graph)
         finally:
             del graph.all_persistable_nodes
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, value: object) -> Iterator[None]:
-    """`owner.name` is `value` while the context is open."""
-    original = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)

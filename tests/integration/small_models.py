@@ -11,15 +11,16 @@ import numpy as np
 from tasks.config import ModelFiles
 from tasks.conversion.offline import OfflineRequest, convert_offline
 from tasks.conversion.qdq import convert_qdq
-from tasks.inference.layouts import FP32_FC_FUSION
+from tasks.inference.layouts import INT8_DELETED, Engine
+from tasks.inference.predictor import open_predictor, spec_of
 from tasks.model.files import ModelSource, find_model
 from tasks.model.load import prepare_model
 from tasks.process import run_isolated
 
 SIDE = 32
 SAMPLES = 16
-EXPORTED = ("mobilenet_v1", "resnet18", "vgg", "square", "plain")
-QUANTIZED = ("mobilenet_v1", "vgg", "square", "resnet18")
+EXPORTED = ("mobilenet_v1", "resnet18", "vgg", "square", "plain", "encoder")
+QUANTIZED = ("mobilenet_v1", "vgg", "square", "resnet18", "encoder")
 
 
 def images(count: int, seed: int) -> Any:
@@ -59,10 +60,34 @@ def _layer(name: str) -> Any:
             *(nn.Conv2D(3, 16, 3, stride=4), nn.AdaptiveAvgPool2D(2), nn.Flatten()),
             *(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10)),
         )
+    if name == "encoder":
+        return _padded_encoder()
     return nn.Sequential(  # nothing that a rewrite may touch
         *(nn.Conv2D(3, 8, 3, bias_attr=False), nn.ReLU(), nn.AdaptiveAvgPool2D(2)),
         *(nn.Flatten(), nn.Dropout(mode="downscale_in_infer"), nn.Linear(32, 10)),
     )
+
+
+def _padded_encoder() -> Any:
+    """Two layers of attention over 64 patches, of which a mask of -10,000 hides about half."""
+    import paddle
+    from paddle import nn
+
+    class Encoder(nn.Layer):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches = nn.Conv2D(3, 64, 4, stride=4)
+            layer = nn.TransformerEncoderLayer(64, 4, 256, dropout=0.0, activation="gelu")
+            self.encoder = nn.TransformerEncoder(layer, 2)
+            self.answers = nn.Linear(64, 10)
+
+        def forward(self, image: Any) -> Any:
+            patches = self.patches(image).flatten(2).transpose([0, 2, 1])
+            hidden = (patches[:, :, 0] > patches[:, :, 1]).astype("float32").unsqueeze([1, 2])
+            return self.answers(self.encoder(patches, hidden * -1e4).mean(axis=1))
+
+    paddle.seed(0)
+    return Encoder()
 
 
 def _settle(layer: Any) -> None:
@@ -139,13 +164,20 @@ def predict(folders: tuple[Path, ...], *, onednn: bool, qdq: bool) -> list[Any]:
             config.disable_mkldnn()
         if qdq:
             config.enable_mkldnn_int8()
-        for name in (FP32_FC_FUSION,):
+        for name in INT8_DELETED:
             config.delete_pass(name)
         predictor = create_predictor(config)
         predictor.get_input_handle(predictor.get_input_names()[0]).copy_from_cpu(images(8, 1000))
         predictor.run()
         outputs.append(predictor.get_output_handle(predictor.get_output_names()[0]).copy_to_cpu())
     return outputs
+
+
+def answers_differ(folder: Path, engine: Engine) -> float:
+    """Greatest difference between twenty answers to the same images, by one predictor."""
+    predictor = open_predictor(spec_of(folder, engine, 1))
+    first, *others = [predictor.run({"image": images(8, 1000)})[0] for _ in range(20)]
+    return max(float(np.abs(first - other).max()) for other in others)
 
 
 def predict_native(folders: tuple[Path, ...]) -> list[Any]:

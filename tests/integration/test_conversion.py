@@ -11,13 +11,14 @@ from tasks.conversion.offline import OfflineRepairs, OfflineRequest, convert_off
 from tasks.conversion.qdq import SIGNED_RESIDUALS, convert_qdq
 from tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
 from tasks.errors import ConfigError, ConversionError
+from tasks.inference.layouts import Engine
 from tasks.process import run_isolated
 from tests.integration import small_models as models
 
 pytestmark = pytest.mark.paddle
 
-CONVOLUTIONS = {"mobilenet_v1": 27, "resnet18": 20, "vgg": 2, "square": 1}
-FULLY_CONNECTED = {"mobilenet_v1": 1, "resnet18": 1, "vgg": 3, "square": 2}
+CONVOLUTIONS = {"mobilenet_v1": 27, "resnet18": 20, "vgg": 2, "square": 1, "encoder": 1}
+FULLY_CONNECTED = {"mobilenet_v1": 1, "resnet18": 1, "vgg": 3, "square": 2, "encoder": 13}
 SANE_DB, DESTROYED_DB = 8.0, 3.0
 """SQNR on random weights: 18 to 37 dB were seen with AVX2, -9 to -5 with the parameters' pass."""
 
@@ -89,6 +90,27 @@ def test_without_the_fc_repair_fc_pairs_stay_fp32(root: Path, tmp_path: Path) ->
     repairs = OfflineRepairs(keep_fc=False)
     converted = offline(OfflineRequest(source=source, folder=tmp_path / "out", repairs=repairs))
     assert converted.int8_ops["fc"] < FULLY_CONNECTED["vgg"]
+
+
+@pytest.mark.parametrize("engine", [Engine.OFFLINE, Engine.QDQ])
+def test_masked_attention_answers_the_same_input_the_same(root: Path, tmp_path: Path, engine: Engine) -> None:
+    folder = root / ("encoder_offline" if engine is Engine.OFFLINE else "encoder_deployable_qdq")
+    assert differ(folder, engine, tmp_path) == 0
+
+
+def differ(folder: Path, engine: Engine, tmp_path: Path) -> float:
+    log = tmp_path / "log.txt"
+    return run_isolated(models.answers_differ, folder, engine, step="run", log=log, timeout_s=60)
+
+
+def test_sums_fused_into_a_product_add_unset_memory(root: Path, tmp_path: Path) -> None:
+    request = OfflineRequest(
+        source=models.source(root / "encoder_fake"),
+        folder=tmp_path / "out",
+        repairs=OfflineRepairs(keep_score_sums=False),
+    )
+    offline(request)
+    assert differ(request.folder, Engine.OFFLINE, tmp_path) > 0
 
 
 def test_square_weight_of_qdq_is_misread_without_the_repair(root: Path) -> None:

@@ -149,7 +149,7 @@ def _digits(count: int) -> Array:
 
 
 def _two_inputs(release: SmallRelease, folder: Path) -> Subject:
-    """Two convolutions whose channels oneDNN pads in memory, and a layer that reads the second input too."""
+    """Two convolutions whose channels oneDNN pads in memory, a scalar, and a layer that reads both inputs."""
     import paddle
     from paddle.static import nn
 
@@ -159,7 +159,8 @@ def _two_inputs(release: SmallRelease, folder: Path) -> Subject:
     features = paddle.static.data("features", [-1, 4], "float32")
     maps = nn.conv2d(image, 10, 3, padding=1, act="relu") - 0.1
     maps = nn.conv2d(maps, 21, 3, act="relu")
-    answers = nn.fc(paddle.concat([maps.mean([2, 3]), features], axis=1), 7)
+    positive = (features > paddle.full([], 0.0)).astype("float32")
+    answers = nn.fc(paddle.concat([maps.mean([2, 3]), features, positive], axis=1), 7)
     executor = paddle.static.Executor(paddle.CPUPlace())
     executor.run(paddle.static.default_startup_program())
     fp32 = folder / "fp32"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.artifacts import KernelAudit, Layout
 from tasks.inference.audit_model import engine_from
-from tasks.inference.layouts import FP32_FC_FUSION, SWITCHES, Engine, engine_of
+from tasks.inference.layouts import INT8_DELETED, SWITCHES, Engine, engine_of
 from tasks.validation.audit import audit, parse_verbose
 
 HEADER = """\
@@ -211,5 +211,5 @@ def test_only_qdq_asks_for_int8_at_load() -> None:
 
 
 def test_every_layout_drops_the_fp32_fc_fusion_and_the_baseline_keeps_it() -> None:
-    assert all(SWITCHES[engine_of(layout)].deleted_passes == (FP32_FC_FUSION,) for layout in Layout)
+    assert all(SWITCHES[engine_of(layout)].deleted_passes == INT8_DELETED for layout in Layout)
     assert SWITCHES[Engine.BASELINE].deleted_passes == ()
