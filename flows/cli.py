@@ -104,14 +104,16 @@ def published_table(
 
     Example: paddle-int8 published-table --quick
     """
-    if column not in (None, "speed", "accuracy"):
-        raise typer.BadParameter(f"{column!r} is neither `speed` nor `accuracy`")
     from flows import embedded
     from flows.cancellation import cancellable
     from tasks import process
+    from tasks.promotion.request import checked
+    from tasks.published.request import TableRequest
     from tasks.settings import Settings
     from tasks.tracking import connection
 
+    asked = {"only": tuple(only or ()), "column": column, "quick": quick, "configs": configs.resolve()}
+    request = _guard(lambda: checked(TableRequest, asked))
     settings = Settings()
     _guard(lambda: embedded.prepare(settings))
     from flows.terminal import StepDisplay
@@ -119,20 +121,11 @@ def published_table(
     def run() -> Any:
         wait_for_prefect = embedded.start_prefect(settings)
         process.warm_up()
-        from flows.published_table import Request
         from flows.published_table import published_table as flow
-        from tasks.published.plan import Column
 
         connection.prepare(settings.tracking_uri)
         wait_for_prefect()
-        return flow(
-            Request(
-                configs=configs.resolve(),
-                only=tuple(only or ()),
-                column=Column(column) if column else None,
-                quick=quick,
-            )
-        )
+        return flow(request)
 
     with cancellable(_say_cancelled), StepDisplay(err).shown():
         path = _guard(run)[1]

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from prefect.events import emit_event
 
+from tasks.artifacts import Action, Decision, DecisionOutcome
+from tasks.promotion.summary import sentence
 from tasks.tracking.connection import redact
 
 RESOURCE = "paddle-int8.model"
@@ -23,6 +25,16 @@ class Happening(StrEnum):
     APPROVED = "paddle-int8.release.approved"
     PROMOTED = "paddle-int8.model.promoted"
     NOT_PROMOTED = "paddle-int8.model.not-promoted"
+    ROLLED_BACK = "paddle-int8.model.rolled-back"
+    NOT_ROLLED_BACK = "paddle-int8.model.not-rolled-back"
+    ASKED = "paddle-int8.model.awaits-approval"
+
+
+CAME_OF = {
+    Action.PROMOTE: (Happening.PROMOTED, Happening.NOT_PROMOTED),
+    Action.ROLLBACK: (Happening.ROLLED_BACK, Happening.NOT_ROLLED_BACK),
+}
+"""What is told of a decision: that its alias moved, and that it did not."""
 
 
 def announce(what: Happening, name: str, detail: str) -> None:
@@ -35,10 +47,18 @@ def announce(what: Happening, name: str, detail: str) -> None:
 
 
 @contextmanager
-def failure_announced(name: str) -> Iterator[None]:
-    """Emits `FAILED` with the error that leaves the context."""
+def failure_announced(name: str, what: Happening = Happening.FAILED) -> Iterator[None]:
+    """Emits `what` with the error that leaves the context."""
     try:
         yield
     except Exception as error:
-        announce(Happening.FAILED, name, str(error))
+        announce(what, name, str(error))
         raise
+
+
+def announce_decision(decision: Decision) -> None:
+    """Emits what came of a promotion or a rollback; nothing when the version was champion already."""
+    if decision.outcome is not DecisionOutcome.UNCHANGED:
+        moved, stayed = CAME_OF[decision.action]
+        what = moved if decision.outcome is DecisionOutcome.DONE else stayed
+        announce(what, decision.name, sentence(decision))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import RegistryError
+from flows import deployment_runs
 from tasks.following.request import FollowRequest
 
 if TYPE_CHECKING:
@@ -36,32 +36,12 @@ async def start(request: FollowRequest, *, attempt: int = 1) -> str:
 
     Raises: RegistryError when there is no such deployment, or Prefect cannot be reached.
     """
-    import httpx
-    from prefect import get_client
-    from prefect.exceptions import ObjectNotFound, PrefectException
-
-    try:
-        async with get_client() as client:
-            deployment = await client.read_deployment_by_name(DEPLOYMENT)
-            run = await client.create_flow_run_from_deployment(
-                deployment.id,
-                parameters={"request": request.model_dump(mode="json")},
-                name=f"{request.model} version {request.version}",
-                idempotency_key=_key(request, attempt),
-            )
-    except ObjectNotFound as error:
-        raise RegistryError(
-            found=f"no deployment {DEPLOYMENT} on the Prefect server",
-            required="the project's deployments",
-            remedy="run `paddle-int8 deploy`",
-        ) from error
-    except (PrefectException, httpx.HTTPError) as error:
-        raise RegistryError(
-            found=f"Prefect did not answer: {type(error).__name__}: {error}",
-            required="a Prefect server at PREFECT_API_URL",
-            remedy="start it; what was missed is found by the next reconciliation",
-        ) from error
-    return str(run.id)
+    return await deployment_runs.start(
+        DEPLOYMENT,
+        {"request": request.model_dump(mode="json")},
+        name=f"{request.model} version {request.version}",
+        key=_key(request, attempt),
+    )
 
 
 async def attempts(request: FollowRequest, *, most: int) -> tuple[Attempt, ...]:

@@ -1,4 +1,4 @@
-"""A sample automation: failures, rejections and promotions reach a webhook as they happen."""
+"""A sample automation: failures, rejections, promotions and rollbacks reach a webhook as they happen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from flows.events import RESOURCE, Happening
 
 NAME = "paddle-int8-notify"
-TOLD = (Happening.FAILED, Happening.REJECTED, Happening.PROMOTED, Happening.NOT_PROMOTED)
+TOLD = tuple(each for each in Happening if each not in (Happening.APPROVED, Happening.INCONCLUSIVE))
 BODY = """{{ {"event": event.event, "model": event.payload.model, "detail": event.payload.detail,
 "text": event.event ~ ": " ~ event.payload.model ~ ": " ~ event.payload.detail} | tojson }}"""
 """JSON; chat programs show its `text`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.approval import ask
+from flows.events import Happening, announce_decision, failure_announced
 from tasks import process
 from tasks.artifacts import Decision, DecisionOutcome
 from tasks.promotion.request import PromoteRequest
@@ -19,7 +20,10 @@ def promote(request: PromoteRequest) -> Decision:
     Raises: PipelineError when there is nothing to promote, or MLflow cannot be reached.
     """
     process.warm_up()
-    decision = assess_promotion(request)
-    if request.approval and decision.outcome is DecisionOutcome.DONE:
-        decision = ask(decision, timeout_h=request.approval_timeout_h)
-    return settle(decision)
+    with failure_announced(request.model, Happening.NOT_PROMOTED):
+        decision = assess_promotion(request)
+        if request.approval and decision.outcome is DecisionOutcome.DONE:
+            decision = ask(decision, timeout_h=request.approval_timeout_h)
+        settled = settle(decision)
+    announce_decision(settled)
+    return settled

@@ -19,27 +19,16 @@ from tasks.artifacts import HostProfile
 from tasks.config import HardwareConfig, HardwarePolicy
 from tasks.errors import PipelineError
 from tasks.hardware.task import check_hardware
-from tasks.published.figures import PUBLISHED
+from tasks.published.figures import PUBLISHED, RowKey
 from tasks.published.measured import Measured, Row, Unmeasured, measured
-from tasks.published.plan import Column, Item, fitted, planned
+from tasks.published.plan import Item, fitted, planned
+from tasks.published.request import Column, TableRequest
 from tasks.published.table import Table
 from tasks.published.task import find_record, keep_record, publish_table
+from tasks.settings import Settings
 from tasks.tracking.runs import versions
 
 STEP = "published table"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """`only` names rows by key, none means all; `column` is one half of them.
-
-    Of a row or column that is not asked for, the table shows what an earlier run measured.
-    """
-
-    configs: Path
-    only: tuple[str, ...] = ()
-    column: Column | None = None
-    quick: bool = False
 
 
 @dataclass(slots=True)
@@ -57,16 +46,16 @@ class Pace:
         progress.report(STEP, self.done, self.total, f"{name}{estimate}")
 
 
-@flow(name="published table", flow_run_name="published table", persist_result=False)
-def published_table(request: Request) -> tuple[Table, Path]:
+@flow(name="published-table", flow_run_name="published table", persist_result=False)
+def published_table(request: TableRequest) -> tuple[Table, Path]:
     """Measures every row that has a release, and publishes the table; returns it with its Markdown file.
 
     A release that fails leaves its row marked with the reason, and the others go on.
-    Raises: ConfigError for an unknown row.
     """
     forget = on_cancel(partial(cancel_in_prefect, UUID(flow_run.id))) if flow_run.id else None
+    folder = (request.configs or Settings().configs / "published").expanduser().resolve()
     try:
-        items = planned(request.configs, request.only, quick=request.quick, column=request.column)
+        items = planned(folder, request.only, quick=request.quick, column=request.column)
         host = check_hardware(HardwareConfig(policy=HardwarePolicy.IGNORE))
         pace = Pace(total=sum(_to_run(item) for item in items))
         halves = {(item.row.key, item.column): _measure(item, host, pace) for item in items}
@@ -111,7 +100,7 @@ def _to_run(item: Item) -> bool:
     return not item.skipped and not isinstance(item.config, Unmeasured)
 
 
-def _rows(halves: dict[tuple[str, Column], Measured | Unmeasured]) -> tuple[Row, ...]:
+def _rows(halves: dict[tuple[RowKey, Column], Measured | Unmeasured]) -> tuple[Row, ...]:
     return tuple(
         Row(
             published=row,
@@ -122,7 +111,7 @@ def _rows(halves: dict[tuple[str, Column], Measured | Unmeasured]) -> tuple[Row,
     )
 
 
-def _command(request: Request) -> str:
+def _command(request: TableRequest) -> str:
     words = ["paddle-int8 published-table", *(f"--only {key}" for key in request.only)]
     words += [f"--column {request.column}"] if request.column else []
     return " ".join([*words, *(["--quick"] if request.quick else [])])

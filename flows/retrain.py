@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Any
 
 from prefect import State, flow
+from prefect.runtime import flow_run
 from prefect.states import Completed
 
+from flows import deployment_runs
 from flows.events import Happening, announce, failure_announced
 from flows.promote import promote
 from flows.release import release
-from tasks.artifacts import DecisionOutcome, Outcome, RegisteredVersion, Release
+from tasks.artifacts import Outcome, RegisteredVersion, Release
 from tasks.callables import require_all_allowed
 from tasks.config import PromotionPolicy, RetrainConfig, TrainedModel
 from tasks.promotion.request import PromoteRequest
-from tasks.promotion.summary import sentence
 from tasks.settings import Settings
 from tasks.sharing import fetch
 from tasks.stored_path import StoredPath
@@ -24,6 +26,8 @@ from tasks.tracking.trainings import Training
 from tasks.training.entry import source_digest
 from tasks.training.task import digest_training_data, train_model
 
+PROMOTION = "promote/promote"
+"""The deployment whose run waits for a person's word."""
 OUTCOMES = {
     Outcome.APPROVED: Happening.APPROVED,
     Outcome.REJECTED: Happening.REJECTED,
@@ -40,6 +44,8 @@ def retrain(config: RetrainConfig) -> Release | State[Any]:
     require_all_allowed(config)
     name = config.release.name
     with failure_announced(name):
+        if config.promotion is PromotionPolicy.ON_APPROVAL:
+            asyncio.run(deployment_runs.require(PROMOTION))  # before the hours that a training takes
         data = digest_training_data(config.training_data)
         fingerprint = _fingerprint(config, data)
         last = find_last_training(name)
@@ -52,20 +58,37 @@ def retrain(config: RetrainConfig) -> Release | State[Any]:
         files = train_model(_recipe(config, last), data)
         released = release(config.release.model_copy(update={"model": files}))
         announce(OUTCOMES[released.outcome], name, _sentence(released))
-        if released.registered and config.promotion is PromotionPolicy.AUTOMATIC:
-            _promote(released.registered)
+        if released.registered:
+            _promote(released.registered, config)
         record_training(str(released.run_id), fingerprint, data, files)
         return released
 
 
-def _promote(version: RegisteredVersion) -> None:
-    """To champion of all instruction sets, when it is no worse than the present one."""
-    decision = promote(
-        PromoteRequest(model=version.name, version=int(version.version), reason="retraining, automatic")
+def _promote(version: RegisteredVersion, config: RetrainConfig) -> None:
+    """To champion of all instruction sets, when it is no worse than the present one, as the policy says."""
+    request = PromoteRequest(
+        model=version.name, version=int(version.version), reason=f"retraining, {config.promotion}"
     )
-    settled = {DecisionOutcome.DONE, DecisionOutcome.UNCHANGED}
-    what = Happening.PROMOTED if decision.outcome in settled else Happening.NOT_PROMOTED
-    announce(what, version.name, sentence(decision))
+    match config.promotion:
+        case PromotionPolicy.AUTOMATIC:
+            promote(request)
+        case PromotionPolicy.ON_APPROVAL:
+            asking = {"approval": True, "approval_timeout_h": config.approval_timeout_h}
+            run_id = asyncio.run(_ask(request.model_copy(update=asking)))
+            what = f"{version.name} version {version.version}"
+            announce(Happening.ASKED, version.name, f"{what} is put to a person: flow run {run_id}")
+        case PromotionPolicy.NEVER:
+            pass
+
+
+async def _ask(request: PromoteRequest) -> str:
+    """The flow run that waits for a person's word; one for each retraining, however often it is tried."""
+    return await deployment_runs.start(
+        PROMOTION,
+        {"request": request.model_dump(mode="json")},
+        name=f"{request.model} version {request.version}",
+        key=f"approval of {request.model}/{request.version} after {flow_run.id}",
+    )
 
 
 def _fingerprint(config: RetrainConfig, data: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
+from flows.events import Happening, announce_decision, failure_announced
 from tasks import process
 from tasks.artifacts import Decision
 from tasks.promotion.request import RollbackRequest
@@ -17,4 +18,7 @@ def rollback(request: RollbackRequest) -> Decision:
     Raises: PipelineError when there is no champion, or MLflow cannot be reached.
     """
     process.warm_up()
-    return settle(assess_rollback(request))
+    with failure_announced(request.model, Happening.NOT_ROLLED_BACK):
+        settled = settle(assess_rollback(request))
+    announce_decision(settled)
+    return settled

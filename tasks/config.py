@@ -461,6 +461,7 @@ class PromotionPolicy(StrEnum):
     """What follows an approved release."""
 
     NEVER = "never"
+    ON_APPROVAL = "on_approval"
     AUTOMATIC = "automatic"
 
 
@@ -470,7 +471,11 @@ class RetrainConfig(Section):
     release: ReleaseConfig = Field(description="The release of what was trained; its model is a function.")
     training_data: Source = Field(description="What the function trains on: without a change, no run.")
     promotion: PromotionPolicy = Field(
-        default=PromotionPolicy.NEVER, description="Of an approved release to champion."
+        default=PromotionPolicy.NEVER,
+        description="Of an approved release to champion; `on_approval` asks a person, in a run of `promote`.",
+    )
+    approval_timeout_h: float = Field(
+        default=24.0, gt=0, le=24 * 30, description="Hours that `on_approval` waits for the person's word."
     )
     fine_tune: bool = Field(
         default=False, description="Give the function the last trained model, as argument `start_from`."

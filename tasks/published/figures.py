@@ -13,6 +13,24 @@ class Unit(StrEnum):
     MILLISECONDS = "ms"
 
 
+class RowKey(StrEnum):
+    """Names of the rows."""
+
+    MOBILENET_V1 = "mobilenet_v1"
+    MOBILENET_V2 = "mobilenet_v2"
+    RESNET101 = "resnet101"
+    RESNET50 = "resnet50"
+    VGG16 = "vgg16"
+    VGG19 = "vgg19"
+    ERNIE = "ernie"
+    ERNIE_THREADS = "ernie_threads"
+    GRU = "gru"
+    GRU_BATCH = "gru_batch"
+    GRU_REPEAT = "gru_repeat"
+    LSTM = "lstm"
+    LSTM_THREADS = "lstm_threads"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedAccuracy:
     """Percent; `top5` figures are None where none was published."""
@@ -28,7 +46,7 @@ class PublishedAccuracy:
 class PublishedRow:
     """One row. Its releases are `<key>_speed.yaml` and `<key>_accuracy.yaml`."""
 
-    key: str
+    key: RowKey
     title: str
     setting: str
     unit: Unit
@@ -38,7 +56,9 @@ class PublishedRow:
     accuracy: PublishedAccuracy | None = None
 
 
-def _image(key: str, title: str, speeds: tuple[float, float, float], tops: tuple[float, ...]) -> PublishedRow:
+def _image(
+    key: RowKey, title: str, speeds: tuple[float, float, float], tops: tuple[float, ...]
+) -> PublishedRow:
     """speeds: FP32 and INT8 pictures a second, ratio. tops: FP32 and INT8 top-1, FP32 and INT8 top-5."""
     fp32, int8, ratio = speeds
     return PublishedRow(
@@ -56,17 +76,17 @@ def _image(key: str, title: str, speeds: tuple[float, float, float], tops: tuple
 
 
 IMAGES = (
-    _image("mobilenet_v1", "MobileNet-V1", (74.05, 216.36, 2.92), (70.78, 70.74, 89.69, 89.43)),
-    _image("mobilenet_v2", "MobileNet-V2", (88.60, 205.84, 2.32), (71.90, 72.21, 90.56, 90.62)),
-    _image("resnet101", "ResNet101", (7.20, 26.48, 3.68), (77.50, 77.60, 93.58, 93.55)),
-    _image("resnet50", "ResNet50", (13.23, 50.02, 3.78), (76.63, 76.50, 93.10, 92.98)),
-    _image("vgg16", "VGG16", (3.47, 10.67, 3.07), (72.08, 71.74, 90.63, 89.71)),
-    _image("vgg19", "VGG19", (2.83, 9.09, 3.21), (72.57, 72.12, 90.84, 90.15)),
+    _image(RowKey.MOBILENET_V1, "MobileNet-V1", (74.05, 216.36, 2.92), (70.78, 70.74, 89.69, 89.43)),
+    _image(RowKey.MOBILENET_V2, "MobileNet-V2", (88.60, 205.84, 2.32), (71.90, 72.21, 90.56, 90.62)),
+    _image(RowKey.RESNET101, "ResNet101", (7.20, 26.48, 3.68), (77.50, 77.60, 93.58, 93.55)),
+    _image(RowKey.RESNET50, "ResNet50", (13.23, 50.02, 3.78), (76.63, 76.50, 93.10, 92.98)),
+    _image(RowKey.VGG16, "VGG16", (3.47, 10.67, 3.07), (72.08, 71.74, 90.63, 89.71)),
+    _image(RowKey.VGG19, "VGG19", (2.83, 9.09, 3.21), (72.57, 72.12, 90.84, 90.15)),
 )
 
 
 def _sequence(
-    key: str,
+    key: RowKey,
     title: str,
     setting: str,
     speeds: tuple[float, float, float],
@@ -90,31 +110,31 @@ def _sequence(
 ERNIE, GRU, LSTM = "ERNIE", "GRU (LAC)", "LSTM"
 SEQUENCES = (
     _sequence(
-        "ernie",
+        RowKey.ERNIE,
         ERNIE,
         "1 thread",
         (237.21, 79.26, 2.99),
         unit=Unit.MILLISECONDS,
         accuracy=PublishedAccuracy(metric="accuracy", fp32=80.20, int8=79.44),
     ),
-    _sequence("ernie_threads", ERNIE, "20 threads", (22.08, 12.57, 1.76), unit=Unit.MILLISECONDS),
+    _sequence(RowKey.ERNIE_THREADS, ERNIE, "20 threads", (22.08, 12.57, 1.76), unit=Unit.MILLISECONDS),
     _sequence(
-        "gru",
+        RowKey.GRU,
         GRU,
         "batch 1, 1 thread",
         (1108, 1393, 1.26),
         accuracy=PublishedAccuracy(metric="F1", fp32=89.326, int8=89.323),
     ),
-    _sequence("gru_batch", GRU, "batch 50, 1 thread", (2175, 3199, 1.47)),
-    _sequence("gru_repeat", GRU, "repeat 10, batch 50, 1 thread", (2165, 3334, 1.54)),
+    _sequence(RowKey.GRU_BATCH, GRU, "batch 50, 1 thread", (2175, 3199, 1.47)),
+    _sequence(RowKey.GRU_REPEAT, GRU, "repeat 10, batch 50, 1 thread", (2165, 3334, 1.54)),
     _sequence(
-        "lstm",
+        RowKey.LSTM,
         LSTM,
         "1 thread",
         (4895.65, 7190.55, 1.47),
         accuracy=PublishedAccuracy(metric="HX_ACC", fp32=93.3, int8=92.5),
     ),
-    _sequence("lstm_threads", LSTM, "4 threads", (6370.86, 7942.51, 1.25)),
+    _sequence(RowKey.LSTM_THREADS, LSTM, "4 threads", (6370.86, 7942.51, 1.25)),
 )
 
 PUBLISHED = (*IMAGES, *SEQUENCES)

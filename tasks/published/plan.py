@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from tasks.artifacts import HostProfile
 from tasks.config import ReleaseConfig, load_config
-from tasks.errors import ConfigError, PipelineError
-from tasks.published.figures import PUBLISHED, PublishedRow
+from tasks.errors import PipelineError
+from tasks.published.figures import PUBLISHED, PublishedRow, RowKey
 from tasks.published.measured import Unmeasured
+from tasks.published.request import Column
 
 QUICK_REPEATS, QUICK_WARMUP, QUICK_SAMPLES = 20, 2, 8
-
-
-class Column(StrEnum):
-    """The two halves of a row, each from a release of its own."""
-
-    SPEED = "speed"
-    ACCURACY = "accuracy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +29,9 @@ class Item:
 
 
 def planned(
-    folder: Path, only: tuple[str, ...], *, quick: bool, column: Column | None = None
+    folder: Path, only: tuple[RowKey, ...], *, quick: bool, column: Column | None = None
 ) -> tuple[Item, ...]:
-    """Every half of every row, speeds first; `only` names keys, and none means all, as for `column`.
-
-    Raises: ConfigError for an unknown key.
-    """
-    known = {row.key for row in PUBLISHED}
-    if unknown := sorted(set(only) - known):
-        raise ConfigError(
-            found=f"no published row {', '.join(unknown)}",
-            required=f"keys among {', '.join(sorted(known))}",
-            remedy="correct `--only`",
-        )
+    """Every half of every row, speeds first; `only` names keys, and none means all, as for `column`."""
     return tuple(
         Item(
             row=row,
@@ -71,7 +54,7 @@ def fitted(config: ReleaseConfig, host: HostProfile) -> ReleaseConfig:
 
 
 def _skipped(
-    row: PublishedRow, half: Column, only: tuple[str, ...], column: Column | None, *, quick: bool
+    row: PublishedRow, half: Column, only: tuple[RowKey, ...], column: Column | None, *, quick: bool
 ) -> str:
     if (only and row.key not in only) or column not in (None, half):
         return "not asked for in this run"

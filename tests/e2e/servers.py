@@ -21,6 +21,8 @@ import httpx
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 PROJECT_FILE = ROOT / "prefect.yaml"
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+"""Types of the states of a flow run that has ended."""
 STARTUP_S = 120
 STOP_S = 15
 

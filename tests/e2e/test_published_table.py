@@ -8,6 +8,7 @@ import pytest
 
 from tasks.published.figures import IMAGES
 from tasks.published.measured import Measured, Unmeasured
+from tasks.published.request import TableRequest
 from tasks.tracking.connection import connection
 from tests.e2e.ground import Ground
 
@@ -17,7 +18,7 @@ LENIENT = {"metric": "agreement", "max_drop_pp": 100.0, "min_speedup": 0.01, "mi
 
 
 def test_table_marks_a_failed_row_goes_on_and_keeps_what_is_done(warm_ground: Ground) -> None:
-    from flows.published_table import Request, published_table
+    from flows.published_table import published_table
 
     folder = warm_ground.folder / "configs"
     folder.mkdir()
@@ -27,7 +28,7 @@ def test_table_marks_a_failed_row_goes_on_and_keeps_what_is_done(warm_ground: Gr
     shutil.copy(good, bad)
     bad.write_text(bad.read_text().replace(str(warm_ground.inputs.folder / "model"), "/nowhere"))
 
-    table, document = published_table(Request(configs=folder))
+    table, document = published_table(TableRequest(configs=folder))
     failed, done, *rest = (row.speed for row in table.rows)
     assert isinstance(done, Measured)
     assert isinstance(failed, Unmeasured)
@@ -35,7 +36,7 @@ def test_table_marks_a_failed_row_goes_on_and_keeps_what_is_done(warm_ground: Gr
     assert all(isinstance(each, Unmeasured) for each in rest)
     assert "not measured: nothing at /nowhere" in document.read_text()
 
-    again, _ = published_table(Request(configs=folder, only=(IMAGES[1].key,)))
+    again, _ = published_table(TableRequest(configs=folder, only=(IMAGES[1].key,)))
     assert again.rows[1].speed == done
     with connection(warm_ground.tracking_uri) as client:
         (experiment,) = client.search_experiments(filter_string=f"name = '{warm_ground.name}'")

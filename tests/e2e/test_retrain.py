@@ -7,18 +7,31 @@ from typing import Any
 
 import pytest
 import yaml
-from prefect import State
+from prefect import State, get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 
+from flows.events import RESOURCE
 from tasks.artifacts import Outcome, Release
-from tasks.config import RetrainConfig
+from tasks.config import PromotionPolicy, RetrainConfig
+from tasks.promotion.ledger import alias_version
+from tasks.tracking.connection import connection
 from tests.e2e.ground import Ground
+from tests.e2e.servers import wait_until
 from tests.e2e.small_inputs import save_data
 
 pytestmark = pytest.mark.paddle
 
+APPROVING = {"max_drop_pp": 60, "min_speedup": 0.01, "min_int8_share": 0.1}
+EVENTS = "paddle-int8."
 
-def _config(ground: Ground, training: Path, **changes: Any) -> RetrainConfig:
-    written = ground.inputs.config(ground.folder / "release.yaml", ground.name, gate={"min_speedup": 1000.0})
+
+def _config(ground: Ground, training: Path, *, approvable: bool = False, **changes: Any) -> RetrainConfig:
+    path = ground.folder / "release.yaml"
+    written = (
+        ground.inputs.config(path, ground.name, gate=APPROVING, validation={"metrics": ["agreement"]})
+        if approvable
+        else ground.inputs.config(path, ground.name, gate={"min_speedup": 1000.0})
+    )
     release = yaml.safe_load(written.read_text(encoding="utf-8"))
     release["model"] = {"train": "tests.e2e.training:train_small", "arguments": {"data": str(training)}}
     source = {"kind": "npz", "path": str(training)}
@@ -61,3 +74,54 @@ def test_retrain_that_failed_is_not_skipped_next_time(ground: Ground) -> None:
     bad = good.model_copy(update={"release": good.release.model_copy(update={"model": recipe})})
     for _ in range(2):
         assert _retrain(bad).type.value == "FAILED"
+
+
+def _champion(ground: Ground) -> str | None:
+    with connection(ground.tracking_uri) as client:
+        return alias_version(client, ground.name, "champion")
+
+
+def _told(ground: Ground) -> list[str]:
+    """The events about the release, oldest first."""
+    wanted = {
+        "filter": {
+            "event": {"prefix": [EVENTS]},
+            "resource": {"id": [f"{RESOURCE}.{ground.name}"]},
+            "order": "ASC",
+        }
+    }
+    with get_client(sync_client=True) as client:
+        found = client.request("POST", "/events/filter", json=wanted).raise_for_status().json()
+    return [event["event"].removeprefix(EVENTS) for event in found["events"]]
+
+
+def test_retrain_promotes_as_its_policy_says(ground: Ground) -> None:
+    from flows.promote import promote
+
+    training = save_data(ground.folder / "training.npz", 16, seed=5)
+    good = _config(ground, training, approvable=True, force=True)
+
+    def retrained(policy: PromotionPolicy) -> State[Any]:
+        return _retrain(good.model_copy(update={"promotion": policy}))
+
+    assert retrained(PromotionPolicy.NEVER).result().registered.version == "1"
+    assert _champion(ground) is None
+    refused = retrained(PromotionPolicy.ON_APPROVAL)
+    assert refused.type.value == "FAILED"
+    assert "paddle-int8 deploy" in str(refused.message)
+    with get_client(sync_client=True) as client:
+        deployment = client.create_deployment(client.create_flow(promote), name="promote")
+        assert retrained(PromotionPolicy.ON_APPROVAL).result().registered.version == "1"
+        (asked,) = client.read_flow_runs(
+            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
+        )
+        client.delete_deployment(deployment)
+    assert asked.name == f"{ground.name} version 1"
+    request = asked.parameters["request"]
+    assert (request["model"], request["version"], request["approval"]) == (ground.name, 1, True)
+    assert _champion(ground) is None
+    assert retrained(PromotionPolicy.AUTOMATIC).result().registered.version == "1"
+    assert _champion(ground) == "1"
+    expected = ["release.approved", "release.failed"]
+    expected += ["release.approved", "model.awaits-approval", "release.approved", "model.promoted"]
+    wait_until(lambda: _told(ground), expected.__eq__, seconds=20, what="the events")

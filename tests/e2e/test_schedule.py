@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from tests.e2e.hurried import MODEL, NIGHTLY
-from tests.e2e.servers import PrefectServer, wait_until
+from tests.e2e.servers import ENDED, PrefectServer, wait_until
 from tests.e2e.webhook import Webhook
 
 pytestmark = pytest.mark.paddle
 
 WAITING = "AwaitingConcurrencySlot"
-ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 def _scheduled(server: PrefectServer) -> dict[str, Any]:

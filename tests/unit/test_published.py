@@ -14,10 +14,12 @@ import yaml
 from tasks.artifacts import IsaLevel
 from tasks.config import ReleaseConfig, load_config
 from tasks.errors import ConfigError
-from tasks.published.figures import IMAGES, PUBLISHED
+from tasks.promotion.request import checked
+from tasks.published.figures import IMAGES, PUBLISHED, RowKey
 from tasks.published.measured import Measured, Row, Unmeasured, measured
-from tasks.published.plan import Column, fitted, planned
+from tasks.published.plan import fitted, planned
 from tasks.published.records import read_record, record_key, write_record
+from tasks.published.request import Column, TableRequest
 from tasks.published.table import Table, speed_cells, to_csv, to_html, to_markdown
 from tests.release_factory import build_config, build_host, build_release
 
@@ -115,7 +117,7 @@ def test_plan_holds_every_published_row_and_names_missing_releases(tmp_path: Pat
 
 def test_plan_unknown_row_lists_the_known() -> None:
     with pytest.raises(ConfigError, match="mobilenet_v1"):
-        planned(CONFIGS, ("mobilenet_v9",), quick=False)
+        checked(TableRequest, {"only": ("mobilenet_v9",)})
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
@@ -138,7 +140,7 @@ def test_quick_run_measures_speeds_alone_with_one_algorithm() -> None:
 
 
 def test_plan_skips_what_is_not_asked_for_and_still_knows_its_release() -> None:
-    items = planned(CONFIGS, ("resnet50",), quick=False, column=Column.ACCURACY)
+    items = planned(CONFIGS, (RowKey.RESNET50,), quick=False, column=Column.ACCURACY)
     asked = [item for item in items if not item.skipped]
     assert [(item.row.key, item.column) for item in asked] == [("resnet50", Column.ACCURACY)]
     skipped = [item for item in items if item.row.key == "vgg16"]
