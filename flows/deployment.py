@@ -19,7 +19,7 @@ POOL_VARIABLE = "PADDLE_INT8_POOL"
 
 
 def deploy(settings: Settings, file: Path, pool: str) -> str:
-    """Creates the pools that are missing, deploys all of `file`, and connects the webhook of the settings.
+    """Creates the pools that are missing, deploys all of `file`, and sets up the automations.
 
     Returns what Prefect printed. Safe to repeat: what exists is updated, and a paused schedule stays paused.
     Raises: ConfigError without a server or the file; RegistryError when the server refuses.
@@ -43,6 +43,9 @@ def deploy(settings: Settings, file: Path, pool: str) -> str:
     )
     if ended.returncode:
         raise _refused(ended.stdout[-LAST_CHARACTERS:])
+    from flows.lost_runs import watch
+
+    watch()
     if settings.notify_url:
         from flows.notification import notify
 

@@ -26,6 +26,8 @@ async def _notify(url: SecretStr) -> None:
     from prefect.blocks.webhook import Webhook
     from prefect.types import SecretDict
 
+    from flows.automations import put
+
     headers = SecretDict({"Content-Type": "application/json"})
     document = await Webhook(method="POST", url=url, headers=headers).asave(NAME, overwrite=True)
     automation = Automation(
@@ -40,10 +42,4 @@ async def _notify(url: SecretStr) -> None:
         ),
         actions=[CallWebhook(block_document_id=document, payload=BODY)],
     )
-    try:
-        existing = await Automation.aread(name=NAME)
-    except ValueError:
-        await automation.acreate()
-    else:
-        automation.id = existing.id
-        await automation.aupdate()
+    await put(automation)

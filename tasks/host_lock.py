@@ -15,6 +15,9 @@ from pathlib import Path
 
 from tasks import progress
 
+WAIT = "wait"
+"""What the progress reports of a step are called that waits for the lock."""
+
 
 @contextmanager
 def computing() -> Iterator[None]:
@@ -37,7 +40,7 @@ def _locked(mode: int, reason: str) -> Iterator[None]:
         try:
             fcntl.flock(stream, mode | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress.report("wait", 0, 0, reason)
+            progress.report(WAIT, 0, 0, reason)
             fcntl.flock(stream, mode)
-            progress.end("wait")
+            progress.end(WAIT)
         yield

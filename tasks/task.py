@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from prefect.runtime import flow_run
 from pydantic import TypeAdapter
 
 from tasks import progress
+from tasks.host_lock import WAIT
 from tasks.process import record_usage
 from tasks.results.task import ArtifactSerializer, ResultFolder
 from tasks.settings import Settings
@@ -38,7 +40,8 @@ def step(**policy: Any) -> Callable[[Callable[P, T]], prefect.Task[P, T]]:
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> T:
             fetch((args, kwargs))
-            made = function(*args, **kwargs)
+            with _waiting_told():
+                made = function(*args, **kwargs)
             publish(made)
             return made
 
@@ -48,6 +51,19 @@ def step(**policy: Any) -> Callable[[Callable[P, T]], prefect.Task[P, T]]:
         return made
 
     return decorate
+
+
+@contextmanager
+def _waiting_told() -> Iterator[None]:
+    """Has the run's log, on Prefect's pages, say that the step of this thread waits for the host."""
+    thread = threading.get_ident()
+
+    def hear(event: progress.Progress) -> None:
+        if event.step == WAIT and not event.ended and threading.get_ident() == thread:
+            prefect.get_run_logger().info(event.note)
+
+    with progress.listen(hear):
+        yield
 
 
 def content_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from prefect import task
-
 from tasks.config import RegisteredModel, ReleaseConfig
 from tasks.errors import ConfigError, RegistryError
 from tasks.following.followers import followed_in, followers
 from tasks.following.request import FollowRequest
 from tasks.settings import Settings
-from tasks.task import stage
+from tasks.task import stage, step
 from tasks.tracking.connection import connection
 from tasks.tracking.source import SourceVersion, is_released, resolve_source
 
 
-@task(name="open releases")
+@step(name="open releases")
 def open_releases(request: FollowRequest) -> list[ReleaseConfig]:
     """The releases that follow the alias and have no verdict on the version yet.
 
@@ -36,7 +34,7 @@ def open_releases(request: FollowRequest) -> list[ReleaseConfig]:
         return found
 
 
-@task(name="find promoted versions", retries=2, retry_delay_seconds=2)
+@step(name="find promoted versions", retries=2, retry_delay_seconds=2)
 def find_unreleased() -> list[FollowRequest]:
     """The versions that followed aliases point at, as far as a release of theirs is missing."""
     with stage("find promoted versions") as summary:

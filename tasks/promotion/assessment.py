@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
+from tasks import temporary
 from tasks.artifacts import Action, CriterionResult, Decision, DecisionOutcome, IsaLevel, Outcome
 from tasks.errors import RegistryError
 from tasks.promotion import ledger
@@ -41,7 +42,7 @@ def assess_promotion(tracking_uri: str, request: PromoteRequest, *, log: Path) -
     if version == now.version:
         return replace(decision, outcome=DecisionOutcome.UNCHANGED)
     incumbent = now if now.version else ledger.current(tracking_uri, request.model, CHAMPION)
-    with TemporaryDirectory(prefix="paddle-int8-") as folder:
+    with TemporaryDirectory(prefix=temporary.prefix()) as folder:
         challenger = fetch(tracking_uri, request.model, version, Path(folder) / "challenger", log=log)
         checks = _checks(tracking_uri, request, challenger, incumbent, Path(folder) / "champion", log)
     return _decided(decision, checks)
@@ -63,7 +64,7 @@ def assess_rollback(tracking_uri: str, request: RollbackRequest, *, log: Path) -
     decision = _decision(Action.ROLLBACK, request, now, target)
     if target is None:
         return _decided(decision, (_no_earlier(now),))
-    with TemporaryDirectory(prefix="paddle-int8-") as folder:
+    with TemporaryDirectory(prefix=temporary.prefix()) as folder:
         try:
             earlier = fetch(tracking_uri, request.model, target, Path(folder), log=log)
         except RegistryError as error:

@@ -87,11 +87,12 @@ def append(tracking_uri: str, decision: Decision) -> Decision:
     """
     with connection(tracking_uri) as client:
         ledger = decision.name + SUFFIX
-        ensure_registered_model(client, ledger, f"Decisions on {decision.name}, one a version.")
         about = (decision.to_version, decision.from_version)
         there = [version for version in about if version and find_version(client, decision.name, version)]
         if not there:
             return decision
+        _require_edit(client, decision.name)
+        ensure_registered_model(client, ledger, f"Decisions on {decision.name}, one a version.")
         number = _written(client, ledger, decision.id) or _create(client, ledger, decision, there[0])
         return next(each for each in _decisions(client, decision.name) if each.number == number)
 
@@ -195,6 +196,12 @@ def _decoded(version: ModelVersion) -> Decision:
             remedy="restore the tag; versions of this model are written by `paddle-int8` only",
         ) from error
     return replace(decision, number=int(version.version))
+
+
+def _require_edit(client: MlflowClient, name: str) -> None:
+    """Changes nothing, and is refused to who may not edit the model: a record of theirs would move the alias
+    with another's rights. Not by a tag: of two that set a new one at once, MLflow refuses one."""
+    client.update_registered_model(name, client.get_registered_model(name).description or "")
 
 
 def _written(client: MlflowClient, ledger: str, decision_id: str) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from tasks.artifacts import Decision
@@ -10,10 +9,10 @@ from tasks.promotion import assessment, ledger
 from tasks.promotion.request import PromoteRequest, RollbackRequest
 from tasks.promotion.summary import markdown, sentence
 from tasks.settings import Settings
-from tasks.task import stage, step_log
+from tasks.task import stage, step, step_log
 
 
-@task(name="assess promotion")
+@step(name="assess promotion")
 def assess_promotion(request: PromoteRequest) -> Decision:
     """The checks on the challenger. A refusal is a value: this task only fails on a defect."""
     with stage("assess promotion") as summary:
@@ -24,7 +23,7 @@ def assess_promotion(request: PromoteRequest) -> Decision:
         return decision
 
 
-@task(name="assess rollback")
+@step(name="assess rollback")
 def assess_rollback(request: RollbackRequest) -> Decision:
     """The earlier champion, and whether its bytes are still those that were judged."""
     with stage("assess rollback") as summary:
@@ -35,7 +34,7 @@ def assess_rollback(request: RollbackRequest) -> Decision:
         return decision
 
 
-@task(name="settle", retries=2, retry_delay_seconds=2)
+@step(name="settle", retries=2, retry_delay_seconds=2)
 def settle(decision: Decision) -> Decision:
     """Writes the decision, then lets the alias follow the records. A retry writes nothing twice."""
     with stage("settle") as summary:
@@ -47,7 +46,7 @@ def settle(decision: Decision) -> Decision:
         return settled
 
 
-@task(name="put aliases right", retries=2, retry_delay_seconds=2)
+@step(name="put aliases right", retries=2, retry_delay_seconds=2)
 def put_aliases_right() -> list[str]:
     """Moves the aliases that a dead process has left behind to where the decisions say; which they were."""
     with stage("put aliases right") as summary:

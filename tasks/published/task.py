@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from tasks.artifacts import HostProfile
@@ -15,24 +14,24 @@ from tasks.published.records import read_record, record_key, write_record
 from tasks.published.table import Table, to_csv, to_html, to_markdown
 from tasks.settings import Settings
 from tasks.store import scratch
-from tasks.task import code_digest, engines, stage
+from tasks.task import code_digest, engines, stage, step
 from tasks.tracking import runs
 
 NAME = "published-table"
 
 
-@task(name="find record", task_run_name="find record of {config.name}")
+@step(name="find record", task_run_name="find record of {config.name}")
 def find_record(config: ReleaseConfig, host: HostProfile) -> Measured | None:
     """What an earlier run measured of the same release, on this CPU and with this code."""
     return read_record(_folder(), config.name, _key(config, host))
 
 
-@task(name="keep record", task_run_name="keep record of {config.name}")
+@step(name="keep record", task_run_name="keep record of {config.name}")
 def keep_record(config: ReleaseConfig, host: HostProfile, measured: Measured) -> None:
     write_record(_folder(), config.name, _key(config, host), measured)
 
 
-@task(name="publish table", retries=2, retry_delay_seconds=2)
+@step(name="publish table", retries=2, retry_delay_seconds=2)
 def publish_table(table: Table) -> Path:
     """Markdown, CSV and HTML in `reports/` and in MLflow; the Markdown as a Prefect artifact too."""
     with stage("publish table") as summary, scratch(Settings().store, "table") as folder:

@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: small inputs, one Prefect server, one MLflow database."""
+"""What the end-to-end tests share: small inputs, a Prefect server that stays, one MLflow database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tasks.process import run_isolated
 from tests.e2e.ground import Ground
-from tests.e2e.hurried import hurried
+from tests.e2e.hurried import NIGHTLY, hurried
 from tests.e2e.servers import ROOT, PrefectServer, worker
 from tests.e2e.servers import prefect_server as running_server
 from tests.e2e.small_inputs import SmallInputs, export, save_data, teach
@@ -36,15 +36,6 @@ def temporary() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """A real temporary server for every flow that this process runs."""
-    from prefect.testing.utilities import prefect_test_harness
-
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
-
-
-@pytest.fixture(scope="session")
 def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
 
@@ -52,7 +43,7 @@ def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def ground_at(
     inputs: SmallInputs,
-    prefect_server: None,
+    prefect_server: str,
     tracking_uri: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -95,7 +86,7 @@ def told() -> Iterator[Webhook]:
 def deployed(
     inputs: SmallInputs, told: Webhook, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrefectServer]:
-    """A server that stays, with all of `prefect.yaml` on it; its nightly run comes every minute."""
+    """A server that stays, with all of `prefect.yaml` on it."""
     folder = tmp_path_factory.mktemp("server")
     variables = {
         "PADDLE_INT8_HOME": str(folder / "home"),
@@ -110,6 +101,7 @@ def deployed(
 
 @pytest.fixture(scope="session")
 def working(deployed: PrefectServer) -> Iterator[PrefectServer]:
-    """The server with a worker that runs two flow runs at a time."""
+    """The server with a worker that runs two flow runs at a time; its nightly run comes every minute."""
     with worker(deployed, "--limit", "2"):
+        deployed.activate(NIGHTLY)
         yield deployed

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import psutil
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,7 @@ PROJECT_FILE = ROOT / "prefect.yaml"
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 """Types of the states of a flow run that has ended."""
 STARTUP_S = 120
+DEPLOY_S = 300
 STOP_S = 15
 
 
@@ -43,7 +45,7 @@ class PrefectServer:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=STARTUP_S,
+            timeout=DEPLOY_S,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
@@ -54,6 +56,32 @@ class PrefectServer:
         with self.client() as client:
             found = client.post("deployments/filter", json={}).raise_for_status().json()
         return {each["name"]: each for each in found}
+
+    def start(self, deployment: str, parameters: dict[str, Any]) -> str:
+        """A run of the deployment, by its id, once the server's database is not busy."""
+        path = f"deployments/{self.deployments()[deployment]['id']}/create_flow_run"
+        with self.client() as client:
+            answer = wait_until(
+                lambda: client.post(path, json={"parameters": parameters, "state": {"type": "SCHEDULED"}}),
+                lambda answered: answered.status_code != httpx.codes.SERVICE_UNAVAILABLE,
+                seconds=60,
+                what="an answer",
+            )
+        return str(answer.raise_for_status().json()["id"])
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        with self.client() as client:
+            found: dict[str, Any] = client.get(f"flow_runs/{run_id}").raise_for_status().json()
+        return found
+
+    def activate(self, deployment: str) -> None:
+        """Lets its only schedule make runs."""
+        found = self.deployments()[deployment]
+        (schedule,) = found["schedules"]
+        with self.client() as client:
+            client.patch(
+                f"deployments/{found['id']}/schedules/{schedule['id']}", json={"active": True}
+            ).raise_for_status()
 
     def runs(self, deployment: str) -> list[dict[str, Any]]:
         """Its flow runs, oldest first."""
@@ -144,7 +172,7 @@ def prefect_server(folder: Path, **variables: str) -> Iterator[PrefectServer]:
 
 
 @contextmanager
-def worker(server: PrefectServer, *options: str) -> Iterator[None]:
+def worker(server: PrefectServer, *options: str) -> Iterator[psutil.Process]:
     """`paddle-int8 worker` on this host's pool, ready to take runs."""
     port = free_port()
     command = program("paddle-int8", "worker", "--health-port", str(port), *options)
@@ -157,4 +185,4 @@ def worker(server: PrefectServer, *options: str) -> Iterator[None]:
             what="the worker",
         )
         assert process.poll() is None, (server.folder / "worker.log").read_text(encoding="utf-8")
-        yield
+        yield psutil.Process(process.pid)

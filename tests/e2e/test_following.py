@@ -20,18 +20,20 @@ from cryptography.fernet import Fernet
 from mlflow.entities.webhook import WebhookAction, WebhookEntity, WebhookEvent
 from psutil import Process
 
-from flows import pools
 from tasks.following.webhook import DELIVERY_ID, MOST_BYTES, SIGNATURE, TIMESTAMP, signature
 from tasks.promotion import ledger
 from tasks.tracking.connection import connection
 from tests.e2e.servers import PrefectServer, answers, free_port, program, running, wait_until
 from tests.e2e.small_inputs import SmallInputs
+from tests.e2e.webhook import Webhook
 
 pytestmark = pytest.mark.paddle
 
 SECRET = "0123456789abcdef0123456789abcdef"
 MODEL, RELEASE = "classifier-fp32", "classifier-int8"
 MOVED = WebhookEvent(WebhookEntity.MODEL_VERSION_ALIAS, WebhookAction.CREATED)
+SILENCE_S = 20
+"""Until a promotion that nobody says a word about has failed."""
 RECONCILE = """
 from flows.reconcile import reconcile
 from tasks.following.request import ReconcileRequest
@@ -96,18 +98,6 @@ class Registry:
         )
         return [line for line in ended.stdout.splitlines() if line.startswith("reconciled ")]
 
-    def start(self, deployment: str, parameters: dict[str, Any]) -> str:
-        """A run of the deployment, by its id."""
-        found = self.prefect.deployments()[deployment]["id"]
-        with self.prefect.client() as client:
-            body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-            answer = client.post(f"deployments/{found}/create_flow_run", json=body)
-        return str(answer.raise_for_status().json()["id"])
-
-    def state(self, run_id: str) -> str:
-        with self.prefect.client() as client:
-            return str(client.get(f"flow_runs/{run_id}").raise_for_status().json()["state_type"])
-
     def resume(self, run_id: str, answer: dict[str, str]) -> str:
         """What the server says to the filled-in form, once its database is not busy."""
         with self.prefect.client() as client:
@@ -120,10 +110,9 @@ class Registry:
         return str(said.raise_for_status().json()["status"])
 
     @contextmanager
-    def working(self) -> Iterator[Process]:
+    def working(self, *options: str) -> Iterator[Process]:
         """A worker of this host's pool."""
-        options = ("--pool", pools.host_pool(), "--health-port", str(free_port()))
-        command = program("paddle-int8", "worker", *options)
+        command = program("paddle-int8", "worker", "--health-port", str(free_port()), *options)
         with running(command, environment=self.environment, log=self.folder / "worker.log") as worker:
             yield Process(worker.pid)
 
@@ -247,21 +236,35 @@ def test_promotion_in_the_registry_starts_one_release_and_lost_ones_are_found(re
         )
 
 
-@pytest.mark.parametrize(
-    ("word", "outcome", "champion"), [("reject", "declined", None), ("approve", "done", "1")]
-)
 def test_promotion_waits_for_a_persons_word_and_records_it(
-    registry: Registry, approved: str, word: str, outcome: str, champion: str | None
+    registry: Registry, approved: str, told: Webhook
 ) -> None:
-    run_id = registry.start("promote", {"request": {"model": approved, "approval": True}})
-    with registry.working() as worker:
-        wait_until(lambda: registry.state(run_id), "PAUSED".__eq__, seconds=120, what="the form")
-        wait_until(worker.children, lambda found: not found, seconds=60, what="the process's end")
-    assert registry.resume(run_id, {}) == "REJECT", "an empty form decides nothing"
-    assert registry.resume(run_id, {"word": word, "reason": f"to {word} it", "who": "ada"}) == "ACCEPT"
-    with registry.working():  # another one: a suspended run needs no process of its own
-        wait_until(lambda: registry.state(run_id), "COMPLETED".__eq__, seconds=120, what="the end")
-    last = ledger.decisions(registry.uri, approved)[-1]
-    assert (last.outcome.value, last.who, last.reason) == (outcome, "ada", f"to {word} it")
+    """Three at once: one is rejected, one approved, and of one nobody says anything."""
+    request = {"model": approved, "approval": True}
+    patience = {"reject": 24.0, "approve": 24.0, "silence": SILENCE_S / 3600}
+    run_ids = {
+        word: registry.prefect.start("promote", {"request": request | {"approval_timeout_h": hours}})
+        for word, hours in patience.items()
+    }
+
+    def states() -> dict[str, str]:
+        return {word: registry.prefect.run(run_id)["state_type"] for word, run_id in run_ids.items()}
+
+    with registry.working("--limit", "3") as worker:
+        asked = {"reject": "PAUSED", "approve": "PAUSED", "silence": "FAILED"}
+        wait_until(states, asked.__eq__, seconds=180, what="two forms, and the end of the one without a word")
+        wait_until(worker.children, lambda found: not found, seconds=60, what="the processes' end")
+    assert "never resumed" in registry.prefect.run(run_ids["silence"])["state"]["message"]
+    assert registry.resume(run_ids["reject"], {}) == "REJECT", "an empty form decides nothing"
+    for word in ("reject", "approve"):
+        answer = {"word": word, "reason": f"to {word} it", "who": "ada"}
+        assert registry.resume(run_ids[word], answer) == "ACCEPT"
+    with registry.working("--limit", "2"):  # another one: a suspended run needs no process of its own
+        done = {"reject": "COMPLETED", "approve": "COMPLETED", "silence": "FAILED"}
+        wait_until(states, done.__eq__, seconds=120, what="the end")
+    found = {(each.outcome.value, each.who, each.reason) for each in ledger.decisions(registry.uri, approved)}
+    assert found == {("declined", "ada", "to reject it"), ("done", "ada", "to approve it")}
     with connection(registry.uri) as client:
-        assert ledger.alias_version(client, approved, "champion") == champion
+        assert ledger.alias_version(client, approved, "champion") == "1"
+    said = {"paddle-int8.model.not-promoted", "paddle-int8.model.promoted"}
+    wait_until(lambda: set(told.about(approved)), said.__le__, seconds=30, what="a word to the webhook")

@@ -17,14 +17,19 @@ import yaml
 
 from flows.compose import Host, services
 from flows.local_stack import running
-from tests.e2e.servers import ROOT, free_port, wait_until
+from tasks.artifacts import DecisionOutcome
+from tasks.errors import RegistryError
+from tasks.promotion import ledger
+from tasks.promotion.assessment import settle
+from tasks.tracking.connection import connection
+from tests.decision_factory import build_decision
+from tests.e2e.servers import ENDED, ROOT, free_port, wait_until
 from tests.e2e.small_inputs import SmallInputs
 from tests.unit.test_compose import SECRETS
 
 pytestmark = pytest.mark.paddle
 
 PORTS = (4200, 5000, 5432, 8080, 8090)
-ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 SMALL_ENOUGH = 1 << 20
 
 
@@ -86,6 +91,32 @@ def test_stack_answers_nobody_without_a_password(stack: Stack) -> None:
         assert client.post("experiments/search", json={"max_results": 1}).status_code == 401
     unsigned = httpx.post(f"http://127.0.0.1:{stack.ports[8090]}/mlflow", json={}, timeout=30)
     assert unsigned.status_code in {400, 401}
+
+
+def test_stack_reader_of_the_registry_promotes_nothing(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri, reader = f"http://127.0.0.1:{stack.ports[5000]}", ("reader", os.urandom(16).hex())
+    _log_in(monkeypatch, "admin", stack.secrets["MLFLOW_PASSWORD"])
+    with connection(uri) as client:
+        run = client.create_run(client.create_experiment("guarded"))
+        client.create_registered_model("guarded")
+        client.create_model_version("guarded", f"{run.info.artifact_uri}/model", run.info.run_id)
+    with stack.mlflow() as admin:
+        asked = {"username": reader[0], "password": reader[1]}
+        admin.post("users/create", json=asked).raise_for_status()
+    _log_in(monkeypatch, *reader)
+    decision = build_decision(name="guarded", from_version=None, to_version="1")
+    with pytest.raises(RegistryError, match=r"(?i)permission denied"):
+        settle(uri, decision)
+    _log_in(monkeypatch, "admin", stack.secrets["MLFLOW_PASSWORD"])
+    assert ledger.decisions(uri, "guarded") == ()
+    assert settle(uri, decision).outcome is DecisionOutcome.DONE
+    with connection(uri) as client:
+        assert ledger.alias_version(client, "guarded", "champion") == "1"
+
+
+def _log_in(monkeypatch: pytest.MonkeyPatch, user: str, password: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", user)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
 
 
 def _release(stack: Stack, inputs: SmallInputs, name: str) -> dict[str, Any]:

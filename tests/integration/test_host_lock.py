@@ -6,8 +6,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+
+from tasks.host_lock import WAIT, measuring
+from tasks.progress import listen
+from tests.e2e.servers import wait_until
 
 HOLDER = """
 import sys, time
@@ -55,3 +60,42 @@ def test_host_lock_pair_of_holders(tmp_path: Path, first: str, second: str, toge
         two.kill()
         one.wait()
         two.wait()
+
+
+def test_step_that_waits_says_so_in_its_runs_log(
+    prefect_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect import flow, get_client
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+    from prefect.runtime import flow_run
+
+    from tasks.task import step
+
+    def measure() -> None:
+        with measuring():
+            pass
+
+    measure.__module__ = "tasks.validation.task"  # the only modules that may hold steps
+    measured = step(name="measure", persist_result=False)(measure)
+
+    @flow(name="waiting")
+    def waiting() -> str:
+        measured()
+        return str(flow_run.id)
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    holder = _hold("computing", tmp_path / "held", 120, tmp_path)
+    try:
+        assert _wait(tmp_path / "held", 30)
+        with listen(lambda event: holder.kill() if event.step == WAIT else None):
+            run_id = LogFilterFlowRunId(any_=[UUID(waiting())])
+    finally:
+        holder.kill()
+        holder.wait()
+    with get_client(sync_client=True) as client:
+        wait_until(
+            lambda: [log.message for log in client.read_logs(LogFilter(flow_run_id=run_id))],
+            lambda found: any("other work on this host" in message for message in found),
+            seconds=30,
+            what="a word of the wait",
+        )

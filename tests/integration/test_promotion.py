@@ -325,11 +325,13 @@ def test_export_writes_the_registered_bundle_whole(ground: RegistryGround, two: 
         export_bundle(ground.uri, two, tmp_path / "other", version=None, alias="champion")
 
 
-def paddle_int8(ground: RegistryGround, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The installed program on the ground's registry."""
+def paddle_int8(
+    ground: RegistryGround, home: Path, *arguments: str, **servers: str
+) -> subprocess.CompletedProcess[str]:
+    """The installed program on the ground's registry, and on a Prefect server of its own if none is given."""
     return subprocess.run(
         [str(Path(sys.executable).with_name("paddle-int8")), *arguments],
-        env=variables(home, MLFLOW_TRACKING_URI=ground.uri),
+        env=variables(home, MLFLOW_TRACKING_URI=ground.uri, **servers),
         capture_output=True,
         text=True,
         timeout=180,
@@ -338,7 +340,7 @@ def paddle_int8(ground: RegistryGround, home: Path, *arguments: str) -> subproce
 
 
 def test_commands_promote_tell_the_history_and_export(
-    ground: RegistryGround, two: str, tmp_path: Path
+    ground: RegistryGround, two: str, tmp_path: Path, prefect_server: str
 ) -> None:
     wide = ("--max-drop-pp", str(WIDE), "--reason", "first")
     promoted = paddle_int8(ground, tmp_path, "promote", two, "--version", "1", *wide, "--json")
@@ -346,7 +348,7 @@ def test_commands_promote_tell_the_history_and_export(
     said = json.loads(promoted.stdout)
     assert (said["schema"], said["outcome"], said["number"]) == ("paddle-int8/promote/1", "done", 1)
     assert points_at(ground, two) == "1"
-    refused = paddle_int8(ground, tmp_path, "rollback", two)
+    refused = paddle_int8(ground, tmp_path, "rollback", two, PREFECT_API_URL=prefect_server)
     assert refused.returncode == 3, refused.stderr
     assert "REFUSED" in refused.stdout
     told = json.loads(paddle_int8(ground, tmp_path, "history", two, "--json").stdout)

@@ -11,21 +11,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.artifacts import Algorithm, Bundle, CandidateEvidence, HostProfile, IsaEvidence, Layout, TensorSpec
+from tasks.artifacts import (
+    Algorithm,
+    Bundle,
+    CandidateEvidence,
+    DecisionOutcome,
+    HostProfile,
+    IsaEvidence,
+    Layout,
+    TensorSpec,
+)
 from tasks.calibration.reader import BatchReader
 from tasks.config import ValidationConfig
 from tasks.errors import QuantizationError
 from tasks.inference.audit_model import audit_isolated
-from tasks.inference.bundle import write_bundle
 from tasks.inference.layouts import LENGTH_BUCKETS, SWITCHES, Engine
 from tasks.inference.predictor import open_predictor, spec_of
 from tasks.inference.serving import LENGTHS, Array, padded
 from tasks.process import run_isolated
+from tasks.promotion.assessment import assess_promotion, settle
+from tasks.promotion.comparison import MEASURED_ANEW, compare
+from tasks.promotion.lookup import bundle_inputs, fetch
+from tasks.promotion.request import PromoteRequest
 from tasks.quantization.ptq import quantize
 from tasks.quantization.recurrent import quantize_recurrent
+from tasks.validation.gate import judge
+from tests.integration.registry_ground import LENIENT, Packed, RegistryGround, write
 from tests.integration.small_release import SmallRelease, measured, prepare
 from tests.integration.small_sequences import (
-    AS_IS,
     SAMPLES,
     TAGS,
     SmallTaggers,
@@ -57,27 +70,28 @@ def evidence(
 
 
 @pytest.fixture(scope="module")
-def bundle(
+def packed(
     taggers: SmallTaggers, evidence: IsaEvidence, host: HostProfile, tmp_path_factory: pytest.TempPathFactory
-) -> Bundle:
+) -> Packed:
     model, deployable = taggers.gru.model, taggers.gru.deployables[Layout.RECURRENT]
-    return write_bundle(
-        tmp_path_factory.mktemp("bundle"),
-        deployable=deployable,
-        model=model,
-        evidence=CandidateEvidence(
-            candidate=deployable.candidate,
-            digest=deployable.digest,
-            size_bytes=deployable.size_bytes,
-            baseline_digest=model.digest,
-            baseline_size_bytes=model.size_bytes,
-            validation_digest=taggers.gru.validation.digest,
-            host=host,
-            per_isa=(evidence,),
-        ),
-        preprocessing=AS_IS,
-        threads=1,
+    proof = CandidateEvidence(
+        candidate=deployable.candidate,
+        digest=deployable.digest,
+        size_bytes=deployable.size_bytes,
+        baseline_digest=model.digest,
+        baseline_size_bytes=model.size_bytes,
+        validation_digest=taggers.gru.validation.digest,
+        host=host,
+        per_isa=(evidence,),
     )
+    bundle = write(taggers.gru, proof, tmp_path_factory.mktemp("bundle"))
+    lenient = LENIENT.model_copy(update={"metric": METRIC, "min_int8_share": 0.01})
+    return Packed(bundle=bundle, evidence=proof, verdict=judge(proof, lenient))
+
+
+@pytest.fixture(scope="module")
+def bundle(packed: Packed) -> Bundle:
+    return packed.bundle
 
 
 def test_sequence_inputs_and_outputs_are_told_apart(taggers: SmallTaggers) -> None:
@@ -264,3 +278,32 @@ def test_padded_is_the_inverse_of_packed() -> None:
     rows = np.arange(6).reshape(3, 2)
     assert padded(rows, lengths).tolist() == [[[0, 1], [2, 3]], [[4, 5], [0, 0]]]
     assert f"words{LENGTHS}" == "words.lengths"
+
+
+def test_registered_tagger_is_promoted_and_compared_on_sequences_anew(
+    taggers: SmallTaggers, packed: Packed, host: HostProfile, tmp_path: Path
+) -> None:
+    uri, log = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "promotion.log"
+    whole = replace(packed, bundle=write(taggers.gru, packed.evidence, tmp_path / "bundle"))
+    versions = {Layout.RECURRENT: whole}
+    ground = RegistryGround(uri=uri, release=taggers.gru, packed=versions, folder=tmp_path)
+    ground.register("tagger", Layout.RECURRENT, validation="other")
+    ground.register("tagger", Layout.RECURRENT, threads=2)
+    decision = assess_promotion(uri, PromoteRequest(model="tagger", version=1), log=log)
+    assert settle(uri, decision).outcome is DecisionOutcome.DONE, decision.checks
+    champion, challenger = (
+        fetch(uri, "tagger", version, tmp_path / version, log=log) for version in ("1", "2")
+    )
+    (compared,) = compare(
+        champion,
+        challenger,
+        [host.isa],
+        data=taggers.gru.validation,
+        inputs=bundle_inputs(challenger.bundle),
+        confidence=0.95,
+        log=log,
+    )
+    assert compared.note == MEASURED_ANEW
+    assert compared.metric is not None
+    assert compared.metric.drop_pp == 0, "one model on the same sentences"
+    assert compared.metric.baseline == packed.evidence.per_isa[0].metrics[0].candidate

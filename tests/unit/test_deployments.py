@@ -11,6 +11,7 @@ import yaml
 
 from flows import pools
 from flows.deployment import POOL_VARIABLE, deploy
+from flows.lost_runs import HEARTBEAT_S, TAG
 from tasks.artifacts import IsaLevel
 from tasks.config import ReleaseConfig, load_config
 from tasks.errors import ConfigError
@@ -27,6 +28,14 @@ def test_deployment_names_a_flow_and_a_pool_that_exist(name: str) -> None:
     assert getattr(import_module(module), flow).name == flow.replace("_", "-")
     pool = DEPLOYMENTS[name]["work_pool"]["name"]
     assert pool in pools.NAMES or POOL_VARIABLE in pool
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_deployment_is_watched_by_the_automation_on_lost_runs(name: str) -> None:
+    deployment = DEPLOYMENTS[name]
+    assert TAG in deployment["tags"]
+    environment = deployment["work_pool"]["job_variables"]["env"]
+    assert environment == {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S)}
 
 
 def test_deployment_release_has_the_demo_as_its_defaults() -> None:
