@@ -15,19 +15,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import numpy as np
 
-from tasks.inference.serving import Array, Feed
+from benchmarks.latencies import own_latencies, timed
+from tasks.inference.serving import Feed
 from tasks.process import run_isolated
 from tasks.promotion.export import export_bundle
 from tasks.settings import Settings
 
-READY_S, WARMUP = 120, 20
+READY_S = 120
 
 
 @contextmanager
@@ -60,26 +61,6 @@ def serving(model_uri: str, tracking_uri: str, log: Path) -> Iterator[str]:
         with suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGKILL)
         server.wait()
-
-
-def own_latencies(bundle: Path, feed: Feed, repeats: int) -> tuple[list[Array], list[float]]:
-    """The predictor's answer and its latencies in milliseconds. In the isolated process only."""
-    from tasks.inference.serving import open_bundle
-    from tasks.validation.latency import pin
-
-    pin(1)
-    predictor = open_bundle(bundle)
-    return predictor.run(feed), timed(lambda: predictor.run(feed), repeats)
-
-
-def timed(call: Callable[[], object], repeats: int) -> list[float]:
-    """Milliseconds of each call after the warm-up."""
-    latencies = []
-    for _ in range(WARMUP + repeats):
-        started = time.perf_counter()
-        call()
-        latencies.append(1e3 * (time.perf_counter() - started))
-    return latencies[WARMUP:]
 
 
 def main() -> None:

@@ -1,0 +1,31 @@
+"""Latencies of calls one after another, of a bundle's predictor among them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tasks.inference.serving import Array, Feed
+
+WARMUP = 20
+
+
+def own_latencies(bundle: Path, feed: Feed, repeats: int) -> tuple[list[Array], list[float]]:
+    """The predictor's answer and its latencies in milliseconds. In the isolated process only."""
+    from tasks.inference.serving import open_bundle
+    from tasks.validation.latency import pin
+
+    pin(1)
+    predictor = open_bundle(bundle)
+    return predictor.run(feed), timed(lambda: predictor.run(feed), repeats)
+
+
+def timed(call: Callable[[], object], repeats: int) -> list[float]:
+    """Milliseconds of each call after the warm-up."""
+    latencies = []
+    for _ in range(WARMUP + repeats):
+        started = time.perf_counter()
+        call()
+        latencies.append(1e3 * (time.perf_counter() - started))
+    return latencies[WARMUP:]
