@@ -104,6 +104,21 @@ def keep_attention_scores_fp32(program: Any) -> int:
     return len(marked)
 
 
+def keep_normalised_sums_fp32(program: Any) -> int:
+    """Marks the sums that a layer normalisation reads so that no layout quantizes them.
+
+    A few channels of a Transformer's residual sums are some hundred times as large as the others. One scale
+    for all leaves little of the others, and the normalisation reads FP32 anyway.
+    """
+    matched = 0
+    for block, norm in _operators(program, "layer_norm"):
+        writer = _writer(block, norm.input("X")[0])
+        if writer is not None and writer.type == "elementwise_add":
+            writer._set_attr("skip_quant", True)
+            matched += 1
+    return matched
+
+
 def mark_inference(program: Any) -> int:
     """Sets `is_test` on every operator that knows it, as the predictor does when it loads a program.
 
@@ -129,6 +144,7 @@ REWRITES = (
     Rewrite("remove_identity_pooling", remove_identity_pooling),
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
     Rewrite("keep_attention_scores_fp32", keep_attention_scores_fp32),
+    Rewrite("keep_normalised_sums_fp32", keep_normalised_sums_fp32),
 )
 
 

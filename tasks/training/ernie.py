@@ -5,25 +5,20 @@ Paddle is imported in the entry points alone, which run in an isolated process.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from tasks.errors import TrainingError
 from tasks.training.sentiment import LENGTH, sentiment
 
 PUBLISHED_VOCABULARY, PUBLISHED_LENGTH = 18_000, 128
-EPOCHS = 3
+EPOCHS = 2
 BATCH = 32
 PEAK_RATE = 1e-3
-WARM_UP = 0.1
 WEIGHT_DECAY = 0.01
 LARGEST_GRADIENT = 1.0
-
-logger = logging.getLogger(__name__)
 
 
 def export_ernie(folder: Path, progress: Callable[[int, int, str], None], *, seed: int = 0) -> None:
@@ -60,46 +55,31 @@ def train_ernie(
     corpus: str | Path | None = None,
     seed: int = 0,
     peak_rate: float = PEAK_RATE,
+    checkpoint: Path | None = None,
 ) -> None:
     """Trains ERNIE's architecture on `sentiment`, exports it as `folder/model.*`, input `tokens`.
+
+    checkpoint: where a run that is killed has left off, and goes on from.
 
     Raises: DataError without the corpus, TrainingError when the loss is not finite.
     """
     import paddle
 
     from tasks.training.encoder_network import Ernie, Size, export
+    from tasks.training.network import Recipe, train_network
 
     tokens, labels = sentiment("train", length, corpus)
     paddle.seed(seed)
     network = Ernie(
         Size(vocabulary=int(tokens.max()) + 1, length=length, layers=layers, hidden=hidden, heads=heads)
     )
-    steps = epochs * (len(tokens) // BATCH)
-    rate = paddle.optimizer.lr.OneCycleLR(peak_rate, total_steps=steps, phase_pct=WARM_UP)
-    optimizer = paddle.optimizer.AdamW(
-        rate,
-        parameters=network.parameters(),
+    recipe = Recipe(
+        epochs=epochs,
+        batch=BATCH,
+        peak_rate=peak_rate,
         weight_decay=WEIGHT_DECAY,
-        grad_clip=paddle.nn.ClipGradByGlobalNorm(LARGEST_GRADIENT),
+        largest_gradient=LARGEST_GRADIENT,
+        seed=seed,
     )
-    random = np.random.default_rng(seed)
-    for step in range(1, steps + 1):
-        if (step - 1) % (len(tokens) // BATCH) == 0:
-            order = random.permutation(len(tokens))
-        rows = order[(step - 1) % (len(tokens) // BATCH) * BATCH :][:BATCH]
-        logits = network(paddle.to_tensor(tokens[rows]))
-        loss = paddle.nn.functional.cross_entropy(logits, paddle.to_tensor(labels[rows]))
-        loss.backward()
-        optimizer.step()
-        optimizer.clear_grad()
-        rate.step()
-        value = float(loss)
-        if not np.isfinite(value):
-            raise TrainingError(
-                found=f"loss {value} in step {step} of {steps}",
-                required="finite values",
-                remedy="lower `peak_rate` in `model.arguments`",
-            )
-        progress(step, steps, f"loss {value:.3f}")
-        logger.info("step %d of %d, loss %.4f", step, steps, value)
+    train_network(network, tokens, labels, recipe, progress, checkpoint)
     export(network, length, folder)

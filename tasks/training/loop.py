@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import paddle
@@ -33,6 +33,38 @@ class History:
     losses: list[float]
     accuracies: list[float]
     resumed_from: int
+
+
+class State(Protocol):
+    """All that a step changes and reads, to be saved and put back."""
+
+    def read(self) -> Arrays: ...
+
+    def write(self, arrays: Arrays) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkState:
+    """Of a dynamic network: its parameters and buffers, and the optimizer's accumulators."""
+
+    network: Any
+    optimizer: Any
+
+    def read(self) -> Arrays:
+        return {
+            kind + name: np.array(value)
+            for kind, owner in self._owners().items()
+            for name, value in owner.state_dict().items()
+            if isinstance(value, paddle.Tensor)
+        }
+
+    def write(self, arrays: Arrays) -> None:
+        for kind, owner in self._owners().items():
+            own = {name.removeprefix(kind): each for name, each in arrays.items() if name.startswith(kind)}
+            owner.set_state_dict({name: paddle.to_tensor(each) for name, each in own.items()})
+
+    def _owners(self) -> dict[str, Any]:
+        return {"network/": self.network, "optimizer/": self.optimizer}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +112,7 @@ class Variables:
 def fit(
     step: Callable[[int], tuple[float, float]],
     steps: int,
-    variables: Variables,
+    state: State,
     checkpoint: Checkpoint | None,
     progress: Callable[[int, int, str], None],
     *,
@@ -88,7 +120,7 @@ def fit(
 ) -> History:
     """Calls `step(i)`, which returns loss and accuracy (NaN where there is none), for i below `steps`.
 
-    What step i does may depend on i and on `variables` alone, and then a resumed run does the same.
+    What step i does may depend on i and on `state` alone, and then a resumed run does the same.
     Raises: TrainingError when the loss is not finite.
     """
     saved = checkpoint.load() if checkpoint else None
@@ -96,7 +128,7 @@ def fit(
         losses, accuracies = [], []
     else:
         losses, accuracies = saved.losses, saved.accuracies
-        variables.write(saved.arrays)
+        state.write(saved.arrays)
         logger.info("going on after step %d of %d", len(losses), steps)
     resumed_from, last = len(losses), time.monotonic()
     for number in range(resumed_from, steps):
@@ -112,7 +144,7 @@ def fit(
         accuracies.append(accuracy)
         progress(number + 1, steps, _note(losses, accuracies))
         if checkpoint and time.monotonic() - last >= save_every_s and number + 1 < steps:
-            checkpoint.save(Saved(arrays=variables.read(), losses=losses, accuracies=accuracies))
+            checkpoint.save(Saved(arrays=state.read(), losses=losses, accuracies=accuracies))
             last = time.monotonic()
             logger.info("saved after step %d of %d, %s", number + 1, steps, _note(losses, accuracies))
     return History(losses=losses, accuracies=accuracies, resumed_from=resumed_from)

@@ -7,6 +7,7 @@ Source: Wang et al. 2020, arXiv:2002.10957; the weights of sentence-transformers
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import TrainingError
+from tasks.training.checkpoint import Checkpoint, Saved
 from tasks.training.reuters import CLASSES, LENGTH, archive, read_member, reuters
 
 WEIGHTS = "model.safetensors"
 HEADS = 12
 NORM_EPSILON = 1e-12
 BATCH, HEAD_BATCH, HEAD_EPOCHS, RATE = 32, 64, 40, 3e-3
+SAVE_EVERY_S = 30.0
 NAMES = {
     "self_attn.q_proj": "attention.self.query",
     "self_attn.k_proj": "attention.self.key",
@@ -34,6 +37,8 @@ NAMES = {
 """Paddle's names of a layer's parts, and those in the weights."""
 
 Weights = dict[str, npt.NDArray[np.float32]]
+Tokens = npt.NDArray[np.int64]
+Vectors = npt.NDArray[np.float32]
 logger = logging.getLogger(__name__)
 
 
@@ -44,8 +49,11 @@ def train_minilm(
     corpus: str | Path | None = None,
     model: str | Path | None = None,
     seed: int = 0,
+    checkpoint: Path | None = None,
 ) -> None:
     """Trains a linear head on the frozen encoder; exports both as `folder/model.*`, input `tokens` [-1, 128].
+
+    checkpoint: where a run that is killed has left off, and goes on from.
 
     Raises: DataError without the weights or the corpus, TrainingError when the loss is not finite.
     """
@@ -53,18 +61,39 @@ def train_minilm(
     from safetensors.numpy import load
 
     from tasks.training.encoder_network import MeanPooled, export
+    from tasks.training.network import Recipe, train_network
 
     tokens, labels = reuters("train", corpus, model)
     paddle.seed(seed)
     network = MeanPooled(_encoder(load(read_member(archive(model), WEIGHTS))), len(CLASSES))
     network.eval()
-    vectors, total = [], len(tokens) // BATCH + 1
-    with paddle.no_grad():
-        for number in range(total):
-            vectors.append(network.embed(paddle.to_tensor(tokens[number * BATCH :][:BATCH])).numpy())
-            progress(number + 1, total, "encoding")
-    _train_head(network.classifier, np.concatenate(vectors), labels, seed)
+    encoded, head = (checkpoint / "encoded", checkpoint / "head") if checkpoint else (None, None)
+    vectors = _encode(network, tokens, progress, encoded)
+    recipe = Recipe(epochs=HEAD_EPOCHS, batch=HEAD_BATCH, peak_rate=RATE, seed=seed)
+    train_network(network.classifier, vectors, labels, recipe, progress, head)
     export(network, LENGTH, folder)
+
+
+def _encode(
+    network: Any, tokens: Tokens, progress: Callable[[int, int, str], None], checkpoint: Path | None
+) -> Vectors:
+    """The frozen encoder's vectors [N, hidden], which take most of the time. Saved now and then."""
+    import paddle
+
+    store = Checkpoint(checkpoint) if checkpoint else None
+    saved = store.load() if store else None
+    vectors = saved.arrays["vectors"].astype(np.float32) if saved else np.zeros((0, network.encoder.hidden))
+    parts, last = [vectors.astype(np.float32)], time.monotonic()
+    for start in range(len(vectors), len(tokens), BATCH):
+        with paddle.no_grad():
+            parts.append(network.embed(paddle.to_tensor(tokens[start : start + BATCH])).numpy())
+        done = min(start + BATCH, len(tokens))
+        progress(done, len(tokens), "encoding")
+        if store and time.monotonic() - last >= SAVE_EVERY_S:
+            parts, last = [np.concatenate(parts)], time.monotonic()
+            store.save(Saved(arrays={"vectors": parts[0]}, losses=[], accuracies=[]))
+            logger.info("saved after %d of %d texts", done, len(tokens))
+    return np.concatenate(parts)
 
 
 def _encoder(weights: Weights) -> Any:
@@ -112,29 +141,3 @@ def _encoder(weights: Weights) -> Any:
             remedy="fetch them anew",
         )
     return encoder
-
-
-def _train_head(
-    head: Any, vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], seed: int
-) -> None:
-    import paddle
-
-    optimizer = paddle.optimizer.AdamW(RATE, parameters=head.parameters(), weight_decay=0.0)
-    random = np.random.default_rng(seed)
-    for epoch in range(HEAD_EPOCHS):
-        order = random.permutation(len(vectors))
-        for start in range(0, len(order), HEAD_BATCH):
-            rows = order[start : start + HEAD_BATCH]
-            logits = head(paddle.to_tensor(vectors[rows]))
-            loss = paddle.nn.functional.cross_entropy(logits, paddle.to_tensor(labels[rows]))
-            loss.backward()
-            optimizer.step()
-            optimizer.clear_grad()
-        value = float(loss)
-        if not np.isfinite(value):
-            raise TrainingError(
-                found=f"loss {value} in epoch {epoch + 1}",
-                required="finite values",
-                remedy="check the weights of the encoder",
-            )
-        logger.info("epoch %d of %d, loss %.4f", epoch + 1, HEAD_EPOCHS, value)

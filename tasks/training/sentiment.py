@@ -31,18 +31,34 @@ def sentiment(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Character ids [N, length], cut and padded with 0, and labels [N] of one split.
 
+    Different reviews may be cut to the same ids: what another split has too is left out of the calibration.
+
     Raises: DataError when there is no such split, or the corpus is not there.
     """
     if split not in SPLITS:
         raise DataError(found=f"split {split!r}", required=", ".join(SPLITS), remedy="correct `split`")
     reviews = _reviews(Path(corpus or Settings().data / CORPUS))
     ids = vocabulary(text for text, _ in _part(reviews, "train"))
-    chosen = _part(reviews, split)
-    rows = np.full((len(chosen), length), PADDING, np.int64)
-    for row, (text, _) in zip(rows, chosen, strict=True):
+    rows, labels = _encoded(_part(reviews, split), ids, length)
+    if split == "calibration":
+        others = {
+            row.tobytes()
+            for other in ("train", "validation")
+            for row in _encoded(_part(reviews, other), ids, length)[0]
+        }
+        alone = np.array([row.tobytes() not in others for row in rows])
+        rows, labels = rows[alone], labels[alone]
+    return rows, labels
+
+
+def _encoded(
+    reviews: list[tuple[str, int]], ids: dict[str, int], length: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    rows = np.full((len(reviews), length), PADDING, np.int64)
+    for row, (text, _) in zip(rows, reviews, strict=True):
         known = [ids.get(character, UNKNOWN) for character in text[:length]]
         row[: len(known)] = known
-    return rows, np.array([label for _, label in chosen], np.int64)
+    return rows, np.array([label for _, label in reviews], np.int64)
 
 
 def vocabulary(texts: Iterable[str]) -> dict[str, int]:

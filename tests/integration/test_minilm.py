@@ -11,7 +11,8 @@ import pytest
 from scipy.special import erf, softmax
 
 from tasks.process import run_isolated
-from tasks.training.minilm import HEADS, NAMES
+from tasks.training.checkpoint import Checkpoint, Saved
+from tasks.training.minilm import BATCH, HEADS, NAMES
 from tasks.training.reuters import LENGTH
 
 pytestmark = pytest.mark.paddle
@@ -93,6 +94,31 @@ def embedded(weights: dict[str, Array], tokens: Array) -> Array:
     network.eval()
     answer: Array = network.embed(paddle.to_tensor(tokens)).numpy()
     return answer
+
+
+def encode_on(weights: dict[str, Array], tokens: Array, checkpoint: Path) -> tuple[Array, Array, list[int]]:
+    """The vectors of a run without a break, those of one that goes on after half, and its progress."""
+    from tasks.training.encoder_network import MeanPooled
+    from tasks.training.minilm import _encode, _encoder
+
+    network = MeanPooled(_encoder(weights), classes=3)
+    network.eval()
+    whole = _encode(network, tokens, lambda done, total, note: None, None)
+    half = len(tokens) // 2
+    Checkpoint(checkpoint).save(Saved(arrays={"vectors": whole[:half]}, losses=[], accuracies=[]))
+    heard: list[int] = []
+    resumed = _encode(network, tokens, lambda done, total, note: heard.append(done), checkpoint)
+    return whole, resumed, heard
+
+
+def test_encoding_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    tokens = np.random.default_rng(2).integers(1, VOCABULARY, (4 * BATCH, LENGTH))
+    arguments = (random_weights(), tokens, tmp_path / "checkpoint")
+    whole, resumed, heard = run_isolated(
+        encode_on, *arguments, step="encode", log=tmp_path / "log", timeout_s=120
+    )
+    np.testing.assert_array_equal(resumed, whole)
+    assert heard == [3 * BATCH, 4 * BATCH]
 
 
 def test_encoder_with_pretrained_weights_answers_as_bert_does(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ MATCHES = {
     "remove_identity_pooling": {"mobilenet_v1": 1, "resnet18": 1, "vgg": 1},
     "keep_uneven_pooling_fp32": {"vgg": 1},
     "keep_attention_scores_fp32": {"encoder": 2},
+    "keep_normalised_sums_fp32": {"encoder": 4},
 }
 
 

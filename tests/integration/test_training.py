@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,52 @@ def test_ernie_recipe_exports_a_model_of_tokens(tmp_path: Path, reviews: str) ->
         inputs_of, folder, tmp_path / "prepared", step="read", log=tmp_path / "log", timeout_s=120
     )
     assert inputs == (TensorSpec(name="tokens", shape=(-1, 12), dtype="int64"),)
+
+
+class KilledError(Exception):
+    """Raised in the parent, which then kills the training's process."""
+
+
+def train_saving_each_step(folder: Path, samples: int, checkpoint: Path) -> list[float]:
+    """Ten steps of a network with chance in it; the losses. Runs in an isolated process."""
+    import paddle
+
+    from tasks.training.network import Recipe, train_network
+
+    paddle.seed(0)
+    random = np.random.default_rng(0)
+    inputs, labels = random.standard_normal((samples, 6)).astype(np.float32), random.integers(0, 3, samples)
+    network = paddle.nn.Sequential(paddle.nn.Linear(6, 8), paddle.nn.Dropout(0.5), paddle.nn.Linear(8, 3))
+    recipe = Recipe(epochs=2, batch=samples // 5, peak_rate=1e-2, largest_gradient=1.0, save_every_s=0)
+    report = partial(progress.report, "train")
+    history = train_network(network, inputs, labels, recipe, report, checkpoint)
+    np.savez(folder / "weights.npz", *[each.numpy() for each in network.parameters()])
+    return [*history.losses, history.resumed_from]
+
+
+@pytest.mark.paddle
+def test_killed_training_of_a_network_goes_on_and_ends_bit_equal(tmp_path: Path) -> None:
+    def train(name: str) -> tuple[list[float], list[bytes]]:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        arguments = (folder, 40, folder / "checkpoint")
+        losses = run_isolated(
+            train_saving_each_step, *arguments, step="train", log=folder / "log", timeout_s=120
+        )
+        with np.load(folder / "weights.npz") as weights:
+            return losses, [weights[key].tobytes() for key in weights.files]
+
+    def kill(event: progress.Progress) -> None:
+        if event.done == 6 and not event.ended:
+            raise KilledError
+
+    (*losses, _), weights = train("whole")
+    with pytest.raises(KilledError), progress.listen(kill):
+        train("killed")
+    (*again, resumed_from), same = train("killed")
+    assert 5 <= resumed_from < len(losses) == 10
+    assert again == losses
+    assert same == weights
 
 
 @pytest.mark.paddle

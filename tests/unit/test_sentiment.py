@@ -38,6 +38,15 @@ def test_sentiment_is_cut_and_padded(corpus: Path) -> None:
     assert lengths.max() == 4
 
 
+def test_sentiment_calibrates_on_nothing_that_is_cut_to_what_another_split_has(corpus: Path) -> None:
+    calibration, train, validation = (
+        {row.tobytes() for row in sentiment(split, 5, corpus)[0]}
+        for split in ("calibration", "train", "validation")
+    )
+    assert not calibration & (train | validation)
+    assert len(sentiment("calibration", 16, corpus)[0]) == 2
+
+
 def test_sentiment_rare_characters_are_unknown(corpus: Path) -> None:
     (corpus / "pos.txt").write_text("\n".join("甲乙丙丁戊己庚辛壬癸子丑寅卯"), encoding="utf-8")
     tokens, labels = sentiment("train", 16, corpus)
