@@ -1,39 +1,90 @@
-"""What many releases cost Prefect's server and its PostgreSQL: stand-in steps, everything around them real.
+"""What many releases cost Prefect's server and its PostgreSQL: stand-in steps, the server and database real.
 
     python -m benchmarks.fleet --database postgres@127.0.0.1:5432/prefect --releases 2000
 
-A stand-in release has as many task runs, states, log lines and kept results as a real one of six candidates,
-and computes nothing. Written as Markdown after each tenth: the time of a release, of the run list's first
-page and of one run's page, and the rows and bytes of the database.
+One stand-in release runs through Prefect's engine: as many task runs, states, log lines and kept results as a
+real one of six candidates has, and no computation. What it sent to the server is then sent again for every
+further release, with ids and times of its own, so that the server is measured and not the hosts that would
+send it. Written as Markdown after each tenth: what a release costs, how long the pages of the run list and of
+one run take, the task runs that the server has yet to record, its memory, the database's rows and bytes.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
+from uuid import UUID, uuid4, uuid5
 
 import httpx
+import psutil
 import psycopg2
 
 from flows.temporary_server import _free_port
 
 CANDIDATES = 6
+TASK_RUNS = 11 + 5 * CANDIDATES
 TABLES = ("flow_run", "flow_run_state", "task_run", "task_run_state", "log", "events")
-STARTUP_S = 180
+STARTUP_S, DRAIN_S = 180, 1800
 READS = 20
+PAGE = {"sort": "START_TIME_DESC", "limit": 20}
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    address: str
+    process: psutil.Process
+
+    def memory_mib(self) -> float:
+        below = self.process.children(recursive=True)
+        return sum(each.memory_info().rss for each in (self.process, *below)) / 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """What one release has sent: the events of its task runs, and its log lines, as JSON text."""
+
+    flow_id: str
+    flow_run_id: str
+    events: str
+    logs: str
+    began: datetime
+
+    def again(self, flow_run_id: str) -> tuple[Any, Any]:
+        """Events and log lines of another flow run, now."""
+        later = datetime.now(UTC) - self.began
+        kept = {self.flow_id: self.flow_id, self.flow_run_id: flow_run_id}
+
+        def other(match: re.Match[str]) -> str:
+            return kept.get(match[0]) or str(uuid5(UUID(flow_run_id), match[0]))
+
+        def moved(match: re.Match[str]) -> str:
+            return (datetime.fromisoformat(match[0]) + later).isoformat()
+
+        def changed(text: str) -> Any:
+            return json.loads(_TIME.sub(moved, _ID.sub(other, text)))
+
+        return changed(self.events), changed(self.logs)
 
 
 @contextmanager
-def server(database: str, folder: Path) -> Iterator[str]:
-    """Prefect's server on `database`, `user@host:port/name`; yields its API's address."""
+def server(database: str, folder: Path, batch: int | None) -> Iterator[Server]:
+    """Prefect's server on `database`, `user@host:port/name`; `batch` task run events in one transaction."""
     port = _free_port()
     os.environ |= {
         "PREFECT_HOME": str(folder),
@@ -44,12 +95,15 @@ def server(database: str, folder: Path) -> Iterator[str]:
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PADDLE_INT8_HOME": str(folder / "home"),
     }
+    if batch is not None:
+        recorder = "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER"
+        os.environ |= {f"{recorder}_BATCH_SIZE": str(batch), f"{recorder}_READ_BATCH_SIZE": str(batch)}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with (folder / "server.log").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
         _wait(f"http://127.0.0.1:{port}/api/health")
-        yield f"http://127.0.0.1:{port}/api/"
+        yield Server(address=f"http://127.0.0.1:{port}/api/", process=psutil.Process(process.pid))
     finally:
         process.terminate()
         process.wait()
@@ -66,8 +120,8 @@ def _wait(address: str) -> None:
     raise SystemExit(f"found: no answer from {address}; required: one within {STARTUP_S} s")
 
 
-def run_releases(count: int) -> None:
-    """`count` stand-in releases, one after the other, in this process."""
+def run_release() -> None:
+    """One stand-in release, in this process, by Prefect's own engine."""
     from prefect import flow, get_run_logger, task
 
     @task(
@@ -89,8 +143,48 @@ def run_releases(count: int) -> None:
         for last in ("bundle", "register", "report", "close"):
             step.with_options(name=last)(last)
 
-    for _ in range(count):
-        release()
+    release()
+
+
+def record(client: httpx.Client) -> Recording:
+    """What the only release so far has sent, once all of it is there."""
+    began = datetime.now(UTC)
+    run_release()
+    (run,) = client.post("flow_runs/filter", json=PAGE).raise_for_status().json()
+    _until(lambda: len(_events(client)) >= 3 * TASK_RUNS, "the events of the first release")
+    wanted = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "limit": 200}
+    logs = client.post("logs/filter", json=wanted).raise_for_status().json()
+    sent = ("name", "level", "message", "timestamp", "flow_run_id", "task_run_id")
+    return Recording(
+        flow_id=run["flow_id"],
+        flow_run_id=run["id"],
+        events=json.dumps([{k: v for k, v in each.items() if k != "received"} for each in _events(client)]),
+        logs=json.dumps([{key: log[key] for key in sent} for log in logs]),
+        began=began,
+    )
+
+
+def _events(client: httpx.Client) -> list[dict[str, Any]]:
+    """Of task runs, oldest first."""
+    body = {"filter": {"event": {"prefix": ["prefect.task-run."]}, "order": "ASC"}, "limit": 50}
+    page = client.post("events/filter", json=body).raise_for_status().json()
+    found = list(page["events"])
+    while following := page.get("next_page"):
+        page = client.get(following).raise_for_status().json()
+        found += page["events"]
+    return found
+
+
+def replay(client: httpx.Client, recording: Recording) -> None:
+    """One more release, as far as the server can tell."""
+    body = {"flow_id": recording.flow_id, "name": f"stand-in-{uuid4().hex[:8]}", "state": {"type": "PENDING"}}
+    run = client.post("flow_runs/", json=body).raise_for_status().json()["id"]
+    events, logs = recording.again(run)
+    for state in ("RUNNING", "COMPLETED"):
+        client.post(f"flow_runs/{run}/set_state", json={"state": {"type": state}}).raise_for_status()
+        if state == "RUNNING":
+            client.post("events", json=events).raise_for_status()
+            client.post("logs/", json=logs).raise_for_status()
 
 
 def latency_ms(client: httpx.Client, path: str, body: dict[str, object]) -> float:
@@ -113,9 +207,33 @@ def rows_and_bytes(database: str) -> tuple[dict[str, int], int]:
         return rows, cursor.fetchone()[0]
 
 
+def _until(enough: Callable[[], bool], what: str) -> float:
+    """Seconds that it took."""
+    started = time.monotonic()
+    while not enough():
+        if time.monotonic() > started + DRAIN_S:
+            raise SystemExit(f"found: not {what}; required: within {DRAIN_S} s")
+        time.sleep(1)
+    return time.monotonic() - started
+
+
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def measure(target: Server, client: httpx.Client, database: str, done: int, seconds: float) -> None:
+    """A line of the table."""
+    listed = latency_ms(client, "flow_runs/filter", PAGE)
+    (run, *_) = client.post("flow_runs/filter", json=PAGE).json()
+    page = latency_ms(client, "task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}, "limit": 200})
+    rows, size = rows_and_bytes(database)
+    behind = TASK_RUNS * done - rows["task_run"]
+    counts = " | ".join(f"{rows[table]:,}" for table in TABLES)
+    _say(
+        f"| {done:,} | {seconds:.2f} | {listed:.0f} | {page:.0f} | {behind:,} | {target.memory_mib():.0f} "
+        f"| {counts} | {size / 2**20:.0f} |"
+    )
 
 
 def main() -> None:
@@ -124,26 +242,30 @@ def main() -> None:
     )
     parser.add_argument("--database", required=True, help="of PostgreSQL, empty: user@host:port/name")
     parser.add_argument("--releases", type=int, default=2000)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, server(arguments.database, Path(folder)) as address:
-        _say(f"| releases | s each | run list ms | run page ms | {' | '.join(TABLES)} | MiB |")
-        _say("|---" * (5 + len(TABLES)) + "|")
-        part = max(1, arguments.releases // 10)
-        with httpx.Client(base_url=address, timeout=60) as client:
-            for done in range(part, arguments.releases + 1, part):
-                started = time.monotonic()
-                run_releases(part)
-                seconds = (time.monotonic() - started) / part
-                newest = {"sort": "START_TIME_DESC", "limit": 20}
-                listed = latency_ms(client, "flow_runs/filter", newest)
-                (run, *_) = client.post("flow_runs/filter", json=newest).json()
-                tasks = {"flow_runs": {"id": {"any_": [run["id"]]}}, "limit": 200}
-                page = latency_ms(client, "task_runs/filter", tasks)
-                rows, size = rows_and_bytes(arguments.database)
-                counts = " | ".join(f"{rows[table]:,}" for table in TABLES)
-                _say(
-                    f"| {done} | {seconds:.2f} | {listed:.0f} | {page:.0f} | {counts} | {size / 2**20:.1f} |"
-                )
+    parser.add_argument("--at-a-time", type=int, default=4)
+    parser.add_argument("--batch", type=int, help="of the task run recorder; Prefect's own default is 1")
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        server(options.database, Path(folder), options.batch) as target,
+        httpx.Client(base_url=target.address, timeout=120) as client,
+        ThreadPoolExecutor(options.at_a_time) as senders,
+    ):
+        recording = record(client)
+        _say(f"| releases | s each | list ms | run ms | behind | server MiB | {' | '.join(TABLES)} | MiB |")
+        _say("|---" * (7 + len(TABLES)) + "|")
+        done = 1
+        for tenth in range(1, 11):
+            part = options.releases * tenth // 10 - done
+            started = time.monotonic()
+            list(senders.map(lambda _: replay(client, recording), range(part)))
+            done += part
+            measure(target, client, options.database, done, (time.monotonic() - started) / max(1, part))
+        wanted = TASK_RUNS * done
+        seconds = _until(
+            lambda: rows_and_bytes(options.database)[0]["task_run"] >= wanted, "every task run recorded"
+        )
+        _say(f"\nThe last task run was recorded {seconds:.0f} s after the last release.")
 
 
 if __name__ == "__main__":
