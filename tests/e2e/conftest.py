@@ -11,7 +11,7 @@ import pytest
 
 from tasks.process import run_isolated
 from tests.e2e.ground import Ground
-from tests.e2e.hurried import NIGHTLY, hurried
+from tests.e2e.hurried import hurried
 from tests.e2e.servers import ROOT, PrefectServer, worker
 from tests.e2e.servers import prefect_server as running_server
 from tests.e2e.small_inputs import SmallInputs, export, save_data, teach
@@ -86,7 +86,7 @@ def told() -> Iterator[Webhook]:
 def deployed(
     inputs: SmallInputs, told: Webhook, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PrefectServer]:
-    """A server that stays, with all of `prefect.yaml` on it."""
+    """A server that stays, with all of `prefect.yaml` on it; night comes soon."""
     folder = tmp_path_factory.mktemp("server")
     variables = {
         "PADDLE_INT8_HOME": str(folder / "home"),
@@ -101,7 +101,6 @@ def deployed(
 
 @pytest.fixture(scope="session")
 def working(deployed: PrefectServer) -> Iterator[PrefectServer]:
-    """The server with a worker that runs two flow runs at a time; its nightly run comes every minute."""
+    """The server with a worker that runs two flow runs at a time."""
     with worker(deployed, "--limit", "2"):
-        deployed.activate(NIGHTLY)
         yield deployed

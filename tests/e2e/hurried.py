@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,18 @@ from tests.e2e.servers import PROJECT_FILE
 from tests.e2e.small_inputs import SmallInputs, save_data
 
 NIGHTLY, MODEL = "retrain-nightly", "nightly-small"
+UNTIL_NIGHT = timedelta(minutes=4)
+"""Once, and after most of the tests that would have to share the CPU with it."""
 
 
 def hurried(inputs: SmallInputs, folder: Path) -> Path:
-    """A copy whose nightly retraining starts every minute, of a small model that is always rejected.
-
-    Its schedule is not active yet: each run would take its part of the CPU.
-    """
+    """A copy whose night comes in `UNTIL_NIGHT`, and whose small model is always rejected."""
     project = yaml.safe_load(PROJECT_FILE.read_text(encoding="utf-8"))
     (nightly,) = [each for each in project["deployments"] if each["name"] == NIGHTLY]
     nightly["parameters"] = {"config": retraining(inputs, folder)}
     (schedule,) = nightly["schedules"]
-    schedule |= {"cron": "* * * * *", "active": False}
+    night = datetime.now(UTC) + UNTIL_NIGHT
+    schedule["cron"] = f"{night.minute} {night.hour} * * *"
     path = folder / PROJECT_FILE.name
     path.write_text(yaml.safe_dump(project), encoding="utf-8")
     return path

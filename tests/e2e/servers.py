@@ -57,31 +57,26 @@ class PrefectServer:
             found = client.post("deployments/filter", json={}).raise_for_status().json()
         return {each["name"]: each for each in found}
 
-    def start(self, deployment: str, parameters: dict[str, Any]) -> str:
-        """A run of the deployment, by its id, once the server's database is not busy."""
-        path = f"deployments/{self.deployments()[deployment]['id']}/create_flow_run"
+    def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        """The answer, once the server's database is not busy."""
         with self.client() as client:
-            answer = wait_until(
-                lambda: client.post(path, json={"parameters": parameters, "state": {"type": "SCHEDULED"}}),
+            return wait_until(
+                lambda: client.post(path, json=body),
                 lambda answered: answered.status_code != httpx.codes.SERVICE_UNAVAILABLE,
                 seconds=60,
                 what="an answer",
-            )
-        return str(answer.raise_for_status().json()["id"])
+            ).raise_for_status()
+
+    def start(self, deployment: str, parameters: dict[str, Any]) -> str:
+        """A run of the deployment, by its id."""
+        path = f"deployments/{self.deployments()[deployment]['id']}/create_flow_run"
+        answer = self.post(path, {"parameters": parameters, "state": {"type": "SCHEDULED"}})
+        return str(answer.json()["id"])
 
     def run(self, run_id: str) -> dict[str, Any]:
         with self.client() as client:
             found: dict[str, Any] = client.get(f"flow_runs/{run_id}").raise_for_status().json()
         return found
-
-    def activate(self, deployment: str) -> None:
-        """Lets its only schedule make runs."""
-        found = self.deployments()[deployment]
-        (schedule,) = found["schedules"]
-        with self.client() as client:
-            client.patch(
-                f"deployments/{found['id']}/schedules/{schedule['id']}", json={"active": True}
-            ).raise_for_status()
 
     def runs(self, deployment: str) -> list[dict[str, Any]]:
         """Its flow runs, oldest first."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from flows import pools
-from tests.e2e.hurried import NIGHTLY, hurried
-from tests.e2e.servers import PrefectServer
-from tests.e2e.small_inputs import SmallInputs
+from tests.e2e.hurried import NIGHTLY
+from tests.e2e.servers import PROJECT_FILE, PrefectServer
 from tests.unit.test_deployments import DEPLOYMENTS
 
 
@@ -16,9 +15,9 @@ def test_deploy_registers_every_deployment_in_its_pool(deployed: PrefectServer) 
     assert found["release-cascadelake"]["work_pool_name"] == "cascadelake"
 
 
-def test_deploy_again_updates_what_is_there(deployed: PrefectServer, inputs: SmallInputs) -> None:
+def test_deploy_again_updates_what_is_there(deployed: PrefectServer) -> None:
     before = {name: each["id"] for name, each in deployed.deployments().items()}
-    deployed.deploy(hurried(inputs, deployed.folder))
+    deployed.deploy(deployed.folder / PROJECT_FILE.name)
     after = deployed.deployments()
     assert {name: each["id"] for name, each in after.items()} == before
     assert len(after[NIGHTLY]["schedules"]) == 1

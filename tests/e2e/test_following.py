@@ -32,7 +32,7 @@ pytestmark = pytest.mark.paddle
 SECRET = "0123456789abcdef0123456789abcdef"
 MODEL, RELEASE = "classifier-fp32", "classifier-int8"
 MOVED = WebhookEvent(WebhookEntity.MODEL_VERSION_ALIAS, WebhookAction.CREATED)
-SILENCE_S = 20
+SILENCE_S = 8
 """Until a promotion that nobody says a word about has failed."""
 RECONCILE = """
 from flows.reconcile import reconcile

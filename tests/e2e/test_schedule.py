@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.hurried import MODEL, NIGHTLY
+from tests.e2e.hurried import MODEL, NIGHTLY, UNTIL_NIGHT
 from tests.e2e.servers import ENDED, PrefectServer, wait_until
 from tests.e2e.webhook import Webhook
 
@@ -28,28 +28,22 @@ def test_nightly_retraining_is_started_by_its_cron_queues_the_next_and_tells_the
     started = wait_until(
         lambda: _scheduled(working),
         lambda run: run.get("start_time"),
-        seconds=150,
+        seconds=UNTIL_NIGHT.total_seconds() + 150,
         what="a run by the schedule",
     )
     assert datetime.fromisoformat(started["expected_start_time"]).second == 0
-    with working.client() as client:
-        client.post(f"deployments/{deployment}/pause_deployment").raise_for_status()
-        asked = [
-            client.post(f"deployments/{deployment}/create_flow_run", json={}).raise_for_status().json()["id"]
-            for _ in range(2)
-        ]
-        queued = wait_until(
-            lambda: [client.get(f"flow_runs/{each}").json() for each in asked],
-            lambda runs: any(run["state_name"] == WAITING for run in runs),
-            seconds=90,
-            what="one of two runs in the queue",
-        )
-        waiting = next(run for run in queued if run["state_name"] == WAITING)
-        assert waiting["start_time"] is None
-        for each in asked:
-            client.post(
-                f"flow_runs/{each}/set_state", json={"state": {"type": "CANCELLED"}, "force": True}
-            ).raise_for_status()
+    working.post(f"deployments/{deployment}/pause_deployment", {})
+    asked = [working.start(NIGHTLY, {}) for _ in range(2)]
+    queued = wait_until(
+        lambda: [working.run(each) for each in asked],
+        lambda runs: any(run["state_name"] == WAITING for run in runs),
+        seconds=90,
+        what="one of two runs in the queue",
+    )
+    waiting = next(run for run in queued if run["state_name"] == WAITING)
+    assert waiting["start_time"] is None
+    for each in asked:
+        working.post(f"flow_runs/{each}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
     ended = wait_until(
         lambda: _scheduled(working), lambda run: run["state_type"] in ENDED, seconds=150, what="its end"
     )
