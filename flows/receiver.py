@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request, Response
 from flows import follow_runs
 from flows.deployment import require_server
 from tasks.errors import ConfigError, PipelineError
+from tasks.following import hook
 from tasks.following.followers import followed_in, followers
 from tasks.following.request import FollowRequest
 from tasks.following.webhook import MOST_BYTES, RefusedError, Replays, alias_moved, verify
@@ -102,7 +103,9 @@ async def _body(request: Request) -> bytes:
 
 
 def serve(settings: Settings, *, host: str, port: int) -> None:
-    """Serves until interrupted."""
+    """Serves until interrupted; where `webhook_url` is set, MLflow is told to send there first."""
     app = receiver(settings)
+    if settings.webhook_url is not None:
+        hook.register(settings.tracking_uri, settings.webhook_url, require_secret(settings))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     uvicorn.run(app, host=host, port=port, access_log=False, log_config=None, limit_concurrency=64)

@@ -28,6 +28,10 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = Field(
         default=None, description="Shared with MLflow, which signs its webhooks with it."
     )
+    webhook_url: str | None = Field(
+        default=None,
+        description="Where MLflow reaches the receiver, which has MLflow send its webhooks there.",
+    )
     parallel_candidates: int = Field(
         default=2, ge=1, description="Quantization processes at a time on this host."
     )

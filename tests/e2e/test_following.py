@@ -17,12 +17,12 @@ import httpx
 import pytest
 import yaml
 from cryptography.fernet import Fernet
-from mlflow.entities.webhook import WebhookAction, WebhookEntity, WebhookEvent
 from psutil import Process
 
 from tasks.following.webhook import DELIVERY_ID, MOST_BYTES, SIGNATURE, TIMESTAMP, signature
 from tasks.promotion import ledger
 from tasks.tracking.connection import connection
+from tests.e2e.registration import promote, register
 from tests.e2e.servers import PrefectServer, answers, free_port, program, running, wait_until
 from tests.e2e.small_inputs import SmallInputs
 from tests.e2e.webhook import Webhook
@@ -31,7 +31,6 @@ pytestmark = pytest.mark.paddle
 
 SECRET = "0123456789abcdef0123456789abcdef"
 MODEL, RELEASE = "classifier-fp32", "classifier-int8"
-MOVED = WebhookEvent(WebhookEntity.MODEL_VERSION_ALIAS, WebhookAction.CREATED)
 SILENCE_S = 8
 """Until a promotion that nobody says a word about has failed."""
 RECONCILE = """
@@ -54,21 +53,15 @@ class Registry:
 
     def register(self) -> str:
         """A new version of the FP32 model, of the small model's own files."""
-        with connection(self.uri) as client:
-            run = client.create_run(client.get_experiment_by_name("Default").experiment_id)  # type: ignore[union-attr]
-            client.log_artifacts(run.info.run_id, str(self.inputs.folder / "model"), "fp32")
-            if not client.search_registered_models(f"name = '{MODEL}'"):
-                client.create_registered_model(MODEL)
-            source = f"{run.info.artifact_uri}/fp32"
-            return str(client.create_model_version(MODEL, source=source, run_id=run.info.run_id).version)
+        return register(self.uri, MODEL, self.inputs.folder / "model")
 
     def promote(self, version: str) -> None:
-        with connection(self.uri) as client:
-            client.set_registered_model_alias(MODEL, "champion", version)
+        promote(self.uri, MODEL, version)
 
-    def hook(self, url: str) -> None:
+    def hooks(self) -> list[str]:
+        """The addresses that MLflow sends to."""
         with connection(self.uri) as client:
-            client.create_webhook(name="follow", url=url, events=[MOVED], secret=SECRET)
+            return [each.url for each in client.list_webhooks()]
 
     def runs_of(self, version: str) -> list[dict[str, Any]]:
         """Flow runs of `follow` for the version."""
@@ -120,7 +113,8 @@ class Registry:
     def receiving(self, port: int) -> Iterator[str]:
         url, log = f"http://127.0.0.1:{port}", self.folder / "receiver.log"
         command = program("paddle-int8", "receive-webhooks", "--port", str(port))
-        with running(command, environment=self.environment, log=log) as process:
+        environment = self.environment | {"PADDLE_INT8_WEBHOOK_URL": f"{url}/mlflow"}
+        with running(command, environment=environment, log=log) as process:
             wait_until(
                 lambda: answers(f"{url}/health") or process.poll() is not None,
                 bool,
@@ -191,7 +185,6 @@ def deliver(
 def test_promotion_in_the_registry_starts_one_release_and_lost_ones_are_found(registry: Registry) -> None:
     first, second = registry.register(), registry.register()
     with registry.receiving(port := free_port()) as url:
-        registry.hook(url)
         registry.promote(first)
         wait_until(lambda: registry.runs_of(first), bool, seconds=60, what="a flow run of the promotion")
         registry.promote(first)  # fires again, with a delivery of its own
@@ -229,6 +222,7 @@ def test_promotion_in_the_registry_starts_one_release_and_lost_ones_are_found(re
     with registry.receiving(port) as url:  # MLflow's late delivery, or one sent again by hand
         late = body.replace(f'"version": "{first}"'.encode(), f'"version": "{second}"'.encode())
         assert deliver(url, late, delivery_id="d-6") == 202
+        assert registry.hooks() == [url], "the receiver that started again has its webhook, and no second one"
     (waiting,) = registry.runs_of(second)
     with registry.prefect.client() as client:  # so that no other test's worker runs it
         client.post(

@@ -7,15 +7,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
+from cryptography.fernet import Fernet
 
-from flows.compose import Host, services
+from flows.compose import Host, Service, services
 from flows.local_stack import running
 from tasks.artifacts import DecisionOutcome
 from tasks.errors import RegistryError
@@ -23,6 +24,7 @@ from tasks.promotion import ledger
 from tasks.promotion.assessment import settle
 from tasks.tracking.connection import connection
 from tests.decision_factory import build_decision
+from tests.e2e.registration import promote, register
 from tests.e2e.servers import ENDED, ROOT, free_port, wait_until
 from tests.e2e.small_inputs import SmallInputs
 from tests.unit.test_compose import SECRETS
@@ -31,6 +33,8 @@ pytestmark = pytest.mark.paddle
 
 PORTS = (4200, 5000, 5432, 8080, 8090)
 SMALL_ENOUGH = 1 << 20
+CONFIGS = "PADDLE_INT8_CONFIGS"
+FP32, INT8 = "classifier-fp32", "through-the-stack"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +49,11 @@ class Stack:
 
     def mlflow(self, *, authenticated: bool = True) -> httpx.Client:
         auth = ("admin", self.secrets["MLFLOW_PASSWORD"]) if authenticated else None
-        base = f"http://127.0.0.1:{self.ports[5000]}/api/2.0/mlflow/"
-        return httpx.Client(base_url=base, auth=auth, timeout=30)
+        return httpx.Client(base_url=f"{self.tracking_uri}/api/2.0/mlflow/", auth=auth, timeout=30)
+
+    @property
+    def tracking_uri(self) -> str:
+        return f"http://127.0.0.1:{self.ports[5000]}"
 
 
 @contextmanager
@@ -55,9 +62,12 @@ def _started() -> Iterator[Stack]:
     folder.chmod(0o755)  # PostgreSQL's own user must reach its folder
     ports = {port: free_port() for port in PORTS}
     secrets = {name: os.urandom(16).hex() for name in SECRETS}
+    secrets["WEBHOOK_ENCRYPTION_KEY"] = Fernet.generate_key().decode()
+    (folder / "configs").mkdir()
     host = Host(folder=folder, project=ROOT, ports=ports)
     try:
-        with running(services(ROOT / "docker-compose.yml", secrets, host), host):
+        found = services(ROOT / "docker-compose.yml", secrets, host)
+        with running(tuple(_with_configs(each, folder / "configs") for each in found), host):
             yield Stack(folder=folder, secrets=secrets, ports=ports)
     finally:
         shutil.rmtree(folder)
@@ -72,11 +82,17 @@ def stack() -> Iterator[Stack]:
         yield started
 
 
-def test_stack_releases_a_model_end_to_end_and_keeps_its_secrets(stack: Stack, inputs: SmallInputs) -> None:
-    ended = _release(stack, inputs, "through-the-stack")
+def test_model_promoted_in_the_registry_is_released_through_the_stack_which_keeps_its_secrets(
+    stack: Stack, inputs: SmallInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", stack.secrets["MLFLOW_PASSWORD"])
+    _follow(stack, inputs)
+    promote(stack.tracking_uri, FP32, register(stack.tracking_uri, FP32, inputs.folder / "model"))
+    ended = _released(stack)
     assert ended["state_type"] == "COMPLETED", ended["state"]["message"]
     with stack.mlflow() as client:
-        found = client.get("experiments/get-by-name", params={"experiment_name": "through-the-stack"})
+        found = client.get("experiments/get-by-name", params={"experiment_name": INT8})
         experiment = found.raise_for_status().json()["experiment"]["experiment_id"]
         runs = client.post("runs/search", json={"experiment_ids": [experiment]}).raise_for_status().json()
     assert {run["info"]["status"] for run in runs["runs"]} == {"FINISHED"}
@@ -119,22 +135,32 @@ def _log_in(monkeypatch: pytest.MonkeyPatch, user: str, password: str) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
 
 
-def _release(stack: Stack, inputs: SmallInputs, name: str) -> dict[str, Any]:
-    written = inputs.config(stack.folder / "release.yaml", name)
-    config = yaml.safe_load(written.read_text(encoding="utf-8"))
+def _with_configs(service: Service, configs: Path) -> Service:
+    """The service with the test's own releases instead of the project's."""
+    if CONFIGS not in service.environment:
+        return service
+    return replace(service, environment=service.environment | {CONFIGS: str(configs)})
+
+
+def _follow(stack: Stack, inputs: SmallInputs) -> None:
+    """Writes a release that follows the FP32 model's champion."""
+    path = inputs.config(stack.folder / "configs" / "release.yaml", INT8)
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["model"] = {"registered": f"models:/{FP32}@champion"}
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
+def _released(stack: Stack) -> dict[str, Any]:
+    """The flow run that the promotion has started, at its end."""
+    wanted = {"deployments": {"name": {"any_": ["follow"]}}}
     with stack.prefect() as client:
-        deployment = client.get("deployments/name/release/release").raise_for_status().json()["id"]
-        asked = client.post(
-            f"deployments/{deployment}/create_flow_run", json={"parameters": {"config": config}}
-        )
-        run = asked.raise_for_status().json()["id"]
-        ended: dict[str, Any] = wait_until(
-            lambda: client.get(f"flow_runs/{run}").json(),
-            lambda found: found["state_type"] in ENDED,
+        (ended,) = wait_until(
+            lambda: client.post("flow_runs/filter", json=wanted).json(),
+            lambda found: found and found[0]["state_type"] in ENDED,
             seconds=240,
             what="the release",
         )
-    return ended
+    return dict(ended)
 
 
 def _told(stack: Stack) -> list[str]:
