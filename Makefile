@@ -6,10 +6,10 @@ READY := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml --output-file
 CONFIG ?= configs/digits_mobilenet_v1.yaml
 
-.PHONY: help demo test check static lock deploy stack screenshots ui bench crash lost soak data clean
+.PHONY: help demo test check static lock deploy stack screenshots ui bench crash lost soak image-steps data clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "found: no $(PYTHON); required: Python 3.11; remedy: install it, or make PYTHON=/path/to/python3.11"; exit 2; }
@@ -57,6 +57,9 @@ bench: $(READY)  ## the figures of the README
 
 crash: $(READY)  ## kill a release at the beginning and the end of every step, and run it to its end
 	$(BIN)/pytest -m sweep tests/e2e/test_crash.py
+
+image-steps: $(READY)  ## the Dockerfile's steps in a root file system of their own; as root, with debootstrap
+	$(BIN)/pytest -q -m sweep tests/e2e/test_image.py
 
 soak: $(READY)  ## 200 releases through the stack, four at a time, watched for leaks (docs/soak.md)
 	mkdir -p var/soak/tmp
