@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -78,12 +78,25 @@ class PrefectServer:
             found: dict[str, Any] = client.get(f"flow_runs/{run_id}").raise_for_status().json()
         return found
 
+    def retry(self, run_id: str) -> None:
+        """As *Retry* on the run's page, whatever state its death has left it in."""
+        body = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
+        with self.client() as client:
+            client.post(f"flow_runs/{run_id}/set_state", json=body).raise_for_status()
+
     def runs(self, deployment: str) -> list[dict[str, Any]]:
         """Its flow runs, oldest first."""
         body = {"deployments": {"name": {"any_": [deployment]}}, "sort": "EXPECTED_START_TIME_ASC"}
         with self.client() as client:
             found: list[dict[str, Any]] = client.post("flow_runs/filter", json=body).raise_for_status().json()
         return found
+
+
+def kill_all_of(process: psutil.Process) -> None:
+    """`kill -9` of a process and of everything below it, as when its host goes down."""
+    for each in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
 
 
 def free_port() -> int:
@@ -167,11 +180,11 @@ def prefect_server(folder: Path, **variables: str) -> Iterator[PrefectServer]:
 
 
 @contextmanager
-def worker(server: PrefectServer, *options: str) -> Iterator[psutil.Process]:
-    """`paddle-int8 worker` on this host's pool, ready to take runs."""
+def worker(server: PrefectServer, *options: str, **variables: str) -> Iterator[psutil.Process]:
+    """`paddle-int8 worker`, ready to take runs; `variables` are of its host alone."""
     port = free_port()
     command = program("paddle-int8", "worker", "--health-port", str(port), *options)
-    environment = server.environment | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+    environment = server.environment | {"PREFECT_WORKER_QUERY_SECONDS": "1"} | variables
     with running(command, environment=environment, log=server.folder / "worker.log") as process:
         wait_until(
             lambda: answers(f"http://127.0.0.1:{port}/health") or process.poll() is not None,

@@ -1,17 +1,24 @@
-"""One release on two hosts with separate disks: an object store is all they share."""
+"""One release on two hosts with separate disks: an object store, Prefect and MLflow are all they share."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.e2e.command_line import variables
-from tests.e2e.crashes import computed, kill, release
+from tests.e2e.crashes import CACHED, computed, kill, release
 from tests.e2e.object_store import running_store
+from tests.e2e.records import read_runs
+from tests.e2e.servers import PrefectServer, kill_all_of, wait_until, worker
 from tests.e2e.small_inputs import SmallInputs
 
 pytestmark = pytest.mark.paddle
+
+POOL = "skylake"
+"""One that no other test's worker takes runs from."""
 
 
 def test_release_killed_on_one_host_ends_on_another_with_what_the_first_had_computed(
@@ -33,3 +40,33 @@ def test_release_killed_on_one_host_ends_on_another_with_what_the_first_had_comp
     kinds = {key.split("/")[1] for key in keys}
     assert kinds >= {"models", "data", "quantized", "deployable", "evidence", "results", "bundles"}
     assert not [key for key in keys if key.endswith(".part")]
+
+
+@pytest.mark.sweep
+def test_release_whose_worker_is_killed_is_ended_by_another_hosts_worker(
+    deployed: PrefectServer, inputs: SmallInputs, tmp_path: Path, temporary: Path
+) -> None:
+    config = yaml.safe_load(
+        inputs.approvable(tmp_path / "release.yaml", "moving").read_text(encoding="utf-8")
+    )
+    tracking_uri = f"sqlite:///{tmp_path / 'mlflow.db'}"  # in the place of MLflow's server
+    one, two = tmp_path / "one", tmp_path / "two"
+    with running_store("workers") as store:
+        shared = {"MLFLOW_TRACKING_URI": tracking_uri, "TMPDIR": str(temporary), **store.environment}
+        with worker(deployed, "--pool", POOL, PADDLE_INT8_HOME=str(one), **shared) as first:
+            run = deployed.start(f"release-{POOL}", {"config": config})
+            wait_until(lambda: computed(one), _has_quantized, seconds=120, what="a quantized candidate")
+            kill_all_of(first)
+        deployed.retry(run)
+        with worker(deployed, "--pool", POOL, PADDLE_INT8_HOME=str(two), **shared):
+            wait_until(
+                lambda: deployed.run(run)["state_type"], "COMPLETED".__eq__, seconds=180, what="the release"
+            )
+    assert "measure baseline" not in {" ".join(step.split()[:2]) for step in computed(two)}
+    assert {step.split()[0] for step in computed(one) + computed(two)} == set(CACHED)
+    runs = read_runs(tracking_uri, "moving")
+    assert {run.data.tags.get("outcome") for run in runs if run.info.status == "FINISHED"} >= {"approved"}
+
+
+def _has_quantized(steps: Counter[str]) -> bool:
+    return any(step.startswith("quantize") for step in steps)
