@@ -331,6 +331,16 @@ class QuantizationConfig(Section):
         )
 
     @model_validator(mode="after")
+    def _trained_layouts(self) -> QuantizationConfig:
+        if Algorithm.QAT in self.algorithms and Layout.RECURRENT in self.layouts:
+            raise ValueError(
+                "the algorithm `qat` trains for the layouts `offline` and `qdq`; layout `recurrent` has "
+                "scales of calibration alone, as "
+                f"{', '.join(RECURRENT_ALGORITHMS)} find them: take `qat` or `recurrent` out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _some_candidate(self) -> QuantizationConfig:
         if not self.candidates():
             known = ", ".join(RECURRENT_ALGORITHMS)

@@ -341,6 +341,14 @@ def test_config_qat_algorithm_and_section_need_each_other(tmp_path: Path, sectio
     assert "need each other" in refusal(changed("quantization", **section), tmp_path)
 
 
+def test_config_qat_of_a_recurrent_layout_is_refused_with_what_would_work(tmp_path: Path) -> None:
+    qat = {"data": {"kind": "npz", "path": "training.npz"}}
+    said = refusal(
+        changed("quantization", algorithms=["abs_max", "qat"], qat=qat, layouts=["recurrent"]), tmp_path
+    )
+    assert "`qat` trains for the layouts `offline` and `qdq`" in said
+
+
 @pytest.mark.parametrize("objective", ["hinge", "module:", ":loss"])
 def test_config_qat_objective_is_the_built_in_or_a_function(tmp_path: Path, objective: str) -> None:
     qat = {"data": {"kind": "npz", "path": "training.npz"}, "objective": objective}
