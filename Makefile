@@ -24,7 +24,7 @@ demo: $(READY)  ## release the demo model: real digits, six candidates, one verd
 test: $(READY)  ## run every test
 	$(BIN)/pytest
 
-check: static test  ## what the hook and CI run: format, lint, types, layers, lock in step, tests
+check: static test  ## what the hook (.githooks) and CI run: format, lint, types, layers, lock in step, tests
 
 static: $(READY)
 	$(BIN)/ruff format --check .

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flows import temporary_server
-from tasks import process, progress
+from tasks import garbage, process, progress
 from tasks.errors import StorageError
 from tasks.settings import Settings
 from tasks.store import storage_error
@@ -84,8 +84,9 @@ def run_flow(settings: Settings, load: Callable[[], Callable[[P], R]], parameter
     """
     wait_for_prefect = start_prefect(settings)
     process.warm_up()
-    flow = load()
-    connection.prepare(settings.tracking_uri)
+    with garbage.left_alone():
+        flow = load()
+        connection.prepare(settings.tracking_uri)
     wait_for_prefect()
     return flow(parameter)
 

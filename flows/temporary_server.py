@@ -19,6 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks import garbage
 from tasks.errors import IsolatedProcessError
 from tasks.process import last_lines
 
@@ -96,10 +97,11 @@ def _serve(port: int, parent: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it went before the kernel was asked
         return
-    import uvicorn
+    with garbage.left_alone():
+        import uvicorn
+        from prefect.server.api.server import create_app
 
-    application = "prefect.server.api.server:create_app"
-    uvicorn.run(application, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on")
+    uvicorn.run(create_app, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on")
 
 
 if __name__ == "__main__":

@@ -17,12 +17,15 @@ with Path(os.devnull).open("wb") as _nowhere:  # the terminal belongs to the use
     for _descriptor in (1, 2):
         os.dup2(_nowhere.fileno(), _descriptor)
 
-import numpy  # noqa: E402, F401 - before paddle, whose zlib symbols crash it otherwise
-import paddle  # noqa: E402, F401
+from tasks import garbage  # noqa: E402
 
-import tasks.conversion.offline  # noqa: E402
-import tasks.quantization.ptq  # noqa: E402
-import tasks.validation.measure  # noqa: E402, F401
+with garbage.left_alone():
+    import numpy  # noqa: F401 - before paddle, whose zlib symbols crash it otherwise
+    import paddle  # noqa: F401
+
+    import tasks.conversion.offline
+    import tasks.quantization.ptq
+    import tasks.validation.measure  # noqa: F401
 
 for _descriptor, _copy in zip((1, 2), _saved, strict=True):
     os.dup2(_copy, _descriptor)

@@ -20,7 +20,6 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
-from scipy.optimize import brentq
 
 from tasks.artifacts import LatencySummary, MetricEvidence, SpeedRatio
 from tasks.errors import MeasurementError
@@ -214,6 +213,8 @@ def _upper(lost: float, gained: float, samples: float, confidence: float) -> flo
         return float(special.betaincinv(lost, unchanged, confidence)) if unchanged > 0 else 1.0
     if unchanged <= 0:
         return 2 * float(special.betaincinv(lost, gained, confidence)) - 1
+    from scipy.optimize import brentq  # half a second that the start of a flow need not wait for
+
     fewer = min(lost, gained)
     given = special.betaincinv(fewer, samples + 1 - fewer, NORMAL_SHARES)
     left = np.maximum(1 - given, np.finfo(float).tiny)
