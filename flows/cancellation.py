@@ -15,7 +15,7 @@ from uuid import UUID
 
 import psutil
 
-from tasks import ownership, process, store
+from tasks import ownership, process, store, temporary
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def cancellable(say: Callable[[str], None]) -> Iterator[None]:
             with suppress(psutil.NoSuchProcess):
                 child.kill()
         store.sweep(Settings().store)
+        temporary.remove_own()
         ownership.forget()
         say(
             f"cancelled ({signal.Signals(number).name}); nothing was left half-written"

@@ -50,7 +50,7 @@ GRACE_S = 2.0
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tasks.engine_preload"])
 _starting = threading.Lock()
-_children: dict[BaseProcess, str] = {}
+_children: set[BaseProcess] = set()
 _cancelled = threading.Event()
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def run_isolated(
             if _cancelled.is_set():
                 raise KeyboardInterrupt
             temporary.name_multiprocessing_folder()
-            _children[child] = folder
+            _children.add(child)
             child.start()
         pipe.close()
         lifeline.close()
@@ -94,7 +94,7 @@ def run_isolated(
     finally:
         if child.pid is not None:
             _kill(child)
-        _children.pop(child, None)
+        _children.discard(child)
         messages.close()
         hold.close()
         shutil.rmtree(folder, ignore_errors=True)
@@ -116,16 +116,15 @@ def warm_up() -> None:
 
 
 def kill_all() -> None:
-    """Ends every isolated process of this one, removes their folders, and starts no more: for Ctrl-C.
+    """Ends every isolated process of this one, removes its temporary folders, and starts no more: for Ctrl-C.
 
     Waits for no lock, since the thread that a signal interrupts may hold it. A process that is being
     started meanwhile dies with this one.
     """
     _cancelled.set()
-    for child, folder in tuple(_children.items()):
+    for child in tuple(_children):
         _kill_session(child)
-        shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(multiprocessing.util.get_temp_dir(), ignore_errors=True)
+    temporary.remove_own()
 
 
 def last_lines(log: Path, count: int = LAST_LINES) -> str:

@@ -27,6 +27,13 @@ def name_multiprocessing_folder() -> None:
         multiprocessing.util.Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-100)
 
 
+def remove_own() -> None:
+    """Removes this process's temporary folders, before it ends without unwinding."""
+    place = _place()
+    for folder in place.glob(f"{prefix()}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def sweep() -> None:
     """Removes the temporary folders of processes that are dead."""
     place = _place()
