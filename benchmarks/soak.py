@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections import Counter
@@ -30,16 +29,14 @@ from benchmarks.trend import trend
 from flows.compose import Host, Service, services
 from flows.local_stack import end_on_signals, running
 from tasks.process import run_isolated
-from tests.e2e.servers import ROOT, free_port
+from tests.e2e.servers import ENDED, ROOT, STACK_PORTS, free_port, stack_secrets
 from tests.e2e.small_inputs import SmallInputs, export, save_data, teach
 
-PORTS = (4200, 5000, 5432, 8080, 8090)
 NAMES = 8
 """Releases, and so MLflow experiments and registered models, that the flow runs are spread over."""
 QUEUED = 2
 """Flow runs that wait, beside those that run."""
 EVERY_S = 10.0
-ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 WARM_UP = 0.2
 """Share of the releases before which memory still grows to its working size."""
 PATIENCE_S = 600
@@ -76,14 +73,12 @@ def stack(folder: Path, at_a_time: int) -> Iterator[Soak]:
     """The services, with a worker that runs `at_a_time` flow runs at a time."""
     kept = folder / "secrets.json"
     if not kept.exists():
-        lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
-        names = [line.partition("=")[0] for line in lines if "=" in line and not line.startswith("#")]
-        kept.write_text(json.dumps({name: os.urandom(16).hex() for name in names}), encoding="utf-8")
+        kept.write_text(json.dumps(stack_secrets()), encoding="utf-8")
         kept.chmod(0o600)
     soak = Soak(
         folder=folder,
         secrets=json.loads(kept.read_text(encoding="utf-8")),
-        ports={port: free_port() for port in PORTS},
+        ports={port: free_port() for port in STACK_PORTS},
     )
     host = Host(folder=folder / "stack", project=ROOT, ports=soak.ports)
     found = services(ROOT / "docker-compose.yml", soak.secrets, host)
@@ -120,7 +115,7 @@ def submit(client: httpx.Client, inputs: SmallInputs, number: int) -> None:
 
 
 def ended(client: httpx.Client) -> int:
-    wanted = {"flow_runs": {"state": {"type": {"any_": ENDED}}, "tags": {"all_": ["soak"]}}}
+    wanted = {"flow_runs": {"state": {"type": {"any_": sorted(ENDED)}}, "tags": {"all_": ["soak"]}}}
     return int(client.post("flow_runs/count", json=wanted).raise_for_status().json())
 
 

@@ -18,12 +18,17 @@ from typing import Any, TypeVar
 
 import httpx
 import psutil
+from cryptography.fernet import Fernet
+
+from flows.local_stack import read_env
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 PROJECT_FILE = ROOT / "prefect.yaml"
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 """Types of the states of a flow run that has ended."""
+STACK_PORTS = (4200, 5000, 5432, 8080, 8090)
+"""That the services of `docker-compose.yml` listen on."""
 STARTUP_S = 120
 DEPLOY_S = 300
 STOP_S = 15
@@ -97,6 +102,12 @@ def kill_all_of(process: psutil.Process) -> None:
     for each in (process, *process.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):
             each.kill()
+
+
+def stack_secrets() -> dict[str, str]:
+    """A new value for each secret of the stack, of the form that `.env.example` asks for."""
+    secrets = {name: os.urandom(16).hex() for name in read_env(ROOT / ".env.example")}
+    return secrets | {"WEBHOOK_ENCRYPTION_KEY": Fernet.generate_key().decode()}
 
 
 def free_port() -> int:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from flows.lost_runs import LOST_AFTER_S, MESSAGE
-from tests.e2e.servers import ENDED, PrefectServer, wait_until, worker
+from tests.e2e.servers import ENDED, PrefectServer, kill_all_of, wait_until, worker
 from tests.e2e.small_inputs import SmallInputs
 
 pytestmark = [pytest.mark.paddle, pytest.mark.sweep]
@@ -24,8 +24,7 @@ def test_run_whose_worker_and_process_were_killed_is_crashed_by_the_automation(
             lambda: deployed.run(run_id), lambda run: run["state_type"] == "RUNNING", seconds=240, what="it"
         )
         time.sleep(10)  # its first heartbeat is on its way
-        for each in (*process.children(recursive=True), process):
-            each.kill()
+        kill_all_of(process)
     ended = wait_until(
         lambda: deployed.run(run_id),
         lambda run: run["state_type"] in ENDED,

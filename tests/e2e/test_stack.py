@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from cryptography.fernet import Fernet
 
 from flows.compose import Host, Service, services
 from flows.local_stack import running
@@ -25,13 +24,11 @@ from tasks.promotion.assessment import settle
 from tasks.tracking.connection import connection
 from tests.decision_factory import build_decision
 from tests.e2e.registration import promote, register
-from tests.e2e.servers import ENDED, ROOT, free_port, wait_until
+from tests.e2e.servers import ENDED, ROOT, STACK_PORTS, free_port, stack_secrets, wait_until
 from tests.e2e.small_inputs import SmallInputs
-from tests.unit.test_compose import SECRETS
 
 pytestmark = pytest.mark.paddle
 
-PORTS = (4200, 5000, 5432, 8080, 8090)
 SMALL_ENOUGH = 1 << 20
 CONFIGS = "PADDLE_INT8_CONFIGS"
 FP32, INT8 = "classifier-fp32", "through-the-stack"
@@ -60,9 +57,8 @@ class Stack:
 def _started() -> Iterator[Stack]:
     folder = Path(tempfile.mkdtemp(prefix="stack-", dir="/tmp"))
     folder.chmod(0o755)  # PostgreSQL's own user must reach its folder
-    ports = {port: free_port() for port in PORTS}
-    secrets = {name: os.urandom(16).hex() for name in SECRETS}
-    secrets["WEBHOOK_ENCRYPTION_KEY"] = Fernet.generate_key().decode()
+    ports = {port: free_port() for port in STACK_PORTS}
+    secrets = stack_secrets()
     (folder / "configs").mkdir()
     host = Host(folder=folder, project=ROOT, ports=ports)
     try:
@@ -85,8 +81,7 @@ def stack() -> Iterator[Stack]:
 def test_model_promoted_in_the_registry_is_released_through_the_stack_which_keeps_its_secrets(
     stack: Stack, inputs: SmallInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", stack.secrets["MLFLOW_PASSWORD"])
+    _log_in(monkeypatch, "admin", stack.secrets["MLFLOW_PASSWORD"])
     _follow(stack, inputs)
     promote(stack.tracking_uri, FP32, register(stack.tracking_uri, FP32, inputs.folder / "model"))
     ended = _released(stack)
@@ -110,7 +105,7 @@ def test_stack_answers_nobody_without_a_password(stack: Stack) -> None:
 
 
 def test_stack_reader_of_the_registry_promotes_nothing(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    uri, reader = f"http://127.0.0.1:{stack.ports[5000]}", ("reader", os.urandom(16).hex())
+    uri, reader = stack.tracking_uri, ("reader", os.urandom(16).hex())
     _log_in(monkeypatch, "admin", stack.secrets["MLFLOW_PASSWORD"])
     with connection(uri) as client:
         run = client.create_run(client.create_experiment("guarded"))
