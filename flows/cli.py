@@ -106,11 +106,9 @@ def published_table(
     """
     from flows import embedded
     from flows.cancellation import cancellable
-    from tasks import process
     from tasks.promotion.request import checked
     from tasks.published.request import TableRequest
     from tasks.settings import Settings
-    from tasks.tracking import connection
 
     asked = {"only": tuple(only or ()), "column": column, "quick": quick, "configs": configs.resolve()}
     request = _guard(lambda: checked(TableRequest, asked))
@@ -118,17 +116,13 @@ def published_table(
     _guard(lambda: embedded.prepare(settings))
     from flows.terminal import StepDisplay
 
-    def run() -> Any:
-        wait_for_prefect = embedded.start_prefect(settings)
-        process.warm_up()
-        from flows.published_table import published_table as flow
+    def load() -> Any:
+        from flows.published_table import published_table as table_flow
 
-        connection.prepare(settings.tracking_uri)
-        wait_for_prefect()
-        return flow(request)
+        return table_flow
 
     with cancellable(_say_cancelled), StepDisplay(err).shown():
-        path = _guard(run)[1]
+        path = _guard(lambda: embedded.run_flow(settings, load, request))[1]
     text = path.read_text(encoding="utf-8")
     if save is not None:
         save.write_text(text, encoding="utf-8")

@@ -10,14 +10,14 @@ import os
 import warnings
 from pathlib import Path
 
+from tasks import garbage
+
 os.environ.setdefault("GLOG_minloglevel", "2")
 warnings.simplefilter("ignore")
 _saved = [os.dup(descriptor) for descriptor in (1, 2)]
 with Path(os.devnull).open("wb") as _nowhere:  # the terminal belongs to the user
     for _descriptor in (1, 2):
         os.dup2(_nowhere.fileno(), _descriptor)
-
-from tasks import garbage  # noqa: E402
 
 with garbage.left_alone():
     import numpy  # noqa: F401 - before paddle, whose zlib symbols crash it otherwise

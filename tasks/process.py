@@ -116,7 +116,7 @@ def warm_up() -> None:
 
 
 def kill_all() -> None:
-    """Ends every isolated process of this one, removes its temporary folders, and starts no more: for Ctrl-C.
+    """Ends every isolated process of this one and starts no more: for Ctrl-C. Their folders remain.
 
     Waits for no lock, since the thread that a signal interrupts may hold it. A process that is being
     started meanwhile dies with this one.
@@ -124,7 +124,6 @@ def kill_all() -> None:
     _cancelled.set()
     for child in tuple(_children):
         _kill_session(child)
-    temporary.remove_own()
 
 
 def last_lines(log: Path, count: int = LAST_LINES) -> str:

@@ -82,9 +82,8 @@ def _encode(
 
     store = Checkpoint(checkpoint) if checkpoint else None
     saved = store.load() if store else None
-    vectors = saved.arrays["vectors"].astype(np.float32) if saved else np.zeros((0, network.encoder.hidden))
-    parts, last = [vectors.astype(np.float32)], time.monotonic()
-    for start in range(len(vectors), len(tokens), BATCH):
+    parts, last = [saved.arrays["vectors"]] if saved else [], time.monotonic()
+    for start in range(len(parts[0]) if parts else 0, len(tokens), BATCH):
         with paddle.no_grad():
             parts.append(network.embed(paddle.to_tensor(tokens[start : start + BATCH])).numpy())
         done = min(start + BATCH, len(tokens))
