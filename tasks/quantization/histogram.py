@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-CHUNK = 1 << 16
+CHUNK = 1 << 17
 """Values at a time: the working set stays in a core's caches."""
 
 WORST_MARGIN = 2.0**-4

