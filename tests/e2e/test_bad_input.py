@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tasks.errors import (
 from tasks.hardware.levels import rank
 from tasks.hardware.profile import host_profile
 from tests.e2e.command_line import release_command, variables
+from tests.e2e.failing_metrics import CGROUP_VARIABLE
 from tests.e2e.ground import Ground
 from tests.e2e.records import embedded_flow_states, read_run
 from tests.e2e.small_inputs import CLASSES, SIDE, SmallInputs, labels, noise, save_data
@@ -256,7 +258,6 @@ def test_release_with_mlflow_unreachable_fails_before_anything_is_computed(
     [
         pytest.param("segfault", "killed by SIGSEGV", id="segmentation fault"),
         pytest.param("abort", "killed by SIGABRT", id="abort"),
-        pytest.param("be_killed", "killed by SIGKILL", id="killed as for memory"),
         pytest.param("hang", "still running after 8 s", id="hang"),
     ],
 )
@@ -269,6 +270,49 @@ def test_release_whose_process_dies_fails_in_its_step(warm_ground: Ground, metri
     assert "last lines of" in error.found
     warm_ground.require_failed(error, task="validate abs_max-offline", tags=DATA)
     assert warm_ground.kinds() - {"baselines"} == CONVERTED
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryCgroup:
+    folder: Path
+
+    @property
+    def killed(self) -> int:
+        """Processes that the kernel ended for memory."""
+        counted = ("memory.events", "memory.oom_control")
+        (text,) = [(self.folder / name).read_text() for name in counted if (self.folder / name).exists()]
+        return int(dict(line.split() for line in text.splitlines())["oom_kill"])
+
+
+@pytest.fixture
+def memory_cgroup() -> Iterator[MemoryCgroup]:
+    """One of 64 MiB, of either version."""
+    versions = {"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"}
+    root = next((Path(each) for each in versions if (Path(each) / "cgroup.procs").exists()), None)
+    if root is None or not os.access(root, os.W_OK):
+        pytest.skip("needs a memory cgroup that may be written")
+    folder = root / f"paddle-int8-test-{os.getpid()}"
+    folder.mkdir()
+    try:
+        limit = folder / versions[str(root)]
+        if not limit.exists():
+            pytest.skip("needs the memory controller in the root cgroup's `cgroup.subtree_control`")
+        limit.write_text(str(64 << 20))
+        yield MemoryCgroup(folder)
+    finally:
+        folder.rmdir()
+
+
+def test_release_whose_process_takes_too_much_memory_fails_in_its_step(
+    warm_ground: Ground, memory_cgroup: MemoryCgroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CGROUP_VARIABLE, str(memory_cgroup.folder))
+    error = warm_ground.failure(validation={"metrics": [f"{METRICS}:take_too_much_memory"]})
+    assert isinstance(error, IsolatedProcessError)
+    assert "killed by SIGKILL" in error.found
+    assert "kills for memory" in error.remedy
+    assert memory_cgroup.killed == 1
+    warm_ground.require_failed(error, task="validate abs_max-offline", tags=DATA)
 
 
 def test_release_whose_quantization_takes_too_long_fails_in_it(ground: Ground) -> None:
