@@ -131,7 +131,8 @@ def mark_inference(program: Any) -> int:
     for block in program.blocks:
         for op in block.ops:
             known = {attribute.name for attribute in OpProtoHolder.instance().get_op_proto(op.type).attrs}
-            if "is_test" in known | core.get_op_extra_attrs(op.type).keys() and not op.attr("is_test"):
+            known |= core.get_op_extra_attrs(op.type).keys()
+            if "is_test" in known and not (op.has_attr("is_test") and op.attr("is_test")):
                 op._set_attr("is_test", True)
                 matched += 1
     return matched

@@ -38,6 +38,18 @@ def rewrite_all(root: Path, target: Path) -> dict[str, dict[str, int]]:
     return matches
 
 
+def mark_what_lacks_the_attribute(folder: Path) -> tuple[int, int]:
+    """Operators that lost `is_test`, which those of old programs lack, and operators that were marked."""
+    from tasks.conversion.repairs import mark_inference
+    from tasks.model.program import load_program
+
+    program = load_program(models.source(folder)).program
+    marked = [op for op in program.global_block().ops if op.has_attr("is_test")]
+    for op in marked:
+        op._remove_attr("is_test")
+    return len(marked), mark_inference(program)
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return models.build(tmp_path_factory.getbasetemp())
@@ -96,3 +108,10 @@ def test_repaired_vgg_has_no_operator_that_keeps_it_fp32(root: Path, tmp_path: P
     folder = root / "vgg_offline"
     types = run_isolated(models.operator_types, folder, step="types", log=tmp_path / "log.txt", timeout_s=60)
     assert not {"elementwise_add", "relu", "dropout", "reshape2", "fusion_repeated_fc_relu"} & set(types)
+
+
+def test_mark_inference_adds_the_attribute_where_old_programs_lack_it(root: Path, tmp_path: Path) -> None:
+    lost, marked = run_isolated(
+        mark_what_lacks_the_attribute, root / "plain", step="mark", log=tmp_path / "log", timeout_s=120
+    )
+    assert marked == lost > 0
