@@ -10,8 +10,8 @@ from prefect.input import RunInput
 from prefect.runtime import deployment
 from pydantic import Field
 
-from tasks.artifacts import Decision, DecisionOutcome
 from tasks.errors import ConfigError
+from tasks.promotion.decision import Decision, DecisionOutcome
 from tasks.promotion.summary import markdown
 
 

@@ -60,7 +60,7 @@ def release(
     Exit status: 0 approved, 3 rejected, 4 inconclusive, 2 configuration, 1 failure.
     """
     from flows import embedded
-    from tasks.config import load_config
+    from tasks.config_file import load_config
     from tasks.settings import Settings
 
     sys.path[:0] = [str(Path.cwd()), str(config.resolve().parent)]  # where users keep their functions

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from prefect.events import emit_event
 
-from tasks.artifacts import Action, Decision, DecisionOutcome
+from tasks.promotion.decision import Action, Decision, DecisionOutcome
 from tasks.promotion.summary import sentence
 from tasks.tracking.connection import redact
 

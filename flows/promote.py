@@ -7,7 +7,7 @@ from prefect import flow
 from flows.approval import ask
 from flows.events import Happening, announce_decision, failure_announced
 from tasks import process
-from tasks.artifacts import Decision, DecisionOutcome
+from tasks.promotion.decision import Decision, DecisionOutcome
 from tasks.promotion.request import PromoteRequest
 from tasks.promotion.task import assess_promotion, settle
 

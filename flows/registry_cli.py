@@ -11,7 +11,7 @@ import typer
 from flows.console import Json, err, guard, out, print_json
 
 if TYPE_CHECKING:
-    from tasks.artifacts import Decision
+    from tasks.promotion.decision import Decision
 
 app = typer.Typer()
 Model = Annotated[str, typer.Argument(help="A registered model.")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from tasks.artifacts import Decision, DecisionOutcome
+from tasks.promotion.decision import Decision, DecisionOutcome
 from tasks.promotion.ledger import History
 from tasks.promotion.summary import MARKS, sentence
 

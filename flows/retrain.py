@@ -16,8 +16,9 @@ from flows.promote import promote
 from flows.release import release
 from tasks.artifacts import Outcome, RegisteredVersion, Release
 from tasks.callables import require_all_allowed
-from tasks.config import PromotionPolicy, RetrainConfig, TrainedModel
+from tasks.config import TrainedModel
 from tasks.promotion.request import PromoteRequest
+from tasks.retraining import PromotionPolicy, RetrainConfig
 from tasks.settings import Settings
 from tasks.sharing import fetch
 from tasks.stored_path import StoredPath

@@ -6,7 +6,7 @@ from prefect import flow
 
 from flows.events import Happening, announce_decision, failure_announced
 from tasks import process
-from tasks.artifacts import Decision
+from tasks.promotion.decision import Decision
 from tasks.promotion.request import RollbackRequest
 from tasks.promotion.task import assess_rollback, settle
 

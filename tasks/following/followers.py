@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.config import RegisteredModel, ReleaseConfig, load_config
+from tasks.config import RegisteredModel, ReleaseConfig
+from tasks.config_file import load_config
 from tasks.errors import ConfigError
 from tasks.tracking.source import SourceVersion, model_and_alias
 

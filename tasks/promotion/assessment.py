@@ -9,10 +9,11 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from tasks import temporary
-from tasks.artifacts import Action, CriterionResult, Decision, DecisionOutcome, IsaLevel, Outcome
+from tasks.artifacts import CriterionResult, IsaLevel, Outcome
 from tasks.errors import RegistryError
 from tasks.promotion import ledger
 from tasks.promotion.comparison import compare
+from tasks.promotion.decision import Action, Decision, DecisionOutcome
 from tasks.promotion.judgement import Challenger, Comparison, digest_check, judge, passed
 from tasks.promotion.lookup import (
     Registered,

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from tasks.artifacts import Decision, from_json, to_json
+from tasks.artifacts import from_json, to_json
 from tasks.errors import RegistryError
+from tasks.promotion.decision import Decision
 from tasks.promotion.records import CHAMPION, Standing, left_behind, of_model, ruled, standing
 from tasks.tracking.connection import connection, redact
 from tasks.tracking.registry import ensure_registered_model

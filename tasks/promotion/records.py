@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from tasks.artifacts import Action, Decision, DecisionOutcome, IsaLevel
+from tasks.artifacts import IsaLevel
+from tasks.promotion.decision import Action, Decision, DecisionOutcome
 
 CHAMPION = "champion"
 

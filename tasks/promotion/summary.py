@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.artifacts import Decision, DecisionOutcome, Outcome
+from tasks.artifacts import Outcome
+from tasks.promotion.decision import Decision, DecisionOutcome
 
 MARKS = {Outcome.APPROVED: "✓", Outcome.REJECTED: "✗", Outcome.INCONCLUSIVE: "?"}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prefect.artifacts import create_markdown_artifact
 
-from tasks.artifacts import Decision
 from tasks.promotion import assessment, ledger
+from tasks.promotion.decision import Decision
 from tasks.promotion.request import PromoteRequest, RollbackRequest
 from tasks.promotion.summary import markdown, sentence
 from tasks.settings import Settings

@@ -44,7 +44,10 @@ class PublishedAccuracy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedRow:
-    """One row. Its releases are `<key>_speed.yaml` and `<key>_accuracy.yaml`."""
+    """One row. Its releases are `<key>_speed.yaml` and `<key>_accuracy.yaml`.
+
+    `native_baseline`: the published FP32 is Paddle's own, not oneDNN's.
+    """
 
     key: RowKey
     title: str
@@ -53,6 +56,7 @@ class PublishedRow:
     fp32: float
     int8: float
     ratio: float
+    native_baseline: bool = False
     accuracy: PublishedAccuracy | None = None
 
 
@@ -103,6 +107,7 @@ def _sequence(
         fp32=fp32,
         int8=int8,
         ratio=ratio,
+        native_baseline=title == GRU,
         accuracy=accuracy,
     )
 

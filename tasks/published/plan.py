@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.artifacts import HostProfile
-from tasks.config import ReleaseConfig, load_config
+from tasks.config import ReleaseConfig
+from tasks.config_file import load_config
 from tasks.errors import PipelineError
 from tasks.published.figures import PUBLISHED, PublishedRow, RowKey
 from tasks.published.measured import Unmeasured
@@ -73,8 +74,9 @@ def _config(folder: Path, row: PublishedRow, column: Column, *, quick: bool) -> 
 
 
 def _quickened(config: ReleaseConfig) -> ReleaseConfig:
-    """Few repetitions and few samples: the same kernels, wider intervals."""
-    quantization = config.quantization.model_copy(update={"algorithms": config.quantization.algorithms[:1]})
+    """One candidate, few repetitions and few samples: the same kernels, wider intervals."""
+    asked = config.quantization
+    quantization = asked.model_copy(update={"algorithms": asked.algorithms[:1], "layouts": asked.layouts[:1]})
     data = config.data.model_copy(
         update={"calibration_samples": QUICK_SAMPLES, "validation_samples": QUICK_SAMPLES}
     )

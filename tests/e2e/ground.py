@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from tasks.config import load_config
+from tasks.config_file import load_config
 from tasks.errors import PipelineError
 from tests.e2e.records import FlowRecord, eventually, read_flow, read_run
 from tests.e2e.small_inputs import SmallInputs

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.artifacts import Algorithm
-from tasks.config import load_config
+from tasks.config_file import load_config
 from tasks.tracking.connection import connection
 from tests.e2e.ground import Ground
 from tests.e2e.small_inputs import save_data

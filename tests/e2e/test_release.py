@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tasks.artifacts import Outcome, Release
-from tasks.config import load_config
+from tasks.config_file import load_config
 from tasks.tracking.connection import connection
 from tests.e2e.ground import Ground
 

@@ -12,8 +12,8 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 
 from flows.events import RESOURCE
 from tasks.artifacts import Outcome, Release
-from tasks.config import PromotionPolicy, RetrainConfig
 from tasks.promotion.ledger import alias_version
+from tasks.retraining import PromotionPolicy, RetrainConfig
 from tasks.tracking.connection import connection
 from tests.e2e.ground import Ground
 from tests.e2e.servers import wait_until

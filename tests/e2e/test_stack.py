@@ -17,10 +17,10 @@ import yaml
 
 from flows.compose import Host, Service, services
 from flows.local_stack import running
-from tasks.artifacts import DecisionOutcome
 from tasks.errors import RegistryError
 from tasks.promotion import ledger
 from tasks.promotion.assessment import settle
+from tasks.promotion.decision import DecisionOutcome
 from tasks.tracking.connection import connection
 from tests.decision_factory import build_decision
 from tests.e2e.registration import promote, register

@@ -15,21 +15,12 @@ import numpy as np
 import pytest
 
 from benchmarks.serving import serving
-from tasks.artifacts import (
-    CriterionResult,
-    Decision,
-    DecisionOutcome,
-    HostProfile,
-    IsaLevel,
-    Layout,
-    Outcome,
-    from_json,
-    to_json,
-)
+from tasks.artifacts import CriterionResult, HostProfile, IsaLevel, Layout, Outcome, from_json, to_json
 from tasks.errors import RegistryError, StorageError
 from tasks.promotion import ledger
 from tasks.promotion.assessment import assess_promotion, assess_rollback, settle
 from tasks.promotion.comparison import FROM_RECORDS, MEASURED_ANEW
+from tasks.promotion.decision import Decision, DecisionOutcome
 from tasks.promotion.export import export_bundle
 from tasks.promotion.request import PromoteRequest, RollbackRequest
 from tasks.tracking.connection import connection
@@ -47,7 +38,8 @@ WIDE = 60.0
 SETTLE = """
 import sys, time
 from pathlib import Path
-from tasks.artifacts import Decision, from_json, to_json
+from tasks.promotion.decision import Decision
+from tasks.artifacts import from_json, to_json
 from tasks.promotion.assessment import settle
 from tasks.tracking import connection
 connection.prepare(sys.argv[1])

@@ -11,16 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.artifacts import (
-    Algorithm,
-    Bundle,
-    CandidateEvidence,
-    DecisionOutcome,
-    HostProfile,
-    IsaEvidence,
-    Layout,
-    TensorSpec,
-)
+from tasks.artifacts import Algorithm, Bundle, CandidateEvidence, HostProfile, IsaEvidence, Layout, TensorSpec
 from tasks.calibration.reader import BatchReader
 from tasks.config import ValidationConfig
 from tasks.errors import QuantizationError
@@ -31,6 +22,7 @@ from tasks.inference.serving import LENGTHS, Array, padded
 from tasks.process import run_isolated
 from tasks.promotion.assessment import assess_promotion, settle
 from tasks.promotion.comparison import MEASURED_ANEW, compare
+from tasks.promotion.decision import DecisionOutcome
 from tasks.promotion.lookup import bundle_inputs, fetch
 from tasks.promotion.request import PromoteRequest
 from tasks.quantization.ptq import quantize

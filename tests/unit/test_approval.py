@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from flows.approval import Approval, Word, answered, ask
-from tasks.artifacts import DecisionOutcome
 from tasks.errors import ConfigError
+from tasks.promotion.decision import DecisionOutcome
 from tests.decision_factory import build_decision
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from tasks.calibration.sources import call_source
 from tasks.callables import imported, named_in, require_all_allowed
-from tasks.config import CallableSource, ReleaseConfig, TrainedModel, load_config
+from tasks.config import CallableSource, ReleaseConfig, TrainedModel
+from tasks.config_file import load_config
 from tasks.errors import ConfigError
 from tasks.training.entry import source_digest
 from tasks.validation.accuracy import resolve_metrics

@@ -11,15 +11,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.artifacts import Algorithm, IsaLevel, Layout
-from tasks.config import (
-    HardwarePolicy,
-    ImageFolderSource,
-    ModelFiles,
-    NpzSource,
-    ReleaseConfig,
-    TrainedModel,
-    load_config,
-)
+from tasks.config import HardwarePolicy, ImageFolderSource, ModelFiles, NpzSource, ReleaseConfig, TrainedModel
+from tasks.config_file import load_config
 from tasks.errors import ConfigError
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "configs"

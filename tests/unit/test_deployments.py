@@ -13,7 +13,8 @@ from flows import pools
 from flows.deployment import POOL_VARIABLE, deploy
 from flows.lost_runs import HEARTBEAT_S, TAG
 from tasks.artifacts import IsaLevel
-from tasks.config import ReleaseConfig, load_config
+from tasks.config import ReleaseConfig
+from tasks.config_file import load_config
 from tasks.errors import ConfigError
 from tasks.settings import Settings
 

@@ -9,11 +9,13 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from tasks import config
+from tasks import config, retraining
 from tasks.config import ReleaseConfig, Section
+from tasks.config_file import load_config
 
 ROOT = Path(__file__).parents[2]
-SECTIONS = [kind for kind in vars(config).values() if isinstance(kind, type) and issubclass(kind, Section)]
+NAMES = vars(config) | vars(retraining)
+SECTIONS = [kind for kind in NAMES.values() if isinstance(kind, type) and issubclass(kind, Section)]
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda kind: kind.__name__)
@@ -42,7 +44,7 @@ def test_readme_example_is_a_valid_release() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda path: path.name)
 def test_shipped_config_loads(path: Path) -> None:
-    assert config.load_config(path).name
+    assert load_config(path).name
 
 
 def test_makefile_every_command_of_the_readme_is_a_target() -> None:

@@ -12,7 +12,8 @@ from flows.follow_runs import Attempt
 from flows.receiver import receiver
 from flows.reconcile import next_action
 from flows.release import release  # noqa: F401 - Prefect's own import warns, once
-from tasks.config import RegisteredModel, ReleaseConfig, load_config
+from tasks.config import RegisteredModel, ReleaseConfig
+from tasks.config_file import load_config
 from tasks.errors import ConfigError
 from tasks.following.followers import followed_in, followers, pinned
 from tasks.settings import Settings

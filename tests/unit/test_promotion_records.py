@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.artifacts import Decision, DecisionOutcome, IsaLevel
+from tasks.artifacts import IsaLevel
+from tasks.promotion.decision import Decision, DecisionOutcome
 from tasks.promotion.records import champion_alias, left_behind, of_model, ruled, standing
 from tests.decision_factory import build_decision, promoted, rolled_back
 

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from tasks.artifacts import IsaLevel
-from tasks.config import ReleaseConfig, load_config
+from tasks.config import ReleaseConfig
+from tasks.config_file import load_config
 from tasks.errors import ConfigError
 from tasks.promotion.request import checked
 from tasks.published.figures import IMAGES, PUBLISHED, RowKey
@@ -60,6 +61,19 @@ def test_speed_target_is_the_published_ratio_itself(ratio: float, said: str) -> 
     )
 
 
+@pytest.mark.parametrize(
+    ("native_baseline", "said"), [(True, "reached"), (False, "missed")], ids=["native", "oneDNN"]
+)
+def test_speed_is_judged_over_the_kind_of_fp32_that_was_published(native_baseline: bool, said: str) -> None:
+    native = DONE.per_isa[0]
+    slow = replace(native.int8, p50_ms=native.int8.p50_ms * 10)
+    timed = replace(native, native_fp32=slow, ratio=1.0)
+    published = replace(MOBILENET, native_baseline=native_baseline)
+    judged = replace(row(replace(DONE, per_isa=(timed,))), published=published)
+    assert speed_cells(judged)[-1] == said
+    assert any("wanted" in miss for miss in judged.misses) == (said == "missed")
+
+
 def test_miss_carries_the_audits_reason() -> None:
     (miss, *_) = row(with_ratio(1.0)).misses
     assert "1.00x" in miss
@@ -77,6 +91,8 @@ def test_each_level_shows_its_own_fastest_candidate() -> None:
         ratios = {item.candidate.name: item.per_isa[place].latency.speedup.ratio for item in release.evidence}
         assert speed.ratio == max(ratios.values())
         assert ratios[speed.candidate] == speed.ratio
+        (shown,) = [item for item in release.evidence if item.candidate.name == speed.candidate]
+        assert speed.size_ratio == shown.size_bytes / shown.baseline_size_bytes
 
 
 def test_markdown_names_every_gap_and_stays_a_table() -> None:
@@ -87,6 +103,15 @@ def test_markdown_names_every_gap_and_stays_a_table() -> None:
     assert "not measured: no file &lt;weights>" in text
     assert "remedy: fetch it" in text
     assert f"**{DONE.per_isa[0].ratio:.2f}x**" in text
+
+
+def test_reasons_come_without_the_end_of_a_log() -> None:
+    gone = Unmeasured(
+        reason="found: load failed\nlast lines of /home/me/x.log:\nboom\nrequired: a model\nremedy: y"
+    )
+    text = to_markdown(table(row(gone)))
+    assert "found: load failed required: a model remedy: y" in text
+    assert "boom" not in text
 
 
 def test_html_shows_published_beside_measured_and_escapes_reasons() -> None:
@@ -137,6 +162,7 @@ def test_quick_run_measures_speeds_alone_with_one_algorithm() -> None:
         assert not item.skipped
         assert len(item.config.quantization.algorithms) == 1
         assert item.config.validation.repeats == 20
+        assert len(item.config.quantization.layouts) == 1
 
 
 def test_plan_skips_what_is_not_asked_for_and_still_knows_its_release() -> None:
