@@ -19,7 +19,7 @@ from tasks.artifacts import (
 from tasks.published.figures import PublishedRow, Unit
 
 TARGETS: Mapping[IsaLevel, float] = {IsaLevel.AVX512_CORE_VNNI: 2.2, IsaLevel.AVX512_CORE: 1.5}
-"""Speed-ups that the image models must reach where the published machine is emulated or an older one is."""
+"""Speed-ups to reach where the published machine, or an older one is emulated; less if so published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,9 @@ class Row:
         """Every target that this row does not reach, with the reason that the audit gives."""
         missed = []
         for speed in self.speed.per_isa if isinstance(self.speed, Measured) else ():
-            target = self.published.ratio if not speed.emulated else TARGETS.get(speed.isa, 0.0)
+            target = self.published.ratio
+            if speed.emulated:
+                target = min(target, TARGETS.get(speed.isa, 0.0))
             ratio = comparable(self.published, speed)
             if ratio < target:
                 missed.append(f"{ratio:.2f}x on {speed.isa}, {target:g}x wanted: {speed.slowest}")
