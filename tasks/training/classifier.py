@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,21 @@ from tasks.quantization.trainable import use_onednn
 from tasks.training.checkpoint import Checkpoint
 from tasks.training.loop import Variables, cosine_rate, epoch_rows, fit
 
-WEIGHT_DECAY = 0.01
-NOISE = 0.3
+MOMENTUM, NOISE = 0.9, 0.3
+OPTIMIZERS = {
+    "adamw": partial(paddle.optimizer.AdamW, weight_decay=0.01),
+    "sgd": partial(paddle.optimizer.Momentum, momentum=MOMENTUM, use_nesterov=True, weight_decay=5e-4),
+}
 Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
+    """`optimizer` is `adamw` or `sgd`, which has Nesterov's momentum; each has its own `peak_rate`."""
+
     epochs: int
     batch: int
+    optimizer: str
     peak_rate: float
     seed: int
     save_every_s: float = 60.0
@@ -55,15 +62,14 @@ def train(
     label = paddle.static.data("label", [None, 1], "int64")
     scores = network(image)
     loss = paddle.nn.functional.cross_entropy(scores, label)
-    optimizer = paddle.optimizer.AdamW(
-        schedule.peak_rate, parameters=network.parameters(), weight_decay=WEIGHT_DECAY
-    )
+    optimizer = OPTIMIZERS[schedule.optimizer](schedule.peak_rate, parameters=network.parameters())
     optimizer.minimize(loss)
     program, scope = paddle.static.default_main_program(), paddle.static.global_scope()
     use_onednn(program)
     executor = paddle.static.Executor(paddle.CPUPlace())
     executor.run(paddle.static.default_startup_program())
     near_identity(network, np.random.default_rng(schedule.seed))
+    close_branches(network)
     rate = scope.find_var(optimizer._global_learning_rate().name).get_tensor()
     steps = schedule.epochs * (len(labels) // schedule.batch)
 
@@ -102,6 +108,17 @@ def near_identity(network: Any, random: np.random.Generator) -> None:
         elif isinstance(layer, paddle.nn.Conv2D) and layer._groups > 1:
             kernel = np.full((3, 3), 1 / 9) if layer._stride[0] == 2 else np.pad([[1.0]], 1)
             put(layer.weight, kernel + NOISE / 3 * random.normal(size=layer.weight.shape))
+
+
+def close_branches(network: Any) -> None:
+    """Starts every residual block as the identity: the last batch norm of its branch multiplies by zero.
+
+    Source: Goyal et al. 2017, arXiv:1706.02677, section 5.1.
+    """
+    for block in network.sublayers():
+        last = getattr(block, "bn3", None) or getattr(block, "bn2", None)
+        if last is not None and hasattr(block, "downsample"):
+            put(last.weight, np.zeros(last.weight.shape))
 
 
 def put(variable: Any, value: npt.NDArray[np.float64]) -> None:

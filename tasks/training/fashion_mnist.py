@@ -66,6 +66,7 @@ def train_classifier(
     name: str,
     epochs: int,
     samples: int | None = None,
+    optimizer: str = "adamw",
     peak_rate: float = 2e-3,
     batch: int = BATCH,
     seed: int = 0,
@@ -82,7 +83,7 @@ def train_classifier(
 
     taken, labels = pictures("train", data)
     placed = np.stack([place_array(picture, PLAIN) for picture in taken[:samples]])
-    schedule = Schedule(epochs=epochs, batch=batch, peak_rate=peak_rate, seed=seed)
+    schedule = Schedule(epochs=epochs, batch=batch, optimizer=optimizer, peak_rate=peak_rate, seed=seed)
     train(
         lambda: _network(name, architecture),
         lambda rows: _mirrored(normalise(placed[rows], PLAIN), rows),

@@ -68,12 +68,35 @@ def trained_steps(folder: Path, data: str, checkpoint: Path) -> None:
         small_network,
         lambda rows: inputs[rows],
         labels,
-        Schedule(epochs=1, batch=len(labels) // STEPS, peak_rate=1e-3, seed=0, save_every_s=0),
+        Schedule(
+            epochs=1,
+            batch=len(labels) // STEPS,
+            optimizer="sgd",
+            peak_rate=1e-3,
+            seed=0,
+            save_every_s=0,
+        ),
         folder,
         lambda done, total, note: progress.report("train", done, total, note),
         Checkpoint(checkpoint),
         side=28,
     )
+
+
+def started_block(image: Any) -> Any:
+    """What a residual block of ResNet makes of `image` [1, 64, H, W] at the start. In an isolated process."""
+    import paddle
+    from paddle.vision.models.resnet import BasicBlock
+
+    from tasks.training.classifier import close_branches
+
+    paddle.enable_static()
+    block = BasicBlock(64, 64)
+    made = block(paddle.static.data("image", image.shape, "float32"))
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    executor.run(paddle.static.default_startup_program())
+    close_branches(paddle.nn.Sequential(block))
+    return executor.run(feed={"image": image}, fetch_list=[made])[0]
 
 
 def train_in(folder: Path, data: Path) -> str:
@@ -132,8 +155,12 @@ def test_killed_training_goes_on_and_exports_the_same_model(data: Path, tmp_path
 @pytest.mark.paddle
 @pytest.mark.parametrize(
     ("name", "architecture"),
-    [("mobilenet_v2", {"scale": 0.25}), ("vgg11", {"batch_norm": True})],
-    ids=["mobilenet", "vgg"],
+    [
+        ("mobilenet_v2", {"scale": 0.25}),
+        ("resnet18", {"optimizer": "sgd"}),
+        ("vgg11", {"batch_norm": True}),
+    ],
+    ids=["mobilenet", "resnet", "vgg"],
 )
 def test_recipe_exports_a_model_of_ten_classes(
     data: Path, tmp_path: Path, name: str, architecture: dict[str, Any]
@@ -143,6 +170,13 @@ def test_recipe_exports_a_model_of_ten_classes(
     arguments = (config, tmp_path, tmp_path / "checkpoint")
     run_isolated(run_training, *arguments, step="train", log=tmp_path / "log", timeout_s=200)
     assert find_model(ModelFiles(path=tmp_path)).program.is_file()
+
+
+@pytest.mark.paddle
+def test_residual_block_starts_as_the_identity(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).normal(size=(1, 64, 4, 4)).astype(np.float32)
+    made = run_isolated(started_block, image, step="start", log=tmp_path / "log", timeout_s=60)
+    np.testing.assert_allclose(made, np.maximum(image, 0))
 
 
 def test_checkpoint_is_whole_or_absent(tmp_path: Path) -> None:
