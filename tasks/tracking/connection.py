@@ -7,6 +7,7 @@ Everything works on explicit run ids, so several threads may log at once.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import socket
@@ -49,8 +50,8 @@ def prepare(tracking_uri: str) -> None:
 
     What goes wrong is left to the first use, which says it better.
     """
-    with suppress(RegistryError, StorageError), connection(tracking_uri) as client:
-        client.search_experiments(max_results=1)
+    with suppress(RegistryError, StorageError), connection(tracking_uri):
+        pass
 
 
 def _preload() -> None:
@@ -74,7 +75,8 @@ def connection(tracking_uri: str) -> Iterator[MlflowClient]:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        with _alone_at_first(tracking_uri):
+            client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     except (MlflowException, SQLAlchemyError, ImportError) as error:
         raise _unreachable(tracking_uri, error) from error
     try:
@@ -85,6 +87,18 @@ def connection(tracking_uri: str) -> Iterator[MlflowClient]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise storage_error(error, Path(error.filename or Path.cwd())) from error
         raise _refused(tracking_uri, error) from error
+
+
+@contextmanager
+def _alone_at_first(tracking_uri: str) -> Iterator[None]:
+    """Two programs that open a new SQLite database at once would both make its tables, and break them."""
+    folder = database_folder(tracking_uri)
+    if folder is None:
+        yield
+        return
+    with (folder / "mlflow.lock").open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def database_folder(tracking_uri: str) -> Path | None:

@@ -53,6 +53,13 @@ model = mlflow.pyfunc.load_model(sys.argv[2])
 print(model.predict({"image": numpy.full((2, 3), 1.5, "float32")})["scores"].tolist())
 """
 
+START = """
+import sys
+from tasks.tracking.runs import start_release
+from tests.release_factory import build_config
+print(start_release(sys.argv[1], build_config()))
+"""
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -112,6 +119,17 @@ def test_release_run_lies_beside_its_database_in_an_experiment_of_its_name(uri: 
     assert run.data.params["gate.max_drop_pp"] == "1.0"
     assert run.data.params["quantization.algorithms"] == "hist,KL,avg"
     assert run.data.tags["version.paddlepaddle"] == "2.6.2"
+
+
+def test_two_programs_that_open_a_new_database_at_once_both_get_their_run(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    started = [
+        subprocess.Popen([sys.executable, "-c", START, uri], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    found = [program.communicate(timeout=120)[0].strip() for program in started]
+    with connection(uri) as client:
+        assert {client.get_run(run_id).info.status for run_id in found} == {"RUNNING"}
 
 
 def test_release_run_in_a_repository_has_its_commit_and_elsewhere_none(
