@@ -35,6 +35,7 @@ class Layout(StrEnum):
     """How a quantized model is packed, and so which engine features run it."""
 
     OFFLINE = "offline"
+    OFFLINE_7BIT = "offline_7bit"
     QDQ = "qdq"
     RECURRENT = "recurrent"
 

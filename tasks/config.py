@@ -281,8 +281,8 @@ class QuantizationConfig(Section):
     layouts: tuple[Layout, ...] = Field(
         default=(Layout.OFFLINE, Layout.QDQ),
         min_length=1,
-        description="INT8 graph made here (`offline`; of GRU and LSTM `recurrent`), or by Paddle "
-        "Inference at load (`qdq`).",
+        description="INT8 graph made here (`offline`; `offline_7bit` for CPUs without VNNI; of GRU and LSTM "
+        "`recurrent`), or by Paddle Inference at load (`qdq`).",
     )
     op_types: tuple[str, ...] = Field(
         default=("conv2d", "depthwise_conv2d", "mul", "matmul", "matmul_v2"),
@@ -342,7 +342,7 @@ class QuantizationConfig(Section):
 
 
 class ConversionConfig(Section):
-    """Of the `offline` layout; the names are those of the published script's options."""
+    """Of the `offline` layouts; the names are those of the published script's options."""
 
     ops_to_quantize: tuple[str, ...] = Field(default=(), description="Empty means all that can be.")
     op_ids_to_skip: tuple[int, ...] = Field(default=(), description="Operators that stay FP32.")

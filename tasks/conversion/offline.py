@@ -83,13 +83,17 @@ class OfflineRepairs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineRequest:
-    """A fake-quantized model, where its INT8 form goes, and the published script's options."""
+    """A fake-quantized model, where its INT8 form goes, and the published script's options.
+
+    weight_bits: of the integers that the weights become, 2 to 8.
+    """
 
     source: ModelSource
     folder: Path
     ops_to_quantize: tuple[str, ...] = ()
     op_ids_to_skip: tuple[int, ...] = ()
     debug: bool = False
+    weight_bits: int = 8
     repairs: OfflineRepairs = OfflineRepairs()
     model_filename: str = "model.pdmodel"
     params_filename: str = "model.pdiparams"
@@ -102,7 +106,7 @@ def convert_offline(request: OfflineRequest) -> ConvertedModel:
     Raises: ModelFormatError for files that cannot be used, ConversionError for a model that is not
     fake-quantized or an option that it cannot honour.
     """
-    from tasks.conversion.quant2int8 import PassOptions, int8_operators, quantize_graph
+    from tasks.conversion.quant2int8 import PassOptions, int8_operators, narrow_weights, quantize_graph
     from tasks.model.program import load_program, save_program
 
     options = PassOptions(
@@ -122,6 +126,7 @@ def convert_offline(request: OfflineRequest) -> ConvertedModel:
             required="a model as PaddleSlim writes it with `onnx_format=False`",
             remedy="quantize it again, or leave the operator that the log names last out of `op_types`",
         ) from error
+    narrow_weights(converted.program, request.weight_bits)
     save_program(
         converted,
         request.folder,

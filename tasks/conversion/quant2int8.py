@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ from tasks.model.program import LoadedProgram
 
 NO_ID = -1
 """Keeps the set that goes to C++ from being empty, which would arrive there as a set of strings."""
+
+WEIGHT_SCALE = "Scale_weights"
+"""Attribute with the integer that one unit of a weight becomes, one a channel."""
 
 CONVOLUTIONS = ("conv2d", "depthwise_conv2d")
 
@@ -122,6 +125,18 @@ def quantize_graph(loaded: LoadedProgram, options: PassOptions) -> LoadedProgram
     return LoadedProgram(program=program, scope=loaded.scope, feeds=loaded.feeds, fetches=loaded.fetches)
 
 
+def narrow_weights(program: Any, bits: int) -> None:
+    """Has the weights quantized to `bits` instead of 8.
+
+    Without VNNI, oneDNN adds two products of an unsigned and a signed byte in 16 bits, which saturate: two of
+    255 x 127 need 17. With weights of 7 bits they fit. oneDNN quantizes weights when it loads them, and
+    divides its sums by the same scale, so that the scale is all there is to change.
+    """
+    for op in _int8(program):
+        if op.has_attr(WEIGHT_SCALE):
+            op._set_attr(WEIGHT_SCALE, [scale * 2.0 ** (bits - 8) for scale in op.attr(WEIGHT_SCALE)])
+
+
 def draw(graph: Any, folder: Path, name: str) -> None:
     """Writes `graph` as `folder/name.dot`. `IrGraph.draw` is not used: it requires graphviz."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,8 +147,10 @@ def draw(graph: Any, folder: Path, name: str) -> None:
 
 def int8_operators(program: Any) -> Mapping[str, int]:
     """Operators of `program` that the passes marked INT8, counted by type."""
-    return Counter(
-        op.type
-        for op in program.global_block().ops
-        if op.has_attr("mkldnn_data_type") and op.attr("mkldnn_data_type") == "int8"
-    )
+    return Counter(op.type for op in _int8(program))
+
+
+def _int8(program: Any) -> Iterator[Any]:
+    for op in program.global_block().ops:
+        if op.has_attr("mkldnn_data_type") and op.attr("mkldnn_data_type") == "int8":
+            yield op

@@ -17,6 +17,8 @@ from tasks.settings import Settings
 from tasks.store import commit, scratch
 from tasks.task import CACHED, stage, step, step_log
 
+WEIGHT_BITS = {Layout.OFFLINE: 8, Layout.OFFLINE_7BIT: 7}
+
 
 @step(name="convert", task_run_name="convert {quantized.candidate.name}", **CACHED)
 def convert(quantized: QuantizedArtifact, config: ConversionConfig) -> DeployableArtifact:
@@ -30,13 +32,14 @@ def convert(quantized: QuantizedArtifact, config: ConversionConfig) -> Deployabl
         started = time.monotonic()
         source = find_model(ModelFiles(path=quantized.folder))
         with computing():
-            if quantized.candidate.layout is Layout.OFFLINE:
+            if quantized.candidate.layout in WEIGHT_BITS:
                 request = OfflineRequest(
                     source=source,
                     folder=folder,
                     ops_to_quantize=config.ops_to_quantize,
                     op_ids_to_skip=config.op_ids_to_skip,
                     debug=config.debug,
+                    weight_bits=WEIGHT_BITS[quantized.candidate.layout],
                 )
                 converted = process.run_isolated(
                     convert_offline, request, step=f"convert {name}", log=log, timeout_s=config.timeout_s

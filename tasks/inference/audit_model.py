@@ -28,6 +28,7 @@ from tasks.validation.verbose import VerboseRecorder
 AUDITED = {
     "fp32": Engine.BASELINE,
     "offline": Engine.OFFLINE,
+    "offline_7bit": Engine.OFFLINE_7BIT,
     "qdq": Engine.QDQ,
     "recurrent": Engine.RECURRENT,
 }

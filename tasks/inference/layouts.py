@@ -5,7 +5,7 @@ A layout names how an artifact is packed and which engine runs it, so adding one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tasks.artifacts import Layout
@@ -33,6 +33,7 @@ class Engine(StrEnum):
     NATIVE_FP32 = "native_fp32"
     BF16 = "bf16"
     OFFLINE = "offline"
+    OFFLINE_7BIT = "offline_7bit"
     QDQ = "qdq"
     RECURRENT = "recurrent"
 
@@ -57,19 +58,19 @@ class Switches:
     max_isa: str = ""
 
 
+# programs that hold quantize operators and INT8 attributes already
+_QUANTIZED = Switches(deleted_passes=INT8_DELETED)
+
 SWITCHES: dict[Engine, Switches] = {
     # the baseline keeps the fusion: FP32 is faster with it, and it is what a user gets
     Engine.BASELINE: Switches(),
     Engine.NATIVE_FP32: Switches(onednn=False),
     Engine.BF16: Switches(onednn_bf16=True),
-    # its program holds quantize operators and INT8 attributes already
-    Engine.OFFLINE: Switches(deleted_passes=INT8_DELETED),
+    Engine.OFFLINE: _QUANTIZED,
+    Engine.OFFLINE_7BIT: _QUANTIZED,
     # without `onednn_int8` it silently runs in FP32, slower than the baseline
     Engine.QDQ: Switches(onednn_int8=True, deleted_passes=INT8_DELETED),
-    Engine.RECURRENT: Switches(
-        deleted_passes=INT8_DELETED,
-        length_buckets=LENGTH_BUCKETS,
-    ),
+    Engine.RECURRENT: replace(_QUANTIZED, length_buckets=LENGTH_BUCKETS),
 }
 
 

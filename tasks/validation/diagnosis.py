@@ -138,8 +138,8 @@ def saturation(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
     if item.isa not in VNNI and native.isa in VNNI and native.sqnr_db - item.sqnr_db > SATURATION_LOSS_DB:
         yield (
             f"The same model has {native.sqnr_db:.1f} dB on {native.isa} and {item.sqnr_db:.1f} dB on "
-            f"{item.isa}: without VNNI, sums of 8-bit products saturate at 16 bits. Don't deploy it to "
-            f"{item.isa}, or try the other layout there."
+            f"{item.isa}: without VNNI, sums of 8-bit products saturate at 16 bits. For {item.isa} add the "
+            "layout `offline_7bit`, whose sums fit, or keep the operators concerned in FP32."
         )
 
 

@@ -33,13 +33,16 @@ def offline(request: OfflineRequest) -> ConvertedModel:
     return run_isolated(convert_offline, request, step="convert", log=log, timeout_s=120)
 
 
-def sqnr_db(root: Path, name: str, folders: tuple[Path, ...], *, qdq: bool = False) -> list[float]:
-    """SQNR of each folder's model against the FP32 model `name`."""
+def sqnr_db(
+    root: Path, name: str, folders: tuple[Path, ...], *, qdq: bool = False, isa: str = "ALL"
+) -> list[float]:
+    """SQNR of each folder's model, with oneDNN held to `isa`, against the FP32 model `name`."""
     log = root / "sqnr.log"
     fp32 = (root / f"{name}_fp32",)
     (reference,) = run_isolated(models.predict_onednn, fp32, step="run", log=log, timeout_s=120)
     predict = models.predict_qdq if qdq else models.predict_onednn
-    outputs = run_isolated(predict, folders, step="run", log=log, timeout_s=120)
+    held = {"ONEDNN_MAX_CPU_ISA": isa}
+    outputs = run_isolated(predict, folders, step="run", log=log, timeout_s=120, environment=held)
     return [models.sqnr_db(reference, output) for output in outputs]
 
 
@@ -83,6 +86,15 @@ def test_with_the_parameters_pass_accuracy_is_destroyed(root: Path, tmp_path: Pa
     offline(OfflineRequest(source=source, folder=tmp_path / "bad", repairs=repairs))
     good_db, bad_db = sqnr_db(root, "mobilenet_v1", (root / "mobilenet_v1_offline", tmp_path / "bad"))
     assert bad_db < DESTROYED_DB < SANE_DB < good_db
+
+
+def test_weights_of_7_bits_do_not_saturate_without_vnni(root: Path, tmp_path: Path) -> None:
+    narrow = OfflineRequest(
+        source=models.source(root / "vgg_fake"), folder=tmp_path / "narrow", weight_bits=7
+    )
+    offline(narrow)
+    eight_db, seven_db = sqnr_db(root, "vgg", (root / "vgg_offline", narrow.folder), isa="AVX2")
+    assert eight_db + 3 < seven_db
 
 
 def test_without_the_fc_repair_fc_pairs_stay_fp32(root: Path, tmp_path: Path) -> None:

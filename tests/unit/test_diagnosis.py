@@ -136,6 +136,7 @@ def test_diagnosis_drop_on_the_emulated_level_only_names_saturation_and_the_way_
     text = text_of(evidence)
     assert "24.0 dB on avx512_core_vnni and 6.8 dB on avx512_core" in text
     assert "saturate" in text
+    assert "offline_7bit" in text
     assert "holds on avx512_core_vnni and is in doubt on avx512_core only" in text
 
 
