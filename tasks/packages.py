@@ -11,12 +11,12 @@ import argparse
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.archives import unpack
 from tasks.errors import DataError, PipelineError
 from tasks.settings import Settings
 from tasks.store import file_digest
@@ -118,8 +118,8 @@ def _unpack(archive: Path, folder: Path) -> Path:
         with zipfile.ZipFile(archive) as wheel:
             wheel.extractall(folder)  # never outside the folder
         return folder
-    with tarfile.open(archive) as stream:
-        stream.extractall(folder, filter="data")
+    folder.mkdir()
+    unpack(archive, folder)
     (only,) = folder.iterdir()
     return only
 

@@ -6,7 +6,6 @@ as it is on disk. The local store is the cache. Where no shared store is set not
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from tasks.archives import pack, unpack
 from tasks.errors import StorageError
 from tasks.settings import Settings
 from tasks.store import commit, scratch
@@ -55,8 +55,8 @@ def publish(value: object) -> None:
         with _reached() as (files, root):
             target = f"{root}/{artifact.relative()}.tar"
             if not files.exists(target):
-                with _written(files, target) as tar, tarfile.open(tar, "w") as archive:
-                    archive.add(artifact, arcname=".")
+                with _written(files, target) as tar:
+                    pack(artifact, tar)
 
 
 def read_shared(name: str) -> bytes | None:
@@ -89,15 +89,7 @@ def _fetch(artifact: StoredPath) -> None:
         name, tar, content = f"{root}/{relative}.tar", folder / "artifact.tar", folder / "content"
         files.get_file(name, str(tar))
         content.mkdir()
-        with tarfile.open(tar) as archive:
-            try:
-                archive.extractall(content, filter="data")
-            except tarfile.FilterError as error:
-                raise StorageError(
-                    found=f"{name}: {error}",
-                    required="an archive of files inside its own folder",
-                    remedy="somebody else has written to the shared store: find out who, then delete it",
-                ) from error
+        unpack(tar, content)
         commit(content, store, *relative.split("/"))
 
 
