@@ -45,12 +45,17 @@ def step(**policy: Any) -> Callable[[Callable[P, T]], prefect.Task[P, T]]:
             publish(made)
             return made
 
-        serializer = ArtifactSerializer(step=f"{function.__module__}:{function.__name__}")
+        serializer = ArtifactSerializer(step=step_name(function))
         made = prefect.task(**policy, result_serializer=serializer)(run)
         made.result_storage = ResultFolder()  # Prefect's decorator takes only what a server has stored
         return made
 
     return decorate
+
+
+def step_name(function: Callable[..., Any]) -> str:
+    """`module:function`: the same on every host, where Prefect's task key holds the source file's path."""
+    return f"{function.__module__}:{function.__name__}"
 
 
 @contextmanager
@@ -67,7 +72,7 @@ def _waiting_told() -> Iterator[None]:
 
 
 def content_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """Cache key of a step: its task, its inputs' content, this project's code and the engines.
+    """Cache key of a step: its name, its inputs' content, this project's code and the engines.
 
     Inputs are frozen artifacts that carry digests, so equal keys mean equal content. The code is part
     of the key because a result of older code is not a result of this one.
@@ -76,8 +81,8 @@ def content_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
 
 
 def input_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """Cache key of a step whose own inputs say which code it runs: its task, inputs and engines."""
-    digest = hashlib.sha256("\0".join((context.task.task_key, *engines())).encode())
+    """Cache key of a step whose own inputs say which code it runs: its name, inputs and engines."""
+    digest = hashlib.sha256("\0".join((step_name(context.task.fn), *engines())).encode())
     for name, value in sorted(parameters.items()):
         digest.update(f"\0{name}=".encode() + TypeAdapter(type(value)).dump_json(value, context=PORTABLE))
     return digest.hexdigest()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import inspect
 import logging
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,8 +59,8 @@ def run_training(config: TrainedModel, folder: Path, checkpoint: Path | None = N
 def source_digest(config: TrainedModel) -> str:
     """SHA-256 of the module that `train` names, so that a changed recipe trains anew.
 
-    Of a module in a package, the other modules beside it count too, since recipes share code.
-    The module itself is not imported, as it may import Paddle.
+    Of a module in a package, the modules beside it that it imports count too, and those that they import.
+    None of them is imported here, as they may import Paddle.
     Raises: DataError when there is no such file.
     """
     require_allowed(config.train)  # finding a module imports its parents
@@ -66,8 +68,8 @@ def source_digest(config: TrainedModel) -> str:
     try:
         spec = importlib.util.find_spec(module)
         file = Path(spec.origin or "") if spec else Path(module)
-        beside = sorted(file.parent.glob("*.py")) if "." in module else []
-        digests = [f"{each.name} {file_digest(each)}" for each in (file, *beside)]
+        files = sorted({file, *_imported_beside(file, module.rpartition(".")[0])})
+        digests = [f"{each.name} {file_digest(each)}" for each in files]
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
     except (ImportError, ValueError, OSError) as error:
         raise DataError(
@@ -75,3 +77,35 @@ def source_digest(config: TrainedModel) -> str:
             required="`package.module:function` in a Python file",
             remedy="correct `model.train`; PYTHONPATH must reach the module",
         ) from error
+
+
+def _imported_beside(file: Path, package: str) -> set[Path]:
+    """The modules of `package` that `file` imports, anywhere in it and through one another."""
+    found: set[Path] = set()
+    waiting = [file] if package else []
+    while waiting:
+        source = waiting.pop()
+        if source.suffix != ".py":  # compiled: what it imports cannot be read
+            continue
+        for name in _imports(ast.parse(source.read_bytes()), package):
+            beside = file.parent / f"{name}.py"
+            if beside.is_file() and beside not in found:
+                found.add(beside)
+                waiting.append(beside)
+    return found
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """First name below `package` of everything that is imported from there."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            origin = node.module or ""
+            base = f"{package}.{origin}".rstrip(".") if node.level == 1 else origin
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.startswith(f"{package}."):
+                yield name.removeprefix(f"{package}.").partition(".")[0]

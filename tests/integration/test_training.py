@@ -150,6 +150,35 @@ def test_source_digest_follows_the_code_without_importing_it(
     assert "my_recipe" not in sys.modules
 
 
+def test_source_digest_follows_what_the_recipe_imports_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my_recipes"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    files = {
+        "__init__": "",
+        "mine": "def train():\n    from my_recipes.loop import fit",
+        "loop": "from . import state\nimport numpy",
+        "state": "import my_recipes.mine",
+        "another": "x = 1",
+    }
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+
+    def changed(name: str) -> bool:
+        before = source_digest(TrainedModel(train="my_recipes.mine:train"))
+        (folder / f"{name}.py").write_text(f"{files[name]}\n# changed")
+        return source_digest(TrainedModel(train="my_recipes.mine:train")) != before
+
+    assert {name: changed(name) for name in ("mine", "loop", "state", "another")} == {
+        "mine": True,
+        "loop": True,
+        "state": True,
+        "another": False,
+    }
+
+
 @pytest.mark.parametrize("train", ["absent_module:train", "absent.inside:train", "sys:exit"])
 def test_source_digest_of_no_file_names_the_module(train: str) -> None:
     with pytest.raises(DataError, match=train.partition(":")[0]):
