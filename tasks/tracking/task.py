@@ -184,4 +184,4 @@ def explain_chosen(release: Release) -> tuple[str, ...]:
     """The diagnosis of the candidate that the verdict is about."""
     if (focused := focus(release)) is None or (verdict := focused[1]) is None:
         return ()
-    return explain(focused[0], verdict, release.model.census)
+    return explain(focused[0], verdict, release.model.census, release.evidence)

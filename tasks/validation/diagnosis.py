@@ -8,7 +8,7 @@ verdict, so nothing that failed goes without a word.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tasks.artifacts import (
     CandidateEvidence,
@@ -42,21 +42,35 @@ SATURATION_LOSS_DB = 3.0
 Rule = Callable[[IsaEvidence, CandidateEvidence], Iterable[str]]
 
 
-def explain(evidence: CandidateEvidence, verdict: Verdict, census: OperatorCensus) -> tuple[str, ...]:
-    """One sentence or two for each cause found, the native instruction set first."""
+def explain(
+    evidence: CandidateEvidence,
+    verdict: Verdict,
+    census: OperatorCensus,
+    others: Sequence[CandidateEvidence] = (),
+) -> tuple[str, ...]:
+    """One sentence or two for each cause found, the native instruction set first.
+
+    others: the release's candidates, among which there may be one that does better where this one fails.
+    """
     if verdict.outcome is Outcome.APPROVED:
         return tuple(sentence for item in evidence.per_isa for sentence in _good(item, evidence))
-    sentences = [sentence for item in evidence.per_isa for sentence in _causes(item, evidence, verdict)]
+    sentences = [
+        sentence for item in evidence.per_isa for sentence in _causes(item, evidence, verdict, others)
+    ]
     if _unsatisfied(verdict, None, SPEED):
         sentences += _never_int8(census)
     return tuple(dict.fromkeys([*sentences, *_from_verdict(verdict)]))
 
 
-def _causes(item: IsaEvidence, evidence: CandidateEvidence, verdict: Verdict) -> Iterator[str]:
+def _causes(
+    item: IsaEvidence, evidence: CandidateEvidence, verdict: Verdict, others: Sequence[CandidateEvidence]
+) -> Iterator[str]:
     slow = _unsatisfied(verdict, item.isa, SPEED)
     inaccurate = _unsatisfied(verdict, item.isa, ACCURACY)
     for rule in (*(SPEED_RULES if slow else ()), *(ACCURACY_RULES if inaccurate else ())):
         yield from rule(item, evidence)
+    if inaccurate:
+        yield from _better_candidate(item, evidence, others)
     native = evidence.per_isa[0]
     if inaccurate and item.emulated and not _unsatisfied(verdict, native.isa, ACCURACY):
         yield (
@@ -155,6 +169,23 @@ def worst_class(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]
 
 SPEED_RULES: tuple[Rule, ...] = (fp32_layers, reorders, framework_overhead, bf16_is_faster)
 ACCURACY_RULES: tuple[Rule, ...] = (low_sqnr, saturation, worst_class)
+
+
+def _better_candidate(
+    item: IsaEvidence, evidence: CandidateEvidence, others: Sequence[CandidateEvidence]
+) -> Iterator[str]:
+    """The candidate that was measured to keep the signal which this one loses on a level."""
+    measured = [(each, other) for other in others for each in other.per_isa if each.isa is item.isa]
+    if not measured:
+        return
+    best, candidate = max(measured, key=lambda pair: pair[0].sqnr_db)
+    if best.sqnr_db - item.sqnr_db > SATURATION_LOSS_DB:
+        drops = ", ".join(f"{metric.title} {-metric.drop_pp:+.2f} points" for metric in best.metrics)
+        yield (
+            f"On {item.isa}, {candidate.candidate.name} was measured in this release to keep "
+            f"{best.sqnr_db:.1f} dB instead of {item.sqnr_db:.1f} ({drops}, "
+            f"{best.latency.speedup.ratio:.2f}x as fast as FP32): serve that one on {item.isa}."
+        )
 
 
 def _good(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:

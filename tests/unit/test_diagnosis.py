@@ -2,7 +2,17 @@ import dataclasses
 
 import pytest
 
-from tasks.artifacts import CandidateEvidence, ClassDrop, Fp32Layer, IsaLevel, LatencySummary, OperatorCensus
+from tasks.artifacts import (
+    Algorithm,
+    Candidate,
+    CandidateEvidence,
+    ClassDrop,
+    Fp32Layer,
+    IsaLevel,
+    LatencySummary,
+    Layout,
+    OperatorCensus,
+)
 from tasks.config import GateConfig
 from tasks.validation.diagnosis import explain
 from tasks.validation.gate import judge
@@ -138,6 +148,21 @@ def test_diagnosis_drop_on_the_emulated_level_only_names_saturation_and_the_way_
     assert "saturate" in text
     assert "offline_7bit" in text
     assert "holds on avx512_core_vnni and is in doubt on avx512_core only" in text
+
+
+@pytest.mark.parametrize(("kept_db", "named"), [(20.0, True), (9.5, False)], ids=["keeps it", "no better"])
+def test_diagnosis_names_the_candidate_that_keeps_the_signal_on_the_level(
+    kept_db: float, named: bool
+) -> None:
+    chosen = spoil(good_evidence(isas=(VNNI, SKYLAKE)), 1, metrics=BAD_ACCURACY, sqnr_db=6.8)
+    other = dataclasses.replace(
+        spoil(good_evidence(isas=(VNNI, SKYLAKE)), 1, sqnr_db=kept_db),
+        candidate=Candidate(algorithm=Algorithm.HIST, layout=Layout.OFFLINE_7BIT),
+    )
+    said = " ".join(explain(chosen, judge(chosen, GateConfig()), CENSUS, (chosen, other)))
+    sentence = f"On avx512_core, hist-offline_7bit was measured in this release to keep {kept_db:.1f} dB"
+    assert (sentence in said) is named
+    assert "On avx512_core_vnni, hist-offline_7bit" not in said
 
 
 def test_diagnosis_uneven_drop_names_the_worst_class() -> None:
