@@ -5,6 +5,7 @@ Imports Paddle, so only functions of the isolated process import this module.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ import paddle
 from tasks.errors import TrainingError
 from tasks.quantization.trainable import use_onednn
 from tasks.training.checkpoint import Checkpoint
+from tasks.training.growth import Weights, deepen
 from tasks.training.loop import Variables, cosine_rate, epoch_rows, fit
 
 MOMENTUM, NOISE = 0.9, 0.3
@@ -30,9 +32,12 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """`optimizer` is `adamw` or `sgd`, which has Nesterov's momentum; each has its own `peak_rate`."""
+    """`optimizer` is `adamw` or `sgd`, which has Nesterov's momentum; each has its own `peak_rate`.
 
-    epochs: int
+    `epochs` counts passes over the pictures, and may be a fraction of one.
+    """
+
+    epochs: float
     batch: int
     optimizer: str
     peak_rate: float
@@ -45,50 +50,71 @@ def train(
     inputs: Callable[[Rows], npt.NDArray[np.float32]],
     labels: npt.NDArray[np.int64],
     schedule: Schedule,
-    folder: Path,
     progress: Callable[[int, int, str], None],
     checkpoint: Checkpoint | None,
     *,
     side: int,
-) -> None:
-    """Trains what `build` makes on `inputs(rows)` [N, 3, side, side] and exports it as `folder/model.*`.
+    grown_from: Weights | None = None,
+) -> Weights:
+    """Trains what `build` makes on `inputs(rows)` [N, 3, side, side]; returns its weights by name.
 
+    grown_from: weights of its shallow form, from which it goes on.
     Raises: TrainingError when the loss or a trained value is not finite.
     """
     paddle.enable_static()
-    paddle.seed(schedule.seed)
-    network = build()
-    image = paddle.static.data("image", [None, 3, side, side], "float32")
-    label = paddle.static.data("label", [None, 1], "int64")
-    scores = network(image)
-    loss = paddle.nn.functional.cross_entropy(scores, label)
-    optimizer = OPTIMIZERS[schedule.optimizer](schedule.peak_rate, parameters=network.parameters())
-    optimizer.minimize(loss)
-    program, scope = paddle.static.default_main_program(), paddle.static.global_scope()
-    use_onednn(program)
-    executor = paddle.static.Executor(paddle.CPUPlace())
-    executor.run(paddle.static.default_startup_program())
-    near_identity(network, np.random.default_rng(schedule.seed))
-    close_branches(network)
-    rate = scope.find_var(optimizer._global_learning_rate().name).get_tensor()
-    steps = schedule.epochs * (len(labels) // schedule.batch)
+    paddle.set_flags({"FLAGS_paddle_num_threads": _threads()})
+    main, startup = paddle.static.Program(), paddle.static.Program()
+    scope = paddle.static.Scope()
+    with paddle.static.program_guard(main, startup), paddle.static.scope_guard(scope):
+        paddle.seed(schedule.seed)
+        network = build()
+        image = paddle.static.data("image", [None, 3, side, side], "float32")
+        label = paddle.static.data("label", [None, 1], "int64")
+        scores = network(image)
+        loss = paddle.nn.functional.cross_entropy(scores, label)
+        optimizer = OPTIMIZERS[schedule.optimizer](schedule.peak_rate, parameters=network.parameters())
+        optimizer.minimize(loss)
+        use_onednn(main)
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        executor.run(startup)
+        near_identity(network, np.random.default_rng(schedule.seed))
+        close_branches(network)
+        if grown_from is not None:
+            deepen(network, grown_from, put)
+        rate = scope.find_var(optimizer._global_learning_rate().name).get_tensor()
+        steps = max(1, round(schedule.epochs * len(labels)) // schedule.batch)
 
-    def step(number: int) -> tuple[float, float]:
-        rate.set(np.array([cosine_rate(number, steps, schedule.peak_rate)], np.float32), paddle.CPUPlace())
-        rows = epoch_rows(number, samples=len(labels), batch=schedule.batch, seed=schedule.seed)
-        feed = {"image": inputs(rows), "label": labels[rows, None]}
-        found, said = executor.run(program, feed=feed, fetch_list=[loss, scores])
-        return float(found), float((said.argmax(axis=1) == labels[rows]).mean())
+        def step(number: int) -> tuple[float, float]:
+            now = cosine_rate(number, steps, schedule.peak_rate)
+            rate.set(np.array([now], np.float32), paddle.CPUPlace())
+            rows = epoch_rows(number, samples=len(labels), batch=schedule.batch, seed=schedule.seed)
+            feed = {"image": inputs(rows), "label": labels[rows, None]}
+            found, said = executor.run(main, feed=feed, fetch_list=[loss, scores])
+            return float(found), float((said.argmax(axis=1) == labels[rows]).mean())
 
-    fit(
-        step,
-        steps,
-        Variables(program, scope),
-        checkpoint,
-        progress,
-        save_every_s=schedule.save_every_s,
-    )
-    _export(build, network, scope, side, folder)
+        state, every = Variables(main, scope), schedule.save_every_s
+        fit(step, steps, state, checkpoint, progress, save_every_s=every)
+        return _finite(
+            {
+                name: np.array(scope.find_var(variable.name).get_tensor())
+                for name, variable in network.state_dict().items()
+            }
+        )
+
+
+def export(build: Callable[[], Any], weights: Weights, folder: Path, *, side: int) -> None:
+    """What `build` makes, with `weights`, as `folder/model.*`; input `image` [-1, 3, side, side]."""
+    paddle.disable_static()
+    trained = build()
+    trained.set_state_dict(dict(weights))
+    trained.eval()
+    spec = paddle.static.InputSpec([None, 3, side, side], "float32", "image")
+    paddle.jit.save(trained, str(folder / "model"), input_spec=[spec])
+
+
+def _threads() -> int:
+    """Paddle takes one unless told otherwise."""
+    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
 
 
 def near_identity(network: Any, random: np.random.Generator) -> None:
@@ -126,11 +152,7 @@ def put(variable: Any, value: npt.NDArray[np.float64]) -> None:
     tensor.set(value.astype(np.float32), paddle.CPUPlace())
 
 
-def _export(build: Callable[[], Any], network: Any, scope: Any, side: int, folder: Path) -> None:
-    weights = {
-        name: np.array(scope.find_var(variable.name).get_tensor())
-        for name, variable in network.state_dict().items()
-    }
+def _finite(weights: Weights) -> Weights:
     for name, values in weights.items():
         if not np.isfinite(values).all():
             raise TrainingError(
@@ -138,9 +160,4 @@ def _export(build: Callable[[], Any], network: Any, scope: Any, side: int, folde
                 required="finite values",
                 remedy="lower `peak_rate` in `model.arguments`",
             )
-    paddle.disable_static()
-    trained = build()
-    trained.set_state_dict(weights)
-    trained.eval()
-    spec = paddle.static.InputSpec([None, 3, side, side], "float32", "image")
-    paddle.jit.save(trained, str(folder / "model"), input_spec=[spec])
+    return weights

@@ -12,7 +12,7 @@ import pytest
 
 from tasks import progress
 from tasks.config import ModelFiles, TrainedModel
-from tasks.errors import DataError
+from tasks.errors import DataError, TrainingError
 from tasks.model.digest import program_digest
 from tasks.model.files import find_model
 from tasks.process import run_isolated
@@ -60,11 +60,11 @@ def small_network() -> Any:
 
 def trained_steps(folder: Path, data: str, checkpoint: Path) -> None:
     """Ten steps of a small network with chance in it, saved after each. Runs in an isolated process."""
-    from tasks.training.classifier import Schedule, train
+    from tasks.training.classifier import Schedule, export, train
 
     taken, labels = pictures("train", data)
     inputs = (taken.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
-    train(
+    weights = train(
         small_network,
         lambda rows: inputs[rows],
         labels,
@@ -76,11 +76,11 @@ def trained_steps(folder: Path, data: str, checkpoint: Path) -> None:
             seed=0,
             save_every_s=0,
         ),
-        folder,
         lambda done, total, note: progress.report("train", done, total, note),
         Checkpoint(checkpoint),
         side=28,
     )
+    export(small_network, weights, folder, side=28)
 
 
 def started_block(image: Any) -> Any:
@@ -97,6 +97,46 @@ def started_block(image: Any) -> Any:
     executor.run(paddle.static.default_startup_program())
     close_branches(paddle.nn.Sequential(block))
     return executor.run(feed={"image": image}, fetch_list=[made])[0]
+
+
+def grown(name: str, architecture: dict[str, Any], image: Any) -> tuple[Any, Any, int]:
+    """What a shallow network and the one grown from it make of `image`, and how many layers were added."""
+    import paddle
+
+    from tasks.training.classifier import close_branches, put
+    from tasks.training.growth import deepen, shallow
+
+    paddle.enable_static()
+    executor = paddle.static.Executor(paddle.CPUPlace())
+
+    def build(whole: bool) -> tuple[Any, Any, Any]:
+        program, startup = paddle.static.Program(), paddle.static.Program()
+        with paddle.static.program_guard(program, startup):
+            network = getattr(paddle.vision.models, name)(num_classes=0, with_pool=False, **architecture)
+            network = network if whole else shallow(network)
+            network.eval()
+            made = network(paddle.static.data("image", image.shape, "float32"))
+        executor.run(startup)
+        return network, program, made
+
+    small, program, made = build(whole=False)
+    kernels = [each for each in small.sublayers() if isinstance(each, paddle.nn.Conv2D)]
+    said = executor.run(program, feed={"image": image}, fetch_list=[made])[0]
+    scope = paddle.static.global_scope()
+    weights = {
+        key: np.array(scope.find_var(each.name).get_tensor()) for key, each in small.state_dict().items()
+    }
+    network, program, made = build(whole=True)
+    close_branches(network)
+    deepen(network, weights, put)
+    more = [each for each in network.sublayers() if isinstance(each, paddle.nn.Conv2D)]
+    return said, executor.run(program, feed={"image": image}, fetch_list=[made])[0], len(more) - len(kernels)
+
+
+def moments(mean: Any, deviation: Any) -> Any:
+    from tasks.training.growth import rectified_moments
+
+    return rectified_moments(mean, deviation)
 
 
 def train_in(folder: Path, data: Path) -> str:
@@ -158,18 +198,52 @@ def test_killed_training_goes_on_and_exports_the_same_model(data: Path, tmp_path
     [
         ("mobilenet_v2", {"scale": 0.25}),
         ("resnet18", {"optimizer": "sgd"}),
+        ("resnet18", {"shallow": {"epochs": 0.2, "peak_rate": 1e-3}}),
         ("vgg11", {"batch_norm": True}),
+        ("vgg13", {"batch_norm": True, "shallow": {"epochs": 0.2, "peak_rate": 1e-3}}),
     ],
-    ids=["mobilenet", "resnet", "vgg"],
+    ids=["mobilenet", "resnet", "grown resnet", "vgg", "grown vgg"],
 )
 def test_recipe_exports_a_model_of_ten_classes(
     data: Path, tmp_path: Path, name: str, architecture: dict[str, Any]
 ) -> None:
-    chosen = {"name": name, "epochs": 1, "samples": 32, "batch": 16, "data": str(data)}
+    chosen = {"name": name, "epochs": 32 / TRAINED, "batch": 16, "data": str(data)}
     config = TrainedModel(train=RECIPE, arguments=chosen | architecture)
     arguments = (config, tmp_path, tmp_path / "checkpoint")
     run_isolated(run_training, *arguments, step="train", log=tmp_path / "log", timeout_s=200)
     assert find_model(ModelFiles(path=tmp_path)).program.is_file()
+
+
+@pytest.mark.paddle
+@pytest.mark.parametrize(
+    ("name", "architecture", "added"),
+    [("resnet50", {}, 36), ("vgg16", {"batch_norm": True}, 8)],
+    ids=["resnet50", "vgg16"],
+)
+def test_grown_network_starts_as_the_shallow_one(
+    tmp_path: Path, name: str, architecture: dict[str, Any], added: int
+) -> None:
+    image = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
+    arguments = (name, architecture, image)
+    said, after, layers = run_isolated(grown, *arguments, step="grow", log=tmp_path / "log", timeout_s=120)
+    assert layers == added
+    assert np.abs(said).max() > 0
+    np.testing.assert_allclose(after, said, atol=1e-4 * np.abs(said).max())
+
+
+@pytest.mark.paddle
+def test_growing_an_architecture_without_such_blocks_is_refused(tmp_path: Path) -> None:
+    image = np.zeros((1, 3, 32, 32), np.float32)
+    with pytest.raises(TrainingError, match="batch_norm: true"):
+        run_isolated(grown, "mobilenet_v1", {}, image, step="grow", log=tmp_path / "log", timeout_s=120)
+
+
+@pytest.mark.paddle
+def test_rectified_moments_are_those_of_many_draws(tmp_path: Path) -> None:
+    mean, deviation = np.array([-1.5, 0.0, 0.4, 3.0]), np.array([1.0, 2.0, -0.5, 0.3])
+    found = run_isolated(moments, mean, deviation, step="moments", log=tmp_path / "log", timeout_s=60)
+    draws = np.maximum(np.random.default_rng(0).normal(mean, np.abs(deviation), (400_000, 4)), 0)
+    np.testing.assert_allclose(found, (draws.mean(axis=0), draws.var(axis=0)), rtol=0.03)
 
 
 @pytest.mark.paddle
