@@ -7,6 +7,7 @@ started imports the whole of it, and a server whose program is killed lives on.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
 import socket
@@ -28,7 +29,14 @@ STOP_TIMEOUT_S = 5
 POLL_S = 0.05
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that the kernel sends when the parent ends, however it ends."""
-EPHEMERAL = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+STARTUP_FAILURE = 3
+"""uvicorn's own exit status for it."""
+EPHEMERAL = {
+    "PREFECT_UI_ENABLED": "0",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",  # into its log, where a failure to start is read
+}
 """As Prefect's own temporary server (prefect.server.api.server, SubprocessASGIServer, 3.8.8): no pages, no
 services but those that record runs."""
 
@@ -100,8 +108,23 @@ def _serve(port: int, parent: int) -> None:
     with garbage.left_alone():
         import uvicorn
         from prefect.server.api.server import create_app
+        from prefect.settings import get_current_settings
 
-    uvicorn.run(create_app, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on")
+    class AloneAtFirst(uvicorn.Server):
+        """Two servers that open a new database at once would both make its tables, and break them."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            with (get_current_settings().home / "starting.lock").open("a") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+                await super().startup(sockets)
+
+    app = uvicorn.Config(
+        create_app, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on"
+    )
+    server = AloneAtFirst(app)
+    server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 if __name__ == "__main__":

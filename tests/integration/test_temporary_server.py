@@ -1,0 +1,38 @@
+"""Prefect's temporary server: real processes, two at once, on databases that do not exist yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows import embedded, temporary_server
+from flows.temporary_server import TemporaryServer
+from tasks.errors import IsolatedProcessError
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As `embedded.prepare` leaves it to the servers of a program."""
+    for name, value in (*embedded.QUIET.items(), ("PREFECT_HOME", str(tmp_path / "prefect"))):
+        monkeypatch.setenv(name, value)
+    (tmp_path / "prefect").mkdir()
+    return tmp_path
+
+
+def test_two_servers_started_at_once_in_a_new_home_both_answer(home: Path) -> None:
+    servers = [temporary_server.start(home / f"{name}.log") for name in ("one", "other")]
+    try:
+        for server in servers:
+            server.wait_until_ready()
+    finally:
+        for server in servers:
+            server.stop()
+
+
+def test_server_that_cannot_open_its_database_says_why(home: Path) -> None:
+    (home / "prefect" / "prefect.db").write_bytes(b"this is no database" * 100)
+    server: TemporaryServer = temporary_server.start(home / "server.log")
+    with pytest.raises(IsolatedProcessError, match="file is not a database"):
+        server.wait_until_ready()
+    assert server.process.wait(20) == temporary_server.STARTUP_FAILURE
