@@ -14,9 +14,9 @@ import numpy as np
 
 from tasks.artifacts import DatasetArtifact, TensorSpec
 from tasks.calibration.preprocessing import Array, normalise
-from tasks.calibration.sampling import DrawnSample, Indices
-from tasks.calibration.sources import ONLY_INPUT, Sample, Samples
-from tasks.config import Preprocessing
+from tasks.calibration.sampling import DrawnSample, Indices, draw
+from tasks.calibration.sources import ONLY_INPUT, Sample, Samples, open_source
+from tasks.config import DataConfig, Preprocessing, Source
 from tasks.errors import DataError
 from tasks.inference.serving import LENGTHS, padded
 from tasks.progress import report
@@ -29,10 +29,11 @@ NO_LABEL = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSummary:
-    """What `materialise` wrote."""
+    """What `materialise` wrote, of how many there are."""
 
     digest: str
     samples: int
+    of: int
     classes: int
     labelled: bool
 
@@ -87,6 +88,23 @@ class _SequenceColumn:
         np.save(lengths_file(self._path), np.array([len(value) for value in self._samples]))
 
 
+def draw_dataset(
+    source: Source,
+    count: int | None,
+    config: DataConfig,
+    inputs: tuple[TensorSpec, ...],
+    folder: Path,
+    step: str,
+) -> DatasetSummary:
+    """`count` samples of `source`, all when it is None, prepared for `inputs` and written to `folder`.
+
+    Raises: DataError when there are fewer, or one cannot be read or does not fit.
+    """
+    samples = open_source(source, config.preprocessing)
+    chosen = draw(samples.labels, total=samples.count, count=count, seed=config.seed)
+    return materialise(samples, chosen, config.preprocessing, inputs, folder, step=step)
+
+
 def materialise(
     samples: Samples,
     chosen: Indices,
@@ -132,6 +150,7 @@ def materialise(
     return DatasetSummary(
         digest=_digest(digests, labels, preprocessing),
         samples=len(chosen),
+        of=samples.count,
         classes=0 if labels is None else int(labels.max()) + 1,
         labelled=labels is not None,
     )

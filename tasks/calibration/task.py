@@ -1,19 +1,24 @@
 """Drawing calibration and validation data as Prefect tasks.
 
 Not cached: whether the user's files have changed is only known by reading them. The result is stored
-by content, so the steps after it are.
+by content, so the steps after it are. A source may be the user's own code and any file of pictures, so it
+is read in an isolated process.
 """
 
 from __future__ import annotations
 
 from tasks.artifacts import DatasetArtifact, ModelArtifact
-from tasks.calibration.dataset import check_labels, materialise, sample_digests
-from tasks.calibration.sampling import check_disjoint, draw
-from tasks.calibration.sources import describe, open_source
+from tasks.calibration.dataset import check_labels, draw_dataset, sample_digests
+from tasks.calibration.sampling import check_disjoint
+from tasks.calibration.sources import describe
 from tasks.config import DataConfig, QatConfig, Source
+from tasks.process import run_isolated
 from tasks.settings import Settings
 from tasks.store import commit, scratch
-from tasks.task import stage, step
+from tasks.task import stage, step, step_log
+
+TIMEOUT_S = 24 * 3600.0
+"""A network drive of millions of pictures is slow, and not ours."""
 
 
 @step(name="draw calibration data")
@@ -52,11 +57,20 @@ def check_data(
 def _draw(
     name: str, source: Source, count: int | None, config: DataConfig, model: ModelArtifact
 ) -> DatasetArtifact:
-    with stage(name, here=True) as summary, scratch(Settings().store, "data") as folder:
-        samples = open_source(source, config.preprocessing)
-        chosen = draw(samples.labels, total=samples.count, count=count, seed=config.seed)
-        drawn = materialise(samples, chosen, config.preprocessing, model.inputs, folder, step=name)
-        summary.append(f"{drawn.samples} of {samples.count} samples, {drawn.classes} classes")
+    with stage(name) as summary, scratch(Settings().store, "data") as folder:
+        drawn = run_isolated(
+            draw_dataset,
+            source,
+            count,
+            config,
+            model.inputs,
+            folder,
+            name,
+            step=name,
+            log=step_log(name.replace(" ", "-")),
+            timeout_s=TIMEOUT_S,
+        )
+        summary.append(f"{drawn.samples} of {drawn.of} samples, {drawn.classes} classes")
         return DatasetArtifact(
             folder=commit(folder, Settings().store, "data", drawn.digest),
             digest=drawn.digest,

@@ -1,4 +1,4 @@
-"""Metrics that end the isolated process that scores with them. Named by configurations under test."""
+"""Metrics, and a source of data, that end the isolated process they run in. Configurations name them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ CGROUP_VARIABLE = "TEST_MEMORY_CGROUP"
 
 
 def segfault(_outputs: object, _labels: object) -> None:
+    ctypes.string_at(0)
+
+
+def segfault_while_reading() -> None:
     ctypes.string_at(0)
 
 

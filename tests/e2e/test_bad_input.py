@@ -200,6 +200,15 @@ def test_release_with_bad_calibration_data_fails_in_its_draw(
     assert ground.kinds() == {"models"}
 
 
+def test_release_whose_data_function_dies_fails_in_its_draw(ground: Ground) -> None:
+    source = {"kind": "callable", "function": f"{METRICS}:segfault_while_reading"}
+    error = ground.failure(data={"calibration": source})
+    assert isinstance(error, IsolatedProcessError)
+    assert "killed by SIGSEGV" in error.found
+    ground.require_failed(error, task="draw calibration data", tags=MODEL)
+    assert ground.kinds() == {"models"}
+
+
 def _label_out_of_range(folder: Path) -> Path:
     np.savez(folder / "bad.npz", image=noise(12, seed=3), labels=np.arange(12) % CLASSES + 1)
     return folder / "bad.npz"
