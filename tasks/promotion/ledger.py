@@ -3,30 +3,29 @@
 MLflow numbers versions one by one in a transaction, on SQLite and PostgreSQL alike, so the numbers are
 an order on which everybody agrees. A decision is written before the alias moves; whoever finds the two
 apart, after a crash, moves the alias to where the decisions say.
+
+Which records count is said by the model itself (`vouchers`), not by who may write to its ledger.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from tasks.artifacts import from_json, to_json
+from tasks.artifacts import to_json
 from tasks.errors import RegistryError
 from tasks.promotion.decision import Decision
 from tasks.promotion.records import CHAMPION, Standing, left_behind, of_model, ruled, standing
+from tasks.promotion.vouchers import ID, RECORD, confirm, counted, missing, vouch
 from tasks.tracking.connection import connection, redact
-from tasks.tracking.registry import ensure_registered_model
+from tasks.tracking.registry import PROMOTIONS, ensure_ledger
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
-SUFFIX = ".promotions"
-RECORD, ID = "record", "id"
 ATTEMPTS = 8
 """Of writing a record: MLflow itself gives up after three others came first."""
 
@@ -43,7 +42,7 @@ class History:
 def decisions(tracking_uri: str, name: str) -> tuple[Decision, ...]:
     """Every decision on the model, oldest first, each with the outcome that their order gives it.
 
-    Raises: RegistryError when MLflow refuses, or a record was changed by hand and cannot be read.
+    Raises: RegistryError when MLflow refuses, or a record was changed or deleted by hand.
     """
     with connection(tracking_uri) as client:
         return _decisions(client, name)
@@ -87,14 +86,15 @@ def append(tracking_uri: str, decision: Decision) -> Decision:
     Raises: RegistryError when MLflow refuses.
     """
     with connection(tracking_uri) as client:
-        ledger = decision.name + SUFFIX
         about = (decision.to_version, decision.from_version)
         there = [version for version in about if version and find_version(client, decision.name, version)]
         if not there:
             return decision
-        _require_edit(client, decision.name)
-        ensure_registered_model(client, ledger, f"Decisions on {decision.name}, one a version.")
-        number = _written(client, ledger, decision.id) or _create(client, ledger, decision, there[0])
+        record = redact(to_json(decision))
+        vouch(client, decision.name, decision.id, record)
+        ledger = ensure_ledger(client, decision.name)
+        number = _written(client, ledger, decision.id) or _create(client, ledger, decision, record, there[0])
+        confirm(client, decision.name, decision.id, record, number)
         return next(each for each in _decisions(client, decision.name) if each.number == number)
 
 
@@ -122,7 +122,7 @@ def left_behind_aliases(tracking_uri: str) -> tuple[tuple[str, str], ...]:
     found = []
     with connection(tracking_uri) as client:
         for ledger in _ledgers(client):
-            name = ledger.removesuffix(SUFFIX)
+            name = ledger.removesuffix(PROMOTIONS)
             made = _decisions(client, name)
             for alias in of_model(made):
                 if left_behind(made, alias, found=alias_version(client, name, alias)):
@@ -134,7 +134,9 @@ def _ledgers(client: MlflowClient) -> list[str]:
     found: list[str] = []
     token = None
     while True:
-        page = client.search_registered_models(f"name LIKE '%{SUFFIX}'", max_results=100, page_token=token)
+        page = client.search_registered_models(
+            f"name LIKE '%{PROMOTIONS}'", max_results=100, page_token=token
+        )
         found += [model.name for model in page]
         if not (token := page.token):
             return found
@@ -174,7 +176,18 @@ def _registered(client: MlflowClient, name: str) -> RegisteredModel | None:
 
 
 def _decisions(client: MlflowClient, name: str) -> tuple[Decision, ...]:
-    return ruled(_decoded(version) for version in _versions(client, name + SUFFIX))
+    versions = _versions(client, name + PROMOTIONS)
+    model = _registered(client, name)
+    tags = model.tags if model else {}
+    if missing(versions, tags) and (deleted := missing(_versions(client, name + PROMOTIONS), tags)):
+        numbers = ", ".join(sorted(deleted, key=int))
+        raise RegistryError(
+            found=f"no version {numbers} of {name}{PROMOTIONS}, which was written",
+            required="every decision that was recorded",
+            remedy=f"find out who deleted it, or renamed {name}; to forget such a decision, delete the tag "
+            f"of {name} that names it",
+        )
+    return ruled(counted(versions, tags))
 
 
 def _versions(client: MlflowClient, ledger: str) -> list[ModelVersion]:
@@ -187,36 +200,18 @@ def _versions(client: MlflowClient, ledger: str) -> list[ModelVersion]:
             return found
 
 
-def _decoded(version: ModelVersion) -> Decision:
-    try:
-        decision = from_json(Decision, version.tags.get(RECORD, ""))
-    except ValidationError as error:
-        raise RegistryError(
-            found=f"version {version.version} of {version.name} holds no decision",
-            required=f"a decision as JSON in its tag `{RECORD}`",
-            remedy="restore the tag; versions of this model are written by `paddle-int8` only",
-        ) from error
-    return replace(decision, number=int(version.version))
-
-
-def _require_edit(client: MlflowClient, name: str) -> None:
-    """Changes nothing, and is refused to who may not edit the model: a record of theirs would move the alias
-    with another's rights. Not by a tag: of two that set a new one at once, MLflow refuses one."""
-    client.update_registered_model(name, client.get_registered_model(name).description or "")
-
-
 def _written(client: MlflowClient, ledger: str, decision_id: str) -> int | None:
     """The number of the record, None when it is not there."""
     found = client.search_model_versions(f"name = '{ledger}' and tags.{ID} = '{decision_id}'")
     return int(found[0].version) if found else None
 
 
-def _create(client: MlflowClient, ledger: str, decision: Decision, about: str) -> int:
+def _create(client: MlflowClient, ledger: str, decision: Decision, record: str, about: str) -> int:
     """The number of the new record; an attempt that seemed to fail may have succeeded."""
     from mlflow.exceptions import MlflowException
 
     tags = {
-        RECORD: redact(to_json(decision)),
+        RECORD: record,
         ID: decision.id,
         "alias": decision.alias,
         "action": decision.action.value,

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 PYFUNC = Path(tasks.inference.__path__[0]) / "pyfunc_model.py"
+PROMOTIONS = ".promotions"
+"""What is added to a model's name to name the registered model that holds the decisions on it."""
 REQUIREMENTS = ("paddlepaddle==2.6.2", "numpy<2", "setuptools<81")
 """What the pyfunc needs to load: Paddle imports setuptools without declaring it."""
 
@@ -54,6 +56,7 @@ def register(
         "isa_levels": ",".join(item["isa"] for item in deployment["validated_on"]),
     }
     with connection(tracking_uri) as client:
+        ensure_ledger(client, name)
         ensure_registered_model(client, name)
         version = _registered_before(client, name, bundle)
         if version is None:
@@ -160,6 +163,17 @@ def _signature(deployment: dict[str, Any]) -> ModelSignature:
         )
 
     return ModelSignature(inputs=schema(deployment["inputs"]), outputs=schema(deployment["outputs"]))
+
+
+def ensure_ledger(client: MlflowClient, name: str) -> str:
+    """The registered model of the decisions on `name`, created unless it is there.
+
+    Before `name` itself: MLflow makes whoever creates a model its owner, and lets every user create one,
+    so a reader who sees a model without a ledger could become the owner of its decisions.
+    """
+    ledger = name + PROMOTIONS
+    ensure_registered_model(client, ledger, f"Decisions on {name}, one a version.")
+    return ledger
 
 
 def ensure_registered_model(client: MlflowClient, name: str, description: str | None = None) -> None:

@@ -24,7 +24,7 @@ from tasks.promotion.decision import Decision, DecisionOutcome
 from tasks.promotion.export import export_bundle
 from tasks.promotion.request import PromoteRequest, RollbackRequest
 from tasks.tracking.connection import connection
-from tasks.tracking.registry import ensure_registered_model
+from tasks.tracking.registry import PROMOTIONS, ensure_registered_model
 from tests.decision_factory import build_decision
 from tests.e2e.command_line import variables
 from tests.integration.registry_ground import RegistryGround, pack
@@ -136,6 +136,12 @@ def test_promotions_and_rollbacks_are_recorded_and_followed_by_the_alias(
     assert history.decisions[0].who == "ada"
     assert history.decisions[0].reason == "the first"
     assert history.decisions[1] == second
+
+
+def test_release_creates_the_ledger_before_the_model(ground: RegistryGround, two: str) -> None:
+    with connection(ground.uri) as client:
+        made = [client.get_registered_model(each).creation_timestamp for each in (two + PROMOTIONS, two)]
+    assert made[0] <= made[1]
 
 
 def test_promoting_the_champion_again_changes_nothing(ground: RegistryGround, two: str) -> None:
@@ -285,8 +291,8 @@ def test_writing_a_decision_twice_records_it_once(ground: RegistryGround, two: s
 def test_record_changed_by_hand_stops_everything(ground: RegistryGround, two: str) -> None:
     promote(ground, two)
     with connection(ground.uri) as client:
-        client.set_model_version_tag(f"{two}.promotions", "1", "record", "{}")
-    with pytest.raises(RegistryError, match="holds no decision"):
+        client.set_model_version_tag(two + PROMOTIONS, "1", "record", "{}")
+    with pytest.raises(RegistryError, match="not the decision"):
         rollback(ground, two)
 
 
