@@ -85,8 +85,11 @@ def _lstm(values: Any) -> Any:
     return append("lstm", values, WIDTH)
 
 
-def export(folder: Path, recurrent: Any) -> None:
-    """Writes a tagger, sentences [steps, 1] to scores [steps, TAGS], into `folder`."""
+def export(folder: Path, recurrent: Any, *, spread: float | None = None) -> None:
+    """Writes a tagger, sentences [steps, 1] to scores [steps, TAGS], into `folder`.
+
+    spread: standard deviation of the words' vectors; some 0.15 without it.
+    """
     import paddle
 
     from tasks.model.program import LoadedProgram, save_program
@@ -96,7 +99,8 @@ def export(folder: Path, recurrent: Any) -> None:
     paddle.seed(0)
     with paddle.static.program_guard(main, startup), paddle.static.scope_guard(scope):
         words = paddle.static.data("words", [-1, 1], "int64", lod_level=1)
-        table = paddle.static.create_parameter([WORDS, WIDTH], "float32")
+        drawn = paddle.nn.initializer.Normal(std=spread) if spread else None
+        table = paddle.static.create_parameter([WORDS, WIDTH], "float32", default_initializer=drawn)
         values = _looked_up(words, table)
         scores = paddle.static.nn.fc(recurrent(values), TAGS, num_flatten_dims=1)
         paddle.static.Executor(paddle.CPUPlace()).run(startup)
@@ -114,8 +118,13 @@ def _looked_up(words: Any, table: Any) -> Any:
     return values
 
 
-def _release(folder: Path, recurrent: Any) -> SmallRelease:
-    export(folder / "exported", recurrent)
+def release_gru(folder: Path, spread: float) -> SmallRelease:
+    """The GRU on words whose vectors have this standard deviation."""
+    return _release(folder, _gru, spread)
+
+
+def _release(folder: Path, recurrent: Any, spread: float | None = None) -> SmallRelease:
+    export(folder / "exported", recurrent, spread=spread)
     model = prepare(folder)
     validation = _dataset(folder / "validation", model, sentences(), answers(model, sentences()))
     calibration = _dataset(folder / "calibration", model, sentences(seed=1), None)

@@ -37,6 +37,7 @@ from tests.integration.small_sequences import (
     append,
     build,
     export,
+    release_gru,
     request,
 )
 from tests.integration.test_bundle import PYFUNC, python, run
@@ -213,6 +214,18 @@ def test_a_sentence_is_answered_alike_alone_and_in_a_batch(
     for single, row in zip(alone, together, strict=True):
         np.testing.assert_allclose(single[0], row[: single.shape[1]], atol=1e-5)
         assert not row[single.shape[1] :].any()
+
+
+def noise_db(folder: Path, spread: float) -> float:
+    """FP32 signal over INT8 noise in the scores of a GRU on words of this spread."""
+    release = release_gru(folder, spread)
+    signal, found = (each_and_all(release, engine)[1] for engine in (Engine.NATIVE_FP32, Engine.RECURRENT))
+    return float(10 * np.log10((signal**2).sum() / ((signal - found) ** 2).sum()))
+
+
+def test_input_larger_than_hidden_states_leaves_them_precise(tmp_path: Path) -> None:
+    """30 dB; 20 with one scale that holds both, as oneDNN's interface suggests."""
+    assert isolated(noise_db, tmp_path, 2.0, log=tmp_path / "log") > 25
 
 
 def peephole(values: object) -> object:

@@ -8,7 +8,9 @@ from pydantic import ValidationError
 
 from tasks.artifacts import Algorithm, Layout
 from tasks.config import QuantizationConfig
-from tasks.conversion.recurrent import gru_weight_scale, lstm_weight_scale
+from tasks.conversion.recurrent import gru_weight_scale, input_factors, lstm_weight_scale
+from tasks.errors import ConversionError
+from tasks.quantization.recurrent import EQUAL, difference
 
 HIDDEN = 2
 
@@ -35,3 +37,27 @@ def test_layout_recurrent_takes_the_algorithms_that_it_has() -> None:
 def test_layout_recurrent_alone_with_another_algorithm_is_refused() -> None:
     with pytest.raises(ValidationError, match="calibrated with one of abs_max, avg, hist, KL"):
         QuantizationConfig(algorithms=(Algorithm.MSE,), layouts=(Layout.RECURRENT,))
+
+
+def test_weights_make_up_for_what_their_input_is_larger_than_hidden_states() -> None:
+    reads = [("words", ["forward", "backward"]), ("layer", ["deeper"]), ("words", ["forward"])]
+    assert input_factors(reads, {"words": 8.0, "layer": 1.0}) == {"forward": 8, "backward": 8, "deeper": 1}
+
+
+def test_weight_of_two_inputs_of_different_ranges_is_refused() -> None:
+    with pytest.raises(ConversionError, match="the weight shared in two"):
+        input_factors([("words", ["shared"]), ("layer", ["shared"])], {"words": 8.0, "layer": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("greatest", "allowed"), [(0.01, EQUAL), (1.0, EQUAL), (20.0, 20 * EQUAL)], ids=["small", "one", "twenty"]
+)
+def test_rewritten_outputs_are_held_to_their_greatest_or_to_one(greatest: float, allowed: float) -> None:
+    original = np.array([[greatest, 0.0]])
+    for off, equal in ((0.99 * allowed, True), (1.01 * allowed, False)):
+        assert (difference(original, original + np.array([[0.0, off]])) < EQUAL) == equal
+
+
+def test_rewritten_outputs_that_are_no_numbers_are_not_equal() -> None:
+    assert not difference(np.array([1.0, np.nan]), np.array([1.0, 2.0])) < EQUAL
+    assert not difference(np.array([1.0, 2.0]), np.array([np.nan, 2.0])) < EQUAL
