@@ -158,6 +158,9 @@ class IdxSource(Section):
 class TaggedTextSource(Section):
     """Lines of `word/tag word/tag`, each a sequence of character ids with a label a character.
 
+    With `words` a step is a word of that dictionary where the vocabulary has it, as LAC's `lac_model` takes
+    it; its label is that of its first character.
+
     With `-B -I -E -S` in `tags` a label is the character's place in its word (S alone, else begin, inside,
     end); otherwise it is the word's tag with `-B` or `-I` behind it, `O` where `tags` has none.
     """
@@ -173,6 +176,10 @@ class TaggedTextSource(Section):
     replacements: Path | None = Field(
         default=None,
         description="`from<TAB>to` lines, applied to each character, such as full to half width.",
+    )
+    words: Path | None = Field(
+        default=None,
+        description="`word count` lines, a dictionary to cut the text by; without it a step is a character.",
     )
     unknown: str = Field(default="OOV", description="Entry of the vocabulary for every other character.")
     first_line: int = Field(default=1, ge=1, description="Of the corpus, from 1.")

@@ -1,8 +1,11 @@
-"""Tagged text as sequences of ids: `word/tag word/tag` lines, a vocabulary, and a list of tags."""
+"""Tagged text as sequences of ids: `word/tag word/tag` lines, a vocabulary, and a list of tags.
+
+A step is a character, or with `words` a word of that dictionary which the vocabulary has.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks import packages
+from tasks.calibration.text_units import cut, read_dictionary
 from tasks.config import TaggedTextSource
 from tasks.errors import DataError
 
@@ -20,7 +24,7 @@ OUTSIDE = "O"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """A line of the corpus: character ids and labels, both [length]."""
+    """A line of the corpus: ids and labels of its steps, both [length]."""
 
     line: int
     ids: Ids
@@ -42,15 +46,24 @@ def read_tagged_text(source: TaggedTextSource) -> list[Sentence]:
             remedy="name it with `unknown`, or add it as the model was trained with",
         )
     unknown = vocabulary[source.unknown]
+    dictionary = read_dictionary(_lines(source.words), source.words) if source.words else None
     sentences = []
     for number, line in enumerate(_lines(source.corpus), start=1):
         if number < source.first_line or number > (source.last_line or number) or not line.strip():
             continue
         words = list(_words(line, number, source.corpus))
-        ids = [vocabulary.get(replaced.get(char, char), unknown) for word, _ in words for char in word]
+        text = "".join(word for word, _ in words)
+        steps = _steps(cut(text, dictionary), vocabulary) if dictionary else list(text)
+        ids = [vocabulary.get(replaced.get(step, step), unknown) for step in steps]
         labels = [label for word, tag in words for label in _labels(word, tag, tags, source.tags)]
-        sentences.append(Sentence(line=number, ids=np.array(ids), labels=np.array(labels)))
+        firsts = np.cumsum([0, *map(len, steps[:-1])])
+        sentences.append(Sentence(line=number, ids=np.array(ids), labels=np.array(labels)[firsts]))
     return sentences
+
+
+def _steps(units: list[str], vocabulary: Mapping[str, int]) -> list[str]:
+    """Units that the vocabulary has, and the characters of those that it has not."""
+    return [step for unit in units for step in ([unit] if unit in vocabulary else unit)]
 
 
 def _words(line: str, number: int, corpus: Path) -> Iterator[tuple[str, str]]:

@@ -43,7 +43,7 @@ def _lines(source: Source) -> Iterator[str]:
             yield from (_digest(path) for path in (source.images, source.labels) if path)
         case TaggedTextSource():
             lines = f"{source.first_line} {source.last_line} {source.unknown}"
-            files = (source.corpus, source.vocabulary, source.tags, source.replacements)
+            files = (source.corpus, source.vocabulary, source.tags, source.replacements, source.words)
             yield from (lines, *(_digest(path) for path in files if path))
         case CallableSource():
             inputs, labels = call_source(source)

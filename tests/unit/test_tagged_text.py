@@ -13,6 +13,7 @@ from tasks.calibration.dataset import materialise
 from tasks.calibration.reader import BatchReader
 from tasks.calibration.sources import open_source
 from tasks.calibration.tagged_text import read_tagged_text
+from tasks.calibration.text_units import cut, read_dictionary
 from tasks.config import Preprocessing, TaggedTextSource
 from tasks.errors import DataError
 from tasks.stored_path import StoredPath
@@ -124,3 +125,50 @@ def test_empty_sequence_of_a_callable_is_refused(tmp_path: Path) -> None:
     samples = open_source(given.CONFIG, IDS)
     with pytest.raises(DataError, match=r"sentences\[1\] is an empty sequence"):
         materialise(samples, np.arange(samples.count), IDS, WORDS, tmp_path, step="data")
+
+
+def test_text_is_cut_into_words_that_the_vocabulary_has(folder: Path) -> None:
+    """`abc` is the one word that both have, `d` alone is none; labels are those of first characters."""
+    (folder / "words.dic").write_text("0\ta\n1\tb\n2\tc\n3\tabc\n9\tOOV\n", encoding="utf-8")
+    (folder / "dictionary.dic").write_text("abc 5\nab 1\nno count here\n", encoding="utf-8")
+    sentences = read_tagged_text(source(folder, words=folder / "dictionary.dic"))
+    assert [each.ids.tolist() for each in sentences] == [[3], [3, 9]]
+    assert [each.labels.tolist() for each in sentences] == [[0], [0, 3]]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("abcd", ["ab", "cd"]),
+        ("abce", ["abc", "e"]),
+        ("xaby", ["x", "ab", "y"]),
+        ("a12cb3", ["a12cb3"]),
+        ("1。23", ["1", "。", "23"]),
+        ("1ab2", ["1", "ab", "2"]),
+        ("", []),
+    ],
+    ids=[
+        "even words",
+        "fewest words",
+        "unknown characters",
+        "letters",
+        "letters apart",
+        "word between",
+        "nothing",
+    ],
+)
+def test_cut_takes_the_fewest_words_and_joins_letters(text: str, words: list[str]) -> None:
+    dictionary = read_dictionary(["ab 1", "abc 1", "cd 1", "bcd 1"], Path("words.dic"))
+    assert cut(text, dictionary) == words
+
+
+def test_cut_of_equal_scores_begins_with_the_longer_word() -> None:
+    assert cut("abc", read_dictionary(["ab 9", "bc 1"], Path("words.dic"))) == ["ab", "c"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"), [(["ab many"], "'many'"), (["ab"], "no words"), (["ab 0"], "no words")]
+)
+def test_dictionary_without_counted_words_is_refused(lines: list[str], found: str) -> None:
+    with pytest.raises(DataError, match=found):
+        read_dictionary(lines, Path("words.dic"))
