@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.conversion.converted import ConvertedModel
+from tasks.conversion.recorded_scales import record_scales, weight_scales
 from tasks.conversion.signed_residuals import S8_MAX, widen_signed_residual_sums
 from tasks.errors import ConversionError
 from tasks.model.census import QUANTIZABLE
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 SQUARE_WEIGHTS = "dequantize_square_weights"
 SIGNED_RESIDUALS = "widen_signed_residual_sums"
+WEIGHT_SCALES = "record_scales"
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +47,11 @@ def convert_qdq(source: ModelSource, folder: Path) -> ConvertedModel:
             remedy="quantize it again for layout `qdq`, or convert it to layout `offline`",
         )
     int8_ops = dict(sorted(_reading_quantized(operators).items()))
+    weights = weight_scales(loaded)  # before the square ones lose theirs
     repairs = {
         SQUARE_WEIGHTS: dequantize_square_weights(loaded),
         SIGNED_RESIDUALS: widen_signed_residual_sums(loaded),
+        WEIGHT_SCALES: record_scales(loaded, weights),
     }
     save_program(loaded, folder)
     logger.info("operators with quantized input: %s; repairs: %s", int8_ops, repairs)
@@ -65,8 +69,8 @@ def dequantize_square_weights(loaded: LoadedProgram) -> int:
 
     At load `quant_dequant_mkldnn_pass` guesses the axis from the number of scales and takes 0 when it
     fits, which is wrong for a square weight of a fully connected layer (4096 x 4096 in VGG16, 768 x 768
-    in ERNIE). An FP32 weight it leaves alone and quantizes per channel itself, so the kernel stays INT8
-    and only the file grows. Returns how many weights there were.
+    in ERNIE). An FP32 weight it leaves alone and quantizes itself, so the kernel stays INT8 and only the
+    file grows. Returns how many weights there were.
     """
     import numpy
     import paddle

@@ -14,6 +14,7 @@ import numpy as np
 from tasks import temporary
 from tasks.artifacts import KernelAudit, TensorSpec
 from tasks.config import ModelFiles
+from tasks.conversion.recorded_scales import HOLDER
 from tasks.conversion.recurrent import FUSED
 from tasks.errors import ConfigError, DataError
 from tasks.inference.layouts import Engine
@@ -90,7 +91,10 @@ def audit_model(request: AuditRequest) -> KernelAudit:
 
     source = find_model(request.files)
     loaded = load_program(source, quantized=True)
-    engine = request.engine or engine_from({op.type for block in loaded.program.blocks for op in block.ops})
+    operators = {op.type for block in loaded.program.blocks for op in block.ops}
+    engine = request.engine or engine_from(operators)
+    if engine is Engine.QDQ and HOLDER not in operators:
+        engine = Engine.FOREIGN_QDQ
     logger.info("auditing %s as %s", source.program, engine)
     specs = tensor_specs(loaded.program, loaded.feeds)
     feed = _stored(request.input_npz, specs) if request.input_npz else generated(specs, request.batch_size)

@@ -19,6 +19,11 @@ to hold: masked attention then answers the same input differently each time."""
 
 INT8_DELETED = (FP32_FC_FUSION, SCORE_SUM_FUSION)
 
+SPENT_SCALES_REMOVAL = ("cpu_quantize_pass", "cpu_quantize_placement_pass")
+"""A pass, and the one that it is run in front of, once more than usual. It takes the first scales that it
+finds out of the graph: those that Paddle gathers from a `qdq` program, which brings its own. There is no
+operator to quantize yet, so that nothing else happens."""
+
 CACHED_SHAPES = 1000
 """Every sequence length is a shape, and building its kernels takes longer than running them. Alike for all
 engines: the cache is the process's, and a predictor with Paddle's own 10 would empty it for the others."""
@@ -27,7 +32,10 @@ LENGTH_BUCKETS = (8, 12, 20, 28, 40, 56, 80, 112, 160, 224, 316, 444, 624, 876, 
 
 
 class Engine(StrEnum):
-    """What runs a model: the baseline, the readers' references, and one per layout."""
+    """What runs a model: the baseline, the readers' references, and one per layout.
+
+    FOREIGN_QDQ: a QDQ program as PaddleSlim writes it, which has not been converted.
+    """
 
     BASELINE = "baseline"
     NATIVE_FP32 = "native_fp32"
@@ -35,6 +43,7 @@ class Engine(StrEnum):
     OFFLINE = "offline"
     OFFLINE_7BIT = "offline_7bit"
     QDQ = "qdq"
+    FOREIGN_QDQ = "foreign_qdq"
     RECURRENT = "recurrent"
 
 
@@ -43,6 +52,7 @@ class Switches:
     """Of `paddle.inference.Config`; the names are those in `deployment.json`.
 
     onednn_cache_capacity: input shapes for which prepared kernels are kept.
+    inserted_passes: each with the one that it goes in front of.
     length_buckets: longest sequence of each bucket that a batch is run in; none runs it whole.
     max_isa: what oneDNN is held to, on a stronger CPU too; "" is all that there is.
     """
@@ -53,6 +63,7 @@ class Switches:
     ir_optim: bool = True
     memory_optim: bool = True
     deleted_passes: tuple[str, ...] = ()
+    inserted_passes: tuple[tuple[str, str], ...] = ()
     onednn_cache_capacity: int = CACHED_SHAPES
     length_buckets: tuple[int, ...] = ()
     max_isa: str = ""
@@ -69,7 +80,10 @@ SWITCHES: dict[Engine, Switches] = {
     Engine.OFFLINE: _QUANTIZED,
     Engine.OFFLINE_7BIT: _QUANTIZED,
     # without `onednn_int8` it silently runs in FP32, slower than the baseline
-    Engine.QDQ: Switches(onednn_int8=True, deleted_passes=INT8_DELETED),
+    Engine.QDQ: Switches(
+        onednn_int8=True, deleted_passes=INT8_DELETED, inserted_passes=(SPENT_SCALES_REMOVAL,)
+    ),
+    Engine.FOREIGN_QDQ: Switches(onednn_int8=True, deleted_passes=INT8_DELETED),
     Engine.RECURRENT: replace(_QUANTIZED, length_buckets=LENGTH_BUCKETS),
 }
 

@@ -52,6 +52,10 @@ def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], 
         os.environ.setdefault("ONEDNN_MAX_CPU_ISA", switches["max_isa"].upper())  # read by oneDNN's first run
     for name in switches["deleted_passes"]:
         config.delete_pass(name)
+    for name, successor in switches.get("inserted_passes", ()):  # an early bundle says nothing of them
+        passes = config.pass_builder().all_passes()
+        if successor in passes:  # not without `onednn_int8`
+            config.pass_builder().insert_pass(passes.index(successor), name)
     return config
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from tasks.config import ModelFiles
 from tasks.conversion.offline import OfflineRequest, convert_offline
 from tasks.conversion.qdq import convert_qdq
+from tasks.conversion.recorded_scales import HOLDER
 from tasks.inference.layouts import INT8_DELETED, Engine
 from tasks.inference.predictor import open_predictor, spec_of
 from tasks.model.files import ModelSource, find_model
@@ -150,7 +151,7 @@ def quantize_all(root: Path) -> None:
             )
 
 
-def predict(folders: tuple[Path, ...], *, onednn: bool, qdq: bool) -> list[Any]:
+def predict(folders: tuple[Path, ...], *, onednn: bool) -> list[Any]:
     """Outputs of the model in each folder for the same images, one array each."""
     from paddle.inference import Config, create_predictor
 
@@ -162,8 +163,6 @@ def predict(folders: tuple[Path, ...], *, onednn: bool, qdq: bool) -> list[Any]:
             config.enable_mkldnn()
         else:
             config.disable_mkldnn()
-        if qdq:
-            config.enable_mkldnn_int8()
         for name in INT8_DELETED:
             config.delete_pass(name)
         predictor = create_predictor(config)
@@ -182,15 +181,20 @@ def answers_differ(folder: Path, engine: Engine) -> float:
 
 def predict_native(folders: tuple[Path, ...]) -> list[Any]:
     """Paddle's own FP32 kernels, graph as written."""
-    return predict(folders, onednn=False, qdq=False)
+    return predict(folders, onednn=False)
 
 
 def predict_onednn(folders: tuple[Path, ...]) -> list[Any]:
-    return predict(folders, onednn=True, qdq=False)
+    return predict(folders, onednn=True)
 
 
 def predict_qdq(folders: tuple[Path, ...]) -> list[Any]:
-    return predict(folders, onednn=True, qdq=True)
+    """Of QDQ models, converted ones and such as PaddleSlim wrote them."""
+    outputs = []
+    for folder in folders:
+        engine = Engine.QDQ if HOLDER in operator_types(folder) else Engine.FOREIGN_QDQ
+        outputs += open_predictor(spec_of(folder, engine, 1)).run({"image": images(8, 1000)})
+    return outputs
 
 
 def sqnr_db(reference: Any, output: Any) -> float:

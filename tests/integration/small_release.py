@@ -21,6 +21,7 @@ from tasks.artifacts import (
 )
 from tasks.config import ModelFiles, Preprocessing, QuantizationConfig, ValidationConfig
 from tasks.conversion.offline import OfflineRequest, convert_offline
+from tasks.conversion.qdq import convert_qdq
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import spec_of
 from tasks.inference.serving import Array
@@ -133,16 +134,16 @@ def _deployable(
             folder=quantized,
         )
     )
-    target, digest = quantized, outcome.digest
+    target, source = folder / layout, find_model(ModelFiles(path=quantized))
     if layout is Layout.OFFLINE:
-        target = folder / layout
-        source = find_model(ModelFiles(path=quantized))
-        digest = convert_offline(OfflineRequest(source=source, folder=target)).digest
+        converted = convert_offline(OfflineRequest(source=source, folder=target))
+    else:
+        converted = convert_qdq(source, target)
     return DeployableArtifact(
         candidate=candidate,
         folder=target,
-        digest=digest,
-        size_bytes=sum((target / name).stat().st_size for name in ("model.pdmodel", "model.pdiparams")),
+        digest=converted.digest,
+        size_bytes=converted.size_bytes,
         int8_ops={},
         seconds=outcome.seconds,
         log=folder / "build.log",

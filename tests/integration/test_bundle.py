@@ -61,7 +61,10 @@ STUB_HEADER = """
 #include <string>
 #include <vector>
 namespace paddle_infer {
-struct PassBuilder { void DeletePass(const std::string&) {} };
+struct PassBuilder {
+  void DeletePass(const std::string&) {} void InsertPass(size_t, const std::string&) {}
+  const std::vector<std::string>& AllPasses() { return passes; } std::vector<std::string> passes;
+};
 struct Config {
   void SetModel(const std::string&) {} void SetModel(const std::string&, const std::string&) {}
   void EnableMKLDNN() {} void EnableMkldnnInt8() {} void SwitchIrOptim(bool) {} void EnableMemoryOptim() {}

@@ -8,9 +8,10 @@ import pytest
 
 from tasks.conversion.converted import ConvertedModel, require_int8
 from tasks.conversion.offline import OfflineRepairs, OfflineRequest, convert_offline
-from tasks.conversion.qdq import SIGNED_RESIDUALS, convert_qdq
+from tasks.conversion.qdq import SIGNED_RESIDUALS, WEIGHT_SCALES, convert_qdq
 from tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
 from tasks.errors import ConfigError, ConversionError
+from tasks.inference.audit_model import audit_isolated
 from tasks.inference.layouts import Engine
 from tasks.process import run_isolated
 from tests.integration import small_models as models
@@ -129,6 +130,29 @@ def test_square_weight_of_qdq_is_misread_without_the_repair(root: Path) -> None:
     folders = (root / "square_qdq", root / "square_deployable_qdq")
     raw_db, repaired_db = sqnr_db(root, "square", folders, qdq=True)
     assert raw_db + 6 < repaired_db
+
+
+@pytest.mark.parametrize("name", ["vgg", "encoder"])
+def test_fully_connected_weights_of_qdq_are_as_close_as_those_of_offline(root: Path, name: str) -> None:
+    (offline_db,) = sqnr_db(root, name, (root / f"{name}_offline",))
+    raw_db, repaired_db = sqnr_db(
+        root, name, (root / f"{name}_qdq", root / f"{name}_deployable_qdq"), qdq=True
+    )
+    assert raw_db + 6 < offline_db - 2 < repaired_db
+
+
+@pytest.mark.parametrize("name", models.QUANTIZED)
+def test_scales_of_every_fully_connected_weight_are_recorded(root: Path, tmp_path: Path, name: str) -> None:
+    source, log = models.source(root / f"{name}_qdq"), tmp_path / "log.txt"
+    converted = run_isolated(convert_qdq, source, tmp_path / "out", step="convert", log=log, timeout_s=60)
+    assert converted.repairs[WEIGHT_SCALES] == FULLY_CONNECTED[name]
+
+
+@pytest.mark.parametrize("layout", ["qdq", None], ids=["as qdq", "as found"])
+@pytest.mark.parametrize("form", ["qdq", "deployable_qdq"])
+def test_qdq_model_is_audited_as_int8_converted_or_not(root: Path, form: str, layout: str | None) -> None:
+    found = audit_isolated(root / f"square_{form}", layout)
+    assert found.int8_primitives == CONVOLUTIONS["square"] + FULLY_CONNECTED["square"]
 
 
 def test_signed_residual_sums_of_qdq_are_clipped_without_the_repair(root: Path) -> None:

@@ -207,7 +207,10 @@ def test_engine_is_read_from_the_operators(operators: set[str], engine: Engine) 
 
 
 def test_only_qdq_asks_for_int8_at_load() -> None:
-    assert [engine for engine in Engine if SWITCHES[engine].onednn_int8] == [Engine.QDQ]
+    assert [engine for engine in Engine if SWITCHES[engine].onednn_int8] == [
+        Engine.QDQ,
+        Engine.FOREIGN_QDQ,
+    ]
 
 
 def test_every_layout_drops_the_fp32_fc_fusion_and_the_baseline_keeps_it() -> None:
