@@ -18,6 +18,7 @@ from paddle.base import core
 from paddle.base.framework import IrGraph
 from paddle.static.quantization import Quant2Int8MkldnnPass
 
+from tasks.conversion.mixed_signs import MIXED_SIGNS, keep_mixed_signs_fp32
 from tasks.conversion.repairs import repair
 from tasks.errors import ConversionError
 from tasks.model.program import LoadedProgram
@@ -88,7 +89,10 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
         """Repairs the graph that the fake operators have just left, then fuses as shipped."""
         program = graph.to_program()
         self._options.repairs.update(repair(program))
-        return super()._optimize_fp32_graph(IrGraph(core.Graph(program.desc), for_test=True))
+        graph = super()._optimize_fp32_graph(IrGraph(core.Graph(program.desc), for_test=True))
+        program = graph.to_program()  # residual sums are part of their convolutions by now
+        self._options.repairs[MIXED_SIGNS] = keep_mixed_signs_fp32(program)
+        return IrGraph(core.Graph(program.desc), for_test=True)
 
     def _apply_pass(
         self, graph: Any, pass_name: str, attrs: list[str] | None = None, attr_values: Any = None

@@ -15,6 +15,11 @@ ELEMENTWISE = frozenset({"elementwise_add", "elementwise_sub", "elementwise_mul"
 BEFORE_SOFTMAX = ELEMENTWISE | {"scale", "cast", "reshape2"}
 """What may stand between the product of an attention and its softmax."""
 
+LAYERS = CONVOLUTIONS | {"mul", "matmul", "matmul_v2"}
+FUSED_INTO_LAYERS = frozenset({"batch_norm", "elementwise_add", "relu", "relu6", "gelu", "tanh", "sigmoid"})
+NEARLY_NOTHING = float.fromhex("0x1p-126")
+"""The smallest normal float: no sum with a value above 1e-31 differs by it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
@@ -119,6 +124,20 @@ def keep_normalised_sums_fp32(program: Any) -> int:
     return matched
 
 
+def keep_scale_factors(program: Any) -> int:
+    """Gives `scale` behind a convolution or a fully connected layer a bias that is nothing, but not 0.
+
+    Without a bias Paddle moves the factor into the dequantization between the two, and then lets the layer
+    write FP32 itself, without dequantization: the factor is lost.
+    """
+    matched = 0
+    for block, scale in _operators(program, "scale"):
+        if scale.attr("bias") == 0 and scale.attr("scale") != 1 and _scales_a_layer(block, scale):
+            scale._set_attr("bias", NEARLY_NOTHING)
+            matched += 1
+    return matched
+
+
 def mark_inference(program: Any) -> int:
     """Sets `is_test` on every operator that knows it, as the predictor does when it loads a program.
 
@@ -146,11 +165,22 @@ REWRITES = (
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
     Rewrite("keep_attention_scores_fp32", keep_attention_scores_fp32),
     Rewrite("keep_normalised_sums_fp32", keep_normalised_sums_fp32),
+    Rewrite("keep_scale_factors", keep_scale_factors),
 )
 
 
 def _operators(program: Any, name: str) -> list[tuple[Any, Any]]:
     return [(block, op) for block in program.blocks for op in block.ops if op.type == name]
+
+
+def _scales_a_layer(block: Any, scale: Any) -> bool:
+    """A product that is scaled directly takes the factor in by itself, before INT8."""
+    writer = direct = _writer(block, scale.input("X")[0])
+    while writer is not None and writer.type in FUSED_INTO_LAYERS:
+        writer = _writer(block, writer.input("X")[0])
+    return writer is not None and (
+        writer.type in CONVOLUTIONS or (writer.type in LAYERS and writer is not direct)
+    )
 
 
 def _pooled_size(block: Any, pool: Any) -> list[int]:

@@ -20,8 +20,8 @@ from tasks.process import run_isolated
 
 SIDE = 32
 SAMPLES = 16
-EXPORTED = ("mobilenet_v1", "resnet18", "vgg", "square", "plain", "encoder")
-QUANTIZED = ("mobilenet_v1", "vgg", "square", "resnet18", "encoder")
+EXPORTED = ("mobilenet_v1", "resnet18", "vgg", "square", "plain", "encoder", "scaled")
+QUANTIZED = ("mobilenet_v1", "vgg", "square", "resnet18", "encoder", "scaled")
 
 
 def images(count: int, seed: int) -> Any:
@@ -63,6 +63,8 @@ def _layer(name: str) -> Any:
         )
     if name == "encoder":
         return _padded_encoder()
+    if name == "scaled":
+        return _scaled_sums()
     return nn.Sequential(  # nothing that a rewrite may touch
         *(nn.Conv2D(3, 8, 3, bias_attr=False), nn.ReLU(), nn.AdaptiveAvgPool2D(2)),
         *(nn.Flatten(), nn.Dropout(mode="downscale_in_infer"), nn.Linear(32, 10)),
@@ -89,6 +91,30 @@ def _padded_encoder() -> Any:
 
     paddle.seed(0)
     return Encoder()
+
+
+def _scaled_sums() -> Any:
+    """Factors behind convolutions, with and without a ReLU, and sums of a rectified and a signed input."""
+    from paddle import nn
+
+    class Scaled(nn.Layer):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2D(3, 8, 3, padding=1)
+            self.second = nn.Conv2D(8, 8, 3, padding=1)
+            self.third = nn.Conv2D(8, 8, 3, padding=1)
+            self.fourth = nn.Conv2D(8, 8, 3, padding=1)
+            self.rectify, self.pool = nn.ReLU(), nn.MaxPool2D(4)
+            self.answers = nn.Linear(8 * 64, 10)
+
+        def forward(self, image: Any) -> Any:
+            rectified = self.rectify(self.first(image))
+            signed = self.second(rectified) * 0.5 + rectified
+            again = self.rectify(self.third(signed))
+            last = self.fourth(again * 0.25)
+            return self.answers((self.pool(last) + self.pool(again)).flatten(1))
+
+    return Scaled()
 
 
 def _settle(layer: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.conversion.converted import ConvertedModel, require_int8
+from tasks.conversion.mixed_signs import MIXED_SIGNS
 from tasks.conversion.offline import OfflineRepairs, OfflineRequest, convert_offline
 from tasks.conversion.qdq import SIGNED_RESIDUALS, WEIGHT_SCALES, convert_qdq
 from tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
@@ -18,8 +19,8 @@ from tests.integration import small_models as models
 
 pytestmark = pytest.mark.paddle
 
-CONVOLUTIONS = {"mobilenet_v1": 27, "resnet18": 20, "vgg": 2, "square": 1, "encoder": 1}
-FULLY_CONNECTED = {"mobilenet_v1": 1, "resnet18": 1, "vgg": 3, "square": 2, "encoder": 13}
+CONVOLUTIONS = {"mobilenet_v1": 27, "resnet18": 20, "vgg": 2, "square": 1, "encoder": 1, "scaled": 4}
+FULLY_CONNECTED = {"mobilenet_v1": 1, "resnet18": 1, "vgg": 3, "square": 2, "encoder": 13, "scaled": 1}
 SANE_DB, DESTROYED_DB = 8.0, 3.0
 """SQNR on random weights: 18 to 37 dB were seen with AVX2, -9 to -5 with the parameters' pass."""
 
@@ -65,6 +66,15 @@ def test_offline_conversion_twice_gives_the_same_digest(root: Path, tmp_path: Pa
 def test_offline_layout_stays_close_to_fp32(root: Path, name: str) -> None:
     (found_db,) = sqnr_db(root, name, (root / f"{name}_offline",))
     assert found_db > SANE_DB
+
+
+def test_sums_of_a_rectified_and_a_signed_input_stay_fp32(root: Path, tmp_path: Path) -> None:
+    request = OfflineRequest(source=models.source(root / "scaled_fake"), folder=tmp_path / "out")
+    assert offline(request).repairs[MIXED_SIGNS] == 2
+    types = run_isolated(
+        models.operator_types, request.folder, step="types", log=tmp_path / "log", timeout_s=60
+    )
+    assert types.count("elementwise_add") == 2
 
 
 @pytest.mark.parametrize("name", models.QUANTIZED)

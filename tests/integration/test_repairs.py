@@ -15,13 +15,22 @@ pytestmark = pytest.mark.paddle
 
 RELATIVE_TOLERANCE = 1e-5
 MATCHES = {
-    "mark_inference": {"mobilenet_v1": 28, "resnet18": 22, "vgg": 6, "square": 2, "plain": 2, "encoder": 7},
-    "fold_convolution_bias": {"vgg": 2, "square": 1, "encoder": 1},
+    "mark_inference": {
+        "mobilenet_v1": 28,
+        "resnet18": 22,
+        "vgg": 6,
+        "square": 2,
+        "plain": 2,
+        "encoder": 7,
+        "scaled": 6,
+    },
+    "fold_convolution_bias": {"vgg": 2, "square": 1, "encoder": 1, "scaled": 4},
     "remove_inference_dropout": {"vgg": 2},
     "remove_identity_pooling": {"mobilenet_v1": 1, "resnet18": 1, "vgg": 1},
     "keep_uneven_pooling_fp32": {"vgg": 1},
     "keep_attention_scores_fp32": {"encoder": 2},
     "keep_normalised_sums_fp32": {"encoder": 4},
+    "keep_scale_factors": {"scaled": 2},
 }
 
 
