@@ -95,6 +95,9 @@ def published_table(
     only: Annotated[list[str] | None, typer.Option(help="A row's key; may be repeated.")] = None,
     column: Annotated[str | None, typer.Option(help="`speed` or `accuracy` alone.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Speeds only, few repetitions.")] = False,
+    imagenet_root: Annotated[Path | None, typer.Option(help="Image accuracy on this ImageNet.")] = None,
+    imagenet_models: Annotated[Path | None, typer.Option(help="Its weights; else ROOT/models.")] = None,
+    imagenet_samples: Annotated[int | None, typer.Option(help="Validation pictures; else all.")] = None,
     save: Annotated[Path | None, typer.Option(help="Also write the Markdown here.")] = None,
 ) -> None:
     """Measure every published row on this machine and print the tables with what came out.
@@ -110,7 +113,12 @@ def published_table(
     from tasks.published.request import TableRequest
     from tasks.settings import Settings
 
-    asked = {"only": tuple(only or ()), "column": column, "quick": quick, "configs": configs.resolve()}
+    asked: dict[str, Any] = {"only": tuple(only or ()), "column": column, "quick": quick}
+    asked["configs"] = configs.resolve()
+    if imagenet_root or imagenet_models or imagenet_samples:
+        folders = {"root": imagenet_root, "models": imagenet_models}
+        asked["imagenet"] = {name: path and path.resolve() for name, path in folders.items()}
+        asked["imagenet"]["samples"] = imagenet_samples
     request = _guard(lambda: checked(TableRequest, asked))
     settings = Settings()
     _guard(lambda: embedded.prepare(settings))

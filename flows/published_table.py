@@ -19,8 +19,8 @@ from tasks.artifacts import HostProfile
 from tasks.config import HardwareConfig, HardwarePolicy
 from tasks.errors import PipelineError
 from tasks.hardware.task import check_hardware
-from tasks.published.figures import PUBLISHED, RowKey
-from tasks.published.measured import Measured, Row, Unmeasured, measured
+from tasks.published.figures import EXTRAS, PUBLISHED, RowKey
+from tasks.published.measured import Extra, Measured, Row, Unmeasured, measured
 from tasks.published.plan import Item, fitted, planned
 from tasks.published.request import Column, TableRequest
 from tasks.published.table import Table
@@ -55,13 +55,14 @@ def published_table(request: TableRequest) -> tuple[Table, Path]:
     forget = on_cancel(partial(cancel_in_prefect, UUID(flow_run.id))) if flow_run.id else None
     folder = (request.configs or Settings().configs / "published").expanduser().resolve()
     try:
-        items = planned(folder, request.only, quick=request.quick, column=request.column)
+        items = planned(folder, request)
         host = check_hardware(HardwareConfig(policy=HardwarePolicy.IGNORE))
         pace = Pace(total=sum(_to_run(item) for item in items))
         halves = {(item.row.key, item.column): _measure(item, host, pace) for item in items}
         progress.end(STEP)
         table = Table(
             rows=_rows(halves),
+            extras=tuple(Extra(row=extra, accuracy=halves[extra.key, Column.ACCURACY]) for extra in EXTRAS),
             host=host,
             versions=versions(),
             date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -86,7 +87,7 @@ def _measure(item: Item, host: HostProfile, pace: Pace) -> Measured | Unmeasured
     try:
         found = find_record(config, host)
         if found is None:
-            found = measured(release(config), config.gate.max_drop_pp)
+            found = measured(release(config), config)
             keep_record(config, host, found)
             pace.seconds.append(time.monotonic() - started)
         return found
@@ -114,4 +115,6 @@ def _rows(halves: dict[tuple[RowKey, Column], Measured | Unmeasured]) -> tuple[R
 def _command(request: TableRequest) -> str:
     words = ["paddle-int8 published-table", *(f"--only {key}" for key in request.only)]
     words += [f"--column {request.column}"] if request.column else []
+    if request.imagenet:  # by name: the paths are the worker's own
+        words += ["--imagenet-root IMAGENET"]
     return " ".join([*words, *(["--quick"] if request.quick else [])])

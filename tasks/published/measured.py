@@ -16,7 +16,9 @@ from tasks.artifacts import (
     Outcome,
     Release,
 )
-from tasks.published.figures import PublishedRow, Unit
+from tasks.config import ReleaseConfig
+from tasks.published.figures import ExtraRow, PublishedRow, Unit
+from tasks.published.origin import data_origin, model_origin
 
 TARGETS: Mapping[IsaLevel, float] = {IsaLevel.AVX512_CORE_VNNI: 2.2, IsaLevel.AVX512_CORE: 1.5}
 """Speed-ups to reach where the published machine, or an older one is emulated; less if so published."""
@@ -56,7 +58,8 @@ class Speed:
 class Measured:
     """One release: of a speed configuration or of an accuracy configuration.
 
-    `metrics` are of the chosen candidate on the host's own instruction set.
+    `metrics` are of the chosen candidate on the host's own instruction set. `model` and `validation` say
+    where its weights and samples come from, without the folders of the machine.
     """
 
     release: str
@@ -66,6 +69,7 @@ class Measured:
     per_isa: tuple[Speed, ...]
     metrics: tuple[MetricEvidence, ...]
     margin_pp: float
+    model: str
     validation: str
     samples: int
     failed: tuple[str, ...]
@@ -100,13 +104,26 @@ class Row:
             ratio = comparable(self.published, speed)
             if ratio < target:
                 missed.append(f"{ratio:.2f}x on {speed.isa}, {target:g}x wanted: {speed.slowest}")
-        for metric in self.accuracy.metrics if isinstance(self.accuracy, Measured) else ():
-            margin = self.accuracy.margin_pp if isinstance(self.accuracy, Measured) else 0.0
-            if metric.drop_upper_pp > margin:
-                missed.append(
-                    f"{metric.name} may drop by {metric.drop_upper_pp:.2f} points, margin {margin:g}",
-                )
-        return tuple(missed)
+        return (*missed, *accuracy_misses(self.accuracy))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extra:
+    """An accuracy beside the published rows."""
+
+    row: ExtraRow
+    accuracy: Measured | Unmeasured
+
+
+def accuracy_misses(half: Measured | Unmeasured) -> tuple[str, ...]:
+    """Every metric that may drop by more than the margin."""
+    if isinstance(half, Unmeasured):
+        return ()
+    return tuple(
+        f"{metric.name} may drop by {metric.drop_upper_pp:.2f} points, margin {half.margin_pp:g}"
+        for metric in half.metrics
+        if metric.drop_upper_pp > half.margin_pp
+    )
 
 
 def comparable(published: PublishedRow, speed: Speed) -> float:
@@ -116,8 +133,8 @@ def comparable(published: PublishedRow, speed: Speed) -> float:
     return speed.ratio
 
 
-def measured(release: Release, margin_pp: float) -> Measured:
-    """`release` in the table's terms. `margin_pp` is its gate's."""
+def measured(release: Release, config: ReleaseConfig) -> Measured:
+    """`release` of `config` in the table's terms."""
     chosen = next(item for item in release.evidence if item.candidate == release.chosen)
     levels = [item.isa for item in chosen.per_isa]
     return Measured(
@@ -127,8 +144,9 @@ def measured(release: Release, margin_pp: float) -> Measured:
         host=release.host,
         per_isa=tuple(_fastest(release.evidence, place) for place in range(len(levels))),
         metrics=chosen.per_isa[0].metrics,
-        margin_pp=margin_pp,
-        validation=release.validation.source,
+        margin_pp=config.gate.max_drop_pp,
+        model=model_origin(config.model),
+        validation=data_origin(config.data.validation),
         samples=release.validation.samples,
         failed=tuple(f"{item.candidate.name} at {item.step}: {item.error}" for item in release.failed),
         run_id=release.run_id,

@@ -9,9 +9,10 @@ from tasks.artifacts import HostProfile
 from tasks.config import ReleaseConfig
 from tasks.config_file import load_config
 from tasks.errors import PipelineError
-from tasks.published.figures import PUBLISHED, PublishedRow, RowKey
+from tasks.published.figures import EXTRAS, IMAGES, PUBLISHED, ExtraRow, PublishedRow, RowKey
+from tasks.published.imagenet import on_imagenet
 from tasks.published.measured import Unmeasured
-from tasks.published.request import Column
+from tasks.published.request import Column, TableRequest
 
 QUICK_REPEATS, QUICK_WARMUP, QUICK_SAMPLES = 20, 2, 8
 
@@ -23,25 +24,26 @@ class Item:
     `skipped` says why it is not run this time; what an earlier run measured of it is shown all the same.
     """
 
-    row: PublishedRow
+    row: PublishedRow | ExtraRow
     column: Column
     config: ReleaseConfig | Unmeasured
     skipped: str = ""
 
 
-def planned(
-    folder: Path, only: tuple[RowKey, ...], *, quick: bool, column: Column | None = None
-) -> tuple[Item, ...]:
-    """Every half of every row, speeds first; `only` names keys, and none means all, as for `column`."""
+def planned(folder: Path, request: TableRequest) -> tuple[Item, ...]:
+    """Every half of every row, speeds first, from the releases in `folder`."""
+    halves: list[tuple[PublishedRow | ExtraRow, Column]] = [
+        (row, half) for half in Column for row in PUBLISHED
+    ]
+    halves += [(extra, Column.ACCURACY) for extra in EXTRAS]
     return tuple(
         Item(
             row=row,
             column=half,
-            config=_config(folder, row, half, quick=quick),
-            skipped=_skipped(row, half, only, column, quick=quick),
+            config=_config(folder, row, half, request),
+            skipped=_skipped(row.key, half, request),
         )
-        for half in Column
-        for row in PUBLISHED
+        for row, half in halves
     )
 
 
@@ -54,23 +56,25 @@ def fitted(config: ReleaseConfig, host: HostProfile) -> ReleaseConfig:
     return config.model_copy(update={"validation": validation})
 
 
-def _skipped(
-    row: PublishedRow, half: Column, only: tuple[RowKey, ...], column: Column | None, *, quick: bool
-) -> str:
-    if (only and row.key not in only) or column not in (None, half):
+def _skipped(key: RowKey, half: Column, request: TableRequest) -> str:
+    if (request.only and key not in request.only) or request.column not in (None, half):
         return "not asked for in this run"
-    return "not run with --quick" if quick and half is Column.ACCURACY else ""
+    return "not run with --quick" if request.quick and half is Column.ACCURACY else ""
 
 
-def _config(folder: Path, row: PublishedRow, column: Column, *, quick: bool) -> ReleaseConfig | Unmeasured:
+def _config(
+    folder: Path, row: PublishedRow | ExtraRow, column: Column, request: TableRequest
+) -> ReleaseConfig | Unmeasured:
     path = folder / f"{row.key}_{column}.yaml"
     if not path.is_file():
         return Unmeasured(reason=f"no release for it: {path.name} is not there")
     try:
         config = load_config(path)
+        if request.imagenet and row in IMAGES and column is Column.ACCURACY:
+            return on_imagenet(config, row.key, request.imagenet)
     except PipelineError as error:
         return Unmeasured(reason=str(error))
-    return _quickened(config) if quick and column is Column.SPEED else config
+    return _quickened(config) if request.quick and column is Column.SPEED else config
 
 
 def _quickened(config: ReleaseConfig) -> ReleaseConfig:

@@ -18,12 +18,26 @@ class Column(StrEnum):
     ACCURACY = "accuracy"
 
 
+class ImageNet(Section):
+    """ImageNet on the worker's disk: what the accuracy of the image rows is measured on instead."""
+
+    root: Path = Field(description="Folder with `train` and `val`, class folders or `val_list.txt`.")
+    models: Path | None = Field(
+        default=None,
+        description="Folder of the rows' weights, `resnet50.pdparams` or `resnet50/`; None is `root/models`.",
+    )
+    samples: int | None = Field(default=None, ge=1, description="Validation pictures; None takes all.")
+
+
 class TableRequest(Section):
     """Which rows to measure. Of what is not asked for, the table shows what an earlier run measured."""
 
     only: tuple[RowKey, ...] = Field(default=(), description="The rows; empty means all.")
     column: Column | None = Field(default=None, description="One half of each row; without it, both.")
     quick: bool = Field(default=False, description="Speeds only, few repetitions and samples.")
+    imagenet: ImageNet | None = Field(
+        default=None, description="Measure the image rows' accuracy on ImageNet, not on Fashion-MNIST."
+    )
     configs: Path | None = Field(
         default=None,
         description="Folder of the releases, on the worker; without it `published` in PADDLE_INT8_CONFIGS.",

@@ -13,7 +13,17 @@ import jinja2
 
 from tasks.artifacts import HostProfile, IsaLevel
 from tasks.published.figures import PublishedRow, Unit
-from tasks.published.measured import Measured, Row, Speed, Unmeasured, comparable, shown
+from tasks.published.measured import (
+    Extra,
+    Measured,
+    Row,
+    Speed,
+    Unmeasured,
+    accuracy_misses,
+    comparable,
+    shown,
+)
+from tasks.published.origin import without_folders
 from tasks.tracking.connection import redact
 from tasks.tracking.summary import metric_label, percent, signed
 
@@ -42,6 +52,14 @@ SPEED_HEADS = (
     "best",
     "size",
     "target",
+    "measured",
+)
+CSV_HEADS = (
+    *("key", "model", "setting", "unit", "published_fp32", "published_int8", "published_ratio"),
+    *("isa", "emulated", "candidate", "native_fp32", "fp32", "int8"),
+    *("ratio", "ratio_low", "ratio_high", "int8_share_by_count", "int8_share_by_time", "sqnr_db"),
+    *("size_ratio", "metric", "metric_fp32", "metric_int8", "drop_pp", "drop_upper_pp"),
+    *("margin_pp", "verdict", "samples", "measured_on", "weights", "measured", "reason"),
 )
 ACCURACY_HEADS = (
     "model",
@@ -55,6 +73,8 @@ ACCURACY_HEADS = (
     "margin",
     "best",
     "verdict",
+    "weights",
+    "measured",
 )
 
 
@@ -68,6 +88,7 @@ class Table:
     date: str
     command: str
     quick: bool
+    extras: tuple[Extra, ...] = ()
 
 
 def to_markdown(table: Table) -> str:
@@ -83,18 +104,14 @@ def to_markdown(table: Table) -> str:
 def to_csv(table: Table) -> str:
     """One line a row and instruction set, and one a row and metric; empty where not measured."""
     stream = io.StringIO()
-    writer = csv.writer(stream)
-    writer.writerow(
-        (
-            *("key", "model", "setting", "unit", "published_fp32", "published_int8", "published_ratio"),
-            *("isa", "emulated", "candidate", "native_fp32", "fp32", "int8"),
-            *("ratio", "ratio_low", "ratio_high", "int8_share_by_count", "int8_share_by_time", "sqnr_db"),
-            *("size_ratio", "metric", "metric_fp32", "metric_int8", "drop_pp", "drop_upper_pp"),
-            *("margin_pp", "verdict", "reason"),
-        )
-    )
+    writer = csv.DictWriter(stream, CSV_HEADS, restval="")
+    writer.writeheader()
     for row in table.rows:
-        writer.writerows(_csv_lines(row))
+        writer.writerows(_csv_speeds(row))
+        if row.published.accuracy is not None:
+            writer.writerows(_csv_accuracies(_csv_head(row.published), row.accuracy))
+    for extra in table.extras:
+        writer.writerows(_csv_accuracies({"key": extra.row.key, "model": extra.row.title}, extra.accuracy))
     return stream.getvalue()
 
 
@@ -134,7 +151,10 @@ def preamble(table: Table) -> list[str]:
         "published machine was a Xeon Gold 6271.",
     ]
     if table.quick:
-        lines.append("A quick run: one algorithm and layout, few repetitions, wide intervals, no accuracy.")
+        lines.append(
+            "A quick run: speeds of one algorithm and layout, few repetitions, wide intervals. Accuracies "
+            "are those of the last full run with this code, if there was one."
+        )
     return lines
 
 
@@ -148,7 +168,7 @@ def speed_cells(row: Row) -> tuple[str, ...]:
         f"{published.ratio:.2f}x",
     )
     if isinstance(row.speed, Unmeasured):
-        return (*head, *(NOTHING,) * 9, f"not measured: {_first_line(row.speed.reason)}")
+        return (*head, *(NOTHING,) * 9, f"not measured: {_first_line(row.speed.reason)}", NOTHING)
     native = row.speed.per_isa[0]
     unit = published.unit
     return (
@@ -162,25 +182,28 @@ def speed_cells(row: Row) -> tuple[str, ...]:
         native.candidate,
         f"{native.size_ratio:.2f}",
         "reached" if comparable(published, native) >= published.ratio else "missed",
+        row.speed.finished,
     )
 
 
 def notes(table: Table) -> dict[str, list[str]]:
     """Missed targets with the audit's reason, and what was not measured with why, by title."""
-    missed = [
-        f"{row.published.title}, {row.published.setting}: {miss}" for row in table.rows for miss in row.misses
+    names = {row.published.key: f"{row.published.title}, {row.published.setting}" for row in table.rows}
+    names |= {extra.row.key: extra.row.title for extra in table.extras}
+    halves = [(row.published.key, "speed", row.speed) for row in table.rows]
+    halves += [(row.published.key, "accuracy", row.accuracy) for row in table.rows if row.published.accuracy]
+    halves += [(extra.row.key, "accuracy", extra.accuracy) for extra in table.extras]
+    misses = [(row.published.key, row.misses) for row in table.rows]
+    misses += [(extra.row.key, accuracy_misses(extra.accuracy)) for extra in table.extras]
+    missed = [f"{names[key]}: {miss}" for key, found in misses for miss in found]
+    absent = [
+        f"{names[key]}, {column}: {_flat(half.reason)}"
+        for key, column, half in halves
+        if isinstance(half, Unmeasured)
     ]
-    absent = []
-    for row in table.rows:
-        for column, half in (("speed", row.speed), ("accuracy", row.accuracy)):
-            if isinstance(half, Unmeasured) and (column == "speed" or row.published.accuracy):
-                absent.append(
-                    f"{row.published.title}, {row.published.setting}, {column}: {_flat(half.reason)}"
-                )
     failed = [
         f"{half.release}: {_flat(text)}"
-        for row in table.rows
-        for half in (row.speed, row.accuracy)
+        for _, _, half in halves
         if isinstance(half, Measured)
         for text in half.failed
     ]
@@ -190,19 +213,20 @@ def notes(table: Table) -> dict[str, list[str]]:
 
 def _accuracy_rows(table: Table) -> Iterable[tuple[str, ...]]:
     for row in table.rows:
-        if row.published.accuracy is not None:
-            yield from _accuracy_cells(row.published, row.accuracy)
+        if (published := row.published.accuracy) is not None:
+            printed = f"{published.fp32:g} → {published.int8:g} % ({published.metric})"
+            yield from _accuracy_cells(row.published.title, printed, row.accuracy)
+    for extra in table.extras:
+        yield from _accuracy_cells(extra.row.title, "not published", extra.accuracy)
 
 
-def _accuracy_cells(row: PublishedRow, half: Measured | Unmeasured) -> Iterable[tuple[str, ...]]:
-    assert row.accuracy is not None
-    printed = f"{row.accuracy.fp32:g} → {row.accuracy.int8:g} % ({row.accuracy.metric})"
+def _accuracy_cells(title: str, printed: str, half: Measured | Unmeasured) -> Iterable[tuple[str, ...]]:
     if isinstance(half, Unmeasured):
-        yield (row.title, printed, f"not measured: {_first_line(half.reason)}", *(NOTHING,) * 8)
+        yield (title, printed, f"not measured: {_first_line(half.reason)}", *(NOTHING,) * 10)
         return
     for metric in half.metrics:
         yield (
-            row.title,
+            title,
             printed,
             f"{half.samples:,} samples of {half.validation}",
             metric_label(metric.name),
@@ -213,63 +237,72 @@ def _accuracy_cells(row: PublishedRow, half: Measured | Unmeasured) -> Iterable[
             f"{half.margin_pp:g}",
             half.chosen,
             half.outcome.value,
+            half.model,
+            half.finished,
         )
 
 
-def _csv_lines(row: Row) -> Iterable[list[object]]:
-    published = row.published
-    head = [
-        published.key,
-        published.title,
-        published.setting,
-        published.unit,
-        published.fp32,
-        published.int8,
-        published.ratio,
-    ]
+def _csv_head(row: PublishedRow) -> dict[str, object]:
+    return {
+        "key": row.key,
+        "model": row.title,
+        "setting": row.setting,
+        "unit": row.unit,
+        "published_fp32": row.fp32,
+        "published_int8": row.int8,
+        "published_ratio": row.ratio,
+    }
+
+
+def _csv_speeds(row: Row) -> Iterable[dict[str, object]]:
+    head, unit = _csv_head(row.published), row.published.unit
     if isinstance(row.speed, Unmeasured):
-        yield [*head, *[""] * 20, f"speed: {_flat(row.speed.reason)}"]
-    else:
-        for speed in row.speed.per_isa:
-            yield [*head, *_csv_speed(speed, published.unit), *[""] * 8]
-    if isinstance(row.accuracy, Unmeasured):
-        if published.accuracy:
-            yield [*head, *[""] * 20, f"accuracy: {_flat(row.accuracy.reason)}"]
+        yield head | {"reason": f"speed: {_flat(row.speed.reason)}"}
         return
-    for metric in row.accuracy.metrics:
-        scores = [metric.baseline, metric.candidate, metric.drop_pp, metric.drop_upper_pp]
-        verdict = [row.accuracy.margin_pp, row.accuracy.outcome, ""]
-        native = row.accuracy.per_isa[0]
-        yield [
-            *head,
-            native.isa,
-            native.emulated,
-            row.accuracy.chosen,
-            *[""] * 9,
-            native.size_ratio,
-            metric.name,
-            *scores,
-            *verdict,
-        ]
+    for speed in row.speed.per_isa:
+        native = shown(speed.native_fp32, unit)
+        yield head | {
+            "isa": speed.isa,
+            "emulated": speed.emulated,
+            "candidate": speed.candidate,
+            "native_fp32": "" if native is None else native,
+            "fp32": shown(speed.fp32, unit),
+            "int8": shown(speed.int8, unit),
+            "ratio": speed.ratio,
+            "ratio_low": speed.low,
+            "ratio_high": speed.high,
+            "int8_share_by_count": speed.int8_share_by_count,
+            "int8_share_by_time": speed.int8_share_by_time,
+            "sqnr_db": speed.sqnr_db,
+            "size_ratio": speed.size_ratio,
+            "weights": row.speed.model,
+            "measured": row.speed.finished,
+        }
 
 
-def _csv_speed(speed: Speed, unit: Unit) -> list[object]:
-    native = shown(speed.native_fp32, unit)
-    return [
-        speed.isa,
-        speed.emulated,
-        speed.candidate,
-        "" if native is None else native,
-        shown(speed.fp32, unit),
-        shown(speed.int8, unit),
-        speed.ratio,
-        speed.low,
-        speed.high,
-        speed.int8_share_by_count,
-        speed.int8_share_by_time,
-        speed.sqnr_db,
-        speed.size_ratio,
-    ]
+def _csv_accuracies(head: dict[str, object], half: Measured | Unmeasured) -> Iterable[dict[str, object]]:
+    if isinstance(half, Unmeasured):
+        yield head | {"reason": f"accuracy: {_flat(half.reason)}"}
+        return
+    native = half.per_isa[0]
+    for metric in half.metrics:
+        yield head | {
+            "isa": native.isa,
+            "emulated": native.emulated,
+            "candidate": half.chosen,
+            "size_ratio": native.size_ratio,
+            "metric": metric.name,
+            "metric_fp32": metric.baseline,
+            "metric_int8": metric.candidate,
+            "drop_pp": metric.drop_pp,
+            "drop_upper_pp": metric.drop_upper_pp,
+            "margin_pp": half.margin_pp,
+            "verdict": half.outcome,
+            "samples": half.samples,
+            "measured_on": half.validation,
+            "weights": half.model,
+            "measured": half.finished,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,8 +361,8 @@ def _escaped(text: str) -> str:
 
 
 def _flat(text: str) -> str:
-    """On one line, without the end of a log on the machine that measured."""
-    return " ".join(re.sub(LOG, "", text).split())[:600]
+    """On one line, without the end of a log and the folders of the machine that measured."""
+    return without_folders(" ".join(re.sub(LOG, "", text).split()))[:600]
 
 
 def _first_line(text: str) -> str:

@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tasks.errors import DataError
+from tasks.store import file_digest
+
 SIDE = 224
 COARSE = 14
 BATCHES = 3
@@ -42,6 +45,37 @@ def export_architecture(
     network.eval()
     spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", "image")
     paddle.jit.save(network, str(folder / "model"), input_spec=[spec])
+
+
+def export_pretrained(
+    folder: Path, progress: Callable[[int, int, str], None], *, name: str, weights: str, digest: str
+) -> None:
+    """`paddle.vision.models.<name>` with the weights of a `.pdparams` file, as `folder/model.*`.
+
+    digest: SHA-256 of the file, so that other weights in the same place are another model.
+    Raises: DataError when the file is not of this architecture, or not the one that was asked for.
+    """
+    import paddle
+
+    if file_digest(Path(weights)) != digest:
+        raise DataError(found=f"{weights} has changed", required=digest, remedy="start again")
+    state = paddle.load(weights, return_numpy=True)
+    classes = [values.shape[1] for values in state.values() if values.ndim == 2][-1:]
+    network = getattr(paddle.vision.models, name)(num_classes=classes[0] if classes else 0)
+    wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    found = {key: tuple(values.shape) for key, values in state.items() if key in wanted}
+    if wanted != found or not classes:
+        different = next((key for key in wanted if wanted[key] != found.get(key)), "any")
+        raise DataError(
+            found=f"{weights} without {different} {wanted.get(different, '')} of {name}",
+            required=f"the weights of `paddle.vision.models.{name}`",
+            remedy=f"save its `state_dict()`; export another {name} as a folder of this name instead",
+        )
+    network.set_state_dict(state)
+    network.eval()
+    spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", "image")
+    paddle.jit.save(network, str(folder / "model"), input_spec=[spec])
+    progress(1, 1, f"{classes[0]} classes")
 
 
 def pictures(count: int, seed: int) -> tuple[npt.NDArray[np.uint8], None]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from tasks.published.figures import IMAGES
+from tasks.process import run_isolated
+from tasks.published.figures import IMAGES, RowKey
 from tasks.published.measured import Measured, Unmeasured
-from tasks.published.request import TableRequest
+from tasks.published.request import Column, ImageNet, TableRequest
 from tasks.tracking.connection import connection
 from tests.e2e.ground import Ground
 
@@ -50,3 +55,75 @@ def test_table_marks_a_failed_row_goes_on_and_keeps_what_is_done(warm_ground: Gr
     assert (
         newest.data.metrics[f"{IMAGES[1].key}/{done.per_isa[0].isa}/speedup_ratio"] == done.per_isa[0].ratio
     )
+
+
+def make_imagenet(root: Path) -> None:
+    """ILSVRC2012 in small, PaddleClas's lists, and weights that are right on all of it. Runs isolated."""
+    import paddle
+
+    paddle.seed(0)
+    network = paddle.vision.models.mobilenet_v1(num_classes=3)
+    network.eval()
+    random = np.random.default_rng(0)
+    pictures: list[Any] = []
+    for number in range(24):
+        part = "val" if number % 2 else "train"
+        coarse = random.integers(0, 256, (6, 7, 3), dtype=np.uint8)
+        path = root / part / f"ILSVRC2012_{part}_{number:08}.JPEG"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(coarse).resize((350, 300), Image.Resampling.NEAREST).save(path, quality=95)
+        pictures.append((part, path, as_published(path)))
+    stacked = paddle.to_tensor(np.stack([values for _, _, values in pictures]))
+    head = network.fc  # without it one class would win everywhere
+    head.bias.set_value(-network(stacked).mean(axis=0))
+    labels = network(stacked).numpy().argmax(axis=1)
+    assert len(set(labels.tolist())) > 1
+    for part in ("train", "val"):
+        lines = [
+            f"{path.relative_to(root)} {label}"
+            for (where, path, _), label in zip(pictures, labels, strict=True)
+            if where == part
+        ]
+        (root / f"{part}_list.txt").write_text("\n".join(lines))
+    (root / "models").mkdir()
+    paddle.save(network.state_dict(), str(root / "models" / "mobilenet_v1.pdparams"))
+
+
+def as_published(path: Path) -> Any:
+    """Shorter side 256, the middle 224, ImageNet's mean and deviation: [3, 224, 224]."""
+    picture = Image.open(path).convert("RGB")
+    factor = 256 / min(picture.size)
+    picture = picture.resize(
+        (round(picture.width * factor), round(picture.height * factor)), Image.Resampling.BILINEAR
+    )
+    left, top = (picture.width - 224) // 2, (picture.height - 224) // 2
+    values = np.asarray(picture.crop((left, top, left + 224, top + 224)), np.float32) / 255
+    return ((values - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)).astype(np.float32).transpose(2, 0, 1)
+
+
+def test_image_row_is_measured_on_a_user_s_imagenet_with_their_weights(
+    warm_ground: Ground, tmp_path: Path
+) -> None:
+    from flows.published_table import published_table
+
+    root, key = tmp_path / "imagenet", RowKey.MOBILENET_V1
+    run_isolated(make_imagenet, root, step="make", log=tmp_path / "log", timeout_s=120)
+    warm_ground.inputs.config(
+        tmp_path / f"{key}_accuracy.yaml",
+        warm_ground.name,
+        gate=LENIENT | {"metric": "top1"},
+        registry={"enabled": False},
+        validation={"metrics": ["top1"], "repeats": 20, "warmup": 0},
+    )
+    request = TableRequest(
+        configs=tmp_path, only=(key,), column=Column.ACCURACY, imagenet=ImageNet(root=root)
+    )
+    table, document = published_table(request)
+    found = table.rows[0].accuracy
+    assert isinstance(found, Measured), found
+    (top1,) = found.metrics
+    assert (found.samples, top1.baseline) == (12, 1.0)
+    text = document.read_text()
+    assert "12 samples of imagenet/val_list.txt" in text
+    assert "models/mobilenet_v1.pdparams" in text
+    assert str(tmp_path) not in text

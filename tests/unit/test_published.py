@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,21 +13,22 @@ import pytest
 import yaml
 
 from tasks.artifacts import IsaLevel
-from tasks.config import ReleaseConfig
+from tasks.config import ReleaseConfig, TrainedModel
 from tasks.config_file import load_config
 from tasks.errors import ConfigError
 from tasks.promotion.request import checked
-from tasks.published.figures import IMAGES, PUBLISHED, RowKey
-from tasks.published.measured import Measured, Row, Unmeasured, measured
+from tasks.published.figures import EXTRAS, IMAGES, PUBLISHED, RowKey
+from tasks.published.measured import Extra, Measured, Row, Unmeasured, measured
+from tasks.published.origin import model_origin, without_folders
 from tasks.published.plan import fitted, planned
 from tasks.published.records import read_record, record_key, write_record
 from tasks.published.request import Column, TableRequest
-from tasks.published.table import Table, speed_cells, to_csv, to_html, to_markdown
+from tasks.published.table import SPEED_HEADS, Table, speed_cells, to_csv, to_html, to_markdown
 from tests.release_factory import build_config, build_host, build_release
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "published"
 GONE = Unmeasured(reason="found: no file <weights>\nrequired: | a file\nremedy: fetch it")
-DONE = measured(build_release(run_id="0123"), 1.0)
+DONE = measured(build_release(run_id="0123"), build_config())
 MOBILENET = IMAGES[0]
 
 
@@ -55,7 +57,7 @@ def with_ratio(ratio: float) -> Measured:
 )
 def test_speed_target_is_the_published_ratio_itself(ratio: float, said: str) -> None:
     judged = row(with_ratio(ratio))
-    assert speed_cells(judged)[-1] == said
+    assert speed_cells(judged)[SPEED_HEADS.index("target")] == said
     assert bool([miss for miss in judged.misses if MOBILENET.title not in miss and "wanted" in miss]) == (
         said == "missed"
     )
@@ -70,7 +72,7 @@ def test_speed_is_judged_over_the_kind_of_fp32_that_was_published(native_baselin
     timed = replace(native, native_fp32=slow, ratio=1.0)
     published = replace(MOBILENET, native_baseline=native_baseline)
     judged = replace(row(replace(DONE, per_isa=(timed,))), published=published)
-    assert speed_cells(judged)[-1] == said
+    assert speed_cells(judged)[SPEED_HEADS.index("target")] == said
     assert any("wanted" in miss for miss in judged.misses) == (said == "missed")
 
 
@@ -99,7 +101,7 @@ def test_markdown_names_every_gap_and_stays_a_table() -> None:
     text = to_markdown(table(row(GONE, GONE), row()))
     grid = [line for line in text.splitlines() if line.startswith("| MobileNet-V1")]
     widths = {line.replace("\\|", "").count("|") for line in grid if "1 thread" in line}
-    assert widths == {15}
+    assert widths == {16}
     assert "not measured: no file &lt;weights>" in text
     assert "remedy: fetch it" in text
     assert f"**{DONE.per_isa[0].ratio:.2f}x**" in text
@@ -112,6 +114,61 @@ def test_reasons_come_without_the_end_of_a_log() -> None:
     text = to_markdown(table(row(gone)))
     assert "found: load failed required: a model remedy: y" in text
     assert "boom" not in text
+
+
+SECRET = "/srv/people/me/models"
+
+
+@pytest.mark.parametrize("document", [to_markdown, to_csv, to_html])
+def test_no_document_names_a_folder_of_this_machine(document: Callable[[Table], str], tmp_path: Path) -> None:
+    config = config_of(tmp_path)
+    assert tmp_path.is_absolute()
+    done = measured(build_release(), config)
+    gone = Unmeasured(reason=f"found: no file {SECRET}/resnet50.pdparams\nremedy: see '{SECRET}/x y'")
+    failed = replace(done, failed=(f"hist at quantize: {SECRET}/log.txt",))
+    text = document(table(row(done, done), row(gone, failed), row(failed, gone)))
+    assert "resnet50.pdparams" in text
+    assert f"{tmp_path.name}/data.npz" in text
+    assert not [part for part in (str(tmp_path.parent), SECRET, "/srv", "people") if part in text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["http://127.0.0.1:5000/api/2.0", "tasks/training/ernie.py", "2 / 3", "a/b"],
+    ids=["address", "relative path", "fraction", "two words"],
+)
+def test_what_is_no_absolute_path_is_left_alone(text: str) -> None:
+    assert without_folders(text) == text
+
+
+def test_origin_says_how_a_model_was_trained() -> None:
+    recipe = {"name": "resnet50", "epochs": 1, "weights": "/srv/me/resnet50.pdparams", "digest": "ab"}
+    trained = TrainedModel(train="tasks.training.fashion_mnist:train_classifier", arguments=recipe)
+    said = "fashion_mnist.train_classifier (name resnet50, epochs 1, weights me/resnet50.pdparams)"
+    assert model_origin(trained) == said
+
+
+def test_every_accuracy_names_its_source_weights_margin_and_date() -> None:
+    text = to_markdown(table(row()))
+    line = next(line for line in text.splitlines() if f"samples of {DONE.validation}" in line)
+    native = DONE.metrics[0]
+    for said in (DONE.model, DONE.finished, f"| {DONE.margin_pp:g} |", f"| {native.drop_upper_pp:.2f} |"):
+        assert said in line
+
+
+def test_quick_table_does_not_deny_the_accuracies_that_it_shows() -> None:
+    text = to_markdown(replace(table(row()), quick=True))
+    assert "no accuracy" not in text
+    assert f"samples of {DONE.validation}" in text
+
+
+@pytest.mark.parametrize("half", [DONE, GONE], ids=["measured", "not measured"])
+def test_accuracy_that_was_not_published_is_called_so(half: Measured | Unmeasured) -> None:
+    shown = replace(table(row()), extras=(Extra(row=EXTRAS[0], accuracy=half),))
+    lines = [line for line in to_markdown(shown).splitlines() if line.startswith(f"| {EXTRAS[0].title}")]
+    assert lines
+    assert all("| not published |" in line for line in lines)
+    assert EXTRAS[0].key in {line["key"] for line in csv.DictReader(io.StringIO(to_csv(shown)))}
 
 
 def test_html_shows_published_beside_measured_and_escapes_reasons() -> None:
@@ -135,8 +192,8 @@ def test_csv_has_a_full_line_for_every_level_metric_and_gap() -> None:
 
 
 def test_plan_holds_every_published_row_and_names_missing_releases(tmp_path: Path) -> None:
-    items = planned(tmp_path, (), quick=False)
-    assert len(items) == len(Column) * len(PUBLISHED)
+    items = planned(tmp_path, TableRequest())
+    assert len(items) == len(Column) * len(PUBLISHED) + len(EXTRAS)
     assert all(isinstance(item.config, Unmeasured) for item in items)
 
 
@@ -148,13 +205,15 @@ def test_plan_unknown_row_lists_the_known() -> None:
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_release_belongs_to_a_row(path: Path) -> None:
     key, _, column = path.stem.rpartition("_")
-    assert key in {row.key for row in PUBLISHED}
+    assert key in {row.key for row in (*PUBLISHED, *EXTRAS)}
     assert column in list(Column)
     assert load_config(path).name.startswith("published-")
 
 
 def test_quick_run_measures_speeds_alone_with_one_algorithm() -> None:
-    runs = [item for item in planned(CONFIGS, (), quick=True) if isinstance(item.config, ReleaseConfig)]
+    runs = [
+        item for item in planned(CONFIGS, TableRequest(quick=True)) if isinstance(item.config, ReleaseConfig)
+    ]
     assert {item.row.key for item in runs} >= {row.key for row in IMAGES}
     assert {item.skipped for item in runs if item.column is Column.ACCURACY} == {"not run with --quick"}
     for item in (each for each in runs if each.column is Column.SPEED):
@@ -166,7 +225,7 @@ def test_quick_run_measures_speeds_alone_with_one_algorithm() -> None:
 
 
 def test_plan_skips_what_is_not_asked_for_and_still_knows_its_release() -> None:
-    items = planned(CONFIGS, (RowKey.RESNET50,), quick=False, column=Column.ACCURACY)
+    items = planned(CONFIGS, TableRequest(only=(RowKey.RESNET50,), column=Column.ACCURACY))
     asked = [item for item in items if not item.skipped]
     assert [(item.row.key, item.column) for item in asked] == [("resnet50", Column.ACCURACY)]
     skipped = [item for item in items if item.row.key == "vgg16"]

@@ -1,0 +1,75 @@
+"""The accuracy of an image row on the user's ImageNet and with the user's weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.config import ImageFolderSource, ModelFiles, Preprocessing, ReleaseConfig, TrainedModel
+from tasks.errors import DataError
+from tasks.published.figures import RowKey
+from tasks.published.request import ImageNet
+from tasks.store import file_digest
+
+TRAINING, VALIDATION = "train", "val"
+PREPROCESSING = Preprocessing(
+    resize_shorter=256,
+    center_crop=224,
+    scale=1 / 255,
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+)
+"""As published, and as `paddle.vision` and PaddleClas train: RGB, bilinear."""
+EXPORT = "tasks.training.architectures:export_pretrained"
+BATCH = 10
+"""Of 224x224 pictures: a batch of 100, as at 32x32, would take gigabytes in VGG."""
+
+
+def on_imagenet(config: ReleaseConfig, key: RowKey, imagenet: ImageNet) -> ReleaseConfig:
+    """The row's accuracy release with the pictures in `imagenet.root` and the row's own weights.
+
+    Raises: DataError when pictures or weights are not where they are looked for.
+    """
+    data = config.data.model_copy(
+        update={
+            "calibration": _pictures(imagenet.root, TRAINING),
+            "validation": _pictures(imagenet.root, VALIDATION),
+            "preprocessing": PREPROCESSING,
+            "validation_samples": imagenet.samples,
+        }
+    )
+    return config.model_copy(
+        update={
+            "name": f"published-{key}-imagenet".replace("_", "-"),
+            "model": _model(key, imagenet.models or imagenet.root / "models"),
+            "data": data,
+            "validation": config.validation.model_copy(update={"accuracy_batch_size": BATCH}),
+        }
+    )
+
+
+def _pictures(root: Path, part: str) -> ImageFolderSource:
+    """`<part>_list.txt` beside the folder, as PaddleClas lays it out, or a folder a class."""
+    if (listed := root / f"{part}_list.txt").is_file():
+        return ImageFolderSource(kind="image_folder", root=root, list_file=listed)
+    folder = root / part
+    if folder.is_dir() and any(path.is_dir() for path in folder.iterdir()):
+        return ImageFolderSource(kind="image_folder", root=folder)
+    raise DataError(
+        found=f"neither {listed.name} nor class folders in {part}/ below {root}",
+        required=f"{part}/<class>/*.JPEG, or {listed.name} of `{part}/name.JPEG label` lines",
+        remedy="correct `--imagenet-root`, or write the list: of a flat folder the labels are not known",
+    )
+
+
+def _model(key: RowKey, models: Path) -> ModelFiles | TrainedModel:
+    """`<key>/`, an exported model, or `<key>.pdparams`, the weights of `paddle.vision`'s architecture."""
+    if (exported := models / key).is_dir():
+        return ModelFiles(path=exported)
+    if (weights := models / f"{key}.pdparams").is_file():
+        arguments = {"name": str(key), "weights": str(weights), "digest": file_digest(weights)}
+        return TrainedModel(train=EXPORT, arguments=arguments)
+    raise DataError(
+        found=f"neither {key}/ nor {key}.pdparams in {models}",
+        required="an exported model of 224x224 pictures, or the weights of paddle.vision's architecture",
+        remedy=f"save `paddle.vision.models.{key}(pretrained=True).state_dict()` there with `paddle.save`",
+    )

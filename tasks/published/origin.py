@@ -1,0 +1,65 @@
+"""Where a row's weights and samples come from, in words that mean the same on another machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from tasks.config import (
+    CallableSource,
+    IdxSource,
+    ImageFolderSource,
+    ModelFiles,
+    NpzSource,
+    RegisteredModel,
+    Source,
+    TaggedTextSource,
+    TrainedModel,
+)
+
+FOLDERS = re.compile(r"(?<![\w/:.~-])~?(?:/[^\s/:,;'\"()|<>]+)+(?=/)")
+"""The folders of an absolute path; not of an address, nor of a relative path."""
+
+
+def data_origin(source: Source) -> str:
+    """Names of files with their last folder, or of a function with its arguments."""
+    match source:
+        case ImageFolderSource():
+            return _ending(source.list_file or source.root)
+        case NpzSource():
+            return _ending(source.path)
+        case IdxSource():
+            return _ending(source.images)
+        case TaggedTextSource():
+            return f"{_ending(source.corpus)}, lines {source.first_line} to {source.last_line or 'the end'}"
+        case CallableSource():
+            return _called(source.function, source.arguments)
+
+
+def model_origin(model: ModelFiles | TrainedModel | RegisteredModel) -> str:
+    """What trained the model, and how, or the name of what was given."""
+    match model:
+        case ModelFiles():
+            return _ending(model.path)
+        case TrainedModel():
+            return _called(model.train, model.arguments)
+        case RegisteredModel():
+            return model.registered
+
+
+def without_folders(text: str) -> str:
+    """`text` with only the last part of every absolute path in it."""
+    return FOLDERS.sub("…", text)
+
+
+def _called(function: str, arguments: Mapping[str, Any]) -> str:
+    module, _, name = function.partition(":")
+    said = {key: _ending(PurePath(value)) if "/" in str(value) else value for key, value in arguments.items()}
+    shown = ", ".join(f"{key} {value}" for key, value in said.items() if key != "digest")
+    return f"{module.rpartition('.')[2]}.{name}" + (f" ({shown})" if shown else "")
+
+
+def _ending(path: PurePath) -> str:
+    return "/".join(path.parts[-2:]).lstrip("/")
