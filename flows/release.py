@@ -50,6 +50,7 @@ from tasks.model.task import load_model
 from tasks.quantization.task import finetune, quantize
 from tasks.settings import Settings
 from tasks.tracking import runs
+from tasks.tracking.live_curve import training_followed
 from tasks.tracking.open_releases import OpenRelease, under_way
 from tasks.tracking.runs import RunStatus
 from tasks.tracking.task import (
@@ -206,7 +207,8 @@ def _train(inputs: Inputs, findings: Findings) -> FinetunedArtifact | None:
     if inputs.training is None:
         return None
     try:
-        finetuned = finetune(inputs.model, inputs.training, settings)
+        with training_followed(Settings().tracking_uri, inputs.run_id):
+            finetuned = finetune(inputs.model, inputs.training, settings)
     except PipelineError as error:
         for candidate in settings.candidates():
             if candidate.algorithm is Algorithm.QAT:

@@ -6,20 +6,24 @@ pipe to the parent and are repeated there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """`done` of `total` units of a step; total 0 means unknown. `ended` is said once, with a summary."""
+    """`done` of `total` units of a step; total 0 means unknown. `ended` is said once, with a summary.
+
+    values: of the unit just done, by name, where the step measures something.
+    """
 
     step: str
     done: int
     total: int
     note: str = ""
     ended: bool = False
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 FAILED = "failed"
@@ -39,9 +43,11 @@ def listen(listener: Listener) -> Iterator[None]:
         _listeners.remove(listener)
 
 
-def report(step: str, done: int, total: int, note: str = "") -> None:
+def report(
+    step: str, done: int, total: int, note: str = "", values: Mapping[str, float] | None = None
+) -> None:
     """Tells every listener where a step is; free when nobody listens."""
-    tell(Progress(step=step, done=done, total=total, note=note))
+    tell(Progress(step=step, done=done, total=total, note=note, values=values or {}))
 
 
 def end(step: str, summary: str = "") -> None:

@@ -14,7 +14,6 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +142,8 @@ def _train(request: FinetuneRequest, loaded: Any) -> tuple[History, dict[str, fl
         steps = total_steps(len(reader), config)
         rate = scope.find_var(optimizer._global_learning_rate().name).get_tensor()
 
+        found: dict[str, float] = {}
+
         def step(number: int) -> tuple[float, float]:
             # PaddleSlim's program has lost the optimizer's schedule: the rate would stay what it was
             now = np.array([cosine_rate(number, steps, config.learning_rate)], np.float32)
@@ -155,14 +156,18 @@ def _train(request: FinetuneRequest, loaded: Any) -> tuple[History, dict[str, fl
                 fetch_list=[loss.name, loaded.fetches[0]],
                 scope=scope,
             )
-            return float(values[0]), _share_right(values[1], labels)
+            found.update(loss=float(values[0]), accuracy=_share_right(values[1], labels))
+            return found["loss"], found["accuracy"]
+
+        def tell(done: int, total: int, note: str) -> None:
+            report(STEP, done, total, note, dict(found))
 
         history = fit(
             step,
             steps,
             Variables(program, scope),
             Checkpoint(request.checkpoint),
-            partial(report, STEP),
+            tell,
             save_every_s=config.checkpoint_every_s,
         )
         _require_finite(parameters, scope)

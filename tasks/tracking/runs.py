@@ -40,6 +40,7 @@ from tasks.config import QuantizationConfig, ReleaseConfig
 from tasks.errors import RegistryError
 from tasks.tracking.connection import connection, database_folder, redact
 from tasks.tracking.files import log_text, write_candidate
+from tasks.tracking.live_curve import log_points, points
 from tasks.tracking.metrics import candidate_metrics
 from tasks.tracking.open_releases import OpenRelease
 from tasks.tracking.schema import summary_json
@@ -47,8 +48,6 @@ from tasks.tracking.schema import summary_json
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-CURVE_POINTS = 200
-"""Of a training curve, more than a screen shows."""
 FLOW_RUN = "prefect_flow_run_id"
 PACKAGES = ("paddlepaddle", "paddleslim", "mlflow", "numpy", "prefect")
 
@@ -173,20 +172,16 @@ def log_dataset(
 
 
 def log_training(tracking_uri: str, run_id: str, finetuned: FinetunedArtifact) -> None:
-    """Loss and accuracy by step, each the mean of the steps since the last one; the log as an artifact."""
+    """What is not there yet of the curve of loss and accuracy; the log as an artifact."""
     history = json.loads((finetuned.folder / "history.json").read_text(encoding="utf-8"))
-    window = max(1, math.ceil(finetuned.steps / CURVE_POINTS))
     with connection(tracking_uri) as client:
-        from mlflow.entities import Metric
-
-        now_ms = int(time.time() * 1000)
-        points = [
-            Metric(f"qat/{name}", sum(part) / len(part), now_ms, min(start + window, finetuned.steps))
-            for name, values in history.items()
-            for start in range(0, finetuned.steps, window)
-            if (part := [value for value in values[start : start + window] if value is not None])
-        ]
-        client.log_batch(run_id, metrics=points)
+        there = {
+            (name, metric.step)
+            for name in history
+            for metric in client.get_metric_history(run_id, f"qat/{name}")
+        }
+        whole = points(history, finetuned.steps)
+        log_points(tracking_uri, run_id, [each for each in whole if (each.name, each.step) not in there])
         _tag(
             client,
             run_id,

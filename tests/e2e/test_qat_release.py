@@ -8,6 +8,7 @@ import pytest
 
 from tasks.artifacts import Algorithm
 from tasks.config_file import load_config
+from tasks.tracking import live_curve
 from tasks.tracking.connection import connection
 from tests.e2e.ground import Ground
 from tests.e2e.small_inputs import save_data
@@ -29,7 +30,10 @@ def released(ground: Ground, algorithms: list[str], **qat: Any) -> Any:
     return release(load_config(path))
 
 
-def test_qat_candidates_are_released_and_the_training_is_a_curve_in_mlflow(warm_ground: Ground) -> None:
+def test_qat_candidates_are_released_and_the_training_is_a_curve_in_mlflow(
+    warm_ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_curve, "EVERY_S", 0.0)
     release = released(warm_ground, ["qat"])
     assert not release.failed
     assert [item.candidate.name for item in release.evidence] == ["qat-offline", "qat-qdq"]
@@ -39,6 +43,7 @@ def test_qat_candidates_are_released_and_the_training_is_a_curve_in_mlflow(warm_
         curve = client.get_metric_history(release.run_id, "qat/loss")
         run = client.get_run(release.run_id)
     assert [point.step for point in sorted(curve, key=lambda point: point.step)] == list(range(1, 9))
+    assert len({point.timestamp for point in curve}) > 1  # logged on the way, not all at the end
     assert run.data.tags["qat_steps"] == "8"
     assert not list((warm_ground.home / "checkpoints").glob("*"))
 
