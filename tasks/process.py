@@ -4,7 +4,7 @@ Static mode, the global scope, oneDNN's instruction set and OpenMP's threads are
 and a bad model can kill the interpreter. So every Paddle step runs here: forked from a clean server
 that has imported Paddle and run nothing, with its own environment, folder, log file and time limit,
 in a session of its own, killed with all its children when it hangs, when the parent is interrupted,
-or when the parent dies.
+or when the parent dies (`tasks/lifeline.py`), as the server is.
 
 Over the pipe come back progress reports and then a result or an error; everything that Paddle, oneDNN
 and PaddleSlim print goes to the log.
@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import json
 import logging
 import multiprocessing
 import multiprocessing.util
 import os
 import resource
-import select
 import shutil
 import signal
 import sys
@@ -38,11 +36,11 @@ from typing import TypeVar, cast
 
 from tasks import progress, temporary
 from tasks.errors import IsolatedProcessError, PipelineError
+from tasks.lifeline import Lifeline
 from tasks.settings import Settings
 from tasks.store import storage_error
 
 T = TypeVar("T")
-F_SETSIG = 10  # fcntl(2); the fcntl module lacks it
 LAST_LINES = 15
 STEPS = "steps.jsonl"
 GRACE_S = 2.0
@@ -78,9 +76,8 @@ def run_isolated(
     messages, pipe = _context.Pipe(duplex=False)
     lifeline, hold = _context.Pipe(duplex=False)
     environment = {**os.environ, **Settings().elsewhere(), **(environment or {})}
-    child = _context.Process(
-        target=_child_main, args=(pipe, lifeline, environment, folder, log, function, arguments), name=step
-    )
+    given = (Lifeline(lifeline), pipe, environment, folder, log, function, arguments)
+    child = _context.Process(target=_child_main, args=given, name=step)
     try:
         with _starting, _without_main_module():
             if _cancelled.is_set():
@@ -213,21 +210,9 @@ def record_usage(step: str, folder: Path, started: float) -> None:
         stream.write(json.dumps(usage) + "\n")
 
 
-def _die_with_parent(lifeline: int) -> None:
-    """Asks the kernel to kill this session when the parent, the only holder of the other end, is gone.
-
-    The kernel does it even while native code runs, which a watching thread could not.
-    """
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
-    fcntl.fcntl(lifeline, F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-    if select.select([lifeline], [], [], 0)[0]:  # it went before the kernel was asked
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
 def _child_main(
+    _lifeline: Lifeline,
     pipe: Connection,
-    lifeline: Connection,
     environment: dict[str, str],
     folder: str,
     log: Path,
@@ -235,8 +220,6 @@ def _child_main(
     arguments: tuple[object, ...],
 ) -> None:
     """The child's side, up to its end."""
-    os.setsid()
-    _die_with_parent(lifeline.fileno())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and kills
     os.environ.clear()
     os.environ.update(environment)
