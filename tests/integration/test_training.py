@@ -257,3 +257,39 @@ def test_killed_training_of_a_network_goes_on_and_ends_bit_equal(tmp_path: Path)
 def test_ernie_recipe_that_diverges_says_where(tmp_path: Path, reviews: str) -> None:
     with pytest.raises(TrainingError, match="loss nan in step"):
         trained(tmp_path, ERNIE, corpus=reviews, **TINY_ERNIE, peak_rate=float("nan"))
+
+
+def read_saving_each_step(folder: Path, checkpoint: Path) -> None:
+    """A few steps of the line recogniser. Runs in an isolated process, whose loop alone saves each step."""
+    from tasks.training import digit_reader
+    from tasks.training.digit_lines import train_reader
+
+    digit_reader.fit = partial(digit_reader.fit, save_every_s=0)  # type: ignore[assignment]
+    report = partial(progress.report, "train")
+    train_reader(folder, report, digit_steps=4, line_steps=3, checkpoint=checkpoint)
+
+
+@pytest.mark.paddle
+def test_line_recogniser_killed_on_digits_and_on_lines_ends_bit_equal(tmp_path: Path) -> None:
+    def train(name: str, killed_at: tuple[int, int] | None = None) -> list[int]:
+        folder, heard = tmp_path / name, []
+
+        def listen(event: progress.Progress) -> None:
+            if not event.ended:
+                heard.append(event.total)
+                if (event.done, event.total) == killed_at:
+                    raise KilledError
+
+        folder.mkdir(exist_ok=True)
+        arguments = (folder, folder / "checkpoint")
+        with progress.listen(listen):
+            run_isolated(read_saving_each_step, *arguments, step="train", log=tmp_path / "log", timeout_s=200)
+        return heard
+
+    assert set(train("whole")) == {4, 3}
+    for killed_at in ((3, 4), (2, 3)):
+        with pytest.raises(KilledError):
+            train("killed", killed_at)
+    assert 4 not in train("killed"), "digits are not learnt again when lines have been begun"
+    whole, killed = ((tmp_path / name / "model.pdiparams").read_bytes() for name in ("whole", "killed"))
+    assert killed == whole

@@ -1,4 +1,4 @@
-"""Lines of digits: what they hold, how they are cut into windows, and how a reading is scored."""
+"""Lines of digits: what they hold, how digits are distorted, and how a reading is scored."""
 
 from __future__ import annotations
 
@@ -6,19 +6,8 @@ import numpy as np
 import pytest
 
 from tasks.errors import DataError, MeasurementError
-from tasks.training.digit_lines import (
-    DIGITS,
-    FEATURES,
-    HEIGHT,
-    STEPS,
-    STRIDE,
-    WIDTH,
-    WINDOW,
-    line,
-    lines,
-    windows,
-)
-from tasks.training.digits import digits
+from tasks.training.digit_lines import DIGITS, HEIGHT, SPLITS, WIDTH, line, lines, split_digits
+from tasks.training.distortion import _sampled, distorted
 from tasks.validation.sequence_metrics import ctc_character_accuracy, ctc_line_accuracy, edit_distance
 
 
@@ -30,16 +19,23 @@ def scores(*rows: list[int]) -> np.ndarray:
 def test_lines_hold_digits_of_their_split_and_are_the_same_each_time() -> None:
     found, labels = lines("validation", 3)
     again, _ = lines("validation", 3)
-    assert [each.shape for each in found] == [(STEPS, FEATURES)] * 3
+    assert [each.shape for each in found] == [(1, HEIGHT, WIDTH)] * 3
     assert all((one == other).all() for one, other in zip(found, again, strict=True))
     assert all(len(each) == DIGITS for each in labels)
 
 
+def test_every_digit_of_a_split_is_in_as_many_lines_as_any_other() -> None:
+    pictures, labels = split_digits("calibration")
+    found, read = lines("calibration", len(labels))
+    assert sorted(np.concatenate(read)) == sorted(np.repeat(labels, DIGITS))
+    ink = sum(int(each.sum()) for each in found)
+    assert ink == DIGITS * int(pictures.sum())
+
+
 def test_splits_of_lines_share_no_digit() -> None:
-    train, validation = (
-        {picture.tobytes() for picture in digits(split)[0]} for split in ("train", "validation")
-    )
-    assert not train & validation
+    contents = [{picture.tobytes() for picture in split_digits(split)[0]} for split in SPLITS]
+    assert [len(each) for each in contents] == [end - start for start, end in SPLITS.values()]
+    assert len(set.union(*contents)) == sum(map(len, contents))
 
 
 def test_unknown_split_is_refused() -> None:
@@ -56,10 +52,33 @@ def test_line_holds_every_digit_whole_in_order() -> None:
     assert (np.diff(columns[columns > 0].astype(int)) >= 0).all()
 
 
-def test_windows_overlap_and_keep_columns() -> None:
-    canvas = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
-    cut = windows(canvas).reshape(STEPS, WINDOW, HEIGHT)
-    assert (canvas[:, 2 * STRIDE : 2 * STRIDE + WINDOW] == cut[2].T).all()
+def test_distortion_is_another_for_each_picture_and_the_same_for_a_seed() -> None:
+    pictures = np.repeat(split_digits("calibration")[0][:1], 3, axis=0)
+    varied = distorted(pictures, np.random.default_rng(0))
+    assert varied.shape == pictures.shape
+    assert varied.dtype == np.uint8
+    assert len({each.tobytes() for each in (pictures[0], *varied)}) == 4
+    assert (varied == distorted(pictures, np.random.default_rng(0))).all()
+    assert not (varied == distorted(pictures, np.random.default_rng(1))).all()
+
+
+def test_distorted_digit_keeps_most_of_its_ink_near_its_place() -> None:
+    pictures = split_digits("calibration")[0]
+    varied = distorted(pictures, np.random.default_rng(0)).astype(float)
+    kept = varied.sum(axis=(1, 2)) / pictures.sum(axis=(1, 2))
+    assert 0.7 < np.median(kept) < 1.3
+    together = (varied * pictures).sum(axis=(1, 2))
+    alike = together / np.sqrt((varied**2).sum(axis=(1, 2)) * (pictures.astype(float) ** 2).sum(axis=(1, 2)))
+    assert 0.5 < np.median(alike) < 0.99
+
+
+def test_sampling_between_pixels_is_bilinear_and_zero_outside() -> None:
+    pictures = np.arange(1, 10, dtype=np.uint8).reshape(1, 3, 3)
+    rows, columns = np.mgrid[0:3, 0:3].astype(np.float32)[:, None]
+    assert (_sampled(pictures, rows, columns) == pictures).all()
+    between = _sampled(pictures, rows, columns + 0.5)[0]
+    assert between.tolist() == [[1.5, 2.5, 1.5], [4.5, 5.5, 3], [7.5, 8.5, 4.5]]
+    assert _sampled(pictures, rows - 9, columns).max() == 0
 
 
 def test_ctc_reading_collapses_repeats_and_drops_blanks() -> None:
