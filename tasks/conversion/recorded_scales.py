@@ -83,10 +83,6 @@ def _activation_scales(loaded: LoadedProgram) -> Scales:
         if op.has_attr("out_threshold") and (threshold := op.attr("out_threshold")):
             for name in op.output_arg_names:
                 found.setdefault(name, [_inverse(threshold)])
-    for op in reversed(operators):  # what Paddle gets wrong where it is not told: it divides by the factor
-        if op.type == "scale" and (scaled := found.get(op.output("Out")[0])) and scaled[0]:
-            threshold = (1 / scaled[0] + abs(op.attr("bias"))) / abs(op.attr("scale") or 1)
-            found.setdefault(op.input("X")[0], [_inverse(threshold)])
     return found
 
 
