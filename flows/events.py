@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from prefect.events import emit_event
 
+from tasks.artifacts import Outcome, Release
 from tasks.promotion.decision import Action, Decision, DecisionOutcome
 from tasks.promotion.summary import sentence
 from tasks.tracking.connection import redact
@@ -30,6 +31,11 @@ class Happening(StrEnum):
     ASKED = "paddle-int8.model.awaits-approval"
 
 
+VERDICTS = {
+    Outcome.APPROVED: Happening.APPROVED,
+    Outcome.REJECTED: Happening.REJECTED,
+    Outcome.INCONCLUSIVE: Happening.INCONCLUSIVE,
+}
 CAME_OF = {
     Action.PROMOTE: (Happening.PROMOTED, Happening.NOT_PROMOTED),
     Action.ROLLBACK: (Happening.ROLLED_BACK, Happening.NOT_ROLLED_BACK),
@@ -54,6 +60,14 @@ def failure_announced(name: str, what: Happening = Happening.FAILED) -> Iterator
     except Exception as error:
         announce(what, name, str(error))
         raise
+
+
+def announce_verdict(released: Release) -> None:
+    """Emits the verdict of a release that came to one."""
+    version = released.registered
+    where = f", registered as {version.name} version {version.version}" if version else ""
+    detail = f"{released.name}: {released.outcome.value}{where}; MLflow run {released.run_id}"
+    announce(VERDICTS[released.outcome], released.name, detail)
 
 
 def announce_decision(decision: Decision) -> None:

@@ -14,6 +14,7 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 
 from flows.cancellation import cancel_in_prefect, on_cancel
+from flows.events import announce_verdict, failure_announced
 from flows.fan_out import task_runner
 from flows.lost_releases import clear_up
 from tasks import process
@@ -105,10 +106,17 @@ class Findings:
     result_serializer="json",  # of its errors; nothing is ever unpickled
 )
 def release(config: ReleaseConfig) -> Release:
-    """Quantizes, converts, validates and judges; registers what is approved.
+    """Quantizes, converts, validates and judges; registers what is approved; emits its verdict or failure.
 
     Raises: PipelineError when a step that every candidate needs fails, or no candidate gets through.
     """
+    with failure_announced(config.name):
+        released = _released(config)
+    announce_verdict(released)
+    return released
+
+
+def _released(config: ReleaseConfig) -> Release:
     started = time.monotonic()
     require_all_allowed(config)
     clear_up(flow_run.id)

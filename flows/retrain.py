@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 from prefect import State, flow
@@ -14,9 +15,9 @@ from flows import deployment_runs
 from flows.events import Happening, announce, failure_announced
 from flows.promote import promote
 from flows.release import release
-from tasks.artifacts import Outcome, RegisteredVersion, Release
+from tasks.artifacts import RegisteredVersion, Release
 from tasks.callables import require_all_allowed
-from tasks.config import TrainedModel
+from tasks.config import ModelFiles, TrainedModel
 from tasks.promotion.request import PromoteRequest
 from tasks.retraining import PromotionPolicy, RetrainConfig
 from tasks.settings import Settings
@@ -29,11 +30,15 @@ from tasks.training.task import digest_training_data, train_model
 
 PROMOTION = "promote/promote"
 """The deployment whose run waits for a person's word."""
-OUTCOMES = {
-    Outcome.APPROVED: Happening.APPROVED,
-    Outcome.REJECTED: Happening.REJECTED,
-    Outcome.INCONCLUSIVE: Happening.INCONCLUSIVE,
-}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A model to release, with what its training depended on."""
+
+    fingerprint: str
+    data: str
+    files: ModelFiles
 
 
 @flow(name="retrain", flow_run_name="{config.release.name}", persist_result=False, result_serializer="json")
@@ -42,27 +47,34 @@ def retrain(config: RetrainConfig) -> Release | State[Any]:
 
     Raises: PipelineError when a step fails; the next run then starts anew.
     """
-    require_all_allowed(config)
     name = config.release.name
     with failure_announced(name):
-        if config.promotion is PromotionPolicy.ON_APPROVAL:
-            asyncio.run(deployment_runs.require(PROMOTION))  # before the hours that a training takes
-        data = digest_training_data(config.training_data)
-        fingerprint = _fingerprint(config, data)
-        last = find_last_training(name)
-        if last and last.fingerprint == fingerprint and not config.force:
-            return Completed(
-                name="Skipped",
-                message=f"training data {data[:12]} and configuration are those of {last.day}, "
-                f"MLflow run {last.run_id}; nothing to train",
-            )
-        files = train_model(_recipe(config, last), data)
-        released = release(config.release.model_copy(update={"model": files}))
-        announce(OUTCOMES[released.outcome], name, _sentence(released))
+        trained = _trained(config)
+    if isinstance(trained, State):
+        return trained
+    released = release(config.release.model_copy(update={"model": trained.files}))  # announces itself
+    with failure_announced(name):
         if released.registered:
             _promote(released.registered, config)
-        record_training(str(released.run_id), fingerprint, data, files)
-        return released
+        record_training(str(released.run_id), trained.fingerprint, trained.data, trained.files)
+    return released
+
+
+def _trained(config: RetrainConfig) -> Trained | State[Any]:
+    """The trained model, or the state of a run that has nothing to train."""
+    require_all_allowed(config)
+    if config.promotion is PromotionPolicy.ON_APPROVAL:
+        asyncio.run(deployment_runs.require(PROMOTION))  # before the hours that a training takes
+    data = digest_training_data(config.training_data)
+    fingerprint = _fingerprint(config, data)
+    last = find_last_training(config.release.name)
+    if last and last.fingerprint == fingerprint and not config.force:
+        return Completed(
+            name="Skipped",
+            message=f"training data {data[:12]} and configuration are those of {last.day}, "
+            f"MLflow run {last.run_id}; nothing to train",
+        )
+    return Trained(fingerprint=fingerprint, data=data, files=train_model(_recipe(config, last), data))
 
 
 def _promote(version: RegisteredVersion, config: RetrainConfig) -> None:
@@ -108,9 +120,3 @@ def _recipe(config: RetrainConfig, last: Training | None) -> TrainedModel:
     fetch(folder)  # it may be another host's
     start = {"start_from": str(folder)}
     return recipe.model_copy(update={"arguments": {**recipe.arguments, **start}})
-
-
-def _sentence(released: Release) -> str:
-    version = released.registered
-    where = f", registered as {version.name} version {version.version}" if version else ""
-    return f"{released.name}: {released.outcome.value}{where}; MLflow run {released.run_id}"

@@ -15,6 +15,7 @@ from tasks.tracking.connection import connection
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
+EVENTS = "paddle-int8."
 PATIENCE_S = 20
 """Prefect's server records task runs from a queue of events, a little after they end."""
 
@@ -69,3 +70,19 @@ def embedded_flow_states(home: Path) -> list[str]:
     """States of the flow runs in the database that a release without servers leaves behind."""
     with closing(sqlite3.connect(home / "prefect" / "prefect.db")) as database:
         return [state for (state,) in database.execute("select state_type from flow_run")]
+
+
+def told_events(name: str) -> list[str]:
+    """This project's events about the release or model called `name`, oldest first."""
+    from prefect.client.orchestration import get_client
+
+    wanted = {
+        "filter": {
+            "event": {"prefix": [EVENTS]},
+            "resource": {"id": [f"{EVENTS}model.{name}"]},
+            "order": "ASC",
+        }
+    }
+    with get_client(sync_client=True) as client:
+        found = client.request("POST", "/events/filter", json=wanted).raise_for_status().json()
+    return [event["event"].removeprefix(EVENTS) for event in found["events"]]

@@ -10,19 +10,18 @@ import yaml
 from prefect import State, get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 
-from flows.events import RESOURCE
 from tasks.artifacts import Outcome, Release
 from tasks.promotion.ledger import alias_version
 from tasks.retraining import PromotionPolicy, RetrainConfig
 from tasks.tracking.connection import connection
 from tests.e2e.ground import Ground
+from tests.e2e.records import told_events
 from tests.e2e.servers import wait_until
 from tests.e2e.small_inputs import save_data
 
 pytestmark = pytest.mark.paddle
 
 APPROVING = {"max_drop_pp": 60, "min_speedup": 0.01, "min_int8_share": 0.1}
-EVENTS = "paddle-int8."
 
 
 def _config(ground: Ground, training: Path, *, approvable: bool = False, **changes: Any) -> RetrainConfig:
@@ -81,20 +80,6 @@ def _champion(ground: Ground) -> str | None:
         return alias_version(client, ground.name, "champion")
 
 
-def _told(ground: Ground) -> list[str]:
-    """The events about the release, oldest first."""
-    wanted = {
-        "filter": {
-            "event": {"prefix": [EVENTS]},
-            "resource": {"id": [f"{RESOURCE}.{ground.name}"]},
-            "order": "ASC",
-        }
-    }
-    with get_client(sync_client=True) as client:
-        found = client.request("POST", "/events/filter", json=wanted).raise_for_status().json()
-    return [event["event"].removeprefix(EVENTS) for event in found["events"]]
-
-
 def test_retrain_promotes_as_its_policy_says(ground: Ground) -> None:
     from flows.promote import promote
 
@@ -124,4 +109,4 @@ def test_retrain_promotes_as_its_policy_says(ground: Ground) -> None:
     assert _champion(ground) == "1"
     expected = ["release.approved", "release.failed"]
     expected += ["release.approved", "model.awaits-approval", "release.approved", "model.promoted"]
-    wait_until(lambda: _told(ground), expected.__eq__, seconds=20, what="the events")
+    wait_until(lambda: told_events(ground.name), expected.__eq__, seconds=20, what="the events")
