@@ -98,6 +98,9 @@ def published_table(
     imagenet_root: Annotated[Path | None, typer.Option(help="Image accuracy on this ImageNet.")] = None,
     imagenet_models: Annotated[Path | None, typer.Option(help="Its weights; else ROOT/models.")] = None,
     imagenet_samples: Annotated[int | None, typer.Option(help="Validation pictures; else all.")] = None,
+    task_runner: Annotated[
+        str | None, typer.Option(help="`threads`, or `dask`: where candidates are built.")
+    ] = None,
     save: Annotated[Path | None, typer.Option(help="Also write the Markdown here.")] = None,
 ) -> None:
     """Measure every published row on this machine and print the tables with what came out.
@@ -114,7 +117,7 @@ def published_table(
     from tasks.settings import Settings
 
     asked: dict[str, Any] = {"only": tuple(only or ()), "column": column, "quick": quick}
-    asked["configs"] = configs.resolve()
+    asked |= {"configs": configs.resolve(), "task_runner": task_runner}
     if imagenet_root or imagenet_models or imagenet_samples:
         folders = {"root": imagenet_root, "models": imagenet_models}
         asked["imagenet"] = {name: path and path.resolve() for name, path in folders.items()}

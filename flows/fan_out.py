@@ -1,29 +1,83 @@
 """Where the candidates of a release are built: in threads of the flow's host, or on a Dask cluster.
 
-Only quantizing and converting fan out. What measures time runs on the flow's host, one at a time.
+Only quantizing and converting fan out. What measures time runs on the flow's host, one at a time. Prefect
+fixes a flow's task runner in its decorator; the configuration is known only inside the flow, so the runner
+that it asks for starts there.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, cast
 
+from prefect.context import FlowRunContext
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from tasks.config import FanOut
 from tasks.errors import ConfigError
 from tasks.settings import Settings
+from tasks.tracking.connection import redact
+
+CONNECT_S = 10
+ADDRESS = "PADDLE_INT8_DASK_SCHEDULER"
 
 
-def task_runner(settings: Settings) -> TaskRunner[Any]:
-    """Raises: ConfigError when a Dask scheduler is set and prefect-dask is not installed."""
-    if settings.dask_scheduler is None:
-        return ThreadPoolTaskRunner(max_workers=settings.parallel_candidates)
+@contextmanager
+def fanned_out(asked: FanOut | None) -> Iterator[None]:
+    """Has the flow submit its tasks to what the configuration asks for, or else to what the environment has.
+
+    Raises: ConfigError when Dask is asked for, and there is no address, no answer, or no prefect-dask.
+    """
+    settings = Settings()
+    address = settings.dask_scheduler
+    with ExitStack() as started:
+        if asked is FanOut.DASK or (asked is None and address is not None):
+            runner = started.enter_context(_cluster(address))
+        else:
+            runner = started.enter_context(ThreadPoolTaskRunner(max_workers=settings.parallel_candidates))
+        context = cast("FlowRunContext", FlowRunContext.get())
+        started.enter_context(context.model_copy(update={"task_runner": runner}))
+        yield
+
+
+def require_answer(asked: FanOut | None) -> None:
+    """Raises: ConfigError as `fanned_out` does; connects to the cluster and lets go of it."""
+    with fanned_out(asked):
+        pass
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[TaskRunner[Any]]:
+    if address is None:
+        raise ConfigError(
+            found=f"`task_runner: dask`, and no {ADDRESS}",
+            required="the address of a Dask scheduler",
+            remedy=f"set {ADDRESS}=tcp://host:8786 where the flow runs, or take `task_runner` out",
+        )
     try:
+        from distributed.comm.core import connect
         from prefect_dask.task_runners import DaskTaskRunner
     except ImportError as error:
         raise ConfigError(
-            found=f"PADDLE_INT8_DASK_SCHEDULER, and no prefect-dask: {error}",
+            found=f"a Dask cluster is asked for, and no prefect-dask: {error}",
             required="prefect-dask",
-            remedy="install paddle-int8[server], or unset the variable",
+            remedy=f"install paddle-int8[server], or take `task_runner` and {ADDRESS} out",
         ) from error
-    runner: TaskRunner[Any] = DaskTaskRunner(address=settings.dask_scheduler)
-    return runner
+
+    async def greet() -> None:
+        """Dask's own client waits for ever for one who takes its connection and says nothing."""
+        greeting: Any = connect
+        (await asyncio.wait_for(greeting(address, timeout=CONNECT_S), CONNECT_S)).abort()
+
+    try:
+        asyncio.run(greet())
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            found=f"no Dask scheduler at {redact(address)}: {str(error) or 'no word of it'}",
+            required=f"one that answers within {CONNECT_S} s",
+            remedy=f"start `dask scheduler`, or correct {ADDRESS}",
+        ) from error
+    with DaskTaskRunner(address=address) as runner:
+        yield runner

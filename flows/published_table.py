@@ -13,10 +13,11 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.cancellation import cancel_in_prefect, on_cancel
+from flows.fan_out import require_answer
 from flows.release import release
 from tasks import progress
 from tasks.artifacts import HostProfile
-from tasks.config import HardwareConfig, HardwarePolicy
+from tasks.config import FanOut, HardwareConfig, HardwarePolicy
 from tasks.errors import PipelineError
 from tasks.hardware.task import check_hardware
 from tasks.published.figures import EXTRAS, PUBLISHED, RowKey
@@ -55,10 +56,13 @@ def published_table(request: TableRequest) -> tuple[Table, Path]:
     forget = on_cancel(partial(cancel_in_prefect, UUID(flow_run.id))) if flow_run.id else None
     folder = (request.configs or Settings().configs / "published").expanduser().resolve()
     try:
+        require_answer(request.task_runner)
         items = planned(folder, request)
         host = check_hardware(HardwareConfig(policy=HardwarePolicy.IGNORE))
         pace = Pace(total=sum(_to_run(item) for item in items))
-        halves = {(item.row.key, item.column): _measure(item, host, pace) for item in items}
+        halves = {
+            (item.row.key, item.column): _measure(item, host, pace, request.task_runner) for item in items
+        }
         progress.end(STEP)
         table = Table(
             rows=_rows(halves),
@@ -75,7 +79,7 @@ def published_table(request: TableRequest) -> tuple[Table, Path]:
             forget()
 
 
-def _measure(item: Item, host: HostProfile, pace: Pace) -> Measured | Unmeasured:
+def _measure(item: Item, host: HostProfile, pace: Pace, task_runner: FanOut | None) -> Measured | Unmeasured:
     """What is known of one half of a row; a failed release is known by its error."""
     if isinstance(item.config, Unmeasured):
         return item.config
@@ -87,6 +91,8 @@ def _measure(item: Item, host: HostProfile, pace: Pace) -> Measured | Unmeasured
     try:
         found = find_record(config, host)
         if found is None:
+            if task_runner is not None:
+                config = config.model_copy(update={"task_runner": task_runner})
             found = measured(release(config), config)
             keep_record(config, host, found)
             pace.seconds.append(time.monotonic() - started)

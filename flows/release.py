@@ -15,7 +15,7 @@ from prefect.runtime import flow_run
 
 from flows.cancellation import cancel_in_prefect, on_cancel
 from flows.events import announce_verdict, failure_announced
-from flows.fan_out import task_runner
+from flows.fan_out import fanned_out
 from flows.lost_releases import clear_up
 from tasks import process
 from tasks.artifacts import (
@@ -101,7 +101,6 @@ class Findings:
 @flow(
     name="release",
     flow_run_name="{config.name}",
-    task_runner=task_runner(Settings()),
     persist_result=False,
     result_serializer="json",  # of its errors; nothing is ever unpickled
 )
@@ -119,10 +118,13 @@ def release(config: ReleaseConfig) -> Release:
 def _released(config: ReleaseConfig) -> Release:
     started = time.monotonic()
     require_all_allowed(config)
-    clear_up(flow_run.id)
-    process.warm_up()
     opened = OpenRelease(name=config.name, flow_run_id=str(flow_run.id))
-    with under_way(Settings().root, opened), _cancelled_with_the_program(), mlflow_run(config) as run_id:
+    with (
+        fanned_out(config.task_runner),
+        _begun(opened),
+        _cancelled_with_the_program(),
+        mlflow_run(config) as run_id,
+    ):
         inputs = _gather(config, run_id)
         findings = _explore(inputs)
         chosen = choose(findings.evidence, findings.verdicts)
@@ -131,6 +133,15 @@ def _released(config: ReleaseConfig) -> Release:
         result = _conclude(inputs, findings, chosen, started)
         report = publish_report(result, config, tuple(findings.quantized))
         return replace(result, report=report)
+
+
+@contextmanager
+def _begun(opened: OpenRelease) -> Iterator[None]:
+    """Marked as under way, once what dead releases have left is removed."""
+    clear_up(flow_run.id)
+    process.warm_up()
+    with under_way(Settings().root, opened):
+        yield
 
 
 @contextmanager

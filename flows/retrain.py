@@ -106,7 +106,7 @@ async def _ask(request: PromoteRequest) -> str:
 
 def _fingerprint(config: RetrainConfig, data: str) -> str:
     """Of all that decides the outcome: the data, the recipe's code, and what it and the release are told."""
-    settled = config.model_copy(update={"force": False}).model_dump_json()
+    settled = config.model_copy(update={"force": False}).model_dump_json(exclude={"release": {"task_runner"}})
     code = source_digest(config.recipe)
     return hashlib.sha256("\0".join((settled, code, data)).encode()).hexdigest()
 

@@ -431,6 +431,13 @@ def _model_kind(model: object) -> str:
     return "registered" if isinstance(model, RegisteredModel) else "files"
 
 
+class FanOut(StrEnum):
+    """Where candidates are quantized and converted."""
+
+    THREADS = "threads"
+    DASK = "dask"
+
+
 class ReleaseConfig(Section):
     """One release: from an FP32 model to a verdict."""
 
@@ -455,6 +462,11 @@ class ReleaseConfig(Section):
     gate: GateConfig = Field(default=GateConfig(), description="What a candidate must prove.")
     registry: RegistryConfig = Field(
         default=RegistryConfig(), description="Where an approved candidate goes."
+    )
+    task_runner: FanOut | None = Field(
+        default=None,
+        description="Where candidates are built: `threads` of this host, or the `dask` cluster of "
+        "PADDLE_INT8_DASK_SCHEDULER; None takes the cluster where that is set.",
     )
 
     @model_validator(mode="after")

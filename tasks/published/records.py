@@ -13,6 +13,9 @@ from tasks.config import ReleaseConfig, Section, TrainedModel
 from tasks.published.measured import Measured
 from tasks.training.entry import source_digest
 
+WHERE = {"task_runner"}
+"""Of a release's keys, those that say only where the work is done."""
+
 
 def record_key(config: ReleaseConfig, host: HostProfile, code: str) -> str:
     """What a record holds for: the configuration, the CPU, the code, the recipe, and the user's files.
@@ -22,7 +25,7 @@ def record_key(config: ReleaseConfig, host: HostProfile, code: str) -> str:
     Raises: DataError when the training recipe does not exist.
     """
     digest = hashlib.sha256(f"{code}\0{host.cpu_model}\0{host.isa}\0{host.usable_cores}".encode())
-    digest.update(config.model_dump_json().encode())
+    digest.update(config.model_dump_json(exclude=WHERE).encode())
     if isinstance(config.model, TrainedModel):
         digest.update(source_digest(config.model).encode())
     for path in sorted(_paths(config)):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from tasks.config import Section
+from tasks.config import FanOut, Section
 from tasks.published.figures import RowKey
 
 
@@ -41,4 +41,9 @@ class TableRequest(Section):
     configs: Path | None = Field(
         default=None,
         description="Folder of the releases, on the worker; without it `published` in PADDLE_INT8_CONFIGS.",
+    )
+    task_runner: FanOut | None = Field(
+        default=None,
+        description="Where the rows' candidates are built: `threads` of this host, or the `dask` cluster of "
+        "PADDLE_INT8_DASK_SCHEDULER; None leaves it to each release's configuration.",
     )
