@@ -1,0 +1,133 @@
+"""What more Dask workers bring on this host: the same CPU-bound stand-in through prefect-dask.
+
+    python -m benchmarks.scale_out
+    python -m benchmarks.scale_out --tasks 8 --seconds 3 --rounds 5
+
+A cluster of each size is up all the time, and one after the other gets the tasks, in rounds that begin with
+another one each time: what disturbs the host disturbs all alike. Ratios are to 1 worker of the same round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import math
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.console import out
+
+SIZES = (1, 2, 4)
+ADDRESS = "PADDLE_INT8_DASK_SCHEDULER"
+TRIAL = 200_000
+"""Hashes that are timed to find how many make up the seconds asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Took:
+    """Seconds of one flow: from its first submission to its last result, and inside its tasks."""
+
+    wall_s: float
+    inside_s: float
+
+
+def burn(hashes: int) -> float:
+    """Works without a pause, in one thread and little memory; returns its seconds."""
+    started, digest = time.perf_counter(), b""
+    for _ in range(hashes):
+        digest = hashlib.sha256(digest).digest()
+    return time.perf_counter() - started
+
+
+def make_flow() -> Callable[[int, int], Took]:
+    """Imports Prefect, which reads its settings then."""
+    from prefect import flow, task
+
+    from flows.fan_out import fanned_out
+    from tasks.config import FanOut
+
+    work = task(name="burn")(burn)
+
+    @flow(name="scale-out")
+    def scale_out(tasks: int, hashes: int) -> Took:
+        with fanned_out(FanOut.DASK):
+            started = time.perf_counter()
+            futures = [work.submit(hashes) for _ in range(tasks)]
+            inside = sum(future.result() for future in futures)
+            return Took(wall_s=time.perf_counter() - started, inside_s=inside)
+
+    return scale_out
+
+
+def measure(tasks: int, hashes: int, rounds: int) -> dict[int, list[Took]]:
+    """By number of workers, the flows of each round."""
+    from distributed import LocalCluster
+
+    flow, took = make_flow(), {size: list[Took]() for size in SIZES}
+    with ExitStack() as clusters:
+        addresses = {}
+        for size in SIZES:
+            cluster = LocalCluster(
+                n_workers=size, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+            )
+            addresses[size] = clusters.enter_context(cluster).scheduler_address
+        for number in range(-1, rounds):  # the first one only has the workers import what they need
+            first = number % len(SIZES)
+            for size in SIZES[first:] + SIZES[:first]:
+                os.environ[ADDRESS] = addresses[size]
+                found = flow(tasks, hashes if number >= 0 else 1)
+                if number >= 0:
+                    took[size].append(found)
+                    out.print(f"round {number + 1}, {size} workers: {found.wall_s:.1f} s", highlight=False)
+    return took
+
+
+def to_markdown(took: dict[int, list[Took]], tasks: int) -> str:
+    """Medians over the rounds, with the lowest and highest ratio; and what a task costs beside its work."""
+    lines = ["| workers | s | speed-up over 1 worker | at best |", "|---|---|---|---|"]
+    cores = len(os.sched_getaffinity(0))
+    for size in SIZES:
+        ratios = [one.wall_s / each.wall_s for one, each in zip(took[1], took[size], strict=True)]
+        wall = statistics.median(each.wall_s for each in took[size])
+        best = tasks / math.ceil(tasks / min(size, cores))
+        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+        lines.append(f"| {size} | {wall:.1f} | {spread} | {best:.2f} |")
+    beside = statistics.median((each.wall_s - each.inside_s) / tasks for each in took[1])
+    inside = statistics.median(each.inside_s / tasks for each in took[1])
+    lines.append(
+        f"\n{tasks} tasks of {inside:.2f} s on {cores} cores; a task costs {beside:.2f} s beside its work"
+    )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--tasks", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of one task, about")
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="scale") as home:
+        os.environ["PADDLE_INT8_HOME"] = str(Path(home))
+        from flows import embedded
+        from tasks.settings import Settings
+
+        settings = Settings()
+        embedded.prepare(settings)
+        embedded.start_prefect(settings)()
+        hashes = max(1, round(TRIAL * asked.seconds / burn(TRIAL)))
+        out.print(
+            to_markdown(measure(asked.tasks, hashes, asked.rounds), asked.tasks),
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
