@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tasks.tracking.connection import connection
 from tests.e2e.command_line import variables
-from tests.e2e.crashes import CACHED, computed, kill, release
+from tests.e2e.crashes import CACHED, computed, kill, release, verdict
 from tests.e2e.object_store import running_store
 from tests.e2e.records import read_runs
 from tests.e2e.servers import PrefectServer, kill_all_of, wait_until, worker
@@ -40,6 +42,30 @@ def test_release_killed_on_one_host_ends_on_another_with_what_the_first_had_comp
     kinds = {key.split("/")[1] for key in keys}
     assert kinds >= {"models", "data", "quantized", "deployable", "evidence", "results", "bundles"}
     assert not [key for key in keys if key.endswith(".part")]
+
+
+def test_release_on_two_hosts_at_once_has_one_verdict_and_the_same_bytes(
+    inputs: SmallInputs, tmp_path: Path, temporary: Path
+) -> None:
+    config = inputs.approvable(tmp_path / "release.yaml", "twice")
+    tracking_uri = f"sqlite:///{tmp_path / 'mlflow.db'}"  # in the place of MLflow's server
+    homes = [tmp_path / name for name in ("one", "two")]
+    with running_store("at-once") as store, ThreadPoolExecutor(len(homes)) as threads:
+        shared = {"TMPDIR": str(temporary), "MLFLOW_TRACKING_URI": tracking_uri, **store.environment}
+        environments = [variables(home) | shared for home in homes]
+        one, two = threads.map(release, [config] * len(homes), environments)
+        keys = store.keys()
+    assert one["outcome"] == "approved"
+    assert verdict(one) == verdict(two)
+    assert not [key for key in keys if key.endswith(".part")]
+    with connection(tracking_uri) as client:
+        versions = client.search_model_versions("name = 'twice'")
+        challenger = client.get_model_version_by_alias("twice", "challenger")
+    registered = {version.tags["bundle_digest"] for version in versions}
+    assert registered == {each["bundle"]["digest"] for each in (one, two)}
+    assert {version.tags["model_digest"] for version in versions} == {one["candidates"][0]["digest"]}
+    assert challenger.version in {version.version for version in versions}
+    assert 1 <= len(versions) <= len(homes)
 
 
 @pytest.mark.sweep
