@@ -39,6 +39,7 @@ class PrefectServer:
     """A server on loopback; `folder` holds its database and the logs of what was started beside it."""
 
     url: str
+    process: psutil.Process
     folder: Path
     environment: dict[str, str]
 
@@ -167,9 +168,9 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def prefect_server(folder: Path, **variables: str) -> Iterator[PrefectServer]:
+def prefect_server(folder: Path, *, port: int | None = None, **variables: str) -> Iterator[PrefectServer]:
     """`variables` are added to the environment of all that is started beside it."""
-    port = free_port()
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | {
         "PREFECT_HOME": str(folder / "prefect"),
@@ -187,7 +188,9 @@ def prefect_server(folder: Path, **variables: str) -> Iterator[PrefectServer]:
             what="Prefect's server",
         )
         assert process.poll() is None, (folder / "prefect-server.log").read_text(encoding="utf-8")
-        yield PrefectServer(url=url, folder=folder, environment=environment)
+        yield PrefectServer(
+            url=url, process=psutil.Process(process.pid), folder=folder, environment=environment
+        )
 
 
 @contextmanager
