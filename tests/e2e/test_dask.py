@@ -96,7 +96,9 @@ def test_rows_of_the_table_are_built_on_the_cluster_and_measured_on_the_flows_ho
     )
     assert ended.returncode == 0, ended.stderr
     assert set.union(*cluster.built()) == {"quantize", "convert"}
-    assert {step.split()[0] for step in computed(home)} == {"measure", "validate"}
+    measured = {step.split()[0] for step in computed(home)}
+    assert "validate" in measured
+    assert not {"quantize", "convert"} & measured
 
 
 def _config(ground: Ground, asked: FanOut | None) -> ReleaseConfig:
