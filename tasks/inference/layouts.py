@@ -27,8 +27,8 @@ operator to quantize yet, so that nothing else happens."""
 CACHED_SHAPES = 1000
 """Every sequence length is a shape, and building its kernels takes longer than running them. Alike for all
 engines: the cache is the process's, and a predictor with Paddle's own 10 would empty it for the others."""
-LENGTH_BUCKETS = (8, 12, 20, 28, 40, 56, 80, 112, 160, 224, 316, 444, 624, 876, 1228, 1720)
-"""Some 1.4 times as long as the one before: a mean waste of a sixth, and few shapes."""
+LENGTH_BUCKETS = (16, 32, 64, 128, 256, 512, 1024, 2048)
+"""Each twice as long as the one before: another group costs more than steps that shorter sequences wait."""
 
 
 class Engine(StrEnum):

@@ -23,6 +23,9 @@ Array = NDArray[Any]
 Feed = dict[str, Array]
 LENGTHS = ".lengths"
 """A sequence input `x`, [N, longest, ...], comes with `x.lengths`, [N]; what lies beyond is not read."""
+GROUP_SEQUENCES, STEPS_APART = 24, 32
+"""Most sequences that run together, and by how many steps the shapes of a bucket differ at least: more than a
+group has sequences, its fillers among them."""
 
 
 def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], threads: int) -> Any:
@@ -92,8 +95,8 @@ def offsets(lengths: Array) -> list[int]:
 class Predictor:
     """A loaded model. Not for use from two threads at once: `clone` the inner predictor for that.
 
-    length_buckets: longest sequence of each bucket, ascending. A batch is run bucket by bucket, see
-    `filled`; a sequence that is alone in its bucket, or longer than all, is run as it is.
+    length_buckets: longest sequence of each bucket, ascending, from 8 steps. A batch is run bucket by bucket,
+    see `filled`; a sequence that is alone in its bucket, or longer than all, is run as it is.
     """
 
     def __init__(self, config: Any, length_buckets: Sequence[int] = ()) -> None:
@@ -112,7 +115,7 @@ class Predictor:
         """
         lengths = [feeds[name + LENGTHS] for name in self.input_names if name + LENGTHS in feeds]
         alike = len(lengths) == len(self.input_names) and all(map(np.array_equal, lengths, lengths[1:]))
-        if alike and self._buckets:
+        if alike and self._buckets and len(lengths[0]) > 1:
             return self._run_in_buckets(feeds, lengths[0])
         return [values if steps is None else padded(values, steps) for values, steps in self._run(feeds)]
 
@@ -140,9 +143,12 @@ class Predictor:
                 handle.set_lod([offsets(lengths)])
         self._predictor.run()
         handles = [self._predictor.get_output_handle(name) for name in self.output_names]
-        return [
-            (handle.copy_to_cpu(), np.diff(handle.lod()[0]) if handle.lod() else None) for handle in handles
-        ]
+        return [(handle.copy_to_cpu(), _steps(handle.lod())) for handle in handles]
+
+
+def _steps(lod: list[list[int]]) -> Array | None:
+    """Lengths of the sequences of an output; None when it holds none."""
+    return np.diff(lod[0]) if lod else None
 
 
 def _room(values: Array, steps: Array | None, lengths: Array) -> Array:
@@ -162,30 +168,25 @@ def filled(lengths: Array, buckets: Sequence[int]) -> list[tuple[Array, list[int
     """
     bucket = np.searchsorted(buckets, lengths)
     groups: list[tuple[Array, list[int]]] = []
-    for place in np.unique(bucket).tolist():
+    for place in sorted(set(bucket.tolist())):
         rows = np.flatnonzero(bucket == place)
-        if place == len(buckets):
-            groups += [(rows[[each]], []) for each in range(len(rows))]
-        elif len(rows) == 1:
-            groups.append((rows, []))
-        else:
-            shortest = buckets[place - 1] + 1 if place else 1
-            groups.append((rows, _fillers(lengths[rows], shortest, buckets[place])))
+        size = GROUP_SEQUENCES if place < len(buckets) else 1
+        for part in np.split(rows, range(size, len(rows), size)):
+            groups.append((part, [] if len(part) == 1 else _fillers(lengths[part], buckets[place])))
     return groups
 
 
-def _fillers(lengths: Array, shortest: int, longest: int) -> list[int]:
-    """Lengths of the sequences that make any group of this bucket and size class one shape.
+def _fillers(lengths: Array, longest: int) -> list[int]:
+    """Lengths of the sequences that give a group of a bucket one of few shapes.
 
-    The class has `places` for real ones; all that they can lack of `longest` each is shared by `spare`
-    fillers, and one more has `longest` steps, so that some sequence has.
+    The first has `longest` steps, so that some sequence has; the others round. Paddle finds prepared kernels
+    by the longest and the sum alone, and dies of those for another number: so the sum tells the number.
     """
-    coarse = 1 << max(0, len(lengths).bit_length() - 3)  # a group gets at most a quarter more places
-    places = -(-len(lengths) // coarse) * coarse
-    lacking = places * (longest - shortest)
-    spare = -(-lacking // max(1, longest - 1))
-    left = places * longest + spare - int(lengths.sum())
-    count = places + spare - len(lengths)
+    coarse = 1 << max(0, len(lengths).bit_length() - 3)  # a group gets at most a quarter more sequences
+    apart = max(longest, STEPS_APART)
+    count = -len(lengths) % coarse + -(-(apart - 1) // (longest - 1))
+    sequences = len(lengths) + 1 + count
+    left = count + (sequences - count - longest - int(lengths.sum())) % apart
     fillers = [longest]
     while count:
         fillers.append(min(longest, left - (count - 1)))

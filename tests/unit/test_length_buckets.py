@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.inference.layouts import LENGTH_BUCKETS
+from tasks.inference.layouts import CACHED_SHAPES, LENGTH_BUCKETS
 from tasks.inference.serving import filled
 
 LENGTHS = st.lists(st.integers(1, 2000), min_size=1, max_size=80)
@@ -29,23 +29,33 @@ def test_every_sequence_runs_once_and_fillers_fit_the_bucket(lengths: list[int])
         assert len(own) == 1 or bound is not None
 
 
-@given(st.integers(0, len(LENGTH_BUCKETS) - 1), st.integers(2, 64), st.data())
-def test_groups_of_one_bucket_and_size_have_one_shape(place: int, count: int, data: st.DataObject) -> None:
+@given(st.integers(0, len(LENGTH_BUCKETS) - 1), st.data())
+def test_longest_and_sum_of_a_group_tell_its_number_of_sequences(place: int, data: st.DataObject) -> None:
+    """Paddle finds prepared kernels by these two alone, and dies of kernels for another number."""
     shortest = LENGTH_BUCKETS[place - 1] + 1 if place else 1
-    lengths = st.lists(st.integers(shortest, LENGTH_BUCKETS[place]), min_size=count, max_size=count)
-    shapes = set()
-    for _ in range(3):
-        drawn = data.draw(lengths)
-        ((_, fillers),) = filled(np.array(drawn), LENGTH_BUCKETS)
-        shapes.add(shape(drawn, fillers))
-    assert len(shapes) == 1
+    group = st.lists(st.integers(shortest, LENGTH_BUCKETS[place]), min_size=2, max_size=24)
+    known: dict[tuple[int, int], int] = {}
+    for lengths in data.draw(st.lists(group, min_size=1, max_size=8)):
+        ((_, fillers),) = filled(np.array(lengths), LENGTH_BUCKETS)
+        sequences, longest, steps = shape(lengths, fillers)
+        assert longest == LENGTH_BUCKETS[place] < steps
+        assert known.setdefault((longest, steps), sequences) == sequences
 
 
-def test_group_sizes_share_shapes() -> None:
-    shapes = {
-        shape([50] * count, filled(np.array([50] * count), LENGTH_BUCKETS)[0][1]) for count in range(2, 65)
-    }
-    assert len(shapes) <= 24
+def test_batches_of_a_corpus_share_shapes() -> None:
+    random = np.random.default_rng(0)
+    shapes, groups = set(), 0
+    for _ in range(1000):
+        lengths = np.minimum(1 + random.lognormal(4, 1, size=50).astype(np.int64), 2000)
+        for rows, fillers in filled(lengths, LENGTH_BUCKETS):
+            groups += 1
+            shapes.add(shape(lengths[rows].tolist(), fillers))
+    assert len(shapes) < min(CACHED_SHAPES, groups / 8)
+
+
+def test_large_bucket_runs_in_groups_that_kernels_handle_well() -> None:
+    groups = filled(np.full(100, 50), LENGTH_BUCKETS)
+    assert [len(rows) for rows, _ in groups] == [24, 24, 24, 24, 4]
 
 
 def test_one_sequence_and_one_beyond_all_buckets_run_as_they_are() -> None:
