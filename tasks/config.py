@@ -357,6 +357,13 @@ class ConversionConfig(Section):
     timeout_s: float = Field(default=1800, gt=0, description="Limit of one candidate, in seconds.")
 
 
+class Reference(StrEnum):
+    """What is timed beside baseline and candidate; the values are those of `Engine`."""
+
+    NATIVE_FP32 = "native_fp32"
+    BF16 = "bf16"
+
+
 class ValidationConfig(Section):
     metrics: tuple[str, ...] = Field(
         default=("top1", "top5"),
@@ -378,6 +385,11 @@ class ValidationConfig(Section):
     threads: int = Field(default=1, ge=1, description="Of the predictor.")
     warmup: int = Field(default=20, ge=0, description="Inferences before the clock starts.")
     repeats: int = Field(default=200, ge=20, description="Timed inferences of each model.")
+    references: tuple[Reference, ...] = Field(
+        default=tuple(Reference),
+        description="Timed in the same rounds, for the reader: Paddle's own FP32 kernels, and BF16 on "
+        "oneDNN.",
+    )
     timeout_s: float = Field(default=3600, gt=0, description="Limit of one candidate, in seconds.")
 
     @field_validator("metrics")
@@ -476,4 +488,10 @@ class ReleaseConfig(Section):
                 f"gate.metric is {self.gate.metric!r}, but validation.metrics has only "
                 f"{', '.join(self.validation.metrics)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _gated_reference_is_measured(self) -> ReleaseConfig:
+        if self.gate.min_native_speedup and Reference.NATIVE_FP32 not in self.validation.references:
+            raise ValueError("gate.min_native_speedup needs native_fp32 in validation.references")
         return self

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.artifacts import HostProfile
-from tasks.config import ReleaseConfig
+from tasks.config import Reference, ReleaseConfig
 from tasks.config_file import load_config
 from tasks.errors import PipelineError
 from tasks.published.figures import EXTRAS, IMAGES, PUBLISHED, ExtraRow, PublishedRow, RowKey
@@ -14,7 +14,7 @@ from tasks.published.imagenet import on_imagenet
 from tasks.published.measured import Unmeasured
 from tasks.published.request import Column, TableRequest
 
-QUICK_REPEATS, QUICK_WARMUP, QUICK_SAMPLES = 20, 2, 8
+QUICK_REPEATS, QUICK_WARMUP, QUICK_SAMPLES = 20, 2, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +78,13 @@ def _config(
 
 
 def _quickened(config: ReleaseConfig) -> ReleaseConfig:
-    """One candidate, few repetitions and few samples: the same kernels, wider intervals."""
+    """One candidate, few repetitions and samples, what the table shows: the same kernels, wider intervals."""
     asked = config.quantization
     quantization = asked.model_copy(update={"algorithms": asked.algorithms[:1], "layouts": asked.layouts[:1]})
     data = config.data.model_copy(
         update={"calibration_samples": QUICK_SAMPLES, "validation_samples": QUICK_SAMPLES}
     )
-    validation = config.validation.model_copy(update={"repeats": QUICK_REPEATS, "warmup": QUICK_WARMUP})
+    validation = config.validation.model_copy(
+        update={"repeats": QUICK_REPEATS, "warmup": QUICK_WARMUP, "references": (Reference.NATIVE_FP32,)}
+    )
     return config.model_copy(update={"quantization": quantization, "data": data, "validation": validation})

@@ -37,8 +37,9 @@ def export_architecture(
         if isinstance(layer, nn.BatchNorm2D):
             layer._momentum = 0.5
     network.train()
+    settles = any(isinstance(layer, nn.BatchNorm2D) for layer in network.sublayers())
     with paddle.no_grad():
-        for batch in range(BATCHES):
+        for batch in range(BATCHES if settles else 0):
             taken, _ = pictures(BATCH, seed=seed + batch)
             network(paddle.to_tensor((taken.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)))
             progress(batch + 1, BATCHES, "BatchNorm statistics")

@@ -153,7 +153,7 @@ def native_speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Crit
                 Outcome.INCONCLUSIVE,
                 found="native FP32 was not measured",
                 required=f"at least {gate.min_native_speedup:g}x",
-                remedy="measure with the references",
+                remedy="add native_fp32 to `validation.references`",
             )
             continue
         ratio = speed_ratio(samples[NATIVE], samples["candidate"], confidence=gate.confidence, seed=0)

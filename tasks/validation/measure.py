@@ -25,7 +25,7 @@ from tasks.artifacts import (
     ModelArtifact,
 )
 from tasks.calibration.reader import BatchReader
-from tasks.config import ValidationConfig
+from tasks.config import Reference, ValidationConfig
 from tasks.errors import MeasurementError
 from tasks.hardware import onednn
 from tasks.hardware.levels import environment_for, rank
@@ -58,7 +58,8 @@ class MeasureRequest:
     `folder` receives `outcomes.npz` (per-sample scores and predictions of both) and the example that a
     bundle ships. `baseline_outputs` is a file that the first candidate on this instruction set writes
     and the others read: it belongs to one (model, validation data, `accuracy_batch_size`, threads,
-    instruction set). `enable_int8` overrides the layout's own switch.
+    instruction set). `enable_int8` overrides the layout's own switch. The references of `config` are timed on
+    the instruction set that serves, not on emulated ones.
     """
 
     model: ModelArtifact
@@ -72,7 +73,6 @@ class MeasureRequest:
     log: Path
     baseline_outputs: Path
     baseline_load: LoadEvidence
-    include_references: bool = True
     seed: int = 0
     enable_int8: bool | None = None
 
@@ -207,7 +207,7 @@ def _latency(
 ) -> LatencyEvidence:
     config = request.config
     feeds = latency_batches(reader, config.batch_size)
-    references, skipped = _references(request) if request.include_references else ({}, {})
+    references, skipped = ({}, {}) if request.emulated else _references(request)
     subjects = {"baseline": baseline, "candidate": candidate} | references
     rounds = config.warmup + config.repeats
     samples = interleave(
@@ -241,14 +241,19 @@ def run_all(predictor: Predictor, feeds: Sequence[Feed]) -> None:
 
 def _references(request: MeasureRequest) -> tuple[dict[str, Predictor], dict[str, str]]:
     """What the reader wants to see beside the candidate, and why one is missing."""
-    references = {Engine.NATIVE_FP32.value: open_predictor(request.baseline_spec(Engine.NATIVE_FP32))}
+    skipped = {}
     if rank(request.isa) < rank(IsaLevel.AVX512_CORE):
-        return references, {
-            Engine.BF16.value: f"Paddle ends the process when BF16 is asked for under {request.isa}; "
+        skipped[Reference.BF16] = (
+            f"Paddle ends the process when BF16 is asked for under {request.isa}; "
             f"it needs {IsaLevel.AVX512_CORE}"
-        }
-    references[Engine.BF16.value] = open_predictor(request.baseline_spec(Engine.BF16))
-    return references, {}
+        )
+    asked = request.config.references
+    opened = {
+        each.value: open_predictor(request.baseline_spec(Engine(each)))
+        for each in asked
+        if each not in skipped
+    }
+    return opened, {each.value: skipped[each] for each in asked if each in skipped}
 
 
 def require_isa(asked: IsaLevel) -> None:

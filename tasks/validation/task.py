@@ -136,7 +136,6 @@ def _measure(
             log=log,
             baseline_outputs=outputs,
             baseline_load=baseline,
-            include_references=not emulated,
         )
         measured = run_isolated(
             measure,

@@ -45,7 +45,7 @@ from tests.integration.small_release import SLIM
 
 pytestmark = pytest.mark.paddle
 
-CONFIG = ValidationConfig(repeats=20, warmup=2, accuracy_batch_size=50)
+CONFIG = ValidationConfig(repeats=20, warmup=2, accuracy_batch_size=50, references=())
 GATE = GateConfig(metric="top1", max_drop_pp=2.0, min_speedup=0.01)
 """Some CPUs saturate in INT8, which alone costs this network up to half a point."""
 ACCURACY_REJECTED = {"accuracy top1": Outcome.REJECTED}
@@ -94,7 +94,6 @@ class Laboratory:
             log=self.folder / "log",
             baseline_outputs=self.shared / f"{validation.digest}.outputs",
             baseline_load=self.baseline_load,
-            include_references=False,
             **changes,
         )
         return CandidateEvidence(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tasks.artifacts import HostProfile, IsaEvidence, IsaLevel, Layout
-from tasks.config import ValidationConfig
+from tasks.config import Reference, ValidationConfig
 from tasks.errors import ConfigError, DataError, MeasurementError, ModelFormatError
 from tasks.inference.audit_model import audit_isolated
 from tasks.validation.comparison import read_outputs, write_outputs
@@ -75,6 +75,15 @@ def test_latency_has_every_subject_in_every_round(
     assert latency.summaries.keys() == latency.samples_ms.keys()
 
 
+def test_only_the_references_asked_for_are_timed(
+    small_release: SmallRelease, host: HostProfile, tmp_path: Path
+) -> None:
+    config = ValidationConfig(repeats=20, warmup=0, references=(Reference.NATIVE_FP32,))
+    latency = measured(small_release, Layout.QDQ, tmp_path, isa=host.isa, config=config).latency
+    assert latency.samples_ms.keys() == {"baseline", "candidate", "native_fp32"}
+    assert not latency.skipped
+
+
 def test_load_and_memory_are_of_the_process_that_serves(evidence: dict[Layout, IsaEvidence]) -> None:
     found = evidence[Layout.QDQ]
     assert found.load_ms > max(found.latency.samples_ms["candidate"])
@@ -99,7 +108,6 @@ def test_emulated_level_is_the_one_that_onednn_ran(small_release: SmallRelease, 
         tmp_path,
         isa=UNLIKE_ANY_SERVER,
         emulated=True,
-        include_references=False,
     )
     assert (found.isa, found.emulated, found.audit.isa) == (UNLIKE_ANY_SERVER, True, "Intel SSE4.1")
     assert found.latency.samples_ms.keys() == {"baseline", "candidate"}

@@ -145,6 +145,13 @@ def test_config_unknown_key_is_named_in_full(section: str, key: str, tmp_path: P
         pytest.param("gate", {"confidence": 0.5}, "gate.confidence", id="coin toss"),
         pytest.param("gate", {"max_drop_pp": 0}, "gate.max_drop_pp", id="no margin"),
         pytest.param("gate", {"metric": "f1"}, "gate.metric", id="gate on what is not measured"),
+        pytest.param(
+            "",
+            {"gate": {"min_native_speedup": 1.1}, "validation": {"references": ["bf16"]}},
+            "native_fp32",
+            id="gate on a reference that is not timed",
+        ),
+        pytest.param("validation", {"references": ["int4"]}, "validation.references", id="reference"),
         pytest.param("validation", {"repeats": 19}, "validation.repeats", id="too few repeats"),
         pytest.param("", {"name": "a/b"}, "name", id="slash in the name"),
         pytest.param("", {"model": {}}, "model", id="empty model"),
