@@ -14,7 +14,8 @@ help:  ## list the targets
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "found: no $(PYTHON); required: Python 3.11; remedy: install it, or make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile -r requirements.lock
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # pip compiles on one core; templates do not compile
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -22,7 +23,7 @@ demo: $(READY)  ## release the demo model: real digits, six candidates, one verd
 	$(BIN)/paddle-int8 release $(CONFIG)
 
 test: $(READY)  ## run every test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 check: static test  ## what the hook (.githooks) and CI run: format, lint, types, layers, lock in step, tests
 

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from tests.e2e import databases
+
 SERVERS = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL")
 
 
@@ -14,6 +16,7 @@ def release_command(config: Path, *options: str) -> list[str]:
 
 
 def variables(home: Path, **more: str) -> dict[str, str]:
-    """This process's environment, with `home` and without servers."""
+    """This process's environment, with a `home` that was used before, and without servers."""
+    databases.used(home)
     inherited = {name: value for name, value in os.environ.items() if name not in SERVERS}
     return inherited | {"PADDLE_INT8_HOME": str(home), "COLUMNS": "200"} | more

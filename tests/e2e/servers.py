@@ -21,6 +21,7 @@ import psutil
 from cryptography.fernet import Fernet
 
 from flows.local_stack import read_env
+from tests.e2e import databases
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -170,6 +171,7 @@ def answers(url: str) -> bool:
 @contextmanager
 def prefect_server(folder: Path, *, port: int | None = None, **variables: str) -> Iterator[PrefectServer]:
     """`variables` are added to the environment of all that is started beside it."""
+    databases.used(folder)
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | {

@@ -45,11 +45,13 @@ def test_release_killed_at_step_after_step_resumes_to_the_same_verdict(
 
     assert verdict(resumed) == verdict(whole)
     again, once = computed(home), computed(tmp_path / "whole")
-    hit = {step.split()[0] for step, report in kills if report == "end"}  # before its result was kept
+    hit = Counter(
+        step.split()[0] for step, _ in kills
+    )  # its process may have ended, with its result not kept
     assert again.keys() == once.keys()
-    assert {step for step in again if again[step] > once[step]} <= {
-        step for step in again if step.split()[0] in hit
-    }, "a finished step was computed anew"
+    assert not [step for step in again if again[step] > once[step] + hit[step.split()[0]]], (
+        "a finished step was computed anew"
+    )
     assert sorted(embedded_flow_states(home)) == ["COMPLETED", *["CRASHED"] * len(kills)]
     runs = read_runs(f"sqlite:///{home / 'mlflow.db'}", "killed")
     parents = Counter(run.info.status for run in runs if "mlflow.parentRunId" not in run.data.tags)

@@ -108,7 +108,7 @@ def _config(ground: Ground, asked: FanOut | None) -> ReleaseConfig:
 
 @pytest.mark.parametrize("asked", [FanOut.DASK, None], ids=["asked for", "only in the environment"])
 def test_release_with_a_scheduler_that_does_not_answer_ends_before_any_work(
-    warm_ground: Ground, monkeypatch: pytest.MonkeyPatch, asked: FanOut | None
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, asked: FanOut | None
 ) -> None:
     from flows.release import release
 
@@ -117,26 +117,26 @@ def test_release_with_a_scheduler_that_does_not_answer_ends_before_any_work(
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setenv(ADDRESS, address)
         with pytest.raises(ConfigError) as caught:
-            release(_config(warm_ground, asked))
+            release(_config(ground, asked))
     assert address in caught.value.found
     assert ADDRESS in caught.value.remedy
-    _require_nothing_done(warm_ground)
+    _require_nothing_done(ground)
 
 
 def test_release_that_asks_for_dask_without_an_address_ends_before_any_work(
-    warm_ground: Ground, monkeypatch: pytest.MonkeyPatch
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from flows.release import release
 
     monkeypatch.delenv(ADDRESS, raising=False)
     with pytest.raises(ConfigError) as caught:
-        release(_config(warm_ground, FanOut.DASK))
+        release(_config(ground, FanOut.DASK))
     assert ADDRESS in caught.value.found
-    _require_nothing_done(warm_ground)
+    _require_nothing_done(ground)
 
 
 def _require_nothing_done(ground: Ground) -> None:
-    assert ground.flow().tasks == {}
+    assert not ground.kinds()
     with connection(ground.tracking_uri) as client:
         assert client.get_experiment_by_name(ground.name) is None
 

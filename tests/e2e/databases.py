@@ -1,0 +1,35 @@
+"""Prefect's and MLflow's databases as a home has them that was used before.
+
+To make them takes ten seconds of CPU in each new home; that they are made right is test_temporary_server's
+and test_tracking's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from tasks.tracking.connection import connection
+
+
+def used(home: Path) -> None:
+    """Puts them into `home`, unless it is there already."""
+    if not (home / "prefect").exists():
+        shutil.copytree(_made(), home, dirs_exist_ok=True)
+
+
+@cache
+def _made() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="databases-"))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
+    subprocess.run(
+        command, env=environment | {"PREFECT_HOME": str(folder / "prefect")}, check=True, capture_output=True
+    )
+    with connection(f"sqlite:///{folder / 'mlflow.db'}"):
+        return folder
