@@ -6,7 +6,8 @@ One stand-in release runs through Prefect's engine: as many task runs, states, l
 real one of six candidates has, and no computation. What it sent to the server is then sent again for every
 further release, with ids and times of its own, so that the server is measured and not the hosts that would
 send it. Written as Markdown after each tenth: what a release costs, how long the pages of the run list and of
-one run take, the task runs that the server has yet to record, its memory, the database's rows and bytes.
+one run take, the task runs and events that the server has yet to record, its memory, the database's rows
+and bytes.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from flows.temporary_server import _free_port
 
 CANDIDATES = 6
 TASK_RUNS = 11 + 5 * CANDIDATES
+EVENTS = 3 * TASK_RUNS + 3
 TABLES = ("flow_run", "flow_run_state", "task_run", "task_run_state", "log", "events")
 STARTUP_S, DRAIN_S = 180, 1800
 READS = 20
@@ -84,7 +86,7 @@ class Recording:
 
 @contextmanager
 def server(database: str, folder: Path, batch: int | None) -> Iterator[Server]:
-    """Prefect's server on `database`, `user@host:port/name`; `batch` task run events in one transaction."""
+    """Prefect's server on `database`, `user@host:port/name`; `batch` events in one transaction."""
     port = _free_port()
     os.environ |= {
         "PREFECT_HOME": str(folder),
@@ -96,8 +98,9 @@ def server(database: str, folder: Path, batch: int | None) -> Iterator[Server]:
         "PADDLE_INT8_HOME": str(folder / "home"),
     }
     if batch is not None:
-        recorder = "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER"
-        os.environ |= {f"{recorder}_BATCH_SIZE": str(batch), f"{recorder}_READ_BATCH_SIZE": str(batch)}
+        for service in ("TASK_RUN_RECORDER", "EVENT_PERSISTER"):
+            setting = f"PREFECT_SERVER_SERVICES_{service}"
+            os.environ |= {f"{setting}_BATCH_SIZE": str(batch), f"{setting}_READ_BATCH_SIZE": str(batch)}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with (folder / "server.log").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
@@ -207,6 +210,15 @@ def rows_and_bytes(database: str) -> tuple[dict[str, int], int]:
         return rows, cursor.fetchone()[0]
 
 
+def _kept_events(database: str) -> int:
+    """Once there come no more: the server writes some at least every five seconds."""
+    before, now = -1, rows_and_bytes(database)[0]["events"]
+    while now > before:
+        time.sleep(15)
+        before, now = now, rows_and_bytes(database)[0]["events"]
+    return now
+
+
 def _until(enough: Callable[[], bool], what: str) -> float:
     """Seconds that it took."""
     started = time.monotonic()
@@ -228,10 +240,10 @@ def measure(target: Server, client: httpx.Client, database: str, done: int, seco
     (run, *_) = client.post("flow_runs/filter", json=PAGE).json()
     page = latency_ms(client, "task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}, "limit": 200})
     rows, size = rows_and_bytes(database)
-    behind = TASK_RUNS * done - rows["task_run"]
+    behind = f"{TASK_RUNS * done - rows['task_run']:,} | {EVENTS * done - rows['events']:,}"
     counts = " | ".join(f"{rows[table]:,}" for table in TABLES)
     _say(
-        f"| {done:,} | {seconds:.2f} | {listed:.0f} | {page:.0f} | {behind:,} | {target.memory_mib():.0f} "
+        f"| {done:,} | {seconds:.2f} | {listed:.0f} | {page:.0f} | {behind} | {target.memory_mib():.0f} "
         f"| {counts} | {size / 2**20:.0f} |"
     )
 
@@ -243,7 +255,9 @@ def main() -> None:
     parser.add_argument("--database", required=True, help="of PostgreSQL, empty: user@host:port/name")
     parser.add_argument("--releases", type=int, default=2000)
     parser.add_argument("--at-a-time", type=int, default=4)
-    parser.add_argument("--batch", type=int, help="of the task run recorder; Prefect's own default is 1")
+    parser.add_argument(
+        "--batch", type=int, help="events that the server records at once; Prefect's own are 1 and 20"
+    )
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -252,8 +266,9 @@ def main() -> None:
         ThreadPoolExecutor(options.at_a_time) as senders,
     ):
         recording = record(client)
-        _say(f"| releases | s each | list ms | run ms | behind | server MiB | {' | '.join(TABLES)} | MiB |")
-        _say("|---" * (7 + len(TABLES)) + "|")
+        behind = "task runs behind | events behind"
+        _say(f"| releases | s each | list ms | run ms | {behind} | server MiB | {' | '.join(TABLES)} | MiB |")
+        _say("|---" * (8 + len(TABLES)) + "|")
         done = 1
         for tenth in range(1, 11):
             part = options.releases * tenth // 10 - done
@@ -266,6 +281,8 @@ def main() -> None:
             lambda: rows_and_bytes(options.database)[0]["task_run"] >= wanted, "every task run recorded"
         )
         _say(f"\nThe last task run was recorded {seconds:.0f} s after the last release.")
+        lost = EVENTS * done - _kept_events(options.database)
+        _say(f"Of {EVENTS * done:,} events {max(0, lost):,} were lost.")
 
 
 if __name__ == "__main__":
