@@ -19,7 +19,7 @@ DIGITS = 4
 HEIGHT, WIDTH = 28, 128
 SPLITS = {"train": (0, 3900), "calibration": (3900, 4000), "validation": (4000, 5000)}
 """Of the shuffled digits. Other than the demo's: reading four in a row takes better reading of each."""
-DIGIT_STEPS, LINE_STEPS = 4500, 700
+DIGIT_STEPS, LINE_STEPS = 7000, 1500
 
 Pixels = npt.NDArray[np.uint8]
 Digits = npt.NDArray[np.int64]
