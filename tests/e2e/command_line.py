@@ -16,7 +16,12 @@ def release_command(config: Path, *options: str) -> list[str]:
 
 
 def variables(home: Path, **more: str) -> dict[str, str]:
-    """This process's environment, with a `home` that was used before, and without servers."""
+    """`new_home`'s, with a `home` that was used before."""
     databases.used(home)
+    return new_home(home, **more)
+
+
+def new_home(home: Path, **more: str) -> dict[str, str]:
+    """This process's environment, with its `home` and without servers."""
     inherited = {name: value for name, value in os.environ.items() if name not in SERVERS}
     return inherited | {"PADDLE_INT8_HOME": str(home), "COLUMNS": "200"} | more

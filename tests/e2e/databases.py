@@ -6,6 +6,7 @@ and test_tracking's.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ def used(home: Path) -> None:
 @cache
 def _made() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="databases-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
     subprocess.run(

@@ -40,7 +40,10 @@ class Ground:
         from prefect.client.orchestration import get_client
 
         with get_client(sync_client=True) as client:
-            return eventually(lambda: read_flow(client, self.name), lambda flow: flow.in_state("FAILED"))
+            return eventually(
+                lambda: read_flow(client, self.name),
+                lambda flow: flow.in_state("FAILED") and not flow.in_state("RUNNING"),
+            )
 
     def require_failed(self, error: PipelineError, *, task: str, tags: set[str]) -> None:
         """Only `task` failed in Prefect; MLflow's run failed with `error` and has `tags` of what was done."""
