@@ -26,6 +26,8 @@ LENGTHS = ".lengths"
 GROUP_SEQUENCES, STEPS_APART = 24, 32
 """Most sequences that run together, and by how many steps the shapes of a bucket differ at least: more than a
 group has sequences, its fillers among them."""
+FILLED = 0
+"""In the place of a number of sequences: any, with fillers."""
 
 
 def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], threads: int) -> Any:
@@ -92,47 +94,20 @@ def offsets(lengths: Array) -> list[int]:
     return [0, *np.cumsum(lengths).tolist()]
 
 
-class Predictor:
-    """A loaded model. Not for use from two threads at once: `clone` the inner predictor for that.
+class Executor:
+    """What runs a program. Kernels that it has prepared are its own."""
 
-    length_buckets: longest sequence of each bucket, ascending, from 8 steps. A batch is run bucket by bucket,
-    see `filled`; a sequence that is alone in its bucket, or longer than all, is run as it is.
-    """
+    def __init__(self, predictor: Any) -> None:
+        self._predictor = predictor
+        self.input_names: list[str] = list(predictor.get_input_names())
+        self.output_names: list[str] = list(predictor.get_output_names())
+        self._inputs = {name: predictor.get_input_handle(name) for name in self.input_names}
 
-    def __init__(self, config: Any, length_buckets: Sequence[int] = ()) -> None:
-        from paddle.inference import create_predictor
+    def another(self) -> Executor:
+        """Of the same program and weights."""
+        return Executor(self._predictor.clone())
 
-        self._buckets = list(length_buckets)
-        self._predictor = create_predictor(config)
-        self.input_names: list[str] = list(self._predictor.get_input_names())
-        self.output_names: list[str] = list(self._predictor.get_output_names())
-        self._inputs = {name: self._predictor.get_input_handle(name) for name in self.input_names}
-
-    def run(self, feeds: Feed) -> list[Array]:
-        """One batch: an array per input name, in the model's dtype; the outputs in model order.
-
-        Sequences go in as `LENGTHS` says, and come out as [N, longest, ...], zero beyond their lengths.
-        """
-        lengths = [feeds[name + LENGTHS] for name in self.input_names if name + LENGTHS in feeds]
-        alike = len(lengths) == len(self.input_names) and all(map(np.array_equal, lengths, lengths[1:]))
-        if alike and self._buckets and len(lengths[0]) > 1:
-            return self._run_in_buckets(feeds, lengths[0])
-        return [values if steps is None else padded(values, steps) for values, steps in self._run(feeds)]
-
-    def _run_in_buckets(self, feeds: Feed, lengths: Array) -> list[Array]:
-        outputs: list[Array] = []
-        for rows, fillers in filled(lengths, self._buckets):
-            part = self._run(_with_fillers(feeds, rows, fillers))
-            outputs = outputs or [_room(*output, lengths) for output in part]
-            for target, (values, steps) in zip(outputs, part, strict=True):
-                if steps is None:
-                    target[rows] = values[: len(rows)]
-                else:
-                    own = padded(values, steps)[: len(rows), : target.shape[1]]
-                    target[rows, : own.shape[1]] = own
-        return outputs
-
-    def _run(self, feeds: Feed) -> list[tuple[Array, Array | None]]:
+    def run(self, feeds: Feed) -> list[tuple[Array, Array | None]]:
         """Each output's values, and of sequences the lengths, with the values one after another."""
         for name, handle in self._inputs.items():
             lengths = feeds.get(name + LENGTHS)
@@ -144,6 +119,58 @@ class Predictor:
         self._predictor.run()
         handles = [self._predictor.get_output_handle(name) for name in self.output_names]
         return [(handle.copy_to_cpu(), _steps(handle.lod())) for handle in handles]
+
+
+class Predictor:
+    """A loaded model. Not for use from two threads at once: open another.
+
+    length_buckets: longest sequence of each bucket, ascending, from 8 steps. A batch is run bucket by bucket,
+    see `filled`; a sequence that is alone in its bucket, or longer than all, is run as it is.
+
+    Paddle finds the kernels prepared for sequences by the sum of their lengths, some by the longest besides,
+    and dies of those for another number of sequences, or answers wrongly. So each number has an executor of
+    its own; groups that are filled share one, since their sum tells their number.
+    """
+
+    def __init__(self, config: Any, length_buckets: Sequence[int] = ()) -> None:
+        from paddle.inference import create_predictor
+
+        self._buckets = list(length_buckets)
+        self._executor = Executor(create_predictor(config))
+        self._executors: dict[int, Executor] = {}
+        self.input_names = self._executor.input_names
+        self.output_names = self._executor.output_names
+
+    def run(self, feeds: Feed) -> list[Array]:
+        """One batch: an array per input name, in the model's dtype; the outputs in model order.
+
+        Sequences go in as `LENGTHS` says, and come out as [N, longest, ...], zero beyond their lengths.
+        """
+        lengths = [feeds[name + LENGTHS] for name in self.input_names if name + LENGTHS in feeds]
+        alike = len(lengths) == len(self.input_names) and all(map(np.array_equal, lengths, lengths[1:]))
+        if alike and self._buckets and len(lengths[0]) > 1:
+            return self._run_in_buckets(feeds, lengths[0])
+        executor = self._executor_for(len(lengths[0])) if lengths else self._executor
+        return [values if steps is None else padded(values, steps) for values, steps in executor.run(feeds)]
+
+    def _run_in_buckets(self, feeds: Feed, lengths: Array) -> list[Array]:
+        outputs: list[Array] = []
+        for rows, fillers in filled(lengths, self._buckets):
+            executor = self._executor_for(FILLED if fillers else 1)
+            part = executor.run(_with_fillers(feeds, rows, fillers))
+            outputs = outputs or [_room(*output, lengths) for output in part]
+            for target, (values, steps) in zip(outputs, part, strict=True):
+                if steps is None:
+                    target[rows] = values[: len(rows)]
+                else:
+                    own = padded(values, steps)[: len(rows), : target.shape[1]]
+                    target[rows, : own.shape[1]] = own
+        return outputs
+
+    def _executor_for(self, sequences: int) -> Executor:
+        if sequences not in self._executors:
+            self._executors[sequences] = self._executor.another() if self._executors else self._executor
+        return self._executors[sequences]
 
 
 def _steps(lod: list[list[int]]) -> Array | None:
@@ -179,8 +206,8 @@ def filled(lengths: Array, buckets: Sequence[int]) -> list[tuple[Array, list[int
 def _fillers(lengths: Array, longest: int) -> list[int]:
     """Lengths of the sequences that give a group of a bucket one of few shapes.
 
-    The first has `longest` steps, so that some sequence has; the others round. Paddle finds prepared kernels
-    by the longest and the sum alone, and dies of those for another number: so the sum tells the number.
+    The first has `longest` steps, so that some sequence has; the others round. The sum divided by
+    `STEPS_APART` leaves the number of sequences, see `Predictor`.
     """
     coarse = 1 << max(0, len(lengths).bit_length() - 3)  # a group gets at most a quarter more sequences
     apart = max(longest, STEPS_APART)

@@ -11,14 +11,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.artifacts import Algorithm, Bundle, CandidateEvidence, HostProfile, IsaEvidence, Layout, TensorSpec
+from tasks.artifacts import (
+    Algorithm,
+    Bundle,
+    CandidateEvidence,
+    HostProfile,
+    IsaEvidence,
+    IsaLevel,
+    Layout,
+    TensorSpec,
+)
 from tasks.calibration.reader import BatchReader
 from tasks.config import ValidationConfig
 from tasks.errors import QuantizationError
+from tasks.hardware.levels import environment_for
 from tasks.inference.audit_model import audit_isolated
 from tasks.inference.layouts import LENGTH_BUCKETS, SWITCHES, Engine
 from tasks.inference.predictor import open_predictor, spec_of
-from tasks.inference.serving import LENGTHS, Array, padded
+from tasks.inference.serving import LENGTHS, Array, filled, padded
 from tasks.process import run_isolated
 from tasks.promotion.assessment import assess_promotion, settle
 from tasks.promotion.comparison import MEASURED_ANEW, compare
@@ -33,6 +43,7 @@ from tests.integration.small_release import SmallRelease, measured, prepare
 from tests.integration.small_sequences import (
     SAMPLES,
     TAGS,
+    WORDS,
     SmallTaggers,
     append,
     build,
@@ -214,6 +225,51 @@ def test_a_sentence_is_answered_alike_alone_and_in_a_batch(
     for single, row in zip(alone, together, strict=True):
         np.testing.assert_allclose(single[0], row[: single.shape[1]], atol=1e-5)
         assert not row[single.shape[1] :].any()
+
+
+def in_turn(folder: Path, engine: Engine, batches: list[list[int]]) -> tuple[list[Array], list[Array]]:
+    """Outputs for batches of sequences of these lengths, from one predictor and from one each."""
+    random = np.random.default_rng(0)
+    feeds = [
+        {
+            "words": random.integers(0, WORDS, (len(lengths), max(lengths), 1)),
+            f"words{LENGTHS}": np.array(lengths),
+        }
+        for lengths in batches
+    ]
+    spec = spec_of(folder, engine, 1)
+    predictor = open_predictor(spec)
+    return [predictor.run(feed)[0] for feed in feeds], [open_predictor(spec).run(feed)[0] for feed in feeds]
+
+
+def test_batches_of_other_numbers_are_answered_by_kernels_of_their_own(
+    taggers: SmallTaggers, tmp_path: Path
+) -> None:
+    """With those of the first batch the process ends."""
+    batches = [[10, 6], [10, 3, 3], [16]]
+    found, wanted = isolated(
+        in_turn, taggers.gru.model.folder, Engine.BASELINE, batches, log=tmp_path / "log"
+    )
+    for each, right in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(each, right)
+
+
+def test_filled_group_and_one_sequence_of_as_many_steps_have_kernels_of_their_own(
+    taggers: SmallTaggers, tmp_path: Path
+) -> None:
+    """Without VNNI prepared weights fit one number of sequences; with those of another the process ends."""
+    several = [9, 5, 12, 8, 11, 16]
+    ((_, fillers),) = filled(np.array(several), LENGTH_BUCKETS)
+    found, wanted = isolated(
+        in_turn,
+        taggers.gru.deployables[Layout.RECURRENT].folder,
+        Engine.RECURRENT,
+        [[sum(several) + sum(fillers)], several],
+        log=tmp_path / "log",
+        environment=environment_for(IsaLevel.AVX512_CORE),
+    )
+    for each, right in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(each, right)
 
 
 def noise_db(folder: Path, spread: float) -> float:
