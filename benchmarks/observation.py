@@ -15,7 +15,7 @@ import psycopg2
 SERVICES = {
     "Prefect server": ("prefect", "server", "start"),
     "MLflow": ("mlflow", "server"),
-    "worker": ("prefect", "worker", "start"),
+    "worker": ("flows.prefect_worker", "worker", "start"),
     "webhook receiver": ("receive-webhooks",),
 }
 """What the command line of each one's first process has."""

@@ -20,7 +20,7 @@ DEFAULTS = {
 
 
 def become_worker(settings: Settings, *, pool: str, limit: int, health_port: int) -> NoReturn:
-    """Replaces this process with `prefect worker start`, so that signals reach the worker itself.
+    """Replaces this process with Prefect's worker, so that signals reach the worker itself.
 
     Flow runs start in folders of their own: what is relative here is made absolute for them.
     Raises: ConfigError when no Prefect server is set.
@@ -38,6 +38,6 @@ def become_worker(settings: Settings, *, pool: str, limit: int, health_port: int
     options = f"--pool {pool} --type process --limit {limit} --install-policy never --with-healthcheck"
     os.execve(
         sys.executable,
-        [sys.executable, "-m", "prefect", "--no-prompt", "worker", "start", *options.split()],
+        [sys.executable, "-m", "flows.prefect_worker", "--no-prompt", "worker", "start", *options.split()],
         environment,
     )

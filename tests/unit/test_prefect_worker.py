@@ -1,0 +1,31 @@
+"""A worker's garbage: what is in a reference cycle goes without Python's own collector."""
+
+from __future__ import annotations
+
+import gc
+import time
+import weakref
+
+from flows.prefect_worker import collect_regularly
+
+
+class Held:
+    """In a cycle with itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_garbage_is_collected_regularly_until_told_enough() -> None:
+    gc.disable()
+    try:
+        held = weakref.ref(Held())
+        assert held() is not None
+        enough = collect_regularly(every_s=0.01)
+        deadline = time.monotonic() + 10
+        while held() is not None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert held() is None
+        enough.set()
+    finally:
+        gc.enable()
