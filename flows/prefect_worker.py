@@ -1,8 +1,8 @@
 """`prefect` as a worker that stays for weeks: python -m flows.prefect_worker worker start ...
 
-Each flow run leaves clients in reference cycles, whose TLS contexts hold a megabyte outside of Python's
-count. Its collector looks through old objects only once there are a quarter more of them, which took some
-hundred runs and as many megabytes; so it is told to look every minute.
+Each flow run leaves a megabyte of the heap in reference cycles. Python's collector counts objects, not
+bytes, and looks through old ones only once there are a quarter more of them, which took some hundred runs
+and as many megabytes; so it is told to look every minute.
 """
 
 from __future__ import annotations
