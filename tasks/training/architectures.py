@@ -34,12 +34,12 @@ def export_architecture(
     for layer in network.sublayers():
         if isinstance(layer, nn.Conv2D | nn.Linear):
             kaiming(layer.weight)
-        if isinstance(layer, nn.BatchNorm2D):
-            layer._momentum = 0.5
+    norms = [layer for layer in network.sublayers() if isinstance(layer, nn.BatchNorm2D)]
+    for norm in norms:
+        norm._momentum = 0.5
     network.train()
-    settles = any(isinstance(layer, nn.BatchNorm2D) for layer in network.sublayers())
     with paddle.no_grad():
-        for batch in range(BATCHES if settles else 0):
+        for batch in range(BATCHES if norms else 0):
             taken, _ = pictures(BATCH, seed=seed + batch)
             network(paddle.to_tensor((taken.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)))
             progress(batch + 1, BATCHES, "BatchNorm statistics")

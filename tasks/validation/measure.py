@@ -241,19 +241,17 @@ def run_all(predictor: Predictor, feeds: Sequence[Feed]) -> None:
 
 def _references(request: MeasureRequest) -> tuple[dict[str, Predictor], dict[str, str]]:
     """What the reader wants to see beside the candidate, and why one is missing."""
-    skipped = {}
-    if rank(request.isa) < rank(IsaLevel.AVX512_CORE):
-        skipped[Reference.BF16] = (
-            f"Paddle ends the process when BF16 is asked for under {request.isa}; "
-            f"it needs {IsaLevel.AVX512_CORE}"
-        )
-    asked = request.config.references
-    opened = {
-        each.value: open_predictor(request.baseline_spec(Engine(each)))
-        for each in asked
-        if each not in skipped
-    }
-    return opened, {each.value: skipped[each] for each in asked if each in skipped}
+    opened: dict[str, Predictor] = {}
+    skipped: dict[str, str] = {}
+    for each in request.config.references:
+        if each is Reference.BF16 and rank(request.isa) < rank(IsaLevel.AVX512_CORE):
+            skipped[each.value] = (
+                f"Paddle ends the process when BF16 is asked for under {request.isa}; "
+                f"it needs {IsaLevel.AVX512_CORE}"
+            )
+        else:
+            opened[each.value] = open_predictor(request.baseline_spec(Engine(each)))
+    return opened, skipped
 
 
 def require_isa(asked: IsaLevel) -> None:

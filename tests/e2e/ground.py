@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,14 @@ class Ground:
         assert all((error.found, error.required, error.remedy))
         return error
 
-    def flow(self) -> FlowRecord:
+    def flow(self, enough: Callable[[FlowRecord], object] | None = None) -> FlowRecord:
+        """Once it is `enough`; by default once a task has failed and all are recorded as ended."""
         from prefect.client.orchestration import get_client
 
         with get_client(sync_client=True) as client:
             return eventually(
                 lambda: read_flow(client, self.name),
-                lambda flow: flow.in_state("FAILED") and not flow.in_state("RUNNING"),
+                enough or (lambda flow: flow.in_state("FAILED") and not flow.in_state("RUNNING")),
             )
 
     def require_failed(self, error: PipelineError, *, task: str, tags: set[str]) -> None:

@@ -45,9 +45,8 @@ def test_release_killed_at_step_after_step_resumes_to_the_same_verdict(
 
     assert verdict(resumed) == verdict(whole)
     again, once = computed(home), computed(tmp_path / "whole")
-    hit = Counter(
-        step.split()[0] for step, _ in kills
-    )  # its process may have ended, with its result not kept
+    # a step's process may have ended when it was hit, with its result not kept
+    hit = Counter(step.split()[0] for step, _ in kills)
     assert again.keys() == once.keys()
     assert not [step for step in again if again[step] > once[step] + hit[step.split()[0]]], (
         "a finished step was computed anew"

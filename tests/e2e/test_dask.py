@@ -21,6 +21,7 @@ from tests.e2e.command_line import variables
 from tests.e2e.crashes import computed, release
 from tests.e2e.ground import Ground
 from tests.e2e.object_store import running_store
+from tests.e2e.records import FlowRecord
 from tests.e2e.servers import free_port, program, running
 from tests.e2e.small_inputs import LENIENT, SmallInputs
 
@@ -136,6 +137,7 @@ def test_release_that_asks_for_dask_without_an_address_ends_before_any_work(
 
 
 def _require_nothing_done(ground: Ground) -> None:
+    assert ground.flow(lambda flow: flow.state == "FAILED") == FlowRecord(state="FAILED", tasks={})
     assert not ground.kinds()
     with connection(ground.tracking_uri) as client:
         assert client.get_experiment_by_name(ground.name) is None
