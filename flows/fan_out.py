@@ -42,12 +42,6 @@ def fanned_out(asked: FanOut | None) -> Iterator[None]:
         yield
 
 
-def require_answer(asked: FanOut | None) -> None:
-    """Raises: ConfigError as `fanned_out` does; connects to the cluster and lets go of it."""
-    with fanned_out(asked):
-        pass
-
-
 @contextmanager
 def _cluster(address: str | None) -> Iterator[TaskRunner[Any]]:
     if address is None:

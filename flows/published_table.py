@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from uuid import UUID
 
 from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.cancellation import cancel_in_prefect, on_cancel
-from flows.fan_out import require_answer
+from flows.fan_out import fanned_out
 from flows.release import release
 from tasks import progress
 from tasks.artifacts import HostProfile
-from tasks.config import FanOut, HardwareConfig, HardwarePolicy
+from tasks.config import FanOut, HardwareConfig, HardwarePolicy, ReleaseConfig, TrainedModel
 from tasks.errors import PipelineError
 from tasks.hardware.task import check_hardware
 from tasks.published.figures import EXTRAS, PUBLISHED, RowKey
@@ -28,6 +30,8 @@ from tasks.published.table import Table
 from tasks.published.task import find_record, keep_record, publish_table
 from tasks.settings import Settings
 from tasks.tracking.runs import versions
+from tasks.training.entry import source_digest
+from tasks.training.task import train
 
 STEP = "published table"
 
@@ -38,30 +42,35 @@ class Pace:
 
     total: int
     seconds: list[float] = field(default_factory=list)
-    done: int = 0
 
     def report(self, name: str) -> None:
-        left = self.total - self.done
-        mean = sum(self.seconds) / len(self.seconds) if self.seconds else 0.0
-        estimate = f", about {max(1, round(mean * left / 60))} min left" if mean and left else ""
-        progress.report(STEP, self.done, self.total, f"{name}{estimate}")
+        left = self.total - len(self.seconds)
+        estimate = (
+            f", about {max(1, round(fmean(self.seconds) * left / 60))} min left" if self.seconds else ""
+        )
+        progress.report(STEP, len(self.seconds), self.total, f"{name}{estimate}")
 
 
 @flow(name="published-table", flow_run_name="published table", persist_result=False)
 def published_table(request: TableRequest) -> tuple[Table, Path]:
     """Measures every row that has a release, and publishes the table; returns it with its Markdown file.
 
-    A release that fails leaves its row marked with the reason, and the others go on.
+    What the releases train is trained first, several models at a time; then one release runs after another.
+    A training or a release that fails leaves its row marked with the reason, and the others go on.
     """
     forget = on_cancel(partial(cancel_in_prefect, UUID(flow_run.id))) if flow_run.id else None
     folder = (request.configs or Settings().configs / "published").expanduser().resolve()
     try:
-        require_answer(request.task_runner)
-        items = planned(folder, request)
         host = check_hardware(HardwareConfig(policy=HardwarePolicy.IGNORE))
-        pace = Pace(total=sum(_to_run(item) for item in items))
+        known = {(item.row.key, item.column): _known(item, host) for item in planned(folder, request)}
+        waiting = [each for each in known.values() if isinstance(each, ReleaseConfig)]
+        untrained = _train(waiting, request.task_runner)
+        pace = Pace(total=len(waiting))
         halves = {
-            (item.row.key, item.column): _measure(item, host, pace, request.task_runner) for item in items
+            half: _measure(each, host, pace, untrained, request.task_runner)
+            if isinstance(each, ReleaseConfig)
+            else each
+            for half, each in known.items()
         }
         progress.end(STEP)
         table = Table(
@@ -79,35 +88,65 @@ def published_table(request: TableRequest) -> tuple[Table, Path]:
             forget()
 
 
-def _measure(item: Item, host: HostProfile, pace: Pace, task_runner: FanOut | None) -> Measured | Unmeasured:
-    """What is known of one half of a row; a failed release is known by its error."""
+def _known(item: Item, host: HostProfile) -> Measured | Unmeasured | ReleaseConfig:
+    """What an earlier run measured of one half of a row, why there is nothing, or the release to run."""
     if isinstance(item.config, Unmeasured):
         return item.config
     config = fitted(item.config, host)
-    if item.skipped:
-        return find_record(config, host) or Unmeasured(reason=item.skipped)
+    try:
+        found = find_record(config, host)
+    except PipelineError as error:
+        return Unmeasured(reason=str(error))
+    return found or (Unmeasured(reason=item.skipped) if item.skipped else config)
+
+
+def _train(configs: Iterable[ReleaseConfig], task_runner: FanOut | None) -> dict[str, PipelineError]:
+    """Trains what the releases ask for; what failed, by recipe."""
+    recipes = {_recipe(each): each.model for each in configs if isinstance(each.model, TrainedModel)}
+    failed: dict[str, PipelineError] = {}
+    with fanned_out(task_runner):
+        trainings = {
+            recipe: train.submit(model, source_digest(model), "", shares=True)
+            for recipe, model in recipes.items()
+        }
+        for done, (recipe, training) in enumerate(trainings.items()):
+            progress.report(STEP, done, len(trainings), "models trained")
+            try:
+                training.result()
+            except PipelineError as error:
+                failed[recipe] = error
+    return failed
+
+
+def _recipe(config: ReleaseConfig) -> str:
+    return config.model.model_dump_json()
+
+
+def _measure(
+    config: ReleaseConfig,
+    host: HostProfile,
+    pace: Pace,
+    untrained: Mapping[str, PipelineError],
+    task_runner: FanOut | None,
+) -> Measured | Unmeasured:
+    """What the release finds; one that failed is known by its error."""
     pace.report(config.name)
     started = time.monotonic()
     try:
-        found = find_record(config, host)
-        if found is None:
-            if task_runner is not None:
-                config = config.model_copy(update={"task_runner": task_runner})
-            found = measured(release(config), config)
-            keep_record(config, host, found)
-            pace.seconds.append(time.monotonic() - started)
+        if (error := untrained.get(_recipe(config))) is not None:
+            raise error
+        if task_runner is not None:
+            config = config.model_copy(update={"task_runner": task_runner})
+        found = measured(release(config), config)
+        keep_record(config, host, found)
         return found
     except PipelineError as error:
         return Unmeasured(reason=str(error))
     finally:
-        pace.done += 1
+        pace.seconds.append(time.monotonic() - started)
 
 
-def _to_run(item: Item) -> bool:
-    return not item.skipped and not isinstance(item.config, Unmeasured)
-
-
-def _rows(halves: dict[tuple[RowKey, Column], Measured | Unmeasured]) -> tuple[Row, ...]:
+def _rows(halves: Mapping[tuple[RowKey, Column], Measured | Unmeasured]) -> tuple[Row, ...]:
     return tuple(
         Row(
             published=row,

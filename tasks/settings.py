@@ -5,6 +5,7 @@ The only module that reads the environment.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,7 @@ class Settings(BaseSettings):
         description="Where MLflow reaches the receiver, which has MLflow send its webhooks there.",
     )
     parallel_candidates: int = Field(
-        default=2, ge=1, description="Quantization processes at a time on this host."
+        default=2, ge=1, description="Quantizations, or a table's trainings, at a time on this host."
     )
     allowed_callables: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(
@@ -63,6 +64,11 @@ class Settings(BaseSettings):
     dask_scheduler: str | None = Field(
         default=None, description="Address of the Dask scheduler whose workers build the candidates."
     )
+
+    @property
+    def threads_each(self) -> int:
+        """Threads for each of the processes that work at a time on this host."""
+        return max(1, len(os.sched_getaffinity(0)) // self.parallel_candidates)
 
     @property
     def root(self) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import replace
 
 from tasks.artifacts import (
@@ -50,7 +49,6 @@ def quantize(
     """
     settings, name = Settings(), f"quantize {candidate.name}"
     log = step_log(f"quantize-{candidate.name}")
-    threads = max(1, len(os.sched_getaffinity(0)) // settings.parallel_candidates)
     learned: dict[str, float] = {}
     if finetuned is not None:
         model = replace(model, folder=finetuned.folder, digest=finetuned.digest)
@@ -70,7 +68,7 @@ def quantize(
             step=name,
             log=log,
             timeout_s=config.timeout_s,
-            environment={"OMP_NUM_THREADS": str(threads)},
+            environment={"OMP_NUM_THREADS": str(settings.threads_each)},
         )
         summary.append(f"{outcome.tensors_calibrated} tensors calibrated")
         return QuantizedArtifact(

@@ -74,19 +74,15 @@ class Ernie(nn.Layer):  # type: ignore[misc]
 
 
 class MeanPooled(nn.Layer):  # type: ignore[misc]
-    """Token ids [N, length] to logits [N, classes], by the mean of the tokens' vectors."""
+    """Token ids [N, length] to the mean of the tokens' vectors [N, hidden]."""
 
-    def __init__(self, encoder: Encoder, classes: int) -> None:
+    def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder
-        self.classifier = nn.Linear(encoder.hidden, classes)
-
-    def embed(self, tokens: Any) -> Any:
-        there = (tokens != PADDING).astype("float32").unsqueeze(2)
-        return (self.encoder(tokens) * there).sum(axis=1) / there.sum(axis=1)
 
     def forward(self, tokens: Any) -> Any:
-        return self.classifier(self.embed(tokens))
+        there = (tokens != PADDING).astype("float32").unsqueeze(2)
+        return (self.encoder(tokens) * there).sum(axis=1) / there.sum(axis=1)
 
 
 def export(network: Any, length: int, folder: Path) -> None:

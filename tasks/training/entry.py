@@ -19,7 +19,6 @@ from tasks.errors import DataError, PipelineError, TrainingError
 from tasks.progress import report
 from tasks.store import file_digest
 
-STEP = "train model"
 FILES = ("model.pdmodel", "model.pdiparams")
 
 logger = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ def run_training(config: TrainedModel, folder: Path, checkpoint: Path | None = N
         resumable = (
             {"checkpoint": checkpoint} if "checkpoint" in inspect.signature(function).parameters else {}
         )
-        function(folder, partial(report, STEP), **(resumable | config.arguments))
+        function(folder, partial(report, title(config)), **(resumable | config.arguments))
     except PipelineError:
         raise
     except Exception as error:  # the user's own code may raise anything
@@ -54,6 +53,12 @@ def run_training(config: TrainedModel, folder: Path, checkpoint: Path | None = N
             required=f"{' and '.join(FILES)} in the folder it is given",
             remedy="end it with `paddle.jit.save(model, str(folder / 'model'), input_spec=[...])`",
         )
+
+
+def title(config: TrainedModel) -> str:
+    """What the step is called where several train at once: `train fashion_mnist resnet50`."""
+    module = config.train.partition(":")[0].rpartition(".")[2]
+    return " ".join(filter(None, ("train", module, str(config.arguments.get("name", "")))))
 
 
 def source_digest(config: TrainedModel) -> str:

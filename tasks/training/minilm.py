@@ -7,6 +7,7 @@ Source: Wang et al. 2020, arXiv:2002.10957; the weights of sentence-transformers
 from __future__ import annotations
 
 import logging
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import TrainingError
+from tasks.inference.layouts import Engine
+from tasks.inference.predictor import open_predictor, spec_of
 from tasks.training.checkpoint import Checkpoint, Saved
 from tasks.training.reuters import CLASSES, LENGTH, archive, read_member, reuters
 
@@ -65,27 +68,33 @@ def train_minilm(
 
     tokens, labels = reuters("train", corpus, model)
     paddle.seed(seed)
-    network = MeanPooled(_encoder(load(read_member(archive(model), WEIGHTS))), len(CLASSES))
-    network.eval()
-    encoded, head = (checkpoint / "encoded", checkpoint / "head") if checkpoint else (None, None)
-    vectors = _encode(network, tokens, progress, encoded)
+    encoder = _encoder(load(read_member(archive(model), WEIGHTS)))
+    pooled, head = MeanPooled(encoder), paddle.nn.Linear(encoder.hidden, len(CLASSES))
+    of_vectors, of_head = (checkpoint / "encoded", checkpoint / "head") if checkpoint else (None, None)
+    vectors = _encode(pooled, tokens, progress, of_vectors)
     recipe = Recipe(epochs=HEAD_EPOCHS, batch=HEAD_BATCH, peak_rate=RATE, seed=seed)
-    train_network(network.classifier, vectors, labels, recipe, progress, head)
-    export(network, LENGTH, folder)
+    train_network(head, vectors, labels, recipe, progress, of_head)
+    export(paddle.nn.Sequential(pooled, head), LENGTH, folder)
 
 
 def _encode(
-    network: Any, tokens: Tokens, progress: Callable[[int, int, str], None], checkpoint: Path | None
+    pooled: Any, tokens: Tokens, progress: Callable[[int, int, str], None], checkpoint: Path | None
 ) -> Vectors:
-    """The frozen encoder's vectors [N, hidden], which take most of the time. Saved now and then."""
-    import paddle
+    """The frozen encoder's vectors [N, hidden], which take most of the time. Saved now and then.
 
+    By Paddle Inference on oneDNN, which takes a sixth of the time that training's own kernels take.
+    """
+    from tasks.training.encoder_network import export
+
+    with tempfile.TemporaryDirectory() as frozen:
+        export(pooled, LENGTH, Path(frozen))
+        encoder = open_predictor(spec_of(Path(frozen), Engine.BASELINE, threads=1))
     store = Checkpoint(checkpoint) if checkpoint else None
     saved = store.load() if store else None
     parts, last = [saved.arrays["vectors"]] if saved else [], time.monotonic()
     for start in range(len(parts[0]) if parts else 0, len(tokens), BATCH):
-        with paddle.no_grad():
-            parts.append(network.embed(paddle.to_tensor(tokens[start : start + BATCH])).numpy())
+        (made,) = encoder.run({"tokens": tokens[start : start + BATCH]})
+        parts.append(made)
         done = min(start + BATCH, len(tokens))
         progress(done, len(tokens), "encoding")
         if store and time.monotonic() - last >= SAVE_EVERY_S:

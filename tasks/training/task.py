@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
+from typing import Any
+
+from prefect.context import TaskRunContext
 
 from tasks.config import ModelFiles, Source, TrainedModel
 from tasks.host_lock import computing
@@ -14,7 +18,7 @@ from tasks.store import commit, folder_digest, scratch
 from tasks.stored_path import StoredPath
 from tasks.task import CACHED, input_key, stage, step, step_log
 from tasks.training.data import training_digest
-from tasks.training.entry import STEP, run_training, source_digest
+from tasks.training.entry import run_training, source_digest, title
 
 TIMEOUT_S = 24 * 3600.0
 DIGEST_TIMEOUT_S = 3600.0
@@ -45,22 +49,32 @@ def train_model(config: TrainedModel, data: str = "") -> ModelFiles:
     return ModelFiles(path=folder)
 
 
-@step(name=STEP, **{**CACHED, "cache_key_fn": input_key})
-def train(config: TrainedModel, source: str, data: str) -> StoredPath:
-    """Runs the recipe. `source` and `data` are digests: parts of the cache key, and of its checkpoint's."""
+def recipe_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """Cache key of a training: what it trains, and not beside what."""
+    return input_key(context, {name: value for name, value in parameters.items() if name != "shares"})
+
+
+@step(name="train model", **{**CACHED, "cache_key_fn": recipe_key})
+def train(config: TrainedModel, source: str, data: str, *, shares: bool = False) -> StoredPath:
+    """Runs the recipe. `source` and `data` are digests: parts of the cache key, and of its checkpoint's.
+
+    shares: it trains beside others, on its share of the host's cores.
+    """
+    settings, name = Settings(), title(config)
     said = f"{config.model_dump_json()} {source} {data}"
-    checkpoint = Settings().root / "checkpoints" / hashlib.sha256(said.encode()).hexdigest()[:32]
-    with stage(STEP) as summary, scratch(Settings().store, "training") as folder, computing():
+    checkpoint = settings.root / "checkpoints" / hashlib.sha256(said.encode()).hexdigest()[:32]
+    with stage(name) as summary, scratch(settings.store, "training") as folder, computing():
         run_isolated(
             run_training,
             config,
             folder,
             checkpoint,
-            step=STEP,
-            log=step_log("train-model"),
+            step=name,
+            log=step_log(re.sub(r"[^\w.-]+", "-", name)),
             timeout_s=TIMEOUT_S,
+            environment={"OMP_NUM_THREADS": str(settings.threads_each)} if shares else None,
         )
         summary.append(config.train)
-        trained = commit(folder, Settings().store, "trained", folder_digest(folder))
+        trained = commit(folder, settings.store, "trained", folder_digest(folder))
         shutil.rmtree(checkpoint, ignore_errors=True)
         return trained

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
 import psutil
 from cryptography.fernet import Fernet
+from prefect.client.base import PrefectHttpxSyncClient
 
 from flows.local_stack import read_env
 from tests.e2e import databases
@@ -56,46 +56,36 @@ class PrefectServer:
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
-    def client(self) -> httpx.Client:
-        return httpx.Client(base_url=f"{self.url}/api/", timeout=30)
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """The answer to `body`, or else to a GET; asked again, as workers do, while the server is busy."""
+        with PrefectHttpxSyncClient(base_url=f"{self.url}/api/", timeout=30) as client:
+            answer = client.get(path) if body is None else client.post(path, json=body)
+        return answer.json() if answer.content else None
 
     def deployments(self) -> dict[str, dict[str, Any]]:
-        with self.client() as client:
-            found = client.post("deployments/filter", json={}).raise_for_status().json()
-        return {each["name"]: each for each in found}
-
-    def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        """The answer, once the server's database is not busy."""
-        with self.client() as client:
-            return wait_until(
-                lambda: client.post(path, json=body),
-                lambda answered: answered.status_code != httpx.codes.SERVICE_UNAVAILABLE,
-                seconds=60,
-                what="an answer",
-            ).raise_for_status()
+        return {each["name"]: each for each in self.ask("deployments/filter", {})}
 
     def start(self, deployment: str, parameters: dict[str, Any]) -> str:
         """A run of the deployment, by its id."""
         path = f"deployments/{self.deployments()[deployment]['id']}/create_flow_run"
-        answer = self.post(path, {"parameters": parameters, "state": {"type": "SCHEDULED"}})
-        return str(answer.json()["id"])
+        return str(self.ask(path, {"parameters": parameters, "state": {"type": "SCHEDULED"}})["id"])
 
     def run(self, run_id: str) -> dict[str, Any]:
-        with self.client() as client:
-            found: dict[str, Any] = client.get(f"flow_runs/{run_id}").raise_for_status().json()
+        found: dict[str, Any] = self.ask(f"flow_runs/{run_id}")
         return found
+
+    def force(self, run_id: str, **state: str) -> None:
+        """Puts the run into the state, whatever its own is."""
+        self.ask(f"flow_runs/{run_id}/set_state", {"state": state, "force": True})
 
     def retry(self, run_id: str) -> None:
         """As *Retry* on the run's page, whatever state its death has left it in."""
-        body = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
-        with self.client() as client:
-            client.post(f"flow_runs/{run_id}/set_state", json=body).raise_for_status()
+        self.force(run_id, type="SCHEDULED", name="AwaitingRetry")
 
     def runs(self, deployment: str) -> list[dict[str, Any]]:
         """Its flow runs, oldest first."""
         body = {"deployments": {"name": {"any_": [deployment]}}, "sort": "EXPECTED_START_TIME_ASC"}
-        with self.client() as client:
-            found: list[dict[str, Any]] = client.post("flow_runs/filter", json=body).raise_for_status().json()
+        found: list[dict[str, Any]] = self.ask("flow_runs/filter", body)
         return found
 
 

@@ -92,15 +92,8 @@ class Registry:
         return [line for line in ended.stdout.splitlines() if line.startswith("reconciled ")]
 
     def resume(self, run_id: str, answer: dict[str, str]) -> str:
-        """What the server says to the filled-in form, once its database is not busy."""
-        with self.prefect.client() as client:
-            said = wait_until(
-                lambda: client.post(f"flow_runs/{run_id}/resume", json={"run_input": answer}),
-                lambda answered: answered.status_code != httpx.codes.SERVICE_UNAVAILABLE,
-                seconds=60,
-                what="an answer",
-            )
-        return str(said.raise_for_status().json()["status"])
+        """What the server says to the filled-in form."""
+        return str(self.prefect.ask(f"flow_runs/{run_id}/resume", {"run_input": answer})["status"])
 
     @contextmanager
     def working(self, *options: str) -> Iterator[Process]:
@@ -224,10 +217,7 @@ def test_promotion_in_the_registry_starts_one_release_and_lost_ones_are_found(re
         assert deliver(url, late, delivery_id="d-6") == 202
         assert registry.hooks() == [url], "the receiver that started again has its webhook, and no second one"
     (waiting,) = registry.runs_of(second)
-    with registry.prefect.client() as client:  # so that no other test's worker runs it
-        client.post(
-            f"flow_runs/{waiting['id']}/set_state", json={"state": {"type": "CANCELLED"}, "force": True}
-        )
+    registry.prefect.force(waiting["id"], type="CANCELLED")  # so that no other test's worker runs it
 
 
 def test_promotion_waits_for_a_persons_word_and_records_it(

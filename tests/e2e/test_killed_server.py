@@ -34,8 +34,7 @@ def test_release_outlives_its_server_which_is_killed_and_started_again(
     with prefect_server(tmp_path, port=port) as server:
         said, complained = release.communicate(timeout=400)
         assert release.returncode == 0, complained
-        with server.client() as client:
-            (run,) = client.post("flow_runs/filter", json={}).raise_for_status().json()
+        (run,) = server.ask("flow_runs/filter", {})
     assert run["state_type"] == "COMPLETED"
     assert json.loads(said)["outcome"] == "approved"
     assert set(computed(home).values()) == {1}, "a step was computed twice"

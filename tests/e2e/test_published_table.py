@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from tasks.process import run_isolated
@@ -54,6 +56,39 @@ def test_table_marks_a_failed_row_goes_on_and_keeps_what_is_done(warm_ground: Gr
     assert files == {f"published-table.{kind}" for kind in ("md", "csv", "html")}
     assert (
         newest.data.metrics[f"{IMAGES[1].key}/{done.per_isa[0].isa}/speedup_ratio"] == done.per_isa[0].ratio
+    )
+
+
+def test_models_are_trained_at_the_same_time_and_a_failed_training_is_not_tried_again(
+    warm_ground: Ground,
+) -> None:
+    from flows.published_table import published_table
+
+    folder, meeting = warm_ground.folder / "configs", warm_ground.folder / "meeting"
+    folder.mkdir()
+    meeting.mkdir()
+    changes = {"gate": LENIENT, "registry": {"enabled": False}, "validation": {"metrics": ["agreement"]}}
+    together = {"model": str(warm_ground.inputs.folder / "model"), "meeting": str(meeting)}
+    counted = warm_ground.folder / "counted"
+    models = [
+        {"train": "tests.e2e.recipes:train_together", "arguments": together | {"name": "first"}},
+        {"train": "tests.e2e.recipes:train_together", "arguments": together | {"name": "second"}},
+        {"train": "tests.e2e.recipes:fail", "arguments": {"counted": str(counted)}},
+    ]
+    for row, model in zip(IMAGES, models, strict=False):
+        path = warm_ground.inputs.config(folder / f"{row.key}_speed.yaml", warm_ground.name, **changes)
+        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"model": model}))
+
+    table, _ = published_table(TableRequest(configs=folder))
+    first, second, failed, *_ = (row.speed for row in table.rows)
+    assert isinstance(first, Measured), first
+    assert isinstance(second, Measured), second
+    assert isinstance(failed, Unmeasured)
+    assert "the loss is not finite" in failed.reason
+    assert counted.read_text() == "called\n"
+    threads = max(1, len(os.sched_getaffinity(0)) // 2)
+    assert {each.name: each.read_text() for each in meeting.iterdir()} == dict.fromkeys(
+        ("first", "second"), str(threads)
     )
 
 

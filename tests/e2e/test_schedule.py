@@ -32,7 +32,7 @@ def test_nightly_retraining_is_started_by_its_cron_queues_the_next_and_tells_the
         what="a run by the schedule",
     )
     assert datetime.fromisoformat(started["expected_start_time"]).second == 0
-    working.post(f"deployments/{deployment}/pause_deployment", {})
+    working.ask(f"deployments/{deployment}/pause_deployment", {})
     asked = [working.start(NIGHTLY, {}) for _ in range(2)]
     queued = wait_until(
         lambda: [working.run(each) for each in asked],
@@ -43,7 +43,7 @@ def test_nightly_retraining_is_started_by_its_cron_queues_the_next_and_tells_the
     waiting = next(run for run in queued if run["state_name"] == WAITING)
     assert waiting["start_time"] is None
     for each in asked:
-        working.post(f"flow_runs/{each}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
+        working.force(each, type="CANCELLED")
     ended = wait_until(
         lambda: _scheduled(working), lambda run: run["state_type"] in ENDED, seconds=150, what="its end"
     )

@@ -68,9 +68,9 @@ def _run(server: PrefectServer, request: dict[str, Any]) -> str:
 def _releases(server: PrefectServer, run_id: str) -> dict[str, str]:
     """The releases that the run has started, and how they ended."""
     body = {"flow_runs": {"parent_flow_run_id": {"any_": [run_id]}}}
-    return {each["name"]: each["state_type"] for each in server.post("flow_runs/filter", body).json()}
+    return {each["name"]: each["state_type"] for each in server.ask("flow_runs/filter", body)}
 
 
 def _artifacts(server: PrefectServer, run_id: str) -> list[str]:
     body = {"artifacts": {"flow_run_id": {"any_": [run_id]}, "key": {"any_": [NAME]}}}
-    return [each["data"] for each in server.post("artifacts/filter", body).json()]
+    return [each["data"] for each in server.ask("artifacts/filter", body)]

@@ -90,9 +90,9 @@ def embedded(weights: dict[str, Array], tokens: Array) -> Array:
     from tasks.training.encoder_network import MeanPooled
     from tasks.training.minilm import _encoder
 
-    network = MeanPooled(_encoder(weights), classes=3)
+    network = MeanPooled(_encoder(weights))
     network.eval()
-    answer: Array = network.embed(paddle.to_tensor(tokens)).numpy()
+    answer: Array = network(paddle.to_tensor(tokens)).numpy()
     return answer
 
 
@@ -101,13 +101,12 @@ def encode_on(weights: dict[str, Array], tokens: Array, checkpoint: Path) -> tup
     from tasks.training.encoder_network import MeanPooled
     from tasks.training.minilm import _encode, _encoder
 
-    network = MeanPooled(_encoder(weights), classes=3)
-    network.eval()
-    whole = _encode(network, tokens, lambda done, total, note: None, None)
+    pooled = MeanPooled(_encoder(weights))
+    whole = _encode(pooled, tokens, lambda done, total, note: None, None)
     half = len(tokens) // 2
     Checkpoint(checkpoint).save(Saved(arrays={"vectors": whole[:half]}, losses=[], accuracies=[]))
     heard: list[int] = []
-    resumed = _encode(network, tokens, lambda done, total, note: heard.append(done), checkpoint)
+    resumed = _encode(pooled, tokens, lambda done, total, note: heard.append(done), checkpoint)
     return whole, resumed, heard
 
 
