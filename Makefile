@@ -56,8 +56,9 @@ bench: $(READY)  ## the figures of the README
 	$(BIN)/python -m benchmarks.release
 	$(BIN)/python -m benchmarks.calibration --model resnet50 --samples 64 --algo KL hist
 
-crash: $(READY)  ## kill a release at every step, its server, and a worker; each is run to its end
-	$(BIN)/pytest -m sweep tests/e2e/test_crash.py tests/e2e/test_killed_server.py tests/e2e/test_two_hosts.py
+crash: $(READY)  ## kill a release, its server and its worker at every step; each release is run to its end
+	$(BIN)/pytest -m sweep tests/e2e/test_crash.py tests/e2e/test_killed_server.py tests/e2e/test_killed_worker.py \
+		tests/e2e/test_two_hosts.py
 
 image-steps: $(READY)  ## the Dockerfile's steps in a root file system of their own; as root, with debootstrap
 	$(BIN)/pytest -q -m sweep tests/e2e/test_image.py

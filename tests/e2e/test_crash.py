@@ -8,19 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command_line import variables
-from tests.e2e.crashes import computed, kill, release, verdict
+from tests.e2e.crashes import GATE, QUANTIZE, STEPS, computed, kill, release, verdict
 from tests.e2e.records import embedded_flow_states, read_runs
 from tests.e2e.small_inputs import SmallInputs
 
 pytestmark = pytest.mark.paddle
 
-QUANTIZE, GATE = "quantize abs_max-offline", "gate abs_max-offline"
 MAIN = (("open MLflow run", "1"), (QUANTIZE, "2"), (GATE, "1"), ("register", "end"))
-STEPS = (
-    *("open MLflow run", "hardware check", "load model", "calibration data", "validation data"),
-    *("measure baselines", QUANTIZE, "convert abs_max-offline", "validate abs_max-offline", GATE),
-    *("pack bundle", "register", "report"),
-)
 EVERY = tuple((step, report) for step in STEPS for report in ("1", "end"))
 
 
