@@ -30,8 +30,7 @@ from tasks.published.table import Table
 from tasks.published.task import find_record, keep_record, publish_table
 from tasks.settings import Settings
 from tasks.tracking.runs import versions
-from tasks.training.entry import source_digest
-from tasks.training.task import train
+from tasks.training.task import start_training
 
 STEP = "published table"
 
@@ -105,10 +104,7 @@ def _train(configs: Iterable[ReleaseConfig], task_runner: FanOut | None) -> dict
     recipes = {_recipe(each): each.model for each in configs if isinstance(each.model, TrainedModel)}
     failed: dict[str, PipelineError] = {}
     with fanned_out(task_runner):
-        trainings = {
-            recipe: train.submit(model, source_digest(model), "", shares=True)
-            for recipe, model in recipes.items()
-        }
+        trainings = {recipe: start_training(model) for recipe, model in recipes.items()}
         for done, (recipe, training) in enumerate(trainings.items()):
             progress.report(STEP, done, len(trainings), "models trained")
             try:

@@ -17,6 +17,12 @@ from tasks.errors import ConfigError
 from tasks.settings import Settings
 
 
+def brief(function: str) -> str:
+    """`package.module:function` as `module.function`, for people."""
+    module, _, name = function.partition(":")
+    return f"{module.rpartition('.')[2]}.{name}"
+
+
 def imported(name: str) -> Any:
     """What `name` stands for.
 

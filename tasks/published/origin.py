@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from tasks.callables import brief
 from tasks.config import (
     CallableSource,
     IdxSource,
@@ -55,10 +56,9 @@ def without_folders(text: str) -> str:
 
 
 def _called(function: str, arguments: Mapping[str, Any]) -> str:
-    module, _, name = function.partition(":")
     said = {key: _ending(PurePath(value)) if "/" in str(value) else value for key, value in arguments.items()}
     shown = ", ".join(f"{key} {value}" for key, value in said.items() if key != "digest")
-    return f"{module.rpartition('.')[2]}.{name}" + (f" ({shown})" if shown else "")
+    return brief(function) + (f" ({shown})" if shown else "")
 
 
 def _ending(path: PurePath) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.calibration.sources import resolve
-from tasks.callables import require_allowed
+from tasks.callables import brief, require_allowed
 from tasks.config import TrainedModel
 from tasks.errors import DataError, PipelineError, TrainingError
 from tasks.progress import report
@@ -56,9 +56,8 @@ def run_training(config: TrainedModel, folder: Path, checkpoint: Path | None = N
 
 
 def title(config: TrainedModel) -> str:
-    """What the step is called where several train at once: `train fashion_mnist resnet50`."""
-    module = config.train.partition(":")[0].rpartition(".")[2]
-    return " ".join(filter(None, ("train", module, str(config.arguments.get("name", "")))))
+    """What the step is called, of several at once: `train fashion_mnist.train_classifier resnet50`."""
+    return f"train {brief(config.train)} {config.arguments.get('name', '')}".strip()
 
 
 def source_digest(config: TrainedModel) -> str:

@@ -30,6 +30,8 @@ ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 """Types of the states of a flow run that has ended."""
 STACK_PORTS = (4200, 5000, 5432, 8080, 8090)
 """That the services of `docker-compose.yml` listen on."""
+PATIENCE_S = 90
+"""Longer than a server on SQLite may stand still (docs/deployment.md), so that nothing is asked for twice."""
 STARTUP_S = 120
 DEPLOY_S = 300
 STOP_S = 15
@@ -58,7 +60,7 @@ class PrefectServer:
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """The answer to `body`, or else to a GET; asked again, as workers do, while the server is busy."""
-        with PrefectHttpxSyncClient(base_url=f"{self.url}/api/", timeout=30) as client:
+        with PrefectHttpxSyncClient(base_url=f"{self.url}/api/", timeout=PATIENCE_S) as client:
             answer = client.get(path) if body is None else client.post(path, json=body)
         return answer.json() if answer.content else None
 
@@ -87,6 +89,11 @@ class PrefectServer:
         body = {"deployments": {"name": {"any_": [deployment]}}, "sort": "EXPECTED_START_TIME_ASC"}
         found: list[dict[str, Any]] = self.ask("flow_runs/filter", body)
         return found
+
+
+def is_dead(process: psutil.Process) -> bool:
+    """Of a child that nobody has waited for yet."""
+    return bool(process.status() == psutil.STATUS_ZOMBIE)
 
 
 def kill_all_of(process: psutil.Process) -> None:

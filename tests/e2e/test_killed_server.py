@@ -7,12 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.e2e.command_line import release_command, variables
 from tests.e2e.crashes import ROOT, STEPS, computed
-from tests.e2e.servers import PrefectServer, free_port, kill_all_of, prefect_server, wait_until
+from tests.e2e.servers import (
+    PrefectServer,
+    free_port,
+    is_dead,
+    kill_all_of,
+    prefect_server,
+    wait_until,
+)
 from tests.e2e.small_inputs import SmallInputs
 
 pytestmark = [pytest.mark.paddle, pytest.mark.sweep]
@@ -77,7 +83,7 @@ def test_release_outlives_its_server_which_is_killed_at_every_step(
 
 def wait_for_either(release: subprocess.Popen[bytes], server: PrefectServer) -> None:
     wait_until(
-        lambda: release.poll() is not None or server.process.status() == psutil.STATUS_ZOMBIE,
+        lambda: release.poll() is not None or is_dead(server.process),
         bool,
         seconds=300,
         what="the end of the release, or of its server",
