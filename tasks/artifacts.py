@@ -247,13 +247,15 @@ class SpeedRatio:
 class LatencyEvidence:
     """Interleaved latency of the baseline, the candidate and the readers' references.
 
-    `samples_ms` holds the raw timings by subject ("baseline", "candidate", "native_fp32", "bf16"), for
-    the plot; subjects that this CPU cannot run are absent and named in `skipped` with the reason.
+    In each round each of them has a turn of `warmup` calls at most and `calls` timed ones. `samples_ms`
+    holds the raw timings by subject ("baseline", "candidate", "native_fp32", "bf16"), for the plot;
+    subjects that this CPU cannot run are absent and named in `skipped` with the reason.
     """
 
     threads: int
     batch_size: int
     warmup: int
+    calls: int
     summaries: dict[str, LatencySummary]
     samples_ms: dict[str, tuple[float, ...]]
     speedup: SpeedRatio

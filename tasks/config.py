@@ -383,8 +383,15 @@ class ValidationConfig(Section):
         default=16, ge=1, description="Samples in one pass of the accuracy measurement."
     )
     threads: int = Field(default=1, ge=1, description="Of the predictor.")
-    warmup: int = Field(default=20, ge=0, description="Inferences before the clock starts.")
-    repeats: int = Field(default=200, ge=20, description="Timed inferences of each model.")
+    warmup: int = Field(
+        default=20,
+        ge=0,
+        description="Inferences at the beginning of each turn of a model before the clock starts, those of "
+        "50 ms at most: a server of one model has the caches to itself.",
+    )
+    repeats: int = Field(
+        default=200, ge=20, description="Timed inferences of each model, spread over 30 turns or more."
+    )
     references: tuple[Reference, ...] = Field(
         default=tuple(Reference),
         description="Timed in the same rounds, for the reader: Paddle's own FP32 kernels, and BF16 on "

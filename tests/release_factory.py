@@ -168,6 +168,7 @@ def build_latency(speedup: float, *, seed: str, repeats: int = 200) -> LatencyEv
         threads=1,
         batch_size=1,
         warmup=20,
+        calls=1,
         summaries={subject: build_summary(values) for subject, values in samples.items()},
         samples_ms=samples,
         speedup=SpeedRatio(ratio=speedup, low=speedup * 0.97, high=speedup * 1.03, confidence=0.95),

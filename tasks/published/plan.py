@@ -14,7 +14,7 @@ from tasks.published.imagenet import on_imagenet
 from tasks.published.measured import Unmeasured
 from tasks.published.request import Column, TableRequest
 
-QUICK_REPEATS, QUICK_WARMUP, QUICK_SAMPLES = 20, 2, 4
+QUICK_REPEATS, QUICK_SAMPLES = 20, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,5 +93,5 @@ def _quickened(config: ReleaseConfig) -> ReleaseConfig:
     data = config.data.model_copy(
         update={"calibration_samples": QUICK_SAMPLES, "validation_samples": samples}
     )
-    validation = config.validation.model_copy(update={"repeats": QUICK_REPEATS, "warmup": QUICK_WARMUP})
+    validation = config.validation.model_copy(update={"repeats": QUICK_REPEATS})
     return config.model_copy(update={"quantization": quantization, "data": data, "validation": validation})

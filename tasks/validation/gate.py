@@ -156,7 +156,13 @@ def native_speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Crit
                 remedy="add native_fp32 to `validation.references`",
             )
             continue
-        ratio = speed_ratio(samples[NATIVE], samples["candidate"], confidence=gate.confidence, seed=0)
+        ratio = speed_ratio(
+            samples[NATIVE],
+            samples["candidate"],
+            calls=item.latency.calls,
+            confidence=gate.confidence,
+            seed=0,
+        )
         yield _fast_enough(NATIVE_SPEED, item.isa, ratio, gate.min_native_speedup, gate)
 
 

@@ -1,7 +1,10 @@
 """Latency of several predictors, measured in turns on the same pinned CPUs.
 
 Runs in the isolated process only. A latency alone means little: what counts is the ratio under the
-same frequency, caches and neighbours, hence one process, one batch, and a new order in every round.
+same frequency and neighbours, hence one process, one batch, and a new order in every round. In its turn
+a predictor is called again and again, as a server of one model calls it: right after another model it
+finds the caches and the branch predictor filled for that one, which costs small INT8 models a third of
+their speed-up.
 """
 
 from __future__ import annotations
@@ -18,26 +21,39 @@ from numpy.typing import NDArray
 from tasks.errors import MeasurementError
 
 Run = Callable[[], object]
+WARM_UP_MS = 50.0
+"""Of a turn, at most: MobileNets settle within 20 calls, slower models in one or two."""
+LEAST_ROUNDS = 30
+"""Of a measurement, as far as it has so many calls: the fewer rounds, the less is known of their spread."""
 TOPOLOGY = Path("/sys/devices/system/cpu")
+
+
+def turns(repeats: int) -> tuple[int, int]:
+    """Rounds, and timed calls of one turn, of `repeats` timed calls at most."""
+    calls = max(1, repeats // LEAST_ROUNDS)
+    return repeats // calls, calls
 
 
 def interleave(
     runs: Mapping[str, Run],
     *,
     warmup: int,
-    repeats: int,
+    rounds: int,
+    calls: int,
     seed: int,
     after_round: Callable[[int], None] = lambda done: None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Milliseconds of each call by subject: [repeats]. Place i of each is of the same round."""
+    """Milliseconds of each call by subject: [rounds * calls]. Place i of each is of the same round.
+
+    warmup: calls before the clock starts, in each turn; fewer when they take long.
+    """
     order, shuffle = list(runs), random.Random(seed).shuffle
     samples: dict[str, list[float]] = {name: [] for name in runs}
-    for place in range(warmup + repeats):
+    for place in range(rounds):
         shuffle(order)
         for name in order:
-            elapsed_ms = _time_ms(runs[name])
-            if place >= warmup:
-                samples[name].append(elapsed_ms)
+            _warm_up(runs[name], warmup)
+            samples[name] += [_time_ms(runs[name]) for _ in range(calls)]
         after_round(place + 1)
     return {name: np.asarray(values) for name, values in samples.items()}
 
@@ -81,6 +97,13 @@ def _siblings(cpu: int) -> frozenset[int]:
         return frozenset({cpu})
     ends = [part.split("-") for part in text.strip().split(",")]
     return frozenset(number for end in ends for number in range(int(end[0]), int(end[-1]) + 1))
+
+
+def _warm_up(run: Run, calls: int) -> None:
+    elapsed_ms = 0.0
+    while calls > 0 and elapsed_ms < WARM_UP_MS:
+        elapsed_ms += _time_ms(run)
+        calls -= 1
 
 
 def _time_ms(run: Run) -> float:

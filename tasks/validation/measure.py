@@ -39,7 +39,7 @@ from tasks.stored_path import StoredPath
 from tasks.validation.accuracy import resolve_metrics
 from tasks.validation.audit import audit
 from tasks.validation.comparison import Comparison, agreement, read_outputs, worst_class, write_outputs
-from tasks.validation.latency import interleave, pin
+from tasks.validation.latency import interleave, pin, turns
 from tasks.validation.load import LoadEvidence, first_batch, latency_batches, load_and_run
 from tasks.validation.statistics import latency_summary, metric_evidence, speed_ratio
 from tasks.validation.verbose import VerboseRecorder
@@ -209,11 +209,14 @@ def _latency(
     feeds = latency_batches(reader, config.batch_size)
     references, skipped = ({}, {}) if request.emulated else _references(request)
     subjects = {"baseline": baseline, "candidate": candidate} | references
-    rounds = config.warmup + config.repeats
+    for predictor in subjects.values():
+        run_all(predictor, feeds)  # builds the kernels of every shape
+    rounds, calls = turns(config.repeats)
     samples = interleave(
         {name: partial(run_all, predictor, feeds) for name, predictor in subjects.items()},
         warmup=config.warmup,
-        repeats=config.repeats,
+        rounds=rounds,
+        calls=calls,
         seed=request.seed,
         after_round=lambda done: report(request.step, done, rounds, "latency"),
     )
@@ -222,12 +225,17 @@ def _latency(
         threads=config.threads,
         batch_size=config.batch_size,
         warmup=config.warmup,
+        calls=calls,
         summaries={
             name: latency_summary(values, batch_size=config.batch_size) for name, values in samples.items()
         },
         samples_ms={name: tuple(values.tolist()) for name, values in samples.items()},
         speedup=speed_ratio(
-            samples["baseline"], samples["candidate"], confidence=request.confidence, seed=request.seed
+            samples["baseline"],
+            samples["candidate"],
+            calls=calls,
+            confidence=request.confidence,
+            seed=request.seed,
         ),
         skipped=skipped,
     )

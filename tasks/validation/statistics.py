@@ -35,7 +35,7 @@ DRAWS = 20_000
 DRAWS_AT_ONCE = 1_000
 RESAMPLES = 2_000
 RESAMPLED_AT_ONCE = 2_000_000
-MINIMUM_PAIRS = 20
+MINIMUM_ROUNDS = 20
 MOST_SAMPLES = 10**9
 
 
@@ -155,25 +155,28 @@ def fewest_samples(margin_pp: float, *, confidence: float) -> int:
 
 
 def speed_ratio(
-    baseline_ms: ArrayLike, candidate_ms: ArrayLike, *, confidence: float, seed: int
+    baseline_ms: ArrayLike, candidate_ms: ArrayLike, *, calls: int, confidence: float, seed: int
 ) -> SpeedRatio:
     """Ratio of the median latencies and its two-sided percentile bootstrap interval.
 
-    baseline_ms, candidate_ms: [repeats]; place i of each is of the same interleaved round. Rounds are
-    resampled together and in circular blocks of repeats^(1/3), because neighbours in time share the
-    clock frequency and the neighbours on the host.
+    baseline_ms, candidate_ms: [rounds * calls]; place i of each is of the same interleaved round. Rounds
+    are resampled whole, the two together, and in circular blocks of rounds^(1/3), because neighbours in
+    time share the clock frequency and the neighbours on the host.
     Source: Politis and Romano 1992, "A circular block-resampling procedure for stationary data".
     Raises: MeasurementError below 20 rounds, or when a latency is not a positive number.
     """
     before, after = _paired(baseline_ms, candidate_ms)
-    if len(before) < MINIMUM_PAIRS or min(before.min(), after.min()) <= 0:
+    rounds = len(before) // calls
+    if rounds < MINIMUM_ROUNDS or min(before.min(), after.min()) <= 0:
         raise MeasurementError(
-            found=f"{len(before)} rounds, the shortest {min(before.min(), after.min()):g} ms",
-            required=f"at least {MINIMUM_PAIRS} rounds, each longer than 0 ms",
+            found=f"{rounds} rounds, the shortest call {min(before.min(), after.min()):g} ms",
+            required=f"at least {MINIMUM_ROUNDS} rounds, each call longer than 0 ms",
             remedy="raise `validation.repeats`",
         )
     _require_confidence(confidence)
-    ratios = _resampled_ratios(before, after, np.random.default_rng(seed))
+    ratios = _resampled_ratios(
+        before.reshape(rounds, calls), after.reshape(rounds, calls), np.random.default_rng(seed)
+    )
     low, high = np.quantile(ratios, [(1 - confidence) / 2, (1 + confidence) / 2])
     return SpeedRatio(
         ratio=float(np.median(before) / np.median(after)),
@@ -256,16 +259,16 @@ def _binned(differences: Array, span: float) -> tuple[Array, Array]:
 
 
 def _resampled_ratios(before: Array, after: Array, draw: np.random.Generator) -> Array:
-    """Ratio of medians in each of the resamples: [RESAMPLES]."""
+    """Ratio of medians in each of the resamples of [rounds, calls]: [RESAMPLES]."""
     rounds = len(before)
     length = round(rounds ** (1 / 3))
     blocks = math.ceil(rounds / length)
     ratios: list[Array] = []
-    rows = max(1, RESAMPLED_AT_ONCE // rounds)
+    rows = max(1, RESAMPLED_AT_ONCE // before.size)
     for start in range(0, RESAMPLES, rows):
         starts = draw.integers(0, rounds, (min(rows, RESAMPLES - start), blocks, 1))
         places = ((starts + np.arange(length)) % rounds).reshape(len(starts), -1)[:, :rounds]
-        ratios.append(np.median(before[places], axis=1) / np.median(after[places], axis=1))
+        ratios.append(np.median(before[places], axis=(1, 2)) / np.median(after[places], axis=(1, 2)))
     return np.concatenate(ratios)
 
 

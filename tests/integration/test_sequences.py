@@ -38,6 +38,7 @@ from tasks.promotion.request import PromoteRequest
 from tasks.quantization.ptq import quantize
 from tasks.quantization.recurrent import quantize_recurrent
 from tasks.validation.gate import judge
+from tasks.validation.load import SEQUENCE_BATCHES
 from tests.integration.registry_ground import LENIENT, Packed, RegistryGround, write
 from tests.integration.small_release import SmallRelease, measured, prepare
 from tests.integration.small_sequences import (
@@ -125,7 +126,7 @@ def test_latency_is_measured_on_sequences_of_several_lengths(
     taggers: SmallTaggers, evidence: IsaEvidence
 ) -> None:
     lengths = np.load(Path(taggers.gru.validation.folder) / "words.lengths.npy")
-    assert len(set(lengths[: CONFIG.warmup].tolist())) > 1
+    assert len(set(lengths[:SEQUENCE_BATCHES].tolist())) > 1
     assert {"baseline", "candidate", "native_fp32"} <= evidence.latency.samples_ms.keys()
 
 

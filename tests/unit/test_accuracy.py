@@ -1,4 +1,4 @@
-"""Per-sample scores, the comparison that collects them, and the CPUs they are timed on."""
+"""Per-sample scores, and the comparison that collects them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from tasks.validation.comparison import (
     worst_class,
     write_outputs,
 )
-from tasks.validation.latency import choose_cpus, interleave
 
 LOGITS = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [0.0, 5.0, 0.0]], dtype=np.float32)
 TOP1 = {"top1": LABELLED["top1"]}
@@ -184,31 +183,6 @@ def test_stored_outputs_cut_off_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(MeasurementError, match="cut off"):
         list(read_outputs(path, 1))
-
-
-def test_interleave_runs_every_subject_once_a_round() -> None:
-    calls: list[str] = []
-    samples = interleave(
-        {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, warmup=2, repeats=20, seed=0
-    )
-    rounds = {"".join(calls[place : place + 2]) for place in range(0, 44, 2)}
-    assert rounds == {"ab", "ba"}
-    assert {name: len(values) for name, values in samples.items()} == {"a": 20, "b": 20}
-
-
-@pytest.mark.parametrize(
-    ("threads", "cpus"), [(1, (7,)), (4, (7, 6, 5, 4)), (5, (7, 6, 5, 4, 3))], ids=["one", "cores", "more"]
-)
-def test_threads_get_a_core_each_before_sharing_one(threads: int, cpus: tuple[int, ...]) -> None:
-    def siblings(cpu: int) -> frozenset[int]:
-        return frozenset({cpu % 4, cpu % 4 + 4})
-
-    assert choose_cpus(threads, range(8), siblings) == cpus
-
-
-def test_more_threads_than_cpus_are_refused() -> None:
-    with pytest.raises(MeasurementError, match=r"validation\.threads"):
-        choose_cpus(3, [0, 1], lambda cpu: frozenset({cpu}))
 
 
 def half_of_fp32(outputs: list[np.ndarray], labels: np.ndarray | None, fp32: list[np.ndarray]) -> np.ndarray:
