@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.conversion.converted import ConvertedModel
+from tasks.conversion.weight_layout import LAID_OUT, lay_out_weights
 from tasks.errors import ConversionError
 from tasks.inference.layouts import FP32_FC_FUSION, SCORE_SUM_FUSION
 from tasks.model.digest import program_digest
@@ -63,12 +64,14 @@ class OfflineRepairs:
     keep_fp32_params: skip `params_quantization_mkldnn_pass`, whose biases oneDNN 3 applies differently.
     keep_fc: skip `repeated_fc_relu_fuse_pass`, which makes FC layers unquantizable.
     keep_score_sums: skip `matmul_elementwise_add_mkldnn_fuse_pass`, whose INT8 kernel adds unset memory.
+    weight_layout: spare the executor from giving each weight oneDNN's layout at every inference.
     """
 
     fused_conv: bool = True
     keep_fp32_params: bool = True
     keep_fc: bool = True
     keep_score_sums: bool = True
+    weight_layout: bool = True
 
     def skipped_passes(self) -> frozenset[str]:
         skipped = set()
@@ -127,6 +130,8 @@ def convert_offline(request: OfflineRequest) -> ConvertedModel:
             remedy="quantize it again, or leave the operator that the log names last out of `op_types`",
         ) from error
     narrow_weights(converted.program, request.weight_bits)
+    if request.repairs.weight_layout:
+        options.repairs[LAID_OUT] = lay_out_weights(converted.program)
     save_program(
         converted,
         request.folder,

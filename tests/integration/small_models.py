@@ -17,6 +17,8 @@ from tasks.inference.predictor import open_predictor, spec_of
 from tasks.model.files import ModelSource, find_model
 from tasks.model.load import prepare_model
 from tasks.process import run_isolated
+from tasks.validation.audit import parse_verbose
+from tasks.validation.verbose import VerboseRecorder
 
 SIDE = 32
 SAMPLES = 16
@@ -203,6 +205,14 @@ def answers_differ(folder: Path, engine: Engine) -> float:
     predictor = open_predictor(spec_of(folder, engine, 1))
     first, *others = [predictor.run({"image": images(8, 1000)})[0] for _ in range(20)]
     return max(float(np.abs(first - other).max()) for other in others)
+
+
+def primitives(folder: Path, engine: Engine) -> list[str]:
+    """The kinds of oneDNN's primitives that one inference executes, in order."""
+    predictor, feed = open_predictor(spec_of(folder, engine, 1)), {"image": images(8, 1000)}
+    predictor.run(feed)
+    _, executed = parse_verbose(VerboseRecorder().record(lambda: predictor.run(feed), inferences=1))
+    return [primitive.kind for primitive in executed]
 
 
 def predict_native(folders: tuple[Path, ...]) -> list[Any]:

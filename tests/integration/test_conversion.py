@@ -11,6 +11,7 @@ from tasks.conversion.mixed_signs import MIXED_SIGNS
 from tasks.conversion.offline import OfflineRepairs, OfflineRequest, convert_offline
 from tasks.conversion.qdq import SIGNED_RESIDUALS, WEIGHT_SCALES, convert_qdq
 from tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
+from tasks.conversion.weight_layout import LAID_OUT
 from tasks.errors import ConfigError, ConversionError
 from tasks.inference.audit_model import audit_isolated
 from tasks.inference.layouts import Engine
@@ -66,6 +67,29 @@ def test_offline_conversion_twice_gives_the_same_digest(root: Path, tmp_path: Pa
 def test_offline_layout_stays_close_to_fp32(root: Path, name: str) -> None:
     (found_db,) = sqnr_db(root, name, (root / f"{name}_offline",))
     assert found_db > SANE_DB
+
+
+@pytest.mark.parametrize("name", models.QUANTIZED)
+def test_weights_laid_out_when_loaded_change_no_output(root: Path, tmp_path: Path, name: str) -> None:
+    source = models.source(root / f"{name}_fake")
+    plain, laid_out = tmp_path / "plain", tmp_path / "laid_out"
+    offline(OfflineRequest(source=source, folder=plain, repairs=OfflineRepairs(weight_layout=False)))
+    converted = offline(OfflineRequest(source=source, folder=laid_out))
+    assert converted.repairs[LAID_OUT] >= CONVOLUTIONS[name] + FULLY_CONNECTED[name]
+    log = tmp_path / "log.txt"
+    before, after = run_isolated(models.predict_onednn, (plain, laid_out), step="run", log=log, timeout_s=120)
+    assert (before == after).all()
+
+
+def test_weights_are_laid_out_once_and_not_at_each_inference(root: Path, tmp_path: Path) -> None:
+    source, log = models.source(root / "mobilenet_v1_fake"), tmp_path / "log.txt"
+    plain = tmp_path / "plain"
+    offline(OfflineRequest(source=source, folder=plain, repairs=OfflineRepairs(weight_layout=False)))
+    before, after = (
+        run_isolated(models.primitives, folder, Engine.OFFLINE, step="run", log=log, timeout_s=60)
+        for folder in (plain, root / "mobilenet_v1_offline")
+    )
+    assert before == after
 
 
 def test_sums_of_a_rectified_and_a_signed_input_stay_fp32(root: Path, tmp_path: Path) -> None:
