@@ -24,6 +24,8 @@ OPERATOR = "rnn"
 LEGACY_GATES = (2, 0, 1, 3)
 """Places in i, f, c, o of the gates c, i, f, o."""
 SWAP = [1, 0, 2]
+HIDDEN, CELL = 0, 1
+"""Places of the states of an `rnn`."""
 ZEROS = frozenset({"fill_constant", "fill_constant_batch_size_like"})
 FP32, INT64 = core.VarDesc.VarType.FP32, core.VarDesc.VarType.INT64
 
@@ -54,7 +56,7 @@ def _require_expressible(block: Any, op: Any) -> None:
     if reason:
         raise ModelFormatError(
             found=f"an operator `rnn` {reason}",
-            required="paddle.nn.LSTM with zero initial states, of which only the outputs are used",
+            required="paddle.nn.LSTM with zero initial states, whose last cell states are not used",
             remedy="change the model so, or leave out the layout `recurrent`: this part then stays FP32",
         )
 
@@ -71,9 +73,8 @@ def _obstacle(block: Any, op: Any) -> str:
     writers = [_writer(block, name) for name in op.input("PreState")]
     if any(each is None or each.type not in ZEROS or each.attr("value") != 0.0 for each in writers):
         return "with initial states that are not zero"
-    states = set(op.output("State"))
-    if any(states & set(each.input_arg_names) for each in block.ops):
-        return "whose last states are used"
+    if _is_read(block, op.output("State")[CELL]):
+        return "whose last cell states are used, which the INT8 kernel does not write"
     return ""
 
 
@@ -93,13 +94,16 @@ class _Rewrite:
         length = self._cast(lengths[0]) if lengths else self._full_lengths(source)
         values = self._append("sequence_unpad", {"X": source, "Length": length}, {"Out": FP32})["Out"]
         bidirectional, weights = self.op.attr("is_bidirec"), self._weights()
+        lasts: list[str] = []
         for layer in range(self.op.attr("num_layers")):
             directions = range(1 + bidirectional)
             hidden = [
                 self._layer(values, weights[layer * len(directions) + direction], reverse=direction == 1)
                 for direction in directions
             ]
+            lasts += [self._last(*pair) for pair in zip(hidden, ("LAST", "FIRST"), strict=False)]
             values = hidden[0] if len(hidden) == 1 else self._concatenated(hidden)
+        self._append("stack", {"X": lasts}, {"Y": FP32}, {"axis": 0}, named=self.op.output("State")[HIDDEN])
         self._padded(values, source)
         self.block._remove_op(self._index(self.op))
 
@@ -129,6 +133,13 @@ class _Rewrite:
             {"Hidden": FP32, "Cell": FP32, "BatchGate": FP32, "BatchCellPreAct": FP32},
             {"is_reverse": reverse, "use_peepholes": False},
         )["Hidden"]
+
+    def _last(self, hidden: str, place: str) -> str:
+        """[batch, hidden]: the step of each sequence that its direction ends at."""
+        attributes = {"pooltype": place, "is_test": True}
+        return self._append("sequence_pool", {"X": hidden}, {"Out": FP32, "MaxIndex": INT64}, attributes)[
+            "Out"
+        ]
 
     def _concatenated(self, values: Sequence[str]) -> str:
         return self._append("concat", {"X": list(values)}, {"Out": FP32}, {"axis": 1})["Out"]
@@ -201,10 +212,10 @@ class _Rewrite:
         attributes: dict[str, Any] | None = None,
         named: str = "",
     ) -> dict[str, str]:
-        """An operator before the `rnn`; names of its outputs by slot. `named`: an `Out` that exists."""
-        names = {}
+        """An operator before the `rnn`; names of its outputs by slot. `named`: the first, when it exists."""
+        names: dict[str, str] = {}
         for slot, dtype in outputs.items():
-            name = named if named and slot == "Out" else paddle.utils.unique_name.generate(f"legacy_{kind}")
+            name = named if named and not names else paddle.utils.unique_name.generate(f"legacy_{kind}")
             if name != named:
                 self.block.create_var(name=name, dtype=dtype, persistable=False)
             names[slot] = name
@@ -227,6 +238,10 @@ class _Rewrite:
 
 def _values(loaded: LoadedProgram, name: str) -> Array:
     return np.array(loaded.scope.find_var(name).get_tensor())
+
+
+def _is_read(block: Any, name: str) -> bool:
+    return any(name in op.input_arg_names for op in block.ops)
 
 
 def _writer(block: Any, name: str) -> Any:

@@ -35,10 +35,12 @@ EXPRESSIBLE: dict[str, dict[str, Any]] = {
     "lengths": {"direction": "bidirect", "lengths": True},
     "fixed steps": {"steps": STEPS},
     "time first": {"time_major": True},
+    "last states": {"last": "hidden", "direction": "bidirect", "num_layers": 2},
+    "last states of lengths": {"last": "hidden", "direction": "bidirect", "lengths": True},
 }
 INEXPRESSIBLE: dict[str, dict[str, Any]] = {
     "reset gate after the recurrent product": {"kind": "GRU"},
-    "last states are used": {"states": True},
+    "last cell states are used": {"last": "cell"},
     "initial states that are not zero": {"initial": True},
     "mode RNN_TANH": {"kind": "SimpleRNN"},
 }
@@ -50,11 +52,11 @@ def export(
     kind: str = "LSTM",
     lengths: bool = False,
     steps: int | None = None,
-    states: bool = False,
+    last: str = "",
     initial: bool = False,
     **options: Any,
 ) -> None:
-    """Scores [batch, steps, CLASSES] of `x` [batch, steps, FEATURES]."""
+    """Scores of `x` [batch, steps, FEATURES]: [batch, steps, CLASSES], of `last` states without the steps."""
     import paddle
     from paddle import nn
 
@@ -66,12 +68,15 @@ def export(
             super().__init__()
             self.recurrent = getattr(nn, kind)(FEATURES, HIDDEN, **options)
             self.scores = nn.Linear(wide, CLASSES)
-            self.initial, self.states = initial, states
+            self.initial, self.last, self.directions = initial, last, wide // HIDDEN
 
         def forward(self, x: Any, length: Any = None) -> Any:
             given = (paddle.ones([1, x.shape[0], HIDDEN]),) * 2 if self.initial else None
-            values, last = self.recurrent(x, given, length)
-            return self.scores(last[0][0] if self.states else values)
+            values, states = self.recurrent(x, given, length)
+            if self.last:
+                ends = states[self.last == "cell"]
+                values = paddle.concat([ends[place] for place in range(-self.directions, 0)], 1)
+            return self.scores(values)
 
     tagger = Tagger()
     tagger.eval()
@@ -118,13 +123,18 @@ def test_what_the_legacy_operator_cannot_express_is_refused(reason: str, tmp_pat
         isolated(rewritten, tmp_path, INEXPRESSIBLE[reason], log=tmp_path / "log")
 
 
-def release(folder: Path) -> SmallRelease:
-    export(folder / "exported", direction="bidirect", num_layers=2)
+def release(folder: Path, last: str = "") -> SmallRelease:
+    export(folder / "exported", direction="bidirect", num_layers=2, last=last)
     model = prepare(folder, legacy=True)
     predictor = open_predictor(spec_of(folder / "fp32" / ORIGINAL, Engine.NATIVE_FP32, 1))
     inputs = values(20)
-    labels = [row.argmax(axis=1) for row in predictor.run({"x": inputs})[0]]
-    samples = Samples(count=20, labels=None, read=lambda index: {"x": inputs[index]}, sequence_labels=labels)
+    labels = list(predictor.run({"x": inputs})[0].argmax(axis=-1))
+    samples = Samples(
+        count=20,
+        labels=np.array(labels) if last else None,
+        read=lambda index: {"x": inputs[index]},
+        sequence_labels=None if last else labels,
+    )
     (folder / "data").mkdir()
     drawn = materialise(samples, np.arange(20), AS_IS, model.inputs, folder / "data", step="data")
     data = artifact(drawn, folder / "data")
@@ -132,10 +142,16 @@ def release(folder: Path) -> SmallRelease:
     return SmallRelease(model=model, validation=data, deployables={Layout.RECURRENT: made})
 
 
-def test_rewritten_lstm_is_released_in_int8(host: HostProfile, tmp_path: Path) -> None:
-    small = isolated(release, tmp_path, log=tmp_path / "log")
+@pytest.mark.parametrize(
+    ("last", "metric"),
+    [("", "tasks.validation.sequence_metrics:label_accuracy"), ("hidden", "top1")],
+    ids=["every step", "last states"],
+)
+def test_rewritten_lstm_is_released_in_int8(
+    host: HostProfile, tmp_path: Path, last: str, metric: str
+) -> None:
+    small = isolated(release, tmp_path, last, log=tmp_path / "log")
     assert small.deployables[Layout.RECURRENT].int8_ops == {"fusion_lstm": 4}
-    metric = "tasks.validation.sequence_metrics:label_accuracy"
     config = ValidationConfig(metrics=(metric,), repeats=20, warmup=2)
     found = measured(small, Layout.RECURRENT, tmp_path, isa=host.isa, config=config)
     rnn = [share for share in found.audit.shares if share.kind == "rnn"]
