@@ -11,9 +11,11 @@ from pydantic import ValidationError
 
 from tasks.config import ReleaseConfig, Section
 from tasks.errors import ConfigError
+from tasks.settings import Settings
 
 TAGS = frozenset({"files", "trained", "registered", "image_folder", "npz", "idx", "tagged_text", "callable"})
 """Names that pydantic puts into an error's location, and that the user's file does not have."""
+FETCHED = "$PADDLE_INT8_DATA"
 
 T = TypeVar("T")
 
@@ -92,7 +94,12 @@ def _suggestion(key: str) -> str:
 
 
 def _absolute(value: T, folder: Path) -> T:
-    """`value` with every relative Path in it, at any depth of sections, resolved against `folder`."""
+    """`value` with every relative Path in it, at any depth of sections, resolved against `folder`.
+
+    What begins with `FETCHED` is resolved against the folder that `make data` fills.
+    """
+    if isinstance(value, Path) and value.is_relative_to(FETCHED):
+        return _absolute(value.relative_to(FETCHED), Settings().data.expanduser().resolve())
     if isinstance(value, Path):
         return folder / value.expanduser()
     if isinstance(value, Section):

@@ -93,6 +93,15 @@ def test_config_loaded_by_relative_name_still_has_absolute_paths(
     assert calibration.path == tmp_path / "data/calibration.npz"
 
 
+def test_config_path_below_the_fetched_data_follows_the_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PADDLE_INT8_DATA", str(tmp_path / "elsewhere"))
+    config = load(changed("model", path="$PADDLE_INT8_DATA/lac/model"), tmp_path)
+    assert isinstance(config.model, ModelFiles)
+    assert config.model.path == tmp_path / "elsewhere" / "lac" / "model"
+
+
 def test_config_trained_model_takes_its_arguments(tmp_path: Path) -> None:
     raw = changed("") | {"model": {"train": "package.module:train", "arguments": {"epochs": 3}}}
     assert load(raw, tmp_path).model == TrainedModel(train="package.module:train", arguments={"epochs": 3})
