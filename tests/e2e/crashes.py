@@ -13,7 +13,7 @@ from typing import Any
 from tests.e2e.command_line import release_command
 
 ROOT = Path(__file__).parents[2]
-CACHED = ("quantize", "convert", "measure", "validate")
+CACHED = ("train", "quantize", "convert", "measure", "validate")
 """How the names of the steps begin whose results are kept."""
 QUANTIZE, GATE = "quantize abs_max-offline", "gate abs_max-offline"
 STEPS = (

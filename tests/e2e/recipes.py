@@ -18,6 +18,11 @@ def train_together(folder: Path, progress: Progress, *, name: str, model: str, m
     while len(list(Path(meeting).iterdir())) < 2:
         assert time.monotonic() < deadline, "alone"
         time.sleep(0.1)
+    hand_over(folder, progress, model=model)
+
+
+def hand_over(folder: Path, progress: Progress, *, model: str) -> None:
+    """Nothing is trained: the model is there."""
     for file in Path(model).iterdir():
         shutil.copy(file, folder / file.name)
 

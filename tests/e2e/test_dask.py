@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tasks.config import FanOut, ReleaseConfig
 from tasks.config_file import load_config
@@ -22,7 +23,7 @@ from tests.e2e.crashes import computed, release
 from tests.e2e.ground import Ground
 from tests.e2e.object_store import running_store
 from tests.e2e.records import FlowRecord
-from tests.e2e.servers import free_port, program, running
+from tests.e2e.servers import ROOT, free_port, program, running
 from tests.e2e.small_inputs import LENIENT, SmallInputs
 
 pytestmark = pytest.mark.paddle
@@ -47,19 +48,18 @@ class Cluster:
 def cluster(tmp_path: Path, temporary: Path) -> Iterator[Cluster]:
     scheduler = f"tcp://127.0.0.1:{free_port()}"
     with running_store("dask") as store, ExitStack() as started:
+        common = {"TMPDIR": str(temporary), "PYTHONPATH": str(ROOT), **store.environment}
         start = ["--host", "127.0.0.1", "--no-dashboard"]
         command = program("dask", "scheduler", "--port", scheduler.rpartition(":")[2], *start)
         started.enter_context(
             running(command, environment=variables(tmp_path), log=tmp_path / "scheduler.log")
         )
         for host in HOSTS:
-            environment = variables(tmp_path / host, TMPDIR=str(temporary), **store.environment)
+            environment = variables(tmp_path / host, **common)
             command = program("dask", "worker", scheduler, "--no-nanny", "--nthreads", "1", *start)
             log = tmp_path / host / "worker.log"
             started.enter_context(running(command, environment=environment, log=log))
-        yield Cluster(
-            folder=tmp_path, variables={ADDRESS: scheduler, "TMPDIR": str(temporary), **store.environment}
-        )
+        yield Cluster(folder=tmp_path, variables=common | {ADDRESS: scheduler})
 
 
 def test_candidates_are_built_on_the_clusters_hosts_and_measured_on_the_flows(
@@ -80,11 +80,13 @@ def test_candidates_are_built_on_the_clusters_hosts_and_measured_on_the_flows(
     assert not {"quantize", "convert"} & {step.split()[0] for step in computed(home)}
 
 
-def test_rows_of_the_table_are_built_on_the_cluster_and_measured_on_the_flows_host(
+def test_rows_of_the_table_are_trained_and_built_on_the_cluster_and_measured_on_the_flows_host(
     inputs: SmallInputs, tmp_path: Path, cluster: Cluster
 ) -> None:
     row = IMAGES[0].key
-    inputs.approvable(tmp_path / f"{row}_speed.yaml", "row", registry={"enabled": False})
+    config = inputs.approvable(tmp_path / f"{row}_speed.yaml", "row", registry={"enabled": False})
+    recipe = {"train": "tests.e2e.recipes:hand_over", "arguments": {"model": str(inputs.folder / "model")}}
+    config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | {"model": recipe}))
     options = ("--configs", str(tmp_path), "--only", row, "--task-runner", "dask")
     home = tmp_path / "flow"
     ended = subprocess.run(
@@ -96,10 +98,11 @@ def test_rows_of_the_table_are_built_on_the_cluster_and_measured_on_the_flows_ho
         timeout=300,
     )
     assert ended.returncode == 0, ended.stderr
-    assert set.union(*cluster.built()) == {"quantize", "convert"}
+    built = {"train", "quantize", "convert"}
+    assert set.union(*cluster.built()) == built
     measured = {step.split()[0] for step in computed(home)}
     assert "validate" in measured
-    assert not {"quantize", "convert"} & measured
+    assert not built & measured
 
 
 def _config(ground: Ground, asked: FanOut | None) -> ReleaseConfig:

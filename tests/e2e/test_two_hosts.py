@@ -89,7 +89,7 @@ def test_release_whose_worker_is_killed_is_ended_by_another_hosts_worker(
                 lambda: deployed.run(run)["state_type"], "COMPLETED".__eq__, seconds=180, what="the release"
             )
     assert "measure baseline" not in {" ".join(step.split()[:2]) for step in computed(two)}
-    assert {step.split()[0] for step in computed(one) + computed(two)} == set(CACHED)
+    assert {step.split()[0] for step in computed(one) + computed(two)} == set(CACHED) - {"train"}
     runs = read_runs(tracking_uri, "moving")
     assert {run.data.tags.get("outcome") for run in runs if run.info.status == "FINISHED"} >= {"approved"}
 
