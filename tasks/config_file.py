@@ -99,7 +99,7 @@ def _absolute(value: T, folder: Path) -> T:
     What begins with `FETCHED` is resolved against the folder that `make data` fills.
     """
     if isinstance(value, Path) and value.is_relative_to(FETCHED):
-        return _absolute(value.relative_to(FETCHED), Settings().data.expanduser().resolve())
+        return _absolute(value.relative_to(FETCHED), Settings().data.resolve())
     if isinstance(value, Path):
         return folder / value.expanduser()
     if isinstance(value, Section):

@@ -31,7 +31,7 @@ def hurried(inputs: SmallInputs, folder: Path) -> Path:
 
 def retraining(inputs: SmallInputs, folder: Path) -> dict[str, Any]:
     training = save_data(folder / "training.npz", 16, seed=5)
-    written = inputs.config(folder / "nightly.yaml", MODEL, gate={"min_speedup": 1000.0})
+    recipe = {"train": "tests.e2e.training:train_small", "arguments": {"data": str(training)}}
+    written = inputs.config(folder / "nightly.yaml", MODEL, model=recipe, gate={"min_speedup": 1000.0})
     release = yaml.safe_load(written.read_text(encoding="utf-8"))
-    release["model"] = {"train": "tests.e2e.training:train_small", "arguments": {"data": str(training)}}
     return {"release": release, "training_data": {"kind": "npz", "path": str(training)}}

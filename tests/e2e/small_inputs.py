@@ -25,7 +25,10 @@ class SmallInputs:
     folder: Path
 
     def config(self, path: Path, name: str, **changes: Any) -> Path:
-        """A release of one candidate, written to `path`. `changes` are merged in, section by section."""
+        """A release of one candidate, written to `path`. `changes` are merged in, section by section.
+
+        A `model` is another one, whole.
+        """
         data = {
             "calibration": {"kind": "npz", "path": str(self.folder / "calibration.npz")},
             "validation": {"kind": "npz", "path": str(self.folder / "validation.npz")},
@@ -40,7 +43,7 @@ class SmallInputs:
             "validation": {"repeats": 20, "warmup": 0},
         }
         for section, values in changes.items():
-            sections[section] = sections.get(section, {}) | values
+            sections[section] = values if section == "model" else sections.get(section, {}) | values
         path.write_text(yaml.safe_dump({"name": name, **sections}), encoding="utf-8")
         return path
 

@@ -77,12 +77,11 @@ def test_retraining_does_not_tell_what_its_release_told(
     from flows.retrain import retrain
 
     training = save_data(ground.folder / "training.npz", 16, seed=5)
+    recipe = {"train": "tests.e2e.training:train_small", "arguments": {"data": str(training)}}
     changes: dict[str, Any] = {"data": {"calibration": calibration}} if calibration else {}
-    path = ground.inputs.config(
-        ground.folder / "release.yaml", ground.name, gate={"min_speedup": 1000.0}, **changes
-    )
+    changes |= {"model": recipe, "gate": {"min_speedup": 1000.0}}
+    path = ground.inputs.config(ground.folder / "release.yaml", ground.name, **changes)
     release = yaml.safe_load(path.read_text(encoding="utf-8"))
-    release["model"] = {"train": "tests.e2e.training:train_small", "arguments": {"data": str(training)}}
     source = {"kind": "npz", "path": str(training)}
     config = RetrainConfig.model_validate({"release": release, "training_data": source})
     if calibration:

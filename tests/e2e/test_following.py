@@ -15,7 +15,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from cryptography.fernet import Fernet
 from psutil import Process
 
@@ -126,12 +125,13 @@ def registry(
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
     (folder / "configs").mkdir()
-    path = inputs.config(folder / "configs" / "classifier.yaml", RELEASE)
-    config = yaml.safe_load(path.read_text())
-    config["model"] = {"registered": f"models:/{MODEL}@champion"}
-    config["validation"]["metrics"] = ["agreement"]
-    config["gate"] = {"max_drop_pp": 60, "min_speedup": 0.01, "min_int8_share": 0.1}
-    path.write_text(yaml.safe_dump(config))
+    inputs.config(
+        folder / "configs" / "classifier.yaml",
+        RELEASE,
+        model={"registered": f"models:/{MODEL}@champion"},
+        validation={"metrics": ["agreement"]},
+        gate={"max_drop_pp": 60, "min_speedup": 0.01, "min_int8_share": 0.1},
+    )
     environment = deployed.environment | {
         "MLFLOW_TRACKING_URI": uri,
         "PADDLE_INT8_HOME": str(folder / "home"),

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from tasks.process import run_isolated
@@ -76,8 +75,8 @@ def test_models_are_trained_at_the_same_time_and_a_failed_training_is_not_tried_
         {"train": "tests.e2e.recipes:fail", "arguments": {"counted": str(counted)}},
     ]
     for row, model in zip(IMAGES, models, strict=False):
-        path = warm_ground.inputs.config(folder / f"{row.key}_speed.yaml", warm_ground.name, **changes)
-        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"model": model}))
+        path = folder / f"{row.key}_speed.yaml"
+        warm_ground.inputs.config(path, warm_ground.name, model=model, **changes)
 
     table, _ = published_table(TableRequest(configs=folder))
     first, second, failed, *_ = (row.speed for row in table.rows)

@@ -25,14 +25,12 @@ APPROVING = {"max_drop_pp": 60, "min_speedup": 0.01, "min_int8_share": 0.1}
 
 
 def _config(ground: Ground, training: Path, *, approvable: bool = False, **changes: Any) -> RetrainConfig:
-    path = ground.folder / "release.yaml"
-    written = (
-        ground.inputs.config(path, ground.name, gate=APPROVING, validation={"metrics": ["agreement"]})
-        if approvable
-        else ground.inputs.config(path, ground.name, gate={"min_speedup": 1000.0})
-    )
+    asked: dict[str, Any] = {"gate": {"min_speedup": 1000.0}}
+    if approvable:
+        asked = {"gate": APPROVING, "validation": {"metrics": ["agreement"]}}
+    recipe = {"train": "tests.e2e.training:train_small", "arguments": {"data": str(training)}}
+    written = ground.inputs.config(ground.folder / "release.yaml", ground.name, model=recipe, **asked)
     release = yaml.safe_load(written.read_text(encoding="utf-8"))
-    release["model"] = {"train": "tests.e2e.training:train_small", "arguments": {"data": str(training)}}
     source = {"kind": "npz", "path": str(training)}
     return RetrainConfig.model_validate({"release": release, "training_data": source} | changes)
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from flows.compose import Host, Service, services
 from flows.local_stack import running
@@ -139,10 +138,8 @@ def _with_configs(service: Service, configs: Path) -> Service:
 
 def _follow(stack: Stack, inputs: SmallInputs) -> None:
     """Writes a release that follows the FP32 model's champion."""
-    path = inputs.config(stack.folder / "configs" / "release.yaml", INT8)
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    config["model"] = {"registered": f"models:/{FP32}@champion"}
-    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    model = {"registered": f"models:/{FP32}@champion"}
+    inputs.config(stack.folder / "configs" / "release.yaml", INT8, model=model)
 
 
 def _released(stack: Stack) -> dict[str, Any]:
