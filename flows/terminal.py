@@ -15,6 +15,7 @@ from tasks import progress
 from tasks.artifacts import Candidate, HostProfile, IsaEvidence, KernelAudit, Outcome, Release, Verdict
 from tasks.errors import PipelineError
 from tasks.tracking.connection import redact
+from tasks.validation.audit import aside, counted
 
 COLOURS = {Outcome.APPROVED: "green", Outcome.REJECTED: "red", Outcome.INCONCLUSIVE: "yellow"}
 
@@ -162,7 +163,7 @@ def _candidates(verdicts: dict[Candidate, Verdict], release: Release) -> Table:
             item.candidate.name,
             *(f"{100 * each.candidate:.2f} ({-each.drop_pp:+.2f})" for each in native.metrics),
             f"{native.latency.speedup.ratio:.2f}x",
-            f"{native.audit.int8_primitives}/{native.audit.compute_primitives}",
+            f"{native.audit.int8_primitives}/{native.audit.compute_operators}",
             f"{item.size_bytes / item.baseline_size_bytes:.2f}",
             f"[{COLOURS[outcome]}]{outcome.value}[/]" + (" ◀" if item.candidate == release.chosen else ""),
         )
@@ -181,8 +182,8 @@ def _heading(release: Release, native: IsaEvidence) -> str:
 
 def print_audit(console: Console, audit: KernelAudit) -> None:
     console.print(
-        f"{audit.int8_primitives} of {audit.compute_primitives} compute primitives ran in INT8, "
-        f"{100 * audit.int8_share_by_time:.0f} % of compute time, on {audit.isa}",
+        f"{counted(audit)} ran in INT8, "
+        f"{100 * audit.int8_share_by_time:.0f} % of compute time, on {audit.isa}{aside(audit)}",
         highlight=False,
     )
     table = Table("kind", "type", "implementation", "count", "ms")

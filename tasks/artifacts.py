@@ -112,13 +112,15 @@ class TensorSpec:
 class OperatorCensus:
     """Operator counts of a program, and how much of its compute INT8 can reach.
 
-    `never` names compute operators that oneDNN cannot run in INT8, with the reason.
+    `never` names compute operators that oneDNN cannot run in INT8, with the reason. `nested` of the
+    `quantizable` ones are in the bodies of loops and branches.
     """
 
     counts: dict[str, int]
     quantizable: int
     compute: int
     never: dict[str, str] = field(default_factory=dict)
+    nested: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,10 +324,12 @@ class Fp32Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelAudit:
-    """What oneDNN says it executed, read from its verbose lines; shares are of compute primitives.
+    """What oneDNN says it executed, read from its verbose lines.
 
-    Compute primitives are convolution, deconvolution, inner_product, matmul, rnn. `int8_share_by_time`
-    is 0.0 when no compute primitive ran.
+    Compute primitives are convolution, deconvolution, inner_product, matmul, rnn. `outside_onednn` is how
+    many more compute operators the model has: they ran in Paddle's own FP32 kernels, which print nothing.
+    `int8_share_by_count` is of both together; `int8_share_by_time` of the primitives, 0.0 when none ran.
+    `announced_fp32`: by kind, how many of those that stayed FP32 the model's census names beforehand.
     """
 
     isa: str
@@ -338,6 +342,13 @@ class KernelAudit:
     reorder_time_ms: float
     shares: tuple[PrimitiveShare, ...]
     fp32_layers: tuple[Fp32Layer, ...]
+    outside_onednn: int = 0
+    announced_fp32: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def compute_operators(self) -> int:
+        """What `int8_share_by_count` is of."""
+        return self.compute_primitives + self.outside_onednn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

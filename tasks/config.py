@@ -423,7 +423,7 @@ class GateConfig(Section):
         default=None, gt=0, description="Lower bound of Paddle's own FP32 kernels over INT8."
     )
     min_int8_share: float = Field(
-        default=0.9, gt=0, le=1, description="Share of compute primitives that ran in INT8."
+        default=0.9, gt=0, le=1, description="Share of the compute operators that ran in INT8."
     )
     max_size_ratio: float | None = Field(default=None, gt=0, description="INT8 / FP32 bytes on disk.")
     max_latency_p99_ms: float | None = Field(

@@ -22,7 +22,7 @@ from tasks.inference.predictor import PredictorSpec, open_predictor
 from tasks.inference.serving import LENGTHS, Feed
 from tasks.model.files import find_model
 from tasks.process import run_isolated
-from tasks.validation.audit import audit
+from tasks.validation.audit import audit, comparable
 from tasks.validation.latency import pin
 from tasks.validation.verbose import VerboseRecorder
 
@@ -83,10 +83,12 @@ def audit_isolated(model: Path, layout: str | None, *, input_npz: Path | None = 
 def audit_model(request: AuditRequest) -> KernelAudit:
     """What oneDNN runs of a model, FP32 or quantized, with the switches of its layout.
 
+    Of a quantized one, the compute operators of its own program that oneDNN does not run are counted.
     Runs in the isolated process only.
     Raises: ModelFormatError when the model cannot be opened, DataError when the input doesn't fit.
     """
     pin(request.threads)
+    from tasks.model.census import census
     from tasks.model.program import load_program, tensor_specs
 
     source = find_model(request.files)
@@ -103,7 +105,12 @@ def audit_model(request: AuditRequest) -> KernelAudit:
     )
     predictor.run(feed)
     lines = VerboseRecorder().record(lambda: predictor.run(feed), inferences=request.inferences)
-    return audit(lines, inferences=request.inferences, expect_int8=engine is not Engine.BASELINE)
+    return audit(
+        lines,
+        inferences=request.inferences,
+        expect_int8=engine is not Engine.BASELINE,
+        census=comparable(census(loaded.program), engine),
+    )
 
 
 def engine_from(operators: Collection[str]) -> Engine:

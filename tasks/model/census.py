@@ -13,7 +13,6 @@ QUANTIZABLE = frozenset(
         "conv2d",
         "depthwise_conv2d",
         "fused_conv2d",
-        "conv2d_transpose",
         "mul",
         "matmul",
         "matmul_v2",
@@ -40,6 +39,7 @@ NEVER = {
     "lstm_unit": RECURRENT,
     "lstmp": RECURRENT,
     "while": "its body is not optimized, so nothing in it is quantized: unroll the loop before export",
+    "conv2d_transpose": NO_PASS,
     "conv3d": NO_PASS,
     "conv3d_transpose": NO_PASS,
     "depthwise_conv2d_transpose": NO_PASS,
@@ -59,12 +59,14 @@ NEVER = {
 
 def census(program: Any) -> OperatorCensus:
     """The census of a `paddle.static.Program`, over all of its blocks."""
-    return count_operators(op.type for block in program.blocks for op in block.ops)
+    first, *bodies = ([op.type for op in block.ops] for block in program.blocks)
+    return count_operators(first, [name for body in bodies for name in body])
 
 
-def count_operators(types: Iterable[str]) -> OperatorCensus:
-    """The census of operators given by type; feed and fetch are not counted."""
-    counts = Counter(name for name in types if name not in ("feed", "fetch"))
+def count_operators(types: Iterable[str], bodies: Iterable[str] = ()) -> OperatorCensus:
+    """The census of operators given by type, `bodies` those in loops and branches; not of feed and fetch."""
+    inner = Counter(bodies)
+    counts = Counter(name for name in types if name not in ("feed", "fetch")) + inner
     never = {name: reason for name, reason in NEVER.items() if counts[name]}
     quantizable = sum(counts[name] for name in QUANTIZABLE)
     return OperatorCensus(
@@ -72,4 +74,5 @@ def count_operators(types: Iterable[str]) -> OperatorCensus:
         quantizable=quantizable,
         compute=quantizable + sum(counts[name] for name in never),
         never=never,
+        nested=sum(inner[name] for name in QUANTIZABLE),
     )

@@ -21,6 +21,8 @@ from tasks.tracking.connection import redact
 LOG_TAIL_BYTES = 4 << 20
 """oneDNN's verbose output has no bound; the end of a log is where the error is."""
 
+OUTSIDE = "Paddle ran them in its own FP32 kernels"
+
 
 def write_candidate(
     folder: Path,
@@ -49,7 +51,7 @@ def write_candidate(
 
 
 def audit_csv(audit: KernelAudit) -> str:
-    """The audit as one table: primitives by kind and data type, then each layer that stayed FP32."""
+    """The audit as one table: primitives by kind and data type, then what stayed FP32."""
     stream = io.StringIO()
     table = csv.writer(stream)
     table.writerow(("row", "kind", "dtype", "implementation", "count", "time_ms", "shape", "reason"))
@@ -59,6 +61,8 @@ def audit_csv(audit: KernelAudit) -> str:
     for layer in audit.fp32_layers:
         row = ("stayed_fp32", layer.kind, layer.dtype, "", 1, layer.time_ms)
         table.writerow((*row, layer.shape, layer.reason))
+    if audit.outside_onednn:
+        table.writerow(("outside_onednn", "", "fp32", "", audit.outside_onednn, "", "", OUTSIDE))
     return stream.getvalue()
 
 

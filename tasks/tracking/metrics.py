@@ -31,6 +31,7 @@ def _isa_metrics(item: IsaEvidence) -> dict[str, float]:
         "fp32_throughput_per_s": baseline.throughput_per_s,
         "int8_share_by_time": audit.int8_share_by_time,
         "int8_share_by_count": audit.int8_share_by_count,
+        "operators_outside_onednn": float(audit.outside_onednn),
         "sqnr_db": item.sqnr_db,
         "agreement_pct": item.agreement * 100,
         "non_finite_outputs": float(item.non_finite_outputs),

@@ -18,6 +18,7 @@ from tasks.artifacts import (
     SpeedRatio,
     Verdict,
 )
+from tasks.validation.audit import aside, counted
 
 SUBJECTS = {
     "baseline": "FP32, oneDNN (baseline)",
@@ -144,18 +145,15 @@ def reference_rows(item: IsaEvidence) -> tuple[ReferenceRow, ...]:
 
 
 def audit_sentence(item: IsaEvidence) -> str:
-    """`26 of 28 compute primitives ran in INT8, 84 % of compute time.`"""
+    """`26 of 28 compute primitives ran in INT8, 84 % of compute time.`, and what ran outside oneDNN."""
     audit = item.audit
     kinds = {share.kind for share in audit.shares if share.dtype == "int8"}
     convolutions = [share for share in audit.shares if share.kind == "convolution"]
-    if kinds == {"convolution"} and sum(share.count for share in convolutions) == audit.compute_primitives:
-        noun = "convolutions"
+    if kinds == {"convolution"} and sum(share.count for share in convolutions) == audit.compute_operators:
+        subject = f"{audit.int8_primitives} of {audit.compute_operators} convolutions"
     else:
-        noun = "compute primitives"
-    return (
-        f"{audit.int8_primitives} of {audit.compute_primitives} {noun} ran in INT8, "
-        f"{percent(audit.int8_share_by_time)} of compute time."
-    )
+        subject = counted(audit)
+    return f"{subject} ran in INT8, {percent(audit.int8_share_by_time)} of compute time{aside(audit)}."
 
 
 def percent(share: float) -> str:

@@ -4,6 +4,9 @@ A line names its fields by the `prim_template` header, and the data types stand 
 descriptors (`src_u8:a:blocked:acdb::f0`). An operator count of the converted program is no proof: a
 `quantize` around one layer looks converted too.
 
+What Paddle runs in its own kernels prints no line. The model's census says how many compute operators there
+are, and so how many such ones.
+
 Source: oneDNN 3.2 developer guide, "Verbose Mode".
 """
 
@@ -11,11 +14,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tasks.artifacts import Fp32Layer, KernelAudit, PrimitiveShare
+from tasks.artifacts import Fp32Layer, KernelAudit, OperatorCensus, PrimitiveShare
+from tasks.inference.layouts import Engine
 
 COMPUTE_KINDS = frozenset({"convolution", "deconvolution", "inner_product", "matmul", "rnn"})
 INT8_TYPES = frozenset({"s8", "u8"})
@@ -28,7 +32,10 @@ TEMPLATE = (
 DESCRIPTOR = re.compile(r"(?:^|\s)([a-z]+(?:_[a-z]+)*)_([a-z]+\d+|undef):")
 GROUPS = re.compile(r"^g(\d+)mb")
 CHANNELS = re.compile(r"(?<![a-z])ic(\d+)oc(\d+)")
+DEPTH = re.compile(r"_id\d+od\d+")
 FIRST_LAYER_CHANNELS = 4
+TRANSPOSED, THREE_D, IN_LOOP = "transposed convolution", "3-D convolution", "looped operator"
+"""What never runs in INT8, as `tasks.model.census.NEVER` says before anything is quantized."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,27 +78,88 @@ def parse_verbose(lines: Iterable[str]) -> tuple[str, list[Primitive]]:
     return isa, primitives
 
 
-def audit(lines: Iterable[str], *, inferences: int, expect_int8: bool) -> KernelAudit:
+def audit(
+    lines: Iterable[str], *, inferences: int, expect_int8: bool, census: OperatorCensus | None = None
+) -> KernelAudit:
     """Counts and times of one inference, from the verbose lines of `inferences` of them.
 
-    `expect_int8` is False for an FP32 model, of which no layer is listed as having stayed FP32.
+    `expect_int8` is False for an FP32 model, of which no layer is listed as having stayed FP32. `census` is
+    of the model's operators (see `comparable`): those that oneDNN did not execute count as not INT8.
     """
     isa, executed = parse_verbose(lines)
     compute = [primitive for primitive in executed if primitive.kind in COMPUTE_KINDS]
     int8 = [primitive for primitive in compute if primitive.dtype == "int8"]
     reorders = [primitive for primitive in executed if primitive.kind == "reorder"]
+    outside = _outside(compute, inferences, census) if expect_int8 and census else 0
+    operators = len(compute) + outside * inferences
     return KernelAudit(
         isa=isa,
         inferences=inferences,
         compute_primitives=round(len(compute) / inferences),
         int8_primitives=round(len(int8) / inferences),
-        int8_share_by_count=len(int8) / len(compute) if compute else 0.0,
+        int8_share_by_count=len(int8) / operators if operators else 0.0,
         int8_share_by_time=_ratio(_time(int8), _time(compute)),
         reorders=round(len(reorders) / inferences),
         reorder_time_ms=_time(reorders) / inferences,
         shares=_shares(executed, inferences),
         fp32_layers=_fp32_layers(compute, inferences) if expect_int8 else (),
+        outside_onednn=outside,
+        announced_fp32=_announced(compute, inferences, outside, census) if expect_int8 else {},
     )
+
+
+def comparable(census: OperatorCensus, engine: Engine) -> OperatorCensus | None:
+    """`census` where one primitive is one of its operators, None for the layout `recurrent`.
+
+    There one operator takes in several, a layer in front of each GRU or LSTM and both directions; and a batch
+    in length buckets runs each of them once a bucket. Its conversion refuses recurrent operators that did not
+    fuse.
+    """
+    return None if engine is Engine.RECURRENT else census
+
+
+def counted(audit: KernelAudit) -> str:
+    """`26 of 28 compute primitives`; of compute operators when some were not executed by oneDNN."""
+    noun = "operators" if audit.outside_onednn else "primitives"
+    return f"{audit.int8_primitives} of {audit.compute_operators} compute {noun}"
+
+
+def aside(audit: KernelAudit) -> str:
+    """What ran outside oneDNN and what was known to stay FP32, to go behind `counted`; "" for neither."""
+    outside, announced = audit.outside_onednn, audit.announced_fp32
+    kinds = ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in announced.items())
+    told = f"; {outside} ran outside oneDNN, in Paddle's own FP32 kernels" if outside else ""
+    return told + (f"; known beforehand to stay FP32: {kinds}" if kinds else "")
+
+
+def _outside(compute: Sequence[Primitive], inferences: int, census: OperatorCensus) -> int:
+    """Quantizable operators of one inference that no primitive accounts for.
+
+    None does for those in the bodies of loops and branches: Paddle runs them itself, each however often. The
+    predictor fuses `gru` and `lstm`, where it can, with the layer in front: that primitive is two operators.
+    """
+    reachable = sum(_never_int8(primitive) is None for primitive in compute)
+    recurrent = round(sum(primitive.kind == "rnn" for primitive in compute) / inferences)
+    fused = min(recurrent, sum(census.counts.get(name, 0) for name in ("gru", "lstm")))
+    return max(0, census.quantizable - round(reachable / inferences) - fused)
+
+
+def _announced(
+    compute: Sequence[Primitive], inferences: int, outside: int, census: OperatorCensus | None
+) -> dict[str, int]:
+    """By kind, what stayed FP32 in one inference as the census says it would."""
+    kinds = Counter(kind for primitive in compute if (kind := _never_int8(primitive)))
+    announced = {kind: round(count / inferences) for kind, count in kinds.items()}
+    if census and "while" in census.never:
+        announced[IN_LOOP] = min(outside, census.nested)
+    return {kind: count for kind, count in sorted(announced.items()) if count}
+
+
+def _never_int8(primitive: Primitive) -> str | None:
+    """The kind of an operator that never runs in INT8, by its primitive."""
+    if primitive.kind == "deconvolution":
+        return TRANSPOSED
+    return THREE_D if primitive.kind == "convolution" and DEPTH.search(primitive.shape) else None
 
 
 def _records(lines: Iterable[str]) -> Iterable[str]:
@@ -186,6 +254,8 @@ def _reason(primitive: Primitive) -> str:
         return "recurrent: oneDNN runs INT8 only for the legacy `lstm` and `gru` operators"
     if primitive.kind == "deconvolution":
         return "`conv2d_transpose` is not among the operators that Paddle quantizes for oneDNN"
+    if _never_int8(primitive) is THREE_D:
+        return "`conv3d` is not among the operators that Paddle quantizes for oneDNN"
     if primitive.kind == "matmul":
         return "multiplies two activations: `matmul_v2` must be in `op_types` and both inputs calibrated"
     if primitive.kind == "inner_product":

@@ -21,6 +21,7 @@ from tasks.artifacts import (
     Verdict,
 )
 from tasks.hardware.levels import published_band
+from tasks.validation.audit import counted
 
 VNNI = frozenset(
     {
@@ -102,6 +103,17 @@ def fp32_layers(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]
     )
 
 
+def outside_onednn(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
+    """Operators of which oneDNN's lines, and so the times, say nothing."""
+    audit = item.audit
+    if audit.outside_onednn:
+        yield (
+            f"On {item.isa}, {audit.outside_onednn} of the model's {audit.compute_operators} compute "
+            "operators ran outside oneDNN, in Paddle's own FP32 kernels; the share of compute time leaves "
+            "them out. Write them in a form that oneDNN executes, or compare another layout."
+        )
+
+
 def reorders(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
     audit, kernels_ms = item.audit, _kernels_ms(item)
     if audit.reorder_time_ms > REORDER_TIME_SHARE * kernels_ms:
@@ -167,7 +179,7 @@ def worst_class(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]
         )
 
 
-SPEED_RULES: tuple[Rule, ...] = (fp32_layers, reorders, framework_overhead, bf16_is_faster)
+SPEED_RULES: tuple[Rule, ...] = (fp32_layers, outside_onednn, reorders, framework_overhead, bf16_is_faster)
 ACCURACY_RULES: tuple[Rule, ...] = (low_sqnr, saturation, worst_class)
 
 
@@ -203,7 +215,7 @@ def _gained(item: IsaEvidence) -> str:
     drops = ", ".join(f"{metric.title} {-metric.drop_pp:+.2f} points" for metric in item.metrics)
     return (
         f"On {item.isa}{emulated}, INT8 is as required: {item.latency.speedup.ratio:.2f}x as fast as "
-        f"FP32, {drops}, {audit.int8_primitives} of {audit.compute_primitives} compute primitives in INT8 "
+        f"FP32, {drops}, {counted(audit)} in INT8 "
         f"({100 * audit.int8_share_by_time:.0f} % of compute time), {item.sqnr_db:.1f} dB."
     )
 

@@ -15,12 +15,14 @@ from tasks.artifacts import (
     CriterionResult,
     IsaEvidence,
     IsaLevel,
+    KernelAudit,
     MetricEvidence,
     Outcome,
     SpeedRatio,
     Verdict,
 )
 from tasks.config import GateConfig
+from tasks.validation.audit import aside, counted
 from tasks.validation.statistics import fewest_samples, samples_needed, speed_ratio
 
 Criterion = Callable[[CandidateEvidence, GateConfig], Iterable[CriterionResult]]
@@ -187,20 +189,49 @@ def _fast_enough(
 
 
 def proof(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """oneDNN's own account that INT8 kernels ran; a fast model that runs in FP32 is a broken one."""
+    """oneDNN's own account that INT8 kernels ran; a fast model that runs in FP32 is a broken one.
+
+    What oneDNN did not execute is not INT8. It is no silent fallback when the rest would be enough without
+    the operators of which the census says beforehand that they stay FP32.
+    """
     for item in evidence.per_isa:
         audit, enough = item.audit, item.audit.int8_share_by_count >= gate.min_int8_share
         share = f"{100 * audit.int8_share_by_count:.1f} %"
-        found = f"{audit.int8_primitives} of {audit.compute_primitives} compute primitives in INT8 ({share})"
+        found = f"{counted(audit)} in INT8 ({share}){aside(audit)}"
+        known = _share_of_reachable(audit) >= gate.min_int8_share
         yield _result(
             "INT8 share",
             item.isa,
             Outcome.APPROVED if enough and audit.int8_primitives > 0 else Outcome.REJECTED,
-            found=found if enough else f"silent FP32 fallback: {found}",
+            found=found if enough or known else f"silent FP32 fallback: {found}",
             required=f"at least {100 * gate.min_int8_share:g} %",
-            remedy="see the layers that stayed FP32: quantize their operator types, or switch "
-            "`enable_mkldnn_int8` on for the qdq layout",
+            remedy=_proof_remedy(audit, known=known),
         )
+
+
+def _share_of_reachable(audit: KernelAudit) -> float:
+    """INT8 of the operators that the census does not exclude; 0.0 when it excludes none."""
+    announced = sum(audit.announced_fp32.values())
+    reachable = audit.compute_operators - announced
+    return audit.int8_primitives / reachable if announced and reachable > 0 else 0.0
+
+
+def _proof_remedy(audit: KernelAudit, *, known: bool) -> str:
+    if known:
+        return (
+            "no setting brings these operators to INT8: if the speed-up suffices, lower "
+            "`gate.min_int8_share` knowingly, to the share found"
+        )
+    if audit.outside_onednn:
+        return (
+            "compare the model's census with the audit's primitives for what oneDNN did not execute, and "
+            "write it so that it does, or release another layout; if the speed-up suffices without it, lower "
+            "`gate.min_int8_share` knowingly"
+        )
+    return (
+        "see the layers that stayed FP32: quantize their operator types, or switch "
+        "`enable_mkldnn_int8` on for the qdq layout"
+    )
 
 
 def finite_outputs(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:

@@ -23,6 +23,7 @@ from tasks.artifacts import (
     KernelAudit,
     LatencyEvidence,
     ModelArtifact,
+    OperatorCensus,
 )
 from tasks.calibration.reader import BatchReader
 from tasks.config import Reference, ValidationConfig
@@ -37,7 +38,7 @@ from tasks.model.original import baseline_folder
 from tasks.progress import report
 from tasks.stored_path import StoredPath
 from tasks.validation.accuracy import resolve_metrics
-from tasks.validation.audit import audit
+from tasks.validation.audit import aside, audit, comparable, counted
 from tasks.validation.comparison import Comparison, agreement, read_outputs, worst_class, write_outputs
 from tasks.validation.latency import interleave, pin, turns
 from tasks.validation.load import LoadEvidence, first_batch, latency_batches, load_and_run
@@ -110,7 +111,8 @@ def measure(request: MeasureRequest) -> IsaEvidence:
     report(request.step, 0, 0, "load")
     candidate, load = load_and_run(request.candidate_spec, feed)
     recorder = VerboseRecorder()
-    candidate_audit = _audit(recorder, candidate, feed, expect_int8=True)
+    census = comparable(request.model.census, engine_of(request.deployable.candidate.layout))
+    candidate_audit = _audit(recorder, candidate, feed, expect_int8=True, census=census)
     example = candidate.run(feed)
     baseline = open_predictor(request.baseline_spec())
     baseline.run(feed)
@@ -149,11 +151,11 @@ def measure(request: MeasureRequest) -> IsaEvidence:
         log=request.log,
     )
     logger.info(
-        "%s: %.2fx, %d of %d compute primitives INT8, SQNR %.1f dB, agreement %.4f",
+        "%s: %.2fx, %s INT8%s, SQNR %.1f dB, agreement %.4f",
         request.step,
         latency.speedup.ratio,
-        candidate_audit.int8_primitives,
-        candidate_audit.compute_primitives,
+        counted(candidate_audit),
+        aside(candidate_audit),
         evidence.sqnr_db,
         evidence.agreement,
     )
@@ -197,9 +199,16 @@ def _batches(request: MeasureRequest, reader: BatchReader, note: str) -> Iterato
         report(request.step, min((place + 1) * size, total), total, note)
 
 
-def _audit(recorder: VerboseRecorder, predictor: Predictor, feed: Feed, *, expect_int8: bool) -> KernelAudit:
+def _audit(
+    recorder: VerboseRecorder,
+    predictor: Predictor,
+    feed: Feed,
+    *,
+    expect_int8: bool,
+    census: OperatorCensus | None = None,
+) -> KernelAudit:
     lines = recorder.record(lambda: predictor.run(feed), inferences=AUDITED_INFERENCES)
-    return audit(lines, inferences=AUDITED_INFERENCES, expect_int8=expect_int8)
+    return audit(lines, inferences=AUDITED_INFERENCES, expect_int8=expect_int8, census=census)
 
 
 def _latency(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tasks.artifacts import HostProfile, IsaEvidence, IsaLevel, Layout
 from tasks.config import Reference, ValidationConfig
 from tasks.errors import ConfigError, DataError, MeasurementError, ModelFormatError
 from tasks.inference.audit_model import audit_isolated
+from tasks.process import run_isolated
 from tasks.validation.comparison import read_outputs, write_outputs
 from tests.integration.small_release import SAMPLES, SLIM, SmallRelease, measured
 
@@ -38,6 +40,18 @@ def test_candidate_of_each_layout_ran_in_int8(evidence: dict[Layout, IsaEvidence
     assert audit.reorders >= 1
     assert baseline.int8_primitives == 0
     assert audit.isa == baseline.isa != ""
+
+
+def test_candidate_is_compared_with_the_operators_of_the_fp32_model(
+    small_release: SmallRelease, evidence: dict[Layout, IsaEvidence], host: HostProfile, tmp_path: Path
+) -> None:
+    model = small_release.model
+    assert (model.census.quantizable, evidence[Layout.QDQ].audit.outside_onednn) == (28, 0)
+    larger = replace(small_release, model=replace(model, census=replace(model.census, quantizable=30)))
+    found = measured(larger, Layout.QDQ, tmp_path, isa=host.isa)
+    assert (found.audit.compute_primitives, found.audit.outside_onednn) == (28, 2)
+    assert found.audit.int8_share_by_count == pytest.approx(found.audit.int8_primitives / 30)
+    assert found.baseline_audit.outside_onednn == 0
 
 
 @pytest.mark.parametrize("layout", SLIM)
@@ -177,6 +191,34 @@ def test_audit_of_an_fp32_directory_finds_no_int8(small_release: SmallRelease) -
 
 def test_audit_of_qdq_as_fp32_shows_the_fallback(small_release: SmallRelease) -> None:
     assert audit_isolated(small_release.deployables[Layout.QDQ].folder, "fp32").int8_primitives == 0
+
+
+def export_loop(folder: Path) -> None:
+    import paddle
+    from paddle import nn
+
+    class Loop(nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.again = nn.Linear(16, 16), nn.Linear(16, 16)
+
+        def forward(self, values: Any) -> Any:
+            values, turn = self.first(values), paddle.zeros([1], "int32")
+            while turn < 5:
+                values, turn = paddle.tanh(self.again(values)), turn + 1
+            return values
+
+    spec = paddle.static.InputSpec([None, 16], "float32", "values")
+    paddle.jit.save(paddle.jit.to_static(Loop(), [spec], full_graph=True), str(folder / "model"))
+
+
+def test_audit_counts_the_body_of_a_loop_which_onednn_never_executes(tmp_path: Path) -> None:
+    run_isolated(export_loop, tmp_path, step="export", log=tmp_path / "log", timeout_s=120)
+    audit = audit_isolated(tmp_path, "offline")
+    assert (audit.compute_primitives, audit.outside_onednn) == (1, 1)
+    assert audit.announced_fp32 == {"looped operator": 1}
+    fp32 = audit_isolated(tmp_path, None)
+    assert (fp32.compute_primitives, fp32.outside_onednn, fp32.announced_fp32) == (1, 0, {})
 
 
 def test_audit_with_unknown_layout_is_refused(tmp_path: Path) -> None:

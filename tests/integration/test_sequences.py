@@ -115,6 +115,7 @@ def test_every_gru_ran_in_int8_and_decides_as_fp32(evidence: IsaEvidence) -> Non
     assert rnn == {("rnn", "int8"): 4}
     assert [layer.kind for layer in evidence.audit.fp32_layers] == ["inner_product"]
     assert evidence.baseline_audit.int8_primitives == 0
+    assert evidence.audit.outside_onednn == 0  # of 4 GRUs, each with the layer before it, and one more layer
     (metric,) = evidence.metrics
     assert metric.samples == SAMPLES
     assert metric.baseline == 1.0

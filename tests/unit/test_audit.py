@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.artifacts import KernelAudit, Layout
+from tasks.artifacts import KernelAudit, Layout, OperatorCensus, from_json, to_json
 from tasks.inference.audit_model import engine_from
 from tasks.inference.layouts import INT8_DELETED, SWITCHES, Engine, engine_of
-from tasks.validation.audit import audit, parse_verbose
+from tasks.model.census import count_operators
+from tasks.validation.audit import aside, audit, comparable, counted, parse_verbose
 
 HEADER = """\
 onednn_verbose,info,oneDNN v3.2.1 (commit 01204edbda1c2a4ff0cccd40476ed6bd2fb62d56)
@@ -58,8 +60,14 @@ LSTM = (
 )
 
 
-def audited(*lines: str, inferences: int = 1, expect_int8: bool = True) -> KernelAudit:
-    return audit([*HEADER, *lines], inferences=inferences, expect_int8=expect_int8)
+TRANSPOSED = FP32.replace(",convolution,", ",deconvolution,")
+THREE_D = convolution("f32", "f32", shape="mb1_ic3oc8_id8od8kd3sd1dd0pd1_ih16oh16kh3")
+
+
+def audited(
+    *lines: str, inferences: int = 1, expect_int8: bool = True, census: OperatorCensus | None = None
+) -> KernelAudit:
+    return audit([*HEADER, *lines], inferences=inferences, expect_int8=expect_int8, census=census)
 
 
 @pytest.mark.parametrize(
@@ -111,8 +119,21 @@ def test_audit_of_nothing_has_no_share() -> None:
         (BF16, "BF16"),
         (FC.replace("s8:", "f32:"), "mul"),
         (LSTM.replace("u8:", "f32:"), "recurrent"),
+        (TRANSPOSED, "`conv2d_transpose` is not"),
+        (THREE_D, "`conv3d` is not"),
     ],
-    ids=["depthwise", "first", "other", "no_weight_scale", "matmul", "bf16", "fc", "lstm"],
+    ids=[
+        "depthwise",
+        "first",
+        "other",
+        "no_weight_scale",
+        "matmul",
+        "bf16",
+        "fc",
+        "lstm",
+        "transposed",
+        "3d",
+    ],
 )
 def test_layer_left_in_fp32_is_listed_with_its_reason(line: str, words: str) -> None:
     (layer,) = audited(INT8, line).fp32_layers
@@ -131,6 +152,89 @@ def test_equal_layers_are_listed_once_each_per_inference() -> None:
 
 def test_baseline_lists_no_layer() -> None:
     assert audited(FP32, expect_int8=False).fp32_layers == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "operators", "outside", "share"),
+    [
+        pytest.param([INT8] * 11, ["conv2d"] * 6 + ["matmul_v2"] * 9, 4, 11 / 15, id="four FCs run natively"),
+        pytest.param([INT8, FC], ["conv2d", "mul"], 0, 1.0, id="all executed"),
+        pytest.param([INT8, INT8, FC], ["conv2d", "mul"], 0, 1.0, id="more executed than there are"),
+        pytest.param([], ["conv2d"], 1, 0.0, id="nothing executed"),
+        pytest.param([INT8], ["conv2d", "rnn"], 0, 1.0, id="announced and run natively"),
+        pytest.param([INT8, TRANSPOSED], ["conv2d", "conv2d_transpose"], 0, 0.5, id="announced and executed"),
+        pytest.param([INT8, TRANSPOSED], ["conv2d", "mul", "conv2d_transpose"], 1, 1 / 3, id="hides nothing"),
+        pytest.param([FC, THREE_D], ["mul", "mul", "conv3d"], 1, 1 / 3, id="nor does a 3-D one"),
+        pytest.param([FC, LSTM], ["mul", "mul", "lstm"], 0, 1.0, id="LSTM with the layer before it"),
+        pytest.param([FC, LSTM], ["mul", "fusion_lstm"], 0, 1.0, id="LSTM fused in the program"),
+        pytest.param([LSTM], ["mul", "fusion_lstm"], 1, 0.5, id="which accounts for itself only"),
+        pytest.param([FC], ["mul", "gru"], 1, 0.5, id="GRU that did not fuse"),
+    ],
+)
+def test_operators_that_onednn_did_not_execute_count_as_not_int8(
+    lines: list[str], operators: list[str], outside: int, share: float
+) -> None:
+    found = audited(*lines * 3, inferences=3, census=count_operators(operators))
+    assert found.outside_onednn == outside
+    assert found.int8_share_by_count == pytest.approx(share)
+    assert found.compute_operators == len(lines) + outside
+
+
+def test_line_lost_of_one_inference_of_many_is_no_operator_outside() -> None:
+    found = audited(*[INT8] * 29, inferences=10, census=count_operators(["conv2d"] * 3))
+    assert (found.compute_primitives, found.outside_onednn, found.int8_share_by_count) == (3, 0, 1.0)
+
+
+@given(st.lists(st.tuples(st.sampled_from([INT8, FC, FP32, MATMUL]), st.booleans()), min_size=1))
+def test_share_never_rises_when_operators_are_missing(layers: list[tuple[str, bool]]) -> None:
+    census = count_operators(["conv2d"] * len(layers))
+    whole = audited(*(line for line, _ in layers), census=census)
+    left = [line for line, executed in layers if executed]
+    found = audited(*left, census=census)
+    assert found.outside_onednn == len(layers) - len(left)
+    assert found.int8_share_by_count <= whole.int8_share_by_count
+    assert found.int8_share_by_count <= audited(*left).int8_share_by_count
+
+
+def test_bodies_of_loops_are_outside_and_announced_those_of_branches_only_outside() -> None:
+    loop = audited(INT8, census=count_operators(["conv2d", "while"], ["mul", "mul", "tanh"]))
+    assert (loop.outside_onednn, loop.announced_fp32) == (2, {"looped operator": 2})
+    branch = audited(INT8, census=count_operators(["conv2d", "conditional_block"], ["mul", "tanh"]))
+    assert (branch.outside_onednn, branch.announced_fp32) == (1, {})
+
+
+def test_announced_are_counted_by_kind_for_one_inference() -> None:
+    found = audited(*[INT8, TRANSPOSED, TRANSPOSED, THREE_D, FP32] * 4, inferences=4)
+    assert found.announced_fp32 == {"transposed convolution": 2, "3-D convolution": 1}
+
+
+def test_baseline_is_not_compared_with_a_census() -> None:
+    census = count_operators(["conv2d"] * 3 + ["conv2d_transpose"])
+    found = audited(FP32, TRANSPOSED, expect_int8=False, census=census)
+    assert (found.outside_onednn, found.announced_fp32) == (0, {})
+
+
+@pytest.mark.parametrize("engine", [engine_of(layout) for layout in Layout])
+def test_recurrent_layout_alone_has_no_operators_to_compare_with(engine: Engine) -> None:
+    census = count_operators(["mul", "gru"])
+    assert comparable(census, engine) == (None if engine is Engine.RECURRENT else census)
+
+
+def test_audit_in_words_names_what_ran_outside_and_what_was_announced() -> None:
+    whole = audited(INT8, FP32)
+    assert (counted(whole), aside(whole)) == ("1 of 2 compute primitives", "")
+    found = audited(INT8, TRANSPOSED, TRANSPOSED, THREE_D, census=count_operators(["conv2d"] * 3))
+    assert counted(found) == "1 of 6 compute operators"
+    assert aside(found) == (
+        "; 2 ran outside oneDNN, in Paddle's own FP32 kernels; known beforehand to stay FP32: "
+        "1 3-D convolution, 2 transposed convolutions"
+    )
+
+
+def test_audit_stored_before_operators_were_counted_is_read() -> None:
+    stored = json.loads(to_json(audited(INT8)))
+    del stored["outside_onednn"], stored["announced_fp32"]
+    assert from_json(KernelAudit, json.dumps(stored)) == audited(INT8)
 
 
 def test_fields_follow_the_template_of_another_version() -> None:

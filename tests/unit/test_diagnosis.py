@@ -106,6 +106,12 @@ def test_diagnosis_fp32_layers_are_grouped_by_reason_slowest_first() -> None:
     assert text.index("3 convolution (1.200 ms): skipped") < text.index("1 matmul (0.500 ms): no scale")
 
 
+@pytest.mark.parametrize(("outside", "said"), [(4, True), (0, False)])
+def test_diagnosis_operators_outside_onednn_are_named_when_slow(outside: int, said: bool) -> None:
+    text = text_of(with_audit(slow(), compute_primitives=11, outside_onednn=outside))
+    assert ("4 of the model's 15 compute operators ran outside oneDNN" in text) is said
+
+
 @pytest.mark.parametrize(("reorder_ms", "said"), [(0.9, True), (0.1, False)])
 def test_diagnosis_reorders_that_take_long_are_named(reorder_ms: float, said: bool) -> None:
     share = dataclasses.replace(native(GOOD).audit.shares[0], time_ms=4.0)

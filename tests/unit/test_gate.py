@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 
@@ -210,6 +211,67 @@ def test_proof_share_below_the_least_is_rejected_whatever_the_speed(share: float
     assert result.outcome is outcome
     assert ("silent FP32 fallback" in result.found) is (outcome is Outcome.REJECTED)
     assert judge(evidence, GATE).outcome is outcome
+
+
+def convnext(**changes: Any) -> CandidateEvidence:
+    """11 primitives, all INT8, of a model with 15 compute operators."""
+    counts = {"compute_primitives": 11, "int8_primitives": 11, "outside_onednn": 4}
+    return with_audit(good_evidence(), **(counts | {"int8_share_by_count": 11 / 15} | changes))
+
+
+def test_proof_counts_what_ran_outside_onednn_and_says_so() -> None:
+    result = result_of(convnext(), "INT8 share")
+    assert result.outcome is Outcome.REJECTED
+    assert result.found == (
+        "silent FP32 fallback: 11 of 15 compute operators in INT8 (73.3 %); "
+        "4 ran outside oneDNN, in Paddle's own FP32 kernels"
+    )
+    assert "what oneDNN did not execute" in result.remedy
+
+
+def test_proof_says_what_ran_outside_onednn_where_that_is_allowed() -> None:
+    result = result_of(convnext(), "INT8 share", GateConfig(min_int8_share=0.7))
+    assert result.outcome is Outcome.APPROVED
+    assert result.found.startswith("11 of 15 compute operators")
+    assert "4 ran outside oneDNN" in result.found
+
+
+def unet(int8: int) -> CandidateEvidence:
+    """11 convolutions, of which so many are INT8, and 2 transposed ones."""
+    return with_audit(
+        good_evidence(),
+        compute_primitives=13,
+        int8_primitives=int8,
+        int8_share_by_count=int8 / 13,
+        announced_fp32={"transposed convolution": 2},
+    )
+
+
+@pytest.mark.parametrize(
+    ("int8", "silent"),
+    [pytest.param(11, False, id="only announced ones are missing"), pytest.param(9, True, id="others too")],
+)
+def test_proof_of_what_was_announced_is_rejected_but_no_silent_fallback(int8: int, silent: bool) -> None:
+    result = result_of(unet(int8), "INT8 share")
+    assert result.outcome is Outcome.REJECTED
+    assert result.found.endswith("; known beforehand to stay FP32: 2 transposed convolutions")
+    assert ("silent FP32 fallback" in result.found) is silent
+    assert ("lower `gate.min_int8_share` knowingly" in result.remedy) is not silent
+
+
+def test_proof_of_what_was_announced_passes_a_lowered_share() -> None:
+    assert result_of(unet(11), "INT8 share", GateConfig(min_int8_share=0.84)).outcome is Outcome.APPROVED
+
+
+def test_proof_of_announced_operators_alone_has_nothing_to_reach() -> None:
+    evidence = with_audit(
+        good_evidence(),
+        compute_primitives=2,
+        int8_primitives=0,
+        int8_share_by_count=0.0,
+        announced_fp32={"transposed convolution": 2},
+    )
+    assert result_of(evidence, "INT8 share").outcome is Outcome.REJECTED
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from tasks.artifacts import HostProfile, Outcome, Release
 from tasks.tracking.connection import redact
+from tasks.tracking.files import audit_csv
 from tasks.tracking.report import render_html, render_markdown
 from tasks.tracking.schema import summary_json, wrap
 from tasks.tracking.summary import audit_sentence, headline, percent, signed
@@ -173,6 +174,20 @@ def test_audit_sentence_of_convolutions_alone_calls_them_so() -> None:
     shares = tuple(share for share in item.audit.shares if share.kind == "convolution")
     audit = dataclasses.replace(item.audit, shares=shares, compute_primitives=27, int8_primitives=26)
     assert audit_sentence(dataclasses.replace(item, audit=audit)).startswith("26 of 27 convolutions ran")
+
+
+def test_audit_sentence_counts_what_ran_outside_onednn() -> None:
+    item = build_release().evidence[0].per_isa[0]
+    shares = tuple(share for share in item.audit.shares if share.kind == "convolution")
+    audit = dataclasses.replace(
+        item.audit, shares=shares, compute_primitives=27, int8_primitives=26, outside_onednn=4
+    )
+    assert audit_sentence(dataclasses.replace(item, audit=audit)) == (
+        "26 of 31 compute operators ran in INT8, 85 % of compute time; "
+        "4 ran outside oneDNN, in Paddle's own FP32 kernels."
+    )
+    assert "outside_onednn,,fp32,,4," in audit_csv(audit)
+    assert "outside_onednn" not in audit_csv(item.audit)
 
 
 @pytest.mark.parametrize(
