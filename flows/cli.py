@@ -63,7 +63,8 @@ def release(
     from tasks.config_file import load_config
     from tasks.settings import Settings
 
-    sys.path[:0] = [str(Path.cwd()), str(config.resolve().parent)]  # where users keep their functions
+    # where users keep their functions; behind all else, so that none of their files stands in for a library
+    sys.path += [str(Path.cwd()), str(config.resolve().parent)]
     loaded = _guard(lambda: load_config(config))
     settings = Settings()
     _guard(lambda: embedded.prepare(settings))

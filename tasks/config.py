@@ -142,7 +142,9 @@ class NpzSource(Section):
 
     kind: Literal["npz"] = Field(description="A NumPy archive.")
     path: Path = Field(description="The `.npz` file.")
-    labels: str = Field(default="labels", description="Name of the array of labels.")
+    labels: str = Field(
+        default="labels", description="Name of the array of labels; `labels` itself may be missing."
+    )
 
 
 class IdxSource(Section):

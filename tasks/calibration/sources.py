@@ -140,7 +140,7 @@ def _npz(source: NpzSource, preprocessing: Preprocessing) -> Samples:
         raise _error(
             f"{source.path}: {error}", "an .npz of plain arrays", "save it with numpy.savez"
         ) from error
-    if "labels" in source.model_fields_set and source.labels not in arrays:
+    if source.labels not in arrays and source.labels != NpzSource.model_fields["labels"].default:
         raise _error(
             f"no array {source.labels!r} in {source.path}, only {', '.join(arrays) or 'nothing'}",
             "the array that `labels` names",

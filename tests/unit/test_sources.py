@@ -261,6 +261,13 @@ def test_npz_named_labels_that_are_absent_are_refused(tmp_path: Path) -> None:
     assert samples.labels.tolist() == [0, 1, 2]
 
 
+def test_npz_without_labels_is_read_from_a_configuration_that_was_sent_as_json(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.zeros((3, 2)))
+    sent = NpzSource.model_validate_json(NpzSource(kind="npz", path=path).model_dump_json())
+    assert open_source(sent, AS_READ).labels is None
+
+
 @pytest.mark.parametrize(
     "arrays",
     [
