@@ -1,23 +1,19 @@
-"""Operators of two inputs of which INT8 would make one signed and the other unsigned.
-
-Isolated process only.
-"""
+"""Operators that INT8 would give one signed and one unsigned input. Isolated process only."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tasks.conversion.signed_residuals import RECTIFIERS, SIGN_KEEPING
+from tasks.conversion.signs import QUANT_PAIR, SIGN_KEEPING, unsigned_tensors
 
 MIXED_SIGNS = "keep_mixed_signs_fp32"
-OF_TWO_INPUTS = frozenset(
+PRODUCTS = frozenset({"matmul", "matmul_v2", "fused_matmul"})
+OF_TWO_INPUTS = PRODUCTS | {
     name.format(kind)
     for kind in ("elementwise_add", "elementwise_sub", "elementwise_mul")
     for name in ("{}", "fused_{}")
-) | {"matmul", "matmul_v2", "fused_matmul"}
-ACTIVATIONS = ("fuse_activation", "activation_type")
-"""Attributes of a convolution and of a fully connected layer that have an activation fused in."""
-PASSING = SIGN_KEEPING | {"scale", "fused_transpose", "flatten_contiguous_range", "squeeze2", "unsqueeze2"}
+}
+PASSING = SIGN_KEEPING | {"scale", "flatten_contiguous_range", "squeeze2", "unsqueeze2"}
 
 
 def keep_mixed_signs_fp32(program: Any) -> int:
@@ -28,19 +24,42 @@ def keep_mixed_signs_fp32(program: Any) -> int:
     of their convolutions.
     Returns how many there were.
     """
-    block, matched = program.global_block(), 0
-    unsigned: set[str] = set()
+    block = program.global_block()
+    found = _mixed(block, OF_TWO_INPUTS, unsigned_tensors(block, passing=PASSING))
+    for op in found:
+        op._set_attr("skip_quant", True)
+    return len(found)
+
+
+def hide_mixed_products(program: Any) -> int:
+    """Has products of a rectified and a signed input read copies without a scale, so that they stay in FP32.
+
+    For `qdq`, whose predictor knows the signs and refuses such a product; the mark that other operators have
+    it loses, when it renames the product. `program` is as PaddleSlim writes it.
+    Returns how many there were.
+    """
+    block = program.global_block()
+    found = _mixed(block, PRODUCTS, unsigned_tensors(block, fused=False, passing=PASSING))
+    for op in found:
+        (source,) = op.input("X")
+        copy = f"{source}.{op.output('Out')[0]}.copy"
+        block.create_var(name=copy, shape=block.var(source).shape, dtype=block.var(source).dtype)
+        place = next(index for index, other in enumerate(block.ops) if other is op)
+        block._insert_op(place, type="assign", inputs={"X": [source]}, outputs={"Out": [copy]})
+        op.desc.set_input("X", [copy])
+    return len(found)
+
+
+def _mixed(block: Any, kinds: frozenset[str], unsigned: set[str]) -> list[Any]:
+    """Operators of `kinds` on two activations, of which one is unsigned."""
+    stored = {name for name in block.vars if block.var(name).persistable}
     for op in block.ops:
-        if op.type in OF_TWO_INPUTS:
-            inputs = op.input("X") + op.input("Y")
-            stored = any(block.var(name).persistable for name in inputs)
-            if not stored and len({name in unsigned for name in inputs}) == 2:
-                op._set_attr("skip_quant", True)
-                matched += 1
-        if _rectifies(op) or (op.type in PASSING and unsigned.intersection(op.input_arg_names)):
-            unsigned.update(op.output_arg_names)
-    return matched
-
-
-def _rectifies(op: Any) -> bool:
-    return any(op.has_attr(name) and op.attr(name) in RECTIFIERS for name in ACTIVATIONS)
+        if op.type in QUANT_PAIR and op.input("X")[0] in stored:
+            stored.update(op.output("Y"))
+    return [
+        op
+        for op in block.ops
+        if op.type in kinds
+        and stored.isdisjoint(op.input("X") + op.input("Y"))
+        and len({name in unsigned for name in op.input("X") + op.input("Y")}) == 2
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from paddle.base import core
 from paddle.base.framework import IrGraph
 from paddle.static.quantization import Quant2Int8MkldnnPass
 
+from tasks.conversion.common_scales import common_scales, scales_before_factors
+from tasks.conversion.data_movement import DATA_MOVEMENT, keep_data_movement_fp32
 from tasks.conversion.mixed_signs import MIXED_SIGNS, keep_mixed_signs_fp32
 from tasks.conversion.repairs import repair
 from tasks.errors import ConversionError
@@ -52,6 +54,7 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
     def __init__(self, loaded: LoadedProgram, options: PassOptions) -> None:
         place = paddle.CPUPlace()
         super().__init__(set(options.ops_to_quantize), {NO_ID}, loaded.scope, place, core)
+        self._loaded = loaded
         self._options = options
         self._scale_axes: dict[str, int] = {}
         if options.fused_conv:
@@ -87,12 +90,32 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
 
     def _optimize_fp32_graph(self, graph: Any) -> Any:
         """Repairs the graph that the fake operators have just left, then fuses as shipped."""
-        program = graph.to_program()
-        self._options.repairs.update(repair(program))
-        graph = super()._optimize_fp32_graph(IrGraph(core.Graph(program.desc), for_test=True))
+        loaded = replace(self._loaded, program=graph.to_program())
+        self._options.repairs.update(repair(loaded))
+        graph = super()._optimize_fp32_graph(IrGraph(core.Graph(loaded.program.desc), for_test=True))
         program = graph.to_program()  # residual sums are part of their convolutions by now
+        self._options.repairs[DATA_MOVEMENT] = keep_data_movement_fp32(program)
         self._options.repairs[MIXED_SIGNS] = keep_mixed_signs_fp32(program)
         return IrGraph(core.Graph(program.desc), for_test=True)
+
+    def _gather_output_scales_from_attr(self, graph: Any) -> Any:
+        graph = super()._gather_output_scales_from_attr(graph)
+        self._set_scales(scales_before_factors(self._single_scales(), graph.to_program()))
+        return graph
+
+    def _propagate_scales(self, graph: Any) -> Any:
+        """As shipped, but whatever hands a scale on ends with a common one."""
+        self._set_scales(common_scales(self._single_scales(), graph.to_program(), fp32_too=False))
+        return graph
+
+    def _single_scales(self) -> dict[str, float]:
+        """Those of activations; a weight has one a channel."""
+        tensors = {name: numpy.array(tensor) for name, (_, tensor) in self._var_quant_scales.items()}
+        return {name: values.item() for name, values in tensors.items() if values.size == 1}
+
+    def _set_scales(self, scales: Mapping[str, float]) -> None:
+        for name, scale in scales.items():
+            self._var_quant_scales[name] = (False, self._convert_scale2tensor(numpy.array(scale)))
 
     def _apply_pass(
         self, graph: Any, pass_name: str, attrs: list[str] | None = None, attr_values: Any = None

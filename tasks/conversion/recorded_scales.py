@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tasks.conversion.common_scales import common_scales, scales_before_factors
+
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
@@ -54,7 +56,10 @@ def record_scales(loaded: LoadedProgram, weights: Scales) -> int:
     compute_propagate_scales_mkldnn_pass.cc, Paddle 2.6.
     """
     block = loaded.program.global_block()
-    scales = weights | _activation_scales(loaded)
+    activations = _activation_scales(loaded)
+    activations |= scales_before_factors(activations, loaded.program)
+    activations = common_scales(activations, loaded.program, fp32_too=True)
+    scales = weights | {name: [scale] for name, scale in activations.items()}
     end = next(index for index, op in enumerate(block.ops) if op.type == "fetch")
     number = next(op.input("Scale")[0] for op in block.ops if op.type == "quantize_linear")
     holder = block._insert_op(
@@ -66,23 +71,23 @@ def record_scales(loaded: LoadedProgram, weights: Scales) -> int:
     return len(weights)
 
 
-def _activation_scales(loaded: LoadedProgram) -> Scales:
+def _activation_scales(loaded: LoadedProgram) -> dict[str, float]:
     """As `quant_dequant_mkldnn_pass` gathers them; what comes first stays."""
     operators = loaded.program.global_block().ops
-    found: Scales = {}
+    found: dict[str, float] = {}
     for op in [op for op in operators if op.type == "dequantize_linear"]:
         if loaded.scope.find_var(op.input("X")[0]) is None:
             threshold = _values(loaded, op.input("Scale")[0])[0]
             for name in (op.output("Y")[0], op.input("X")[0]):
-                found.setdefault(name, [_inverse(threshold)])
+                found.setdefault(name, _inverse(threshold))
     for op in [op for op in operators if op.type == "quantize_linear"]:
         if threshold := _values(loaded, op.input("Scale")[0])[0]:
             for name in (op.input("X")[0], op.output("Y")[0]):
-                found.setdefault(name, [_inverse(threshold)])
+                found.setdefault(name, _inverse(threshold))
     for op in operators:
         if op.has_attr("out_threshold") and (threshold := op.attr("out_threshold")):
             for name in op.output_arg_names:
-                found.setdefault(name, [_inverse(threshold)])
+                found.setdefault(name, _inverse(threshold))
     return found
 
 

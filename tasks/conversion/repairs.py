@@ -1,4 +1,4 @@
-"""Graph rewrites that let Paddle's fusions, and so INT8, reach every layer.
+"""Rewrites that let Paddle's fusions, and so INT8, reach every layer.
 
 Each one changes an FP32 inference program in place and leaves its outputs as they were. They run before
 quantization, so that calibration already sees the repaired graph. Isolated process only.
@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from tasks.conversion.products import flatten_layer_inputs, give_products_a_bias
+from tasks.conversion.stored_weights import (
+    fold_computed_weights,
+    separate_shared_weights,
+    transpose_stored_weights,
+)
+from tasks.model.blocks import readers, writer
+
+if TYPE_CHECKING:
+    from tasks.model.program import LoadedProgram
 
 CONVOLUTIONS = frozenset({"conv2d", "depthwise_conv2d", "conv2d_transpose"})
 ELEMENTWISE = frozenset({"elementwise_add", "elementwise_sub", "elementwise_mul"})
@@ -23,26 +34,26 @@ NEARLY_NOTHING = float.fromhex("0x1p-126")
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """A named rewrite. `apply(program)` returns how often its pattern matched."""
+    """A named rewrite. `apply(loaded)` returns how often its pattern matched."""
 
     name: str
-    apply: Callable[[Any], int]
+    apply: Callable[[LoadedProgram], int]
 
 
-def repair(program: Any) -> dict[str, int]:
-    """Applies every rewrite to `program` in place; matches by name, zeros included."""
-    return {rewrite.name: rewrite.apply(program) for rewrite in REWRITES}
+def repair(loaded: LoadedProgram) -> dict[str, int]:
+    """Applies every rewrite to `loaded` in place; matches by name, zeros included."""
+    return {rewrite.name: rewrite.apply(loaded) for rewrite in REWRITES}
 
 
-def fold_convolution_bias(program: Any) -> int:
+def fold_convolution_bias(loaded: LoadedProgram) -> int:
     """conv + reshape2(bias, [1, C, 1, 1]) + elementwise_add -> conv + elementwise_add(bias, axis=1).
 
     `paddle.jit.save` writes the first, Paddle's convolution fusions know only the second, so bias and
     activation ran as FP32 operators of their own.
     """
     matched = 0
-    for block, reshape in _operators(program, "reshape2"):
-        adds = _readers(block, reshape.output("Out")[0])
+    for block, reshape in _operators(loaded, "reshape2"):
+        adds = readers(block, reshape.output("Out")[0])
         if _is_channel_bias(block, reshape) and adds and all(_adds_bias(block, reshape, add) for add in adds):
             for add in adds:
                 add.desc.set_input("Y", reshape.input("X"))
@@ -52,35 +63,38 @@ def fold_convolution_bias(program: Any) -> int:
     return matched
 
 
-def remove_inference_dropout(program: Any) -> int:
-    """dropout in inference mode -> nothing, where it is the identity (`upscale_in_train`).
+def remove_inference_dropout(loaded: LoadedProgram) -> int:
+    """dropout in inference mode -> nothing, or the factor that it then is (`downgrade_in_infer`).
 
-    Calibration otherwise gives the dropout's output a scale that is lost with it in the conversion.
+    Calibration otherwise gives the dropout's output a scale that is lost with it in the conversion; and
+    Paddle makes a factor of the second kind only where `keep_scale_factors` does not see it any more.
     """
     return sum(
         _bypass(block, dropout)
-        for block, dropout in _operators(program, "dropout")
-        if dropout.attr("is_test") and dropout.attr("dropout_implementation") == "upscale_in_train"
+        if dropout.attr("dropout_implementation") == "upscale_in_train"
+        else _scale_instead(block, dropout, 1 - dropout.attr("dropout_prob"))
+        for block, dropout in _operators(loaded, "dropout")
+        if dropout.attr("is_test")
     )
 
 
-def remove_identity_pooling(program: Any) -> int:
+def remove_identity_pooling(loaded: LoadedProgram) -> int:
     """Adaptive pooling to the size that the input already has -> nothing, as in VGG at 224x224."""
     return sum(
         _bypass(block, pool)
-        for block, pool in _operators(program, "pool2d")
+        for block, pool in _operators(loaded, "pool2d")
         if pool.attr("adaptive") and _pooled_size(block, pool) == list(pool.attr("ksize"))
     )
 
 
-def keep_uneven_pooling_fp32(program: Any) -> int:
+def keep_uneven_pooling_fp32(loaded: LoadedProgram) -> int:
     """Marks adaptive pooling with windows of different sizes so that no layout quantizes it.
 
     Without the mark the predictor dies with "There are no kernels which are registered in the pool2d
     operator": oneDNN has no such pooling, and Paddle's own kernel has no INT8.
     """
     matched = 0
-    for block, pool in _operators(program, "pool2d"):
+    for block, pool in _operators(loaded, "pool2d"):
         size = _pooled_size(block, pool)
         even = all(have > 0 and have % want == 0 for have, want in zip(size, pool.attr("ksize"), strict=True))
         if pool.attr("adaptive") and set(pool.attr("ksize")) != {1} and not even:
@@ -89,7 +103,7 @@ def keep_uneven_pooling_fp32(program: Any) -> int:
     return matched
 
 
-def keep_attention_scores_fp32(program: Any) -> int:
+def keep_attention_scores_fp32(loaded: LoadedProgram) -> int:
     """Marks the sums, differences and products between a product's scores and its softmax so that no layout
     quantizes them.
 
@@ -97,48 +111,64 @@ def keep_attention_scores_fp32(program: Any) -> int:
     and softmax reads FP32 anyway.
     """
     marked = set()
-    for block, softmax in _operators(program, "softmax"):
+    for block, softmax in _operators(loaded, "softmax"):
         waiting = softmax.input("X")
         while waiting:
-            writer = _writer(block, waiting.pop())
-            if writer is not None and writer.type in BEFORE_SOFTMAX and writer not in marked:
-                waiting += writer.input("X")
-                if writer.type in ELEMENTWISE:
-                    writer._set_attr("skip_quant", True)
-                    marked.add(writer)
+            source = writer(block, waiting.pop())
+            if source is not None and source.type in BEFORE_SOFTMAX and source not in marked:
+                waiting += source.input("X")
+                if source.type in ELEMENTWISE:
+                    source._set_attr("skip_quant", True)
+                    marked.add(source)
     return len(marked)
 
 
-def keep_normalised_sums_fp32(program: Any) -> int:
+def keep_normalised_sums_fp32(loaded: LoadedProgram) -> int:
     """Marks the sums that a layer normalisation reads so that no layout quantizes them.
 
     A few channels of a Transformer's residual sums are some hundred times as large as the others. One scale
     for all leaves little of the others, and the normalisation reads FP32 anyway.
     """
     matched = 0
-    for block, norm in _operators(program, "layer_norm"):
-        writer = _writer(block, norm.input("X")[0])
-        if writer is not None and writer.type == "elementwise_add":
-            writer._set_attr("skip_quant", True)
+    for block, norm in _operators(loaded, "layer_norm"):
+        source = writer(block, norm.input("X")[0])
+        if source is not None and source.type == "elementwise_add":
+            source._set_attr("skip_quant", True)
             matched += 1
     return matched
 
 
-def keep_scale_factors(program: Any) -> int:
+def keep_differences_fp32(loaded: LoadedProgram) -> int:
+    """Marks differences of two activations so that no layout quantizes them.
+
+    Twins compare what is nearly equal: of a difference that is small beside its terms, two roundings to bytes
+    leave nothing.
+    """
+    found = [
+        op
+        for block, op in _operators(loaded, "elementwise_sub")
+        if not any(block.var(name).persistable for name in op.input_arg_names)
+    ]
+    for op in found:
+        op._set_attr("skip_quant", True)
+    return len(found)
+
+
+def keep_scale_factors(loaded: LoadedProgram) -> int:
     """Gives `scale` behind a convolution or a fully connected layer a bias that is nothing, but not 0.
 
     Without a bias Paddle moves the factor into the dequantization between the two, and then lets the layer
     write FP32 itself, without dequantization: the factor is lost.
     """
     matched = 0
-    for block, scale in _operators(program, "scale"):
+    for block, scale in _operators(loaded, "scale"):
         if scale.attr("bias") == 0 and scale.attr("scale") != 1 and _scales_a_layer(block, scale):
             scale._set_attr("bias", NEARLY_NOTHING)
             matched += 1
     return matched
 
 
-def mark_inference(program: Any) -> int:
+def mark_inference(loaded: LoadedProgram) -> int:
     """Sets `is_test` on every operator that knows it, as the predictor does when it loads a program.
 
     Calibration runs the program itself, where oneDNN's transposed convolution refuses to work without it.
@@ -147,7 +177,7 @@ def mark_inference(program: Any) -> int:
     from paddle.base.framework import OpProtoHolder
 
     matched = 0
-    for block in program.blocks:
+    for block in loaded.program.blocks:
         for op in block.ops:
             known = {attribute.name for attribute in OpProtoHolder.instance().get_op_proto(op.type).attrs}
             known |= core.get_op_extra_attrs(op.type).keys()
@@ -159,27 +189,33 @@ def mark_inference(program: Any) -> int:
 
 REWRITES = (
     Rewrite("mark_inference", mark_inference),
+    Rewrite("fold_computed_weights", fold_computed_weights),
+    Rewrite("transpose_stored_weights", transpose_stored_weights),
+    Rewrite("separate_shared_weights", separate_shared_weights),
+    Rewrite("give_products_a_bias", give_products_a_bias),
+    Rewrite("flatten_layer_inputs", flatten_layer_inputs),
     Rewrite("fold_convolution_bias", fold_convolution_bias),
     Rewrite("remove_inference_dropout", remove_inference_dropout),
     Rewrite("remove_identity_pooling", remove_identity_pooling),
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
     Rewrite("keep_attention_scores_fp32", keep_attention_scores_fp32),
     Rewrite("keep_normalised_sums_fp32", keep_normalised_sums_fp32),
+    Rewrite("keep_differences_fp32", keep_differences_fp32),
     Rewrite("keep_scale_factors", keep_scale_factors),
 )
 
 
-def _operators(program: Any, name: str) -> list[tuple[Any, Any]]:
-    return [(block, op) for block in program.blocks for op in block.ops if op.type == name]
+def _operators(loaded: LoadedProgram, name: str) -> list[tuple[Any, Any]]:
+    return [(block, op) for block in loaded.program.blocks for op in block.ops if op.type == name]
 
 
 def _scales_a_layer(block: Any, scale: Any) -> bool:
     """A product that is scaled directly takes the factor in by itself, before INT8."""
-    writer = direct = _writer(block, scale.input("X")[0])
-    while writer is not None and writer.type in FUSED_INTO_LAYERS:
-        writer = _writer(block, writer.input("X")[0])
-    return writer is not None and (
-        writer.type in CONVOLUTIONS or (writer.type in LAYERS and writer is not direct)
+    source = direct = writer(block, scale.input("X")[0])
+    while source is not None and source.type in FUSED_INTO_LAYERS:
+        source = writer(block, source.input("X")[0])
+    return source is not None and (
+        source.type in CONVOLUTIONS or (source.type in LAYERS and source is not direct)
     )
 
 
@@ -192,11 +228,21 @@ def _pooled_size(block: Any, pool: Any) -> list[int]:
 def _bypass(block: Any, op: Any) -> bool:
     """Removes `op` (X -> Out) and lets its readers read X, unless Out is an output of the program."""
     source, target = op.input("X")[0], op.output("Out")[0]
-    readers = _readers(block, target)
-    if not readers or any(reader.type == "fetch" for reader in readers):
+    reading = readers(block, target)
+    if not reading or any(reader.type == "fetch" for reader in reading):
         return False
-    for reader in readers:
+    for reader in reading:
         reader.desc._rename_input(target, source)
+    _remove(block, op)
+    return True
+
+
+def _scale_instead(block: Any, op: Any, factor: float) -> bool:
+    """Replaces `op` (X -> Out)."""
+    source, target = op.input("X"), op.output("Out")
+    index = next(index for index, other in enumerate(block.ops) if other is op)
+    attributes = {"scale": factor, "bias": 0.0, "bias_after_scale": True}
+    block._insert_op(index, type="scale", inputs={"X": source}, outputs={"Out": target}, attrs=attributes)
     _remove(block, op)
     return True
 
@@ -217,20 +263,12 @@ def _is_channel_bias(block: Any, reshape: Any) -> bool:
 def _adds_bias(block: Any, reshape: Any, add: Any) -> bool:
     if add.type != "elementwise_add" or add.input("Y") != reshape.output("Out"):
         return False
-    writer = _writer(block, add.input("X")[0])
+    source = writer(block, add.input("X")[0])
     return (
-        writer is not None
-        and writer.type in CONVOLUTIONS
-        and writer.attr("data_format") in ("NCHW", "AnyLayout")
+        source is not None
+        and source.type in CONVOLUTIONS
+        and source.attr("data_format") in ("NCHW", "AnyLayout")
     )
-
-
-def _readers(block: Any, name: str) -> list[Any]:
-    return [op for op in block.ops if name in op.input_arg_names]
-
-
-def _writer(block: Any, name: str) -> Any:
-    return next((op for op in block.ops if name in op.output_arg_names), None)
 
 
 def _remove(block: Any, op: Any) -> None:

@@ -8,21 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tasks.conversion.repairs import CONVOLUTIONS
+from tasks.conversion.signs import QUANT_PAIR, RECTIFIERS, unsigned_tensors
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
 S8_MAX, U8_MAX = 127.0, 255.0
-QUANT_PAIR = frozenset({"quantize_linear", "dequantize_linear"})
-RECTIFIERS = frozenset({"relu", "relu6"})
-SIGN_KEEPING = QUANT_PAIR | {
-    "pool2d",
-    "reshape2",
-    "transpose2",
-    "nearest_interp",
-    "nearest_interp_v2",
-    "slice",
-}
 FUSED_INTO_CONVOLUTION = QUANT_PAIR | {"batch_norm", "elementwise_add"}
 
 
@@ -54,16 +45,13 @@ def widen_signed_residual_sums(loaded: LoadedProgram) -> int:
 def _signed_sums(block: Any) -> set[str]:
     """Outputs of a ReLU over the sum of a convolution and a residual, neither of them rectified."""
     writers = {name: op for op in block.ops for name in op.output_arg_names}
-    unsigned: set[str] = set()
-    sums: set[str] = set()
-    for op in block.ops:
-        if op.type in RECTIFIERS:
-            unsigned.update(op.output_arg_names)
-            if _adds_signed(block, writers, unsigned, _written_by(writers, op.input("X")[0], QUANT_PAIR)):
-                sums.add(op.output("Out")[0])
-        elif op.type in SIGN_KEEPING and unsigned.intersection(op.input_arg_names):
-            unsigned.update(op.output_arg_names)
-    return sums
+    unsigned = unsigned_tensors(block, fused=False)
+    return {
+        op.output("Out")[0]
+        for op in block.ops
+        if op.type in RECTIFIERS
+        and _adds_signed(block, writers, unsigned, _written_by(writers, op.input("X")[0], QUANT_PAIR))
+    }
 
 
 def _adds_signed(block: Any, writers: dict[str, Any], unsigned: set[str], add: Any) -> bool:

@@ -10,8 +10,11 @@ IDENTITY = {"scale": 1.0, "bias": 0.0, "bias_after_scale": True, "use_mkldnn": T
 LARGEST_BYTES = 4 << 20
 """Of a tensor that is laid out, and so is twice in memory: next to what is computed with a larger one, what
 is saved does not count."""
-RECURRENT = frozenset({"fusion_gru", "fusion_lstm", "multi_gru"})
-"""Their weights are more than one tensor, and there are few of them."""
+READERS = frozenset(
+    {"conv2d", "depthwise_conv2d", "fused_conv2d", "fc", "mul", "matmul", "matmul_v2", "fused_matmul"}
+)
+"""Operators with a weight and perhaps a bias, many in a network. Others may hold what they read to be what
+they write, as BatchNorm does its statistics."""
 
 
 def lay_out_weights(program: Any) -> int:
@@ -24,7 +27,7 @@ def lay_out_weights(program: Any) -> int:
     Source: `PrepareData` of operator.cc and `NeedTransformLayout` of data_layout_transform.h, Paddle 2.6.
     """
     block = program.global_block()
-    readers = [op for op in block.ops if _of_onednn(op) and op.type not in RECURRENT]
+    readers = [op for op in block.ops if op.type in READERS and _of_onednn(op)]
     names = dict.fromkeys(
         name for op in readers for name in op.input_arg_names if _is_weight(block.var(name))
     )

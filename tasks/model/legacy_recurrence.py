@@ -18,6 +18,7 @@ from paddle.base import core
 
 from tasks.errors import ModelFormatError
 from tasks.inference.serving import Array
+from tasks.model.blocks import remove_unread, writer
 from tasks.model.program import LoadedProgram
 
 OPERATOR = "rnn"
@@ -41,7 +42,7 @@ def legacy_recurrence(loaded: LoadedProgram) -> int:
         _require_expressible(block, op)
         _Rewrite(loaded, block, op).apply()
     if found:
-        _remove_unread(block, loaded.fetches)
+        remove_unread(block, loaded.fetches)
     return len(found)
 
 
@@ -70,7 +71,7 @@ def _obstacle(block: Any, op: Any) -> str:
         )
     if mode != "LSTM":
         return f"of mode {mode}"
-    writers = [_writer(block, name) for name in op.input("PreState")]
+    writers = [writer(block, name) for name in op.input("PreState")]
     if any(each is None or each.type not in ZEROS or each.attr("value") != 0.0 for each in writers):
         return "with initial states that are not zero"
     if _is_read(block, op.output("State")[CELL]):
@@ -146,9 +147,9 @@ class _Rewrite:
 
     def _batch_first(self, name: str) -> str:
         """[steps, batch, ...] as [batch, steps, ...]; what was transposed for the `rnn`, as it was."""
-        writer = _writer(self.block, name)
-        if writer is not None and writer.type == "transpose2" and writer.attr("axis") == SWAP:
-            return str(writer.input("X")[0])
+        source = writer(self.block, name)
+        if source is not None and source.type == "transpose2" and source.attr("axis") == SWAP:
+            return str(source.input("X")[0])
         return self._append("transpose2", {"X": name}, {"Out": FP32, "XShape": FP32}, {"axis": SWAP})["Out"]
 
     def _full_lengths(self, source: str) -> str:
@@ -242,25 +243,3 @@ def _values(loaded: LoadedProgram, name: str) -> Array:
 
 def _is_read(block: Any, name: str) -> bool:
     return any(name in op.input_arg_names for op in block.ops)
-
-
-def _writer(block: Any, name: str) -> Any:
-    return next((op for op in block.ops if name in op.output_arg_names), None)
-
-
-def _remove_unread(block: Any, fetches: Sequence[str]) -> None:
-    """Removes operators whose outputs nothing reads any more, and variables that no operator names."""
-    while True:
-        read = {name for op in block.ops for name in op.input_arg_names} | set(fetches)
-        dead = [
-            index
-            for index, op in enumerate(block.ops)
-            if op.type not in ("feed", "fetch") and not read & set(op.output_arg_names)
-        ]
-        if not dead:
-            break
-        for index in reversed(dead):
-            block._remove_op(index)
-    named = {name for op in block.ops for name in op.input_arg_names + op.output_arg_names}
-    for name in [name for name in block.vars if name not in named]:
-        block._remove_var(name)

@@ -50,7 +50,7 @@ def prepare_model(source: ModelSource, folder: Path, *, legacy: bool = False) ->
 
     loaded = load_program(source)
     _require_fp32(loaded, source)
-    repairs = repair(loaded.program)
+    repairs = repair(loaded)
     if legacy and RNN in (op.type for op in loaded.program.global_block().ops):
         save_program(loaded, folder / ORIGINAL)
         repairs[LEGACY] = _rewrite(loaded)

@@ -67,7 +67,7 @@ def _layer(name: str) -> Any:
         return _padded_encoder()
     if name == "scaled":
         return _scaled_sums()
-    return nn.Sequential(  # nothing that a rewrite may touch
+    return nn.Sequential(  # nothing that a rewrite may touch but the dropout, a factor
         *(nn.Conv2D(3, 8, 3, bias_attr=False), nn.ReLU(), nn.AdaptiveAvgPool2D(2)),
         *(nn.Flatten(), nn.Dropout(mode="downscale_in_infer"), nn.Linear(32, 10)),
     )

@@ -172,7 +172,7 @@ def test_fully_connected_weights_of_qdq_are_as_close_as_those_of_offline(root: P
     raw_db, repaired_db = sqnr_db(
         root, name, (root / f"{name}_qdq", root / f"{name}_deployable_qdq"), qdq=True
     )
-    assert raw_db + 6 < offline_db - 2 < repaired_db
+    assert raw_db + 6 < offline_db - 3 < repaired_db
 
 
 @pytest.mark.parametrize("name", models.QUANTIZED)
@@ -234,7 +234,7 @@ def test_only_pooling_in_int8_is_refused(root: Path, tmp_path: Path) -> None:
     converted = offline(OfflineRequest(source=source, folder=tmp_path / "out", ops_to_quantize=("pool2d",)))
     with pytest.raises(ConversionError) as error:
         require_int8(converted)
-    assert "2 pool2d" in error.value.found
+    assert "1 pool2d" in error.value.found
 
 
 def test_skipped_operator_id_stays_fp32(root: Path, tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_published_command_with_every_option_converts(root: Path, tmp_path: Path
         log=tmp_path / "log.txt",
     )
     assert converted.folder == target
-    assert converted.int8_ops == {"fused_conv2d": 2, "pool2d": 2}
+    assert converted.int8_ops == {"fused_conv2d": 2, "pool2d": 1}
     assert {path.name for path in target.iterdir()} == {"__model__", "__params__", "debug"}
     drawings = [path.name for path in (target / "debug").glob("*.dot")]
     assert "quant_orig.dot" in drawings

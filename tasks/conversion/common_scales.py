@@ -1,0 +1,77 @@
+"""One scale for all tensors between which no kernel changes it. Isolated process only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tasks.conversion.signs import CONCAT, QUANT_PAIR, SCALE_KEEPING, is_skipped
+
+
+def common_scales(scales: Mapping[str, float], program: Any, *, fp32_too: bool) -> dict[str, float]:
+    """`scales` (INT8 steps a unit, up to a factor) by tensor, and those of what shares a kernel's bytes.
+
+    Pooling, reshaping and the like write with the scale that they read, and all that one concatenation
+    touches has that of the widest range. Paddle does this in one pass, in which a concatenation hands its
+    scale to tensors that others have read already: where one goes into a concatenation and into something
+    else, and of chained concatenations, a layer takes bytes of one scale for those of another.
+    fp32_too: also for concatenations that stay in FP32, which `qdq`'s predictor treats alike.
+    """
+    groups = _groups(program, fp32_too=fp32_too)
+    concatenated = {name for op in _concatenations(program, fp32_too=fp32_too) for name in op.output("Out")}
+    common = dict(scales)
+    for names in groups:
+        known = [scales[name] for name in names if scales.get(name, 0) > 0]
+        if known:
+            scale = known[0] if concatenated.isdisjoint(names) else min(known)
+            common.update(dict.fromkeys(names, scale))
+    return common
+
+
+def scales_before_factors(scales: Mapping[str, float], program: Any) -> dict[str, float]:
+    """The scales of what operators `scale` read, where they have none, by tensor.
+
+    A product takes in the factor in front of it, such as that of an attention's queries, and then reads what
+    was never calibrated.
+    """
+    found: dict[str, float] = {}
+    for op in reversed(program.global_block().ops):
+        if op.type == "scale" and not op.attr("bias"):
+            source, target = op.input("X")[0], op.output("Out")[0]
+            known = scales.get(target) or found.get(target)
+            if known and op.attr("scale") and not scales.get(source):
+                found[source] = known * abs(op.attr("scale"))
+    return found
+
+
+def _concatenations(program: Any, *, fp32_too: bool) -> list[Any]:
+    operators = program.global_block().ops
+    return [op for op in operators if op.type == CONCAT and (fp32_too or not is_skipped(op))]
+
+
+def _groups(program: Any, *, fp32_too: bool) -> list[list[str]]:
+    """Tensors that share a scale, those that are written first in front."""
+    block = program.global_block()
+    parents: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while (parent := parents.setdefault(name, name)) != name:
+            name = parent
+        return name
+
+    def join(names: Iterable[str]) -> None:
+        first, *others = (root(name) for name in names)
+        parents.update(dict.fromkeys(others, first))
+
+    for op in _concatenations(program, fp32_too=fp32_too):
+        join(op.input("X") + op.output("Out"))
+    for op in block.ops:
+        if op.type in SCALE_KEEPING and not is_skipped(op):
+            join(op.input("Input" if op.type == "slice" else "X") + op.output("Out"))
+        elif op.type in QUANT_PAIR and not block.var(op.input("X")[0]).persistable:
+            join(op.input("X") + op.output("Y"))
+    written = [name for op in block.ops for name in op.output_arg_names if name in parents]
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(written):
+        groups.setdefault(root(name), []).append(name)
+    return list(groups.values())

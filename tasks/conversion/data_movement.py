@@ -1,0 +1,68 @@
+"""Which operators that only move data INT8 serves. Isolated process only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.conversion.signs import (
+    CONCAT,
+    QUANT_PAIR,
+    RECTIFIERS,
+    SCALE_KEEPING,
+    SUMS,
+    is_skipped,
+    unsigned_tensors,
+)
+
+DATA_MOVEMENT = "keep_data_movement_fp32"
+MOVING = SCALE_KEEPING | {CONCAT}
+TAKING_INT8 = SUMS | {
+    "conv2d",
+    "depthwise_conv2d",
+    "fused_conv2d",
+    "fc",
+    "mul",
+    "matmul",
+    "matmul_v2",
+    "fused_matmul",
+}
+
+
+def keep_data_movement_fp32(program: Any, *, fused: bool = True) -> int:
+    """Marks pooling, concatenation, reshaping and the like so that no layout quantizes them, but where INT8
+    layers read the result, and concatenations where one input would be signed and another unsigned.
+
+    Paddle quantizes each of them, with the scale of its input: a mean over a picture then has a few of the
+    255 steps left when FP32 reads it, as before a classifier. In front of BatchNorm, as in DenseNet, INT8
+    rounds once more than was calibrated, and gains nothing. Of bytes with and without a sign no kernel makes
+    one tensor: the predictor dies, "could not create a primitive descriptor for a concat primitive".
+    fused: False for a program whose layers the predictor of `qdq` fuses.
+    Returns how many were marked.
+    """
+    block = program.global_block()
+    readers: dict[str, list[Any]] = {}
+    for op in block.ops:
+        for name in op.input_arg_names:
+            readers.setdefault(name, []).append(op)
+    found = [op for op in block.ops if op.type in MOVING]
+    passing = MOVING if fused else MOVING | QUANT_PAIR | RECTIFIERS
+    while True:
+        before = sum(map(is_skipped, found))
+        unsigned = unsigned_tensors(block, fused=fused)
+        for op in reversed(found):
+            mixed = op.type == CONCAT and len({name in unsigned for name in op.input("X")}) == 2
+            if mixed or not _feeds_int8(readers, op, passing):
+                op._set_attr("skip_quant", True)
+        if sum(map(is_skipped, found)) == before:
+            return before
+
+
+def _feeds_int8(readers: Mapping[str, list[Any]], op: Any, passing: frozenset[str]) -> bool:
+    """Whether something reads what `op` writes, and all that does takes bytes."""
+    reading = [reader for name in op.output_arg_names for reader in readers.get(name, ())]
+    return bool(reading) and all(
+        not is_skipped(reader)
+        and (reader.type in TAKING_INT8 or (reader.type in passing and _feeds_int8(readers, reader, passing)))
+        for reader in reading
+    )

@@ -1,0 +1,53 @@
+"""Who writes and who reads a variable of a `paddle.static` block, what nobody does, and new parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tasks.model.program import LoadedProgram
+
+
+def readers(block: Any, name: str) -> list[Any]:
+    return [op for op in block.ops if name in op.input_arg_names]
+
+
+def writer(block: Any, name: str) -> Any:
+    """The operator that writes `name`, or None."""
+    return next((op for op in block.ops if name in op.output_arg_names), None)
+
+
+def remove_unread(block: Any, fetches: Sequence[str]) -> None:
+    """Removes operators whose outputs nothing reads any more, and variables that no operator names."""
+    others = [op for other in block.program.blocks if other is not block for op in other.ops]
+    kept = {name for op in others for name in op.input_arg_names + op.output_arg_names} | set(fetches)
+    while True:
+        read = kept.union(*(op.input_arg_names for op in block.ops))
+        dead = [
+            index
+            for index, op in enumerate(block.ops)
+            if op.output_arg_names
+            and op.type not in ("feed", "fetch")
+            and read.isdisjoint(op.output_arg_names)
+        ]
+        if not dead:
+            break
+        for index in reversed(dead):
+            block._remove_op(index)
+    named = kept.union(*(op.input_arg_names + op.output_arg_names for op in block.ops))
+    for name in [name for name in block.vars if name not in named]:
+        block._remove_var(name)
+
+
+def store(loaded: LoadedProgram, name: str, value: Any) -> None:
+    """Makes `name` a parameter with this value, whatever it was."""
+    import paddle
+
+    block = loaded.program.global_block()
+    if block.has_var(name):
+        block._remove_var(name)
+    block.create_var(name=name, shape=value.shape, dtype=str(value.dtype), persistable=True)
+    loaded.scope.var(name).get_tensor().set(np.ascontiguousarray(value), paddle.CPUPlace())
