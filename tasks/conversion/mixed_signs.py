@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.conversion.signs import QUANT_PAIR, SIGN_KEEPING, unsigned_tensors
+from tasks.model.blocks import place
 
 MIXED_SIGNS = "keep_mixed_signs_fp32"
 PRODUCTS = frozenset({"matmul", "matmul_v2", "fused_matmul"})
@@ -44,8 +45,7 @@ def hide_mixed_products(program: Any) -> int:
         (source,) = op.input("X")
         copy = f"{source}.{op.output('Out')[0]}.copy"
         block.create_var(name=copy, shape=block.var(source).shape, dtype=block.var(source).dtype)
-        place = next(index for index, other in enumerate(block.ops) if other is op)
-        block._insert_op(place, type="assign", inputs={"X": [source]}, outputs={"Out": [copy]})
+        block._insert_op(place(block, op), type="assign", inputs={"X": [source]}, outputs={"Out": [copy]})
         op.desc.set_input("X", [copy])
     return len(found)
 

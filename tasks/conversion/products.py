@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.model.blocks import readers, remove_unread, store
+from tasks.model.blocks import place, readers, remove_unread, store
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
@@ -35,7 +35,7 @@ def give_products_a_bias(loaded: LoadedProgram) -> int:
             block.create_var(name=product, shape=block.var(output).shape, dtype=block.var(output).dtype)
             op.desc.set_output("Out", [product])
             block._insert_op(
-                _place(block, op) + 1,
+                place(block, op) + 1,
                 type="elementwise_add",
                 inputs={"X": [product], "Y": [bias]},
                 outputs={"Out": [output]},
@@ -60,12 +60,12 @@ def flatten_layer_inputs(loaded: LoadedProgram) -> int:
         if len(shape) <= LARGEST_RANK or sum(side < 0 for side in shape[1:]) > 1 or shape[-1] < 0:
             continue
         if source not in flat:
-            flat[source] = _rows(block, source, [0, -1, shape[-1]], _place(block, op))
+            flat[source] = _rows(block, source, [0, -1, shape[-1]], place(block, op))
         op.desc.set_input("X", [flat[source]])
         last, output = _flatten_outputs(block, op)
         back = [0, *block.var(output).shape[1:]]
         flat[output] = last.output("Out")[0]
-        _rows(block, flat[output], back, _place(block, last) + 1, named=output)
+        _rows(block, flat[output], back, place(block, last) + 1, named=output)
         matched += 1
     if matched:
         remove_unread(block, loaded.fetches)
@@ -116,22 +116,18 @@ def _activation(block: Any, name: str) -> Any:
     return reading[0] if len(reading) == 1 and reading[0].type in ACTIVATIONS else None
 
 
-def _rows(block: Any, source: str, shape: list[int], place: int, named: str = "") -> str:
-    """reshape2 of `source` at `place`; its output."""
+def _rows(block: Any, source: str, shape: list[int], index: int, named: str = "") -> str:
+    """Inserts reshape2 of `source` as the block's operator `index`; returns its output."""
     target = named or f"{source}.rows"
     dtype = block.var(source).dtype
     if not named:
         block.create_var(name=target, shape=[block.var(source).shape[0], *shape[1:]], dtype=dtype)
     block.create_var(name=f"{target}.shape", shape=[0, *block.var(source).shape], dtype=dtype)
     block._insert_op(
-        place,
+        index,
         type="reshape2",
         inputs={"X": [source]},
         outputs={"Out": [target], "XShape": [f"{target}.shape"]},
         attrs={"shape": shape},
     )
     return target
-
-
-def _place(block: Any, op: Any) -> int:
-    return next(index for index, other in enumerate(block.ops) if other is op)

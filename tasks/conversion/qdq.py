@@ -16,6 +16,7 @@ from tasks.conversion.mixed_signs import MIXED_SIGNS, hide_mixed_products
 from tasks.conversion.recorded_scales import record_scales, weight_scales
 from tasks.conversion.signed_residuals import S8_MAX, widen_signed_residual_sums
 from tasks.errors import ConversionError
+from tasks.model.blocks import place
 from tasks.model.census import QUANTIZABLE
 from tasks.model.digest import program_digest
 from tasks.model.files import ModelSource
@@ -105,7 +106,7 @@ def _read_directly(block: Any, dequantize: Any) -> None:
     for op in block.ops:
         if target in op.input_arg_names:
             op.desc._rename_input(target, source)
-    block._remove_op(next(index for index, op in enumerate(block.ops) if op is dequantize))
+    block._remove_op(place(block, dequantize))
     block._remove_var(target)
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.conversion.products import flatten_layer_inputs, give_products_a_bias
+from tasks.conversion.signs import RECTIFIERS, unsigned_tensors
 from tasks.conversion.stored_weights import (
     fold_computed_weights,
     separate_shared_weights,
     transpose_stored_weights,
 )
-from tasks.model.blocks import readers, writer
+from tasks.model.blocks import place, readers, writer
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
@@ -138,6 +139,28 @@ def keep_normalised_sums_fp32(loaded: LoadedProgram) -> int:
     return matched
 
 
+def sign_rectified_residuals(loaded: LoadedProgram) -> int:
+    """rectified + convolution -> rectified * 1 + convolution, where no ReLU follows.
+
+    Paddle fuses the sum into the convolution, and the kernel then writes the residual's type: unsigned, so
+    that whatever of the sum is negative becomes 0. Behind a factor the residual is signed.
+    """
+    matched = 0
+    for block in loaded.program.blocks:
+        unsigned = unsigned_tensors(block, fused=False)
+        for add in [op for op in block.ops if op.type == "elementwise_add"]:
+            if (rectified := _rectified_residual(block, add, unsigned)) is not None:
+                target = f"{add.output('Out')[0]}.residual"
+                shape, dtype = block.var(rectified).shape, block.var(rectified).dtype
+                block.create_var(name=target, shape=shape, dtype=dtype)
+                add.desc._rename_input(rectified, target)
+                attributes = {"scale": 1.0, "bias": NEARLY_NOTHING, "bias_after_scale": True}
+                names = {"inputs": {"X": [rectified]}, "outputs": {"Out": [target]}}
+                block._insert_op(place(block, add), type="scale", attrs=attributes, **names)
+                matched += 1
+    return matched
+
+
 def keep_differences_fp32(loaded: LoadedProgram) -> int:
     """Marks differences of two activations so that no layout quantizes them.
 
@@ -200,6 +223,7 @@ REWRITES = (
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
     Rewrite("keep_attention_scores_fp32", keep_attention_scores_fp32),
     Rewrite("keep_normalised_sums_fp32", keep_normalised_sums_fp32),
+    Rewrite("sign_rectified_residuals", sign_rectified_residuals),
     Rewrite("keep_differences_fp32", keep_differences_fp32),
     Rewrite("keep_scale_factors", keep_scale_factors),
 )
@@ -217,6 +241,22 @@ def _scales_a_layer(block: Any, scale: Any) -> bool:
     return source is not None and (
         source.type in CONVOLUTIONS or (source.type in LAYERS and source is not direct)
     )
+
+
+def _rectified_residual(block: Any, add: Any, unsigned: set[str]) -> str | None:
+    """The rectified term of a sum with a convolution, of which no ReLU makes an unsigned one."""
+    terms = add.input("X") + add.input("Y")
+    rectified = [name for name in terms if name in unsigned]
+    others = [name for name in terms if name not in unsigned]
+    if len(rectified) != 1 or not others or block.var(others[0]).persistable:
+        return None
+    source = writer(block, others[0])
+    while source is not None and source.type in ("batch_norm", "elementwise_add"):
+        source = writer(block, source.input("X")[0])
+    rectifies = [op.type in RECTIFIERS for op in readers(block, add.output("Out")[0])]
+    if source is None or source.type not in CONVOLUTIONS or rectifies == [True]:
+        return None
+    return str(rectified[0])
 
 
 def _pooled_size(block: Any, pool: Any) -> list[int]:
@@ -240,9 +280,9 @@ def _bypass(block: Any, op: Any) -> bool:
 def _scale_instead(block: Any, op: Any, factor: float) -> bool:
     """Replaces `op` (X -> Out)."""
     source, target = op.input("X"), op.output("Out")
-    index = next(index for index, other in enumerate(block.ops) if other is op)
     attributes = {"scale": factor, "bias": 0.0, "bias_after_scale": True}
-    block._insert_op(index, type="scale", inputs={"X": source}, outputs={"Out": target}, attrs=attributes)
+    names = {"inputs": {"X": source}, "outputs": {"Out": target}}
+    block._insert_op(place(block, op), type="scale", attrs=attributes, **names)
     _remove(block, op)
     return True
 
@@ -274,7 +314,7 @@ def _adds_bias(block: Any, reshape: Any, add: Any) -> bool:
 def _remove(block: Any, op: Any) -> None:
     """Removes `op` and the variables that only it wrote."""
     outputs = op.output_arg_names
-    block._remove_op(next(index for index, other in enumerate(block.ops) if other is op))
+    block._remove_op(place(block, op))
     for name in outputs:
         if block.has_var(name) and not any(name in o.input_arg_names + o.output_arg_names for o in block.ops):
             block._remove_var(name)

@@ -51,7 +51,7 @@ def fold_computed_weights(loaded: LoadedProgram) -> int:
     names = [
         name
         for name in dict.fromkeys(op.input(slot)[0] for op, slot in _layers(block))
-        if not block.var(name).persistable and _is_constant(block, writers, name)
+        if name in writers and _is_constant(block, writers, name)
     ]
     if not names:
         return 0
@@ -116,12 +116,10 @@ def _layers(block: Any) -> list[tuple[Any, str]]:
 def _is_constant(block: Any, writers: dict[str, Any], name: str) -> bool:
     """Whether `name` follows from stored values alone."""
     writer = writers.get(name)
-    if block.var(name).persistable:
-        return writer is None
-    return (
-        writer is not None
-        and writer.type not in NOT_CONSTANT
-        and all(_is_constant(block, writers, source) for source in writer.input_arg_names)
+    if writer is None:
+        return bool(block.var(name).persistable)
+    return writer.type not in NOT_CONSTANT and all(
+        _is_constant(block, writers, source) for source in writer.input_arg_names
     )
 
 

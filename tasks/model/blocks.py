@@ -1,4 +1,4 @@
-"""Who writes and who reads a variable of a `paddle.static` block, what nobody does, and new parameters."""
+"""Who writes and who reads a variable of a `paddle.static` block, and changes to its parts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def readers(block: Any, name: str) -> list[Any]:
 def writer(block: Any, name: str) -> Any:
     """The operator that writes `name`, or None."""
     return next((op for op in block.ops if name in op.output_arg_names), None)
+
+
+def place(block: Any, op: Any) -> int:
+    """Where `op` stands among the block's operators."""
+    return next(index for index, other in enumerate(block.ops) if other is op)
 
 
 def remove_unread(block: Any, fetches: Sequence[str]) -> None:

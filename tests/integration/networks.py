@@ -179,13 +179,13 @@ class LanguageModel(nn.Layer):  # type: ignore[misc]
 
 
 class TextConvolutions(nn.Layer):  # type: ignore[misc]
-    """One-dimensional convolutions, whose weights are reshaped by the program."""
+    """One-dimensional convolutions, whose weights the program reshapes, and one whose weight it scales."""
 
     def __init__(self) -> None:
         super().__init__()
         self.words = nn.Embedding(100, 32)
         self.convolutions = nn.LayerList(nn.Conv1D(32, 16, size, padding=size // 2) for size in (3, 5))
-        self.answers = nn.Linear(32, 4)
+        self.answers = nn.utils.weight_norm(nn.Linear(32, 4))
 
     def forward(self, ids: Any) -> Any:
         embedded = self.words(ids).transpose([0, 2, 1])
@@ -210,6 +210,22 @@ class RectifiedAttention(nn.Layer):  # type: ignore[misc]
         return self.answers(mixed.mean(1) * 0.02)
 
 
+class SignedSums(nn.Layer):  # type: ignore[misc]
+    """What was rectified, and a convolution, in sums that are not rectified."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2D(3, 16, 3, 2, 1, bias_attr=False), nn.BatchNorm2D(16), nn.ReLU())
+        self.plain, self.again, self.leaky = _branch(), nn.Conv2D(16, 16, 3, 2, 1), _branch()
+        self.answers = nn.Linear(16 * 64, 10)
+
+    def forward(self, image: Any) -> Any:
+        rectified = self.stem(image)
+        signed = rectified + self.plain(rectified)
+        again = functional.relu(self.again(signed))
+        return self.answers(functional.leaky_relu(self.leaky(again) + again, 0.3).flatten(1))
+
+
 class Repeated(nn.Layer):  # type: ignore[misc]
     """A layer that is applied twice, and BatchNorm behind a fully connected one."""
 
@@ -220,6 +236,11 @@ class Repeated(nn.Layer):  # type: ignore[misc]
 
     def forward(self, features: Any) -> Any:
         return self.answers(self.norm(functional.relu(self.first(functional.relu(self.first(features))))))
+
+
+def _branch() -> Any:
+    layers = (nn.Conv2D(16, 16, 3, padding=1), nn.ReLU(), nn.Conv2D(16, 16, 3, padding=1, bias_attr=False))
+    return nn.Sequential(*layers, nn.BatchNorm2D(16))
 
 
 def _block(inputs: int, outputs: int) -> Any:
@@ -240,6 +261,7 @@ NETWORKS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "language_model": (LanguageModel, ("ids",)),
     "text_convolutions": (TextConvolutions, ("ids",)),
     "rectified_attention": (RectifiedAttention, ("image",)),
+    "signed_sums": (SignedSums, ("image",)),
     "repeated": (Repeated, ("features",)),
 }
 

@@ -52,6 +52,7 @@ LAYERS = {
     "language_model": (9, 9),
     "text_convolutions": (3, 3),
     "rectified_attention": (5, 7),  # no kernel multiplies bytes with and without a sign
+    "signed_sums": (7, 7),
     "repeated": (3, 3),
 }
 """By network, its layers in INT8, and all of them."""
@@ -73,8 +74,9 @@ REWRITTEN: dict[str, dict[str, int]] = {
         "separate_shared_weights": 1,
         "keep_normalised_sums_fp32": 2,
     },
-    "text_convolutions": {"fold_computed_weights": 2},
+    "text_convolutions": {"fold_computed_weights": 3},
     "rectified_attention": {"fold_convolution_bias": 1},
+    "signed_sums": {"fold_convolution_bias": 3, "sign_rectified_residuals": 2},
     "repeated": {"separate_shared_weights": 1},
 }
 
