@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tasks.conversion.products import flatten_layer_inputs, give_products_a_bias
 from tasks.conversion.signs import RECTIFIERS, unsigned_tensors
 from tasks.conversion.stored_weights import (
@@ -17,7 +19,7 @@ from tasks.conversion.stored_weights import (
     separate_shared_weights,
     transpose_stored_weights,
 )
-from tasks.model.blocks import place, readers, writer
+from tasks.model.blocks import place, readers, remove_unread, store, writer
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
@@ -61,6 +63,50 @@ def fold_convolution_bias(loaded: LoadedProgram) -> int:
                 add._set_attr("axis", 1)
             _remove(block, reshape)
             matched += 1
+    return matched
+
+
+def normalise_channels_last_bias(loaded: LoadedProgram) -> int:
+    """channels-last conv + bias -> conv + batch_norm of mean 0 and variance 1, which Paddle folds into it.
+
+    oneDNN computes with the channels first and takes the addition's last dimension for that of the channels,
+    so that even the FP32 model ends with "Broadcast dimension mismatch".
+    """
+    matched = 0
+    for block, add in _operators(loaded, "elementwise_add"):
+        conv, bias = writer(block, add.input("X")[0]), _channels_last_bias(block, add.input("Y")[0])
+        if (
+            conv is None
+            or conv.type not in CONVOLUTIONS
+            or conv.attr("data_format") != "NHWC"
+            or bias is None
+        ):
+            continue
+        output = add.output("Out")[0]
+        channels = block.var(bias).shape[0]
+        parameters = {"Scale": 1.0, "Mean": 0.0, "Variance": 1.0}
+        names = {slot: f"{output}.{slot}" for slot in parameters}
+        for slot, value in parameters.items():
+            store(loaded, names[slot], np.full(channels, value, np.float32))
+        saved = {
+            slot: block.create_var(name=f"{output}.{slot}").name for slot in ("SavedMean", "SavedVariance")
+        }
+        block._insert_op(
+            place(block, add),
+            type="batch_norm",
+            inputs={"X": add.input("X"), "Bias": [bias], **{slot: [name] for slot, name in names.items()}},
+            outputs={
+                "Y": [output],
+                "MeanOut": [names["Mean"]],
+                "VarianceOut": [names["Variance"]],
+                **{slot: [name] for slot, name in saved.items()},
+            },
+            attrs={"epsilon": 0.0, "data_layout": "NHWC", "is_test": True, "use_global_stats": True},
+        )
+        block._remove_op(place(block, add))
+        matched += 1
+    if matched:
+        remove_unread(loaded.program.global_block(), loaded.fetches)
     return matched
 
 
@@ -218,6 +264,7 @@ REWRITES = (
     Rewrite("give_products_a_bias", give_products_a_bias),
     Rewrite("flatten_layer_inputs", flatten_layer_inputs),
     Rewrite("fold_convolution_bias", fold_convolution_bias),
+    Rewrite("normalise_channels_last_bias", normalise_channels_last_bias),
     Rewrite("remove_inference_dropout", remove_inference_dropout),
     Rewrite("remove_identity_pooling", remove_identity_pooling),
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
@@ -298,6 +345,15 @@ def _is_channel_bias(block: Any, reshape: Any) -> bool:
         and len(bias.shape) == 1
         and shape in ([1, -1, 1, 1], [1, bias.shape[0], 1, 1])
     )
+
+
+def _channels_last_bias(block: Any, name: str) -> str | None:
+    """The stored vector that `name` is, or is the reshaped form of."""
+    reshape = writer(block, name)
+    if reshape is not None and reshape.type == "reshape2" and block.var(name).shape[:-1] == (1, 1, 1):
+        name = reshape.input("X")[0]
+    variable = block.var(name)
+    return name if variable.persistable and len(variable.shape) == 1 else None
 
 
 def _adds_bias(block: Any, reshape: Any, add: Any) -> bool:

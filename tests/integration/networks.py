@@ -162,6 +162,25 @@ class ChannelsLast(nn.Layer):  # type: ignore[misc]
         return self.answers((stem + rows.transpose([0, 3, 1, 2])).mean([2, 3]))
 
 
+class PixelsLast(nn.Layer):  # type: ignore[misc]
+    """Convolutions on [N, H, W, C], with bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2D(3, 16, 3, 2, 1, data_format="NHWC"), nn.ReLU()),
+            *(
+                nn.Conv2D(16, 16, 3, 2, 1, data_format="NHWC"),
+                nn.BatchNorm2D(16, data_format="NHWC"),
+                nn.ReLU(),
+            ),
+        )
+        self.answers = nn.Linear(16, 10)
+
+    def forward(self, pixels: Any) -> Any:
+        return self.answers(self.layers(pixels).mean([1, 2]))
+
+
 class LanguageModel(nn.Layer):  # type: ignore[misc]
     """The embedding is the last layer too, transposed."""
 
@@ -258,6 +277,7 @@ NETWORKS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "branches": (Branches, ("image",)),
     "windows": (Windows, ("image",)),
     "channels_last": (ChannelsLast, ("image",)),
+    "pixels_last": (PixelsLast, ("pixels",)),
     "language_model": (LanguageModel, ("ids",)),
     "text_convolutions": (TextConvolutions, ("ids",)),
     "rectified_attention": (RectifiedAttention, ("image",)),
@@ -267,10 +287,11 @@ NETWORKS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
 
 
 def feed(name: str, samples: int, seed: int) -> Feed:
-    """Smooth pictures [N, 3, SIDE, SIDE], ids [N, 24] or features [N, 48], by input."""
+    """Smooth pictures [N, 3, SIDE, SIDE] or [N, SIDE, SIDE, 3] (`pixels`), ids [N, 24], features [N, 48]."""
     random = np.random.default_rng(seed)
     values = {
         "ids": lambda: random.integers(0, 100, (samples, 24)),
+        "pixels": lambda: _pictures(random, samples).transpose(0, 2, 3, 1),
         "features": lambda: random.standard_normal((samples, 48)).astype(np.float32),
     }
     return {kind: values.get(kind, lambda: _pictures(random, samples))() for kind in NETWORKS[name][1]}
