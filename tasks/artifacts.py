@@ -198,6 +198,8 @@ class QuantizedArtifact:
     """What PaddleSlim wrote: fake-quant format for `offline`, QDQ for `qdq`. For `recurrent`, the FP32 model.
 
     `scales.json` in `folder` maps each tensor to its calibrated threshold (float or list of floats).
+    `simulated_sqnr_db` is what PaddleSlim's own simulation keeps of FP32, on a few calibration samples; None
+    where there is none, or it is not of the model that the candidate is compared with.
     """
 
     candidate: Candidate
@@ -208,11 +210,15 @@ class QuantizedArtifact:
     seconds: float
     peak_memory_bytes: int
     log: Path
+    simulated_sqnr_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployableArtifact:
-    """A model that Paddle Inference runs as INT8, as `model.pdmodel` + `model.pdiparams` in `folder`."""
+    """A model that Paddle Inference runs as INT8, as `model.pdmodel` + `model.pdiparams` in `folder`.
+
+    `simulated_sqnr_db` as of what it was made of.
+    """
 
     candidate: Candidate
     folder: StoredPath
@@ -221,6 +227,7 @@ class DeployableArtifact:
     int8_ops: dict[str, int]
     seconds: float
     log: Path
+    simulated_sqnr_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -379,6 +386,7 @@ class CandidateEvidence:
     """A candidate with its measurements on every instruction set that it is deployed to.
 
     `per_isa[0]` is the native one. `digest` is the deployable's, so a verdict is tied to its bytes.
+    `simulated_sqnr_db` is what the quantization costs without any kernel, None where that is not known.
     """
 
     candidate: Candidate
@@ -389,6 +397,7 @@ class CandidateEvidence:
     validation_digest: str
     host: HostProfile
     per_isa: tuple[IsaEvidence, ...]
+    simulated_sqnr_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

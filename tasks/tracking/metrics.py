@@ -11,6 +11,8 @@ def candidate_metrics(evidence: CandidateEvidence) -> dict[str, float]:
         "size_bytes": float(evidence.size_bytes),
         "size_ratio": evidence.size_bytes / evidence.baseline_size_bytes,
     }
+    if evidence.simulated_sqnr_db is not None:
+        metrics["simulated_sqnr_db"] = evidence.simulated_sqnr_db
     for index, item in enumerate(evidence.per_isa):
         prefix = "" if index == 0 else f"{item.isa}/"
         metrics |= {prefix + name: value for name, value in _isa_metrics(item).items()}

@@ -5,7 +5,6 @@ Nothing grows with the number of samples but one score, one prediction and one l
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +13,9 @@ import numpy as np
 
 from tasks.artifacts import ClassDrop
 from tasks.errors import MeasurementError
+from tasks.inference.noise import Noise
 from tasks.inference.serving import Array
 from tasks.validation.accuracy import Metric, RelativeMetric, predictions, score
-
-SQNR_LIMIT_DB = 200.0
-"""Beyond float32's own rounding; JSON has no infinity."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,10 +23,7 @@ class Comparison:
     """Accumulates batches. `metrics` are of `tasks.validation.accuracy`."""
 
     metrics: Mapping[str, Metric | RelativeMetric]
-    signal: float = 0.0
-    noise: float = 0.0
-    non_finite: int = 0
-    baseline_non_finite: int = 0
+    noise: Noise = field(default_factory=Noise)
     _columns: dict[str, list[Array]] = field(default_factory=dict)
 
     def add(self, baseline: Sequence[Array], candidate: Sequence[Array], labels: Array | None) -> None:
@@ -38,8 +32,7 @@ class Comparison:
         Raises: MeasurementError when the two disagree in shape, or outputs have no row per sample.
         """
         _require_comparable(baseline, candidate)
-        for expected, found in zip(baseline, candidate, strict=True):
-            self._add_power(expected, found)
+        self.noise.add(baseline, candidate)
         for name, metric in self.metrics.items():
             self._append(f"baseline/{name}", score(name, metric, baseline, labels, baseline))
             self._append(f"candidate/{name}", score(name, metric, candidate, labels, baseline))
@@ -52,24 +45,6 @@ class Comparison:
     def columns(self) -> dict[str, Array]:
         """Per sample: `label`, and of `baseline/` and `candidate/` every metric and `prediction`."""
         return {name: np.concatenate(parts) for name, parts in self._columns.items()}
-
-    @property
-    def sqnr_db(self) -> float:
-        """Signal to quantization noise over all finite outputs, in decibel, within ±200."""
-        if self.noise == 0.0:
-            return SQNR_LIMIT_DB if self.non_finite == 0 else -SQNR_LIMIT_DB
-        if self.signal == 0.0:
-            return -SQNR_LIMIT_DB
-        return max(-SQNR_LIMIT_DB, min(SQNR_LIMIT_DB, 10 * math.log10(self.signal / self.noise)))
-
-    def _add_power(self, expected: Array, found: Array) -> None:
-        expected, found = expected.astype(np.float64), found.astype(np.float64)
-        ours, theirs = np.isfinite(found), np.isfinite(expected)
-        self.non_finite += int((~ours).sum())
-        self.baseline_non_finite += int((~theirs).sum())
-        both = ours & theirs
-        self.signal += float(np.square(expected[both]).sum())
-        self.noise += float(np.square(found[both] - expected[both]).sum())
 
     def _append(self, name: str, values: Array) -> None:
         self._columns.setdefault(name, []).append(values)

@@ -104,6 +104,7 @@ def validate(
             validation_digest=validation.digest,
             host=host,
             per_isa=per_isa,
+            simulated_sqnr_db=deployable.simulated_sqnr_db,
         )
 
 

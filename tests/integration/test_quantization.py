@@ -241,6 +241,7 @@ def test_every_algorithm_in_every_layout_quantizes_every_layer(name: str, studie
     assert made.outcome.quantized_ops == {"conv2d": 14, "depthwise_conv2d": 13, "matmul_v2": 1}
     assert made.outcome.tensors_calibrated > 80
     assert 5 < made.sqnr_db < 60
+    assert made.outcome.simulated_sqnr_db == pytest.approx(made.sqnr_db, abs=3)  # of the first samples
     thresholds = [value for value in made.scales.values() if isinstance(value, float)]
     assert len(thresholds) == made.outcome.tensors_calibrated
     assert min(thresholds) > 0

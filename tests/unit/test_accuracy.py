@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import DataError, MeasurementError
+from tasks.inference.noise import SQNR_LIMIT_DB, Noise
 from tasks.validation.accuracy import LABELLED, predictions, resolve_metrics, score
 from tasks.validation.comparison import (
-    SQNR_LIMIT_DB,
     Comparison,
     agreement,
     read_outputs,
@@ -132,14 +132,14 @@ def test_comparison_streams_to_the_same_as_at_once() -> None:
     found = compared(baseline, candidate, np.arange(20) % 5)
     noise = (candidate.astype(np.float64) - baseline) ** 2
     expected = 10 * np.log10((baseline.astype(np.float64) ** 2).sum() / noise.sum())
-    assert found.sqnr_db == pytest.approx(expected)
+    assert found.noise.sqnr_db == pytest.approx(expected)
     assert agreement(found.columns) == (baseline.argmax(1) == candidate.argmax(1)).mean()
     assert found.columns["label"].tolist() == (np.arange(20) % 5).tolist()
 
 
 def test_equal_outputs_agree_fully_and_have_the_highest_sqnr() -> None:
     found = compared(LOGITS, LOGITS, None)
-    assert (found.sqnr_db, agreement(found.columns)) == (SQNR_LIMIT_DB, 1.0)
+    assert (found.noise.sqnr_db, agreement(found.columns)) == (SQNR_LIMIT_DB, 1.0)
 
 
 def test_non_finite_outputs_are_counted_and_never_agree() -> None:
@@ -147,9 +147,16 @@ def test_non_finite_outputs_are_counted_and_never_agree() -> None:
     candidate[1] = np.nan
     candidate[2, 0] = np.inf
     found = compared(LOGITS, candidate, None)
-    assert (found.non_finite, found.baseline_non_finite) == (4, 0)
+    assert (found.noise.non_finite, found.noise.baseline_non_finite) == (4, 0)
     assert agreement(found.columns) == pytest.approx(1 / 3)
-    assert -SQNR_LIMIT_DB <= found.sqnr_db <= SQNR_LIMIT_DB
+    assert -SQNR_LIMIT_DB <= found.noise.sqnr_db <= SQNR_LIMIT_DB
+
+
+def test_sqnr_is_that_of_the_output_that_keeps_least() -> None:
+    large, small, nothing = 1000 * np.ones((4, 3)), np.ones((4, 2)), np.zeros((4, 1))
+    noise = Noise()
+    noise.add([large, small, nothing], [large + 1, small + 0.1, nothing + 1e-9])
+    assert noise.sqnr_db == pytest.approx(20.0)
 
 
 def test_worst_class_is_the_one_that_loses_most() -> None:

@@ -143,6 +143,19 @@ def test_diagnosis_low_sqnr_is_named_with_what_to_check(sqnr_db: float, words: s
     assert words in text_of(spoil(GOOD, metrics=BAD_ACCURACY, sqnr_db=sqnr_db))
 
 
+@pytest.mark.parametrize(
+    ("isa", "simulated_db", "said"),
+    [(VNNI, 29.0, True), (VNNI, 10.0, False), (VNNI, None, False), (SKYLAKE, 29.0, False)],
+    ids=["lost by a kernel", "lost by rounding", "no simulation", "lost by saturation"],
+)
+def test_diagnosis_what_rounding_did_not_lose_is_laid_to_the_conversion(
+    isa: IsaLevel, simulated_db: float | None, said: bool
+) -> None:
+    evidence = spoil(good_evidence(isas=(isa,)), metrics=BAD_ACCURACY, sqnr_db=6.3)
+    text = text_of(dataclasses.replace(evidence, simulated_sqnr_db=simulated_db))
+    assert ("simulation of this quantization keeps 29.0 dB" in text) is said
+
+
 def test_diagnosis_good_sqnr_is_not_blamed() -> None:
     assert "signal-to-quantization" not in text_of(spoil(GOOD, metrics=BAD_ACCURACY, sqnr_db=24.0))
 

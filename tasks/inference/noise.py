@@ -1,0 +1,55 @@
+"""How much of an FP32 model's outputs another model keeps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tasks.inference.serving import Array
+
+SQNR_LIMIT_DB = 200.0
+"""Beyond float32's own rounding; JSON has no infinity."""
+
+
+@dataclass(slots=True)
+class Noise:
+    """Sums over batches, by output. Values that are not finite in one of the two are counted and left out."""
+
+    non_finite: int = 0
+    baseline_non_finite: int = 0
+    _powers: dict[int, tuple[float, float]] = field(default_factory=dict)
+
+    def add(self, baseline: Sequence[Array], candidate: Sequence[Array]) -> None:
+        """One batch's outputs, in model order, of equal shapes."""
+        for output, (expected, found) in enumerate(zip(baseline, candidate, strict=True)):
+            expected, found = expected.astype(np.float64), found.astype(np.float64)
+            ours, theirs = np.isfinite(found), np.isfinite(expected)
+            self.non_finite += int((~ours).sum())
+            self.baseline_non_finite += int((~theirs).sum())
+            both = ours & theirs
+            signal, noise = self._powers.get(output, (0.0, 0.0))
+            signal += float(np.square(expected[both]).sum())
+            noise += float(np.square(found[both] - expected[both]).sum())
+            self._powers[output] = signal, noise
+
+    @property
+    def sqnr_db(self) -> float:
+        """Signal to quantization noise of the output that keeps least, in decibel, within ±200.
+
+        One figure for all would hide a small output behind a large one. Outputs that are 0 throughout say
+        nothing beside others.
+        """
+        powers = [power for power in self._powers.values() if power[0] > 0] or list(self._powers.values())
+        limit = SQNR_LIMIT_DB if self.non_finite == 0 else -SQNR_LIMIT_DB
+        return min((_db(*power, limit) for power in powers), default=limit)
+
+
+def _db(signal: float, noise: float, limit: float) -> float:
+    if noise == 0.0:
+        return limit
+    if signal == 0.0:
+        return -SQNR_LIMIT_DB
+    return max(-SQNR_LIMIT_DB, min(SQNR_LIMIT_DB, 10 * math.log10(signal / noise)))
