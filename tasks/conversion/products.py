@@ -19,6 +19,8 @@ FLAGS = {"matmul": ("transpose_X", "transpose_Y"), "matmul_v2": ("trans_x", "tra
 ACTIVATIONS = frozenset(
     {"relu", "relu6", "gelu", "tanh", "sigmoid", "hard_swish", "swish", "mish", "leaky_relu"}
 )
+SKIPPED = "skip_quant"
+"""What PaddleSlim looks for in an operator's name scope."""
 LARGEST_RANK = 3
 """Of an input that oneDNN's fully connected layer takes."""
 
@@ -70,6 +72,27 @@ def flatten_layer_inputs(loaded: LoadedProgram) -> int:
     if matched:
         remove_unread(block, loaded.fetches)
     return matched
+
+
+def keep_unusual_products_fp32(loaded: LoadedProgram) -> int:
+    """Tells PaddleSlim to leave products alone whose stored operand is no matrix, or stands in front.
+
+    It takes each for a layer's weight: the scales are along the wrong axis, so that answers are wrong (-13 dB
+    where the simulation has 33), or it fails, or the predictor does.
+    """
+    block = loaded.program.global_block()
+    found = [
+        op
+        for op in block.ops
+        if op.type in FLAGS
+        and (
+            block.var(op.input("X")[0]).persistable
+            or (block.var(op.input("Y")[0]).persistable and len(block.var(op.input("Y")[0]).shape) != 2)
+        )
+    ]
+    for op in found:
+        op._set_attr("op_namescope", SKIPPED)
+    return len(found)
 
 
 def _layers(block: Any) -> list[Any]:

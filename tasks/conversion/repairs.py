@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.conversion.products import flatten_layer_inputs, give_products_a_bias
+from tasks.conversion.products import (
+    flatten_layer_inputs,
+    give_products_a_bias,
+    keep_unusual_products_fp32,
+)
 from tasks.conversion.signs import RECTIFIERS, unsigned_tensors
 from tasks.conversion.stored_weights import (
     fold_computed_weights,
@@ -261,6 +265,7 @@ REWRITES = (
     Rewrite("fold_computed_weights", fold_computed_weights),
     Rewrite("transpose_stored_weights", transpose_stored_weights),
     Rewrite("separate_shared_weights", separate_shared_weights),
+    Rewrite("keep_unusual_products_fp32", keep_unusual_products_fp32),
     Rewrite("give_products_a_bias", give_products_a_bias),
     Rewrite("flatten_layer_inputs", flatten_layer_inputs),
     Rewrite("fold_convolution_bias", fold_convolution_bias),

@@ -20,7 +20,7 @@ from paddle.static.quantization import post_training_quantization as slim
 from tasks.errors import QuantizationError
 from tasks.progress import report
 from tasks.quantization.tensors import view
-from tasks.quantization.weights import Grams, layers_of, rounded_weight
+from tasks.quantization.weights import Grams, is_skipped, layers_of, rounded_weight
 
 DEAD_THRESHOLD = 1e-8
 """Of an activation that was 0 throughout; PaddleSlim's own choice in `mse`. Its scale would be infinite."""
@@ -96,6 +96,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         self._load_model_data()
         self._check_skipped_tensors()
         self._collect_target_varnames()
+        self._leave_skipped_weights()
         self._set_activation_persistable()
         two_passes = self._algo in ("KL", "hist")
         self._total = self._batch_nums * (1 + two_passes + self._adaround) + 2
@@ -114,6 +115,13 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         self._save_output_threshold()
         slim.utils.move_persistable_var_to_global_block(self._program)
         self._advance("program")
+
+    def _leave_skipped_weights(self) -> None:
+        """PaddleSlim measures the weights of operators that it skips too, and fails on a vector."""
+        read: dict[bool, set[str]] = {True: set(), False: set()}
+        for op in self._program.global_block().ops:
+            read[is_skipped(op)].update(op.input_arg_names)
+        self._quantized_weight_var_name -= read[True] - read[False]
 
     def _check_skipped_tensors(self) -> None:
         known = {variable.name for variable in self._program.list_vars()}

@@ -245,6 +245,23 @@ class SignedSums(nn.Layer):  # type: ignore[misc]
         return self.answers(functional.leaky_relu(self.leaky(again) + again, 0.3).flatten(1))
 
 
+class StoredOperands(nn.Layer):  # type: ignore[misc]
+    """Products with a stored matrix in front, stored matrices, and a stored vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        normal = nn.initializer.Normal(0.0, 0.3)
+        self.first, self.answers = nn.Linear(48, 64), nn.Linear(12, 10)
+        self.front = self.create_parameter([12, 8], default_initializer=normal)
+        self.several = self.create_parameter([8, 8, 8], default_initializer=normal)
+        self.vector = self.create_parameter([8], default_initializer=normal)
+
+    def forward(self, features: Any) -> Any:
+        rows = functional.relu(self.first(features)).reshape([-1, 8, 1, 8])
+        mixed = paddle.matmul(self.front, paddle.matmul(rows, self.several).squeeze(2))
+        return self.answers(paddle.matmul(mixed, self.vector))
+
+
 class Repeated(nn.Layer):  # type: ignore[misc]
     """A layer that is applied twice, and BatchNorm behind a fully connected one."""
 
@@ -282,6 +299,7 @@ NETWORKS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "text_convolutions": (TextConvolutions, ("ids",)),
     "rectified_attention": (RectifiedAttention, ("image",)),
     "signed_sums": (SignedSums, ("image",)),
+    "stored_operands": (StoredOperands, ("features",)),
     "repeated": (Repeated, ("features",)),
 }
 

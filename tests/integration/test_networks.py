@@ -54,6 +54,7 @@ LAYERS = {
     "text_convolutions": (3, 3),
     "rectified_attention": (5, 7),  # no kernel multiplies bytes with and without a sign
     "signed_sums": (7, 7),
+    "stored_operands": (2, 5),  # the others are no layers
     "repeated": (3, 3),
 }
 """By network, its layers in INT8, and all of them."""
@@ -79,6 +80,7 @@ REWRITTEN: dict[str, dict[str, int]] = {
     "text_convolutions": {"fold_computed_weights": 3},
     "rectified_attention": {"fold_convolution_bias": 1},
     "signed_sums": {"fold_convolution_bias": 3, "sign_rectified_residuals": 2},
+    "stored_operands": {"keep_unusual_products_fp32": 3},
     "repeated": {"separate_shared_weights": 1},
 }
 
