@@ -37,7 +37,9 @@ def keep_data_movement_fp32(program: Any, *, fused: bool = True) -> int:
     255 steps left when FP32 reads it, as before a classifier. In front of BatchNorm, as in DenseNet, INT8
     rounds once more than was calibrated, and gains nothing. Of bytes with and without a sign no kernel makes
     one tensor: the predictor dies, "could not create a primitive descriptor for a concat primitive".
-    fused: False for a program whose layers the predictor of `qdq` fuses.
+    fused: False for a program whose layers the predictor of `qdq` fuses. That one takes what is concatenated
+    for signed: it requantizes rectified inputs, at half their resolution and at a cost, so that in `qdq` no
+    concatenation is in INT8.
     Returns how many were marked.
     """
     block = program.global_block()
@@ -51,8 +53,10 @@ def keep_data_movement_fp32(program: Any, *, fused: bool = True) -> int:
         before = sum(map(is_skipped, found))
         unsigned = unsigned_tensors(block, fused=fused)
         for op in reversed(found):
-            mixed = op.type == CONCAT and len({name in unsigned for name in op.input("X")}) == 2
-            if mixed or not _feeds_int8(readers, op, passing):
+            refused = op.type == CONCAT and (
+                not fused or len({name in unsigned for name in op.input("X")}) == 2
+            )
+            if refused or not _feeds_int8(readers, op, passing):
                 op._set_attr("skip_quant", True)
         if sum(map(is_skipped, found)) == before:
             return before
