@@ -208,8 +208,8 @@ def _upper(lost: float, gained: float, samples: float, confidence: float) -> flo
     """Upper bound of p(lost) - p(gained) as a fraction. Counts need not be whole.
 
     The quantile of L - G, where (L, G, rest) is Dirichlet(lost + 1, gained, rest). Integrates over the
-    one of L and G that varies less, so that the other's tail is a smooth function of it; given the one,
-    the other is a Beta share of what is left.
+    one of the three that varies least, so that the tail is a smooth function of it; given the one, the
+    others are Beta shares of what is left.
     """
     lost, unchanged = lost + 1, samples - lost - gained
     if gained <= 0:
@@ -218,12 +218,14 @@ def _upper(lost: float, gained: float, samples: float, confidence: float) -> flo
         return 2 * float(special.betaincinv(lost, gained, confidence)) - 1
     from scipy.optimize import brentq  # half a second that the start of a flow need not wait for
 
-    fewer = min(lost, gained)
-    given = special.betaincinv(fewer, samples + 1 - fewer, NORMAL_SHARES)
+    fewest = min(lost, gained, unchanged)
+    given = special.betaincinv(fewest, samples + 1 - fewest, NORMAL_SHARES)
     left = np.maximum(1 - given, np.finfo(float).tiny)
 
     def excess(drop: float) -> float:
-        if gained <= lost:
+        if fewest == unchanged:
+            tail = special.betaincc(lost, gained, np.clip((1 + drop / left) / 2, 0, 1))
+        elif fewest == gained:
             tail = special.betaincc(lost, unchanged, np.clip((given + drop) / left, 0, 1))
         else:
             tail = special.betainc(gained, unchanged, np.clip((given - drop) / left, 0, 1))
