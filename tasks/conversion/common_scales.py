@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tasks.conversion.signs import CONCAT, QUANT_PAIR, SCALE_KEEPING, is_skipped
+from tasks.conversion.kept_fp32 import is_kept_fp32
+from tasks.conversion.signs import CONCAT, QUANT_PAIR, SCALE_KEEPING
 
 
 def common_scales(scales: Mapping[str, float], program: Any, *, fp32_too: bool) -> dict[str, float]:
@@ -17,10 +18,11 @@ def common_scales(scales: Mapping[str, float], program: Any, *, fp32_too: bool) 
     else, and of chained concatenations, a layer takes bytes of one scale for those of another.
     fp32_too: also for concatenations that stay in FP32, which `qdq`'s predictor treats alike.
     """
-    groups = _groups(program, fp32_too=fp32_too)
-    concatenated = {name for op in _concatenations(program, fp32_too=fp32_too) for name in op.output("Out")}
+    block = program.global_block()
+    concatenations = [op for op in block.ops if op.type == CONCAT and (fp32_too or not is_kept_fp32(op))]
+    concatenated = {name for op in concatenations for name in op.output("Out")}
     common = dict(scales)
-    for names in groups:
+    for names in _groups(block, concatenations):
         known = [scales[name] for name in names if scales.get(name, 0) > 0]
         if known:
             scale = known[0] if concatenated.isdisjoint(names) else min(known)
@@ -44,14 +46,8 @@ def scales_before_factors(scales: Mapping[str, float], program: Any) -> dict[str
     return found
 
 
-def _concatenations(program: Any, *, fp32_too: bool) -> list[Any]:
-    operators = program.global_block().ops
-    return [op for op in operators if op.type == CONCAT and (fp32_too or not is_skipped(op))]
-
-
-def _groups(program: Any, *, fp32_too: bool) -> list[list[str]]:
+def _groups(block: Any, concatenations: list[Any]) -> list[list[str]]:
     """Tensors that share a scale, those that are written first in front."""
-    block = program.global_block()
     parents: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -63,10 +59,10 @@ def _groups(program: Any, *, fp32_too: bool) -> list[list[str]]:
         first, *others = (root(name) for name in names)
         parents.update(dict.fromkeys(others, first))
 
-    for op in _concatenations(program, fp32_too=fp32_too):
+    for op in concatenations:
         join(op.input("X") + op.output("Out"))
     for op in block.ops:
-        if op.type in SCALE_KEEPING and not is_skipped(op):
+        if op.type in SCALE_KEEPING and not is_kept_fp32(op):
             join(op.input("Input" if op.type == "slice" else "X") + op.output("Out"))
         elif op.type in QUANT_PAIR and not block.var(op.input("X")[0]).persistable:
             join(op.input("X") + op.output("Y"))

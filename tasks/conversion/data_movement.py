@@ -5,28 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.conversion.kept_fp32 import is_kept_fp32, keep_fp32
 from tasks.conversion.signs import (
     CONCAT,
+    LAYERS,
     QUANT_PAIR,
     RECTIFIERS,
     SCALE_KEEPING,
-    SUMS,
-    is_skipped,
     unsigned_tensors,
 )
 
 DATA_MOVEMENT = "keep_data_movement_fp32"
 MOVING = SCALE_KEEPING | {CONCAT}
-TAKING_INT8 = SUMS | {
-    "conv2d",
-    "depthwise_conv2d",
-    "fused_conv2d",
-    "fc",
-    "mul",
-    "matmul",
-    "matmul_v2",
-    "fused_matmul",
-}
+TAKING_INT8 = LAYERS | {"elementwise_add", "fused_elementwise_add"}
 
 
 def keep_data_movement_fp32(program: Any, *, fused: bool = True) -> int:
@@ -50,15 +41,15 @@ def keep_data_movement_fp32(program: Any, *, fused: bool = True) -> int:
     found = [op for op in block.ops if op.type in MOVING]
     passing = MOVING if fused else MOVING | QUANT_PAIR | RECTIFIERS
     while True:
-        before = sum(map(is_skipped, found))
+        before = sum(map(is_kept_fp32, found))
         unsigned = unsigned_tensors(block, fused=fused)
         for op in reversed(found):
             refused = op.type == CONCAT and (
                 not fused or len({name in unsigned for name in op.input("X")}) == 2
             )
             if refused or not _feeds_int8(readers, op, passing):
-                op._set_attr("skip_quant", True)
-        if sum(map(is_skipped, found)) == before:
+                keep_fp32(op)
+        if sum(map(is_kept_fp32, found)) == before:
             return before
 
 
@@ -66,7 +57,7 @@ def _feeds_int8(readers: Mapping[str, list[Any]], op: Any, passing: frozenset[st
     """Whether something reads what `op` writes, and all that does takes bytes."""
     reading = [reader for name in op.output_arg_names for reader in readers.get(name, ())]
     return bool(reading) and all(
-        not is_skipped(reader)
+        not is_kept_fp32(reader)
         and (reader.type in TAKING_INT8 or (reader.type in passing and _feeds_int8(readers, reader, passing)))
         for reader in reading
     )

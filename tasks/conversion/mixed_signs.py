@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks.conversion.kept_fp32 import keep_fp32
 from tasks.conversion.signs import QUANT_PAIR, SIGN_KEEPING, unsigned_tensors
 from tasks.model.blocks import place
 
@@ -28,7 +29,7 @@ def keep_mixed_signs_fp32(program: Any) -> int:
     block = program.global_block()
     found = _mixed(block, OF_TWO_INPUTS, unsigned_tensors(block, passing=PASSING))
     for op in found:
-        op._set_attr("skip_quant", True)
+        keep_fp32(op)
     return len(found)
 
 

@@ -16,7 +16,7 @@ from tasks.conversion.mixed_signs import MIXED_SIGNS, hide_mixed_products
 from tasks.conversion.recorded_scales import record_scales, weight_scales
 from tasks.conversion.signed_residuals import S8_MAX, widen_signed_residual_sums
 from tasks.errors import ConversionError
-from tasks.model.blocks import place
+from tasks.model.blocks import place, value
 from tasks.model.census import QUANTIZABLE
 from tasks.model.digest import program_digest
 from tasks.model.files import ModelSource
@@ -86,8 +86,8 @@ def dequantize_square_weights(loaded: LoadedProgram) -> int:
         stored = loaded.scope.find_var(name)
         if axis < 1 or stored is None or not block.var(name).persistable:
             continue
-        weight = numpy.array(stored.get_tensor())
-        scales = numpy.array(loaded.scope.find_var(op.input("Scale")[0]).get_tensor())
+        weight = value(loaded, name)
+        scales = value(loaded, op.input("Scale")[0])
         if scales.size == 1 or scales.size != weight.shape[0]:
             continue
         along = [1] * weight.ndim

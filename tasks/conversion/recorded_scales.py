@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tasks.conversion.common_scales import common_scales, scales_before_factors
+from tasks.model.blocks import value
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
@@ -92,9 +93,7 @@ def _activation_scales(loaded: LoadedProgram) -> dict[str, float]:
 
 
 def _values(loaded: LoadedProgram, name: str) -> list[Any]:
-    import numpy
-
-    values: list[Any] = numpy.array(loaded.scope.find_var(name).get_tensor()).ravel().tolist()
+    values: list[Any] = value(loaded, name).ravel().tolist()
     return values
 
 

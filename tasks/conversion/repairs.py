@@ -12,6 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.conversion.kept_fp32 import (
+    keep_attention_scores_fp32,
+    keep_differences_fp32,
+    keep_normalised_sums_fp32,
+    keep_uneven_pooling_fp32,
+    pooled_size,
+)
 from tasks.conversion.products import (
     flatten_layer_inputs,
     give_products_a_bias,
@@ -23,16 +30,12 @@ from tasks.conversion.stored_weights import (
     separate_shared_weights,
     transpose_stored_weights,
 )
-from tasks.model.blocks import place, readers, remove_unread, store, writer
+from tasks.model.blocks import operators, place, readers, remove_unread, store, writer
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
 CONVOLUTIONS = frozenset({"conv2d", "depthwise_conv2d", "conv2d_transpose"})
-ELEMENTWISE = frozenset({"elementwise_add", "elementwise_sub", "elementwise_mul"})
-BEFORE_SOFTMAX = ELEMENTWISE | {"scale", "cast", "reshape2"}
-"""What may stand between the product of an attention and its softmax."""
-
 LAYERS = CONVOLUTIONS | {"mul", "matmul", "matmul_v2"}
 FUSED_INTO_LAYERS = frozenset({"batch_norm", "elementwise_add", "relu", "relu6", "gelu", "tanh", "sigmoid"})
 NEARLY_NOTHING = float.fromhex("0x1p-126")
@@ -59,7 +62,7 @@ def fold_convolution_bias(loaded: LoadedProgram) -> int:
     activation ran as FP32 operators of their own.
     """
     matched = 0
-    for block, reshape in _operators(loaded, "reshape2"):
+    for block, reshape in operators(loaded, "reshape2"):
         adds = readers(block, reshape.output("Out")[0])
         if _is_channel_bias(block, reshape) and adds and all(_adds_bias(block, reshape, add) for add in adds):
             for add in adds:
@@ -77,7 +80,7 @@ def normalise_channels_last_bias(loaded: LoadedProgram) -> int:
     so that even the FP32 model ends with "Broadcast dimension mismatch".
     """
     matched = 0
-    for block, add in _operators(loaded, "elementwise_add"):
+    for block, add in operators(loaded, "elementwise_add"):
         conv, bias = writer(block, add.input("X")[0]), _channels_last_bias(block, add.input("Y")[0])
         if (
             conv is None
@@ -124,7 +127,7 @@ def remove_inference_dropout(loaded: LoadedProgram) -> int:
         _bypass(block, dropout)
         if dropout.attr("dropout_implementation") == "upscale_in_train"
         else _scale_instead(block, dropout, 1 - dropout.attr("dropout_prob"))
-        for block, dropout in _operators(loaded, "dropout")
+        for block, dropout in operators(loaded, "dropout")
         if dropout.attr("is_test")
     )
 
@@ -133,60 +136,9 @@ def remove_identity_pooling(loaded: LoadedProgram) -> int:
     """Adaptive pooling to the size that the input already has -> nothing, as in VGG at 224x224."""
     return sum(
         _bypass(block, pool)
-        for block, pool in _operators(loaded, "pool2d")
-        if pool.attr("adaptive") and _pooled_size(block, pool) == list(pool.attr("ksize"))
+        for block, pool in operators(loaded, "pool2d")
+        if pool.attr("adaptive") and pooled_size(block, pool) == list(pool.attr("ksize"))
     )
-
-
-def keep_uneven_pooling_fp32(loaded: LoadedProgram) -> int:
-    """Marks adaptive pooling with windows of different sizes so that no layout quantizes it.
-
-    Without the mark the predictor dies with "There are no kernels which are registered in the pool2d
-    operator": oneDNN has no such pooling, and Paddle's own kernel has no INT8.
-    """
-    matched = 0
-    for block, pool in _operators(loaded, "pool2d"):
-        size = _pooled_size(block, pool)
-        even = all(have > 0 and have % want == 0 for have, want in zip(size, pool.attr("ksize"), strict=True))
-        if pool.attr("adaptive") and set(pool.attr("ksize")) != {1} and not even:
-            pool._set_attr("skip_quant", True)
-            matched += 1
-    return matched
-
-
-def keep_attention_scores_fp32(loaded: LoadedProgram) -> int:
-    """Marks the sums, differences and products between a product's scores and its softmax so that no layout
-    quantizes them.
-
-    A mask adds -10,000 or more to the scores of the padding. One scale for both leaves nothing of the scores,
-    and softmax reads FP32 anyway.
-    """
-    marked = set()
-    for block, softmax in _operators(loaded, "softmax"):
-        waiting = softmax.input("X")
-        while waiting:
-            source = writer(block, waiting.pop())
-            if source is not None and source.type in BEFORE_SOFTMAX and source not in marked:
-                waiting += source.input("X")
-                if source.type in ELEMENTWISE:
-                    source._set_attr("skip_quant", True)
-                    marked.add(source)
-    return len(marked)
-
-
-def keep_normalised_sums_fp32(loaded: LoadedProgram) -> int:
-    """Marks the sums that a layer normalisation reads so that no layout quantizes them.
-
-    A few channels of a Transformer's residual sums are some hundred times as large as the others. One scale
-    for all leaves little of the others, and the normalisation reads FP32 anyway.
-    """
-    matched = 0
-    for block, norm in _operators(loaded, "layer_norm"):
-        source = writer(block, norm.input("X")[0])
-        if source is not None and source.type == "elementwise_add":
-            source._set_attr("skip_quant", True)
-            matched += 1
-    return matched
 
 
 def sign_rectified_residuals(loaded: LoadedProgram) -> int:
@@ -204,27 +156,9 @@ def sign_rectified_residuals(loaded: LoadedProgram) -> int:
                 shape, dtype = block.var(rectified).shape, block.var(rectified).dtype
                 block.create_var(name=target, shape=shape, dtype=dtype)
                 add.desc._rename_input(rectified, target)
-                attributes = {"scale": 1.0, "bias": NEARLY_NOTHING, "bias_after_scale": True}
-                names = {"inputs": {"X": [rectified]}, "outputs": {"Out": [target]}}
-                block._insert_op(place(block, add), type="scale", attrs=attributes, **names)
+                _scale_before(block, add, rectified, target, 1.0, bias=NEARLY_NOTHING)
                 matched += 1
     return matched
-
-
-def keep_differences_fp32(loaded: LoadedProgram) -> int:
-    """Marks differences of two activations so that no layout quantizes them.
-
-    Twins compare what is nearly equal: of a difference that is small beside its terms, two roundings to bytes
-    leave nothing.
-    """
-    found = [
-        op
-        for block, op in _operators(loaded, "elementwise_sub")
-        if not any(block.var(name).persistable for name in op.input_arg_names)
-    ]
-    for op in found:
-        op._set_attr("skip_quant", True)
-    return len(found)
 
 
 def keep_scale_factors(loaded: LoadedProgram) -> int:
@@ -234,7 +168,7 @@ def keep_scale_factors(loaded: LoadedProgram) -> int:
     write FP32 itself, without dequantization: the factor is lost.
     """
     matched = 0
-    for block, scale in _operators(loaded, "scale"):
+    for block, scale in operators(loaded, "scale"):
         if scale.attr("bias") == 0 and scale.attr("scale") != 1 and _scales_a_layer(block, scale):
             scale._set_attr("bias", NEARLY_NOTHING)
             matched += 1
@@ -281,10 +215,6 @@ REWRITES = (
 )
 
 
-def _operators(loaded: LoadedProgram, name: str) -> list[tuple[Any, Any]]:
-    return [(block, op) for block in loaded.program.blocks for op in block.ops if op.type == name]
-
-
 def _scales_a_layer(block: Any, scale: Any) -> bool:
     """A product that is scaled directly takes the factor in by itself, before INT8."""
     source = direct = writer(block, scale.input("X")[0])
@@ -311,12 +241,6 @@ def _rectified_residual(block: Any, add: Any, unsigned: set[str]) -> str | None:
     return str(rectified[0])
 
 
-def _pooled_size(block: Any, pool: Any) -> list[int]:
-    """Height and width of the pooling's input, -1 where free."""
-    shape = block._var_recursive(pool.input("X")[0]).shape
-    return list(shape[1:3] if pool.attr("data_format") == "NHWC" else shape[2:4])
-
-
 def _bypass(block: Any, op: Any) -> bool:
     """Removes `op` (X -> Out) and lets its readers read X, unless Out is an output of the program."""
     source, target = op.input("X")[0], op.output("Out")[0]
@@ -331,12 +255,20 @@ def _bypass(block: Any, op: Any) -> bool:
 
 def _scale_instead(block: Any, op: Any, factor: float) -> bool:
     """Replaces `op` (X -> Out)."""
-    source, target = op.input("X"), op.output("Out")
-    attributes = {"scale": factor, "bias": 0.0, "bias_after_scale": True}
-    names = {"inputs": {"X": source}, "outputs": {"Out": target}}
-    block._insert_op(place(block, op), type="scale", attrs=attributes, **names)
+    _scale_before(block, op, op.input("X")[0], op.output("Out")[0], factor)
     _remove(block, op)
     return True
+
+
+def _scale_before(block: Any, op: Any, source: str, target: str, factor: float, *, bias: float = 0.0) -> None:
+    """Inserts `target` = `source` * factor + bias in front of `op`."""
+    block._insert_op(
+        place(block, op),
+        type="scale",
+        inputs={"X": [source]},
+        outputs={"Out": [target]},
+        attrs={"scale": factor, "bias": bias, "bias_after_scale": True},
+    )
 
 
 def _is_channel_bias(block: Any, reshape: Any) -> bool:

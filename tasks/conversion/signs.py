@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks.conversion.kept_fp32 import is_kept_fp32
+
 RECTIFIERS = frozenset({"relu", "relu6"})
 ACTIVATIONS = ("fuse_activation", "activation_type")
 """Attributes of a convolution and of a fully connected layer that have an activation fused in."""
+LAYERS = frozenset(
+    {"conv2d", "depthwise_conv2d", "fused_conv2d", "fc", "mul", "matmul", "matmul_v2", "fused_matmul"}
+)
+"""Before and after their fusion, those whose INT8 kernels multiply."""
 CONCAT = "concat"
-SUMS = frozenset({"elementwise_add", "fused_elementwise_add"})
 QUANT_PAIR = frozenset({"quantize_linear", "dequantize_linear"})
 SCALE_KEEPING = frozenset(
     {
@@ -35,18 +40,13 @@ def unsigned_tensors(block: Any, *, fused: bool = True, passing: frozenset[str] 
     unsigned: set[str] = set()
     for op in block.ops:
         if op.type == CONCAT:
-            passed = not is_skipped(op) and unsigned.issuperset(op.input("X"))
+            passed = not is_kept_fp32(op) and unsigned.issuperset(op.input("X"))
         else:
             passed = op.type in passing and not unsigned.isdisjoint(op.input_arg_names)
-            passed = passed and not (fused and is_skipped(op))
+            passed = passed and not (fused and is_kept_fp32(op))
         if passed or _rectifies(op) or (not fused and op.type in RECTIFIERS):
             unsigned.update(op.output_arg_names)
     return unsigned
-
-
-def is_skipped(op: Any) -> bool:
-    """Whether a repair has told every layout to leave this operator in FP32."""
-    return bool(op.has_attr("skip_quant") and op.attr("skip_quant"))
 
 
 def _rectifies(op: Any) -> bool:

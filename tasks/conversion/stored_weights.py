@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.model.blocks import remove_unread, store
+from tasks.model.blocks import place, remove_unread, store, value
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
@@ -60,10 +60,10 @@ def fold_computed_weights(loaded: LoadedProgram) -> int:
         values = paddle.static.Executor(paddle.CPUPlace()).run(
             loaded.program.clone(for_test=True)._prune_with_input([], targets), fetch_list=names
         )
-    for name, value in zip(names, values, strict=True):
-        store(loaded, name, np.asarray(value))
+    for name, found in zip(names, values, strict=True):
+        store(loaded, name, np.asarray(found))
     for op in [op for op in block.ops if not set(names).isdisjoint(op.output_arg_names)]:
-        block._remove_op(block.ops.index(op))
+        block._remove_op(place(block, op))
     remove_unread(block, loaded.fetches)
     return len(names)
 
@@ -79,7 +79,7 @@ def transpose_stored_weights(loaded: LoadedProgram) -> int:
         flag = TRANSPOSED.get(op.type, "")
         (name,) = op.input(slot)
         if flag and op.attr(flag) and block.var(name).persistable and len(block.var(name).shape) == 2:
-            store(loaded, f"{name}.transposed", _value(loaded, name).T)
+            store(loaded, f"{name}.transposed", value(loaded, name).T)
             op.desc.set_input(slot, [f"{name}.transposed"])
             op._set_attr(flag, False)
             matched += 1
@@ -103,7 +103,7 @@ def separate_shared_weights(loaded: LoadedProgram) -> int:
             continue
         if name in taken:
             copies += 1
-            store(loaded, f"{name}.copy_{copies}", _value(loaded, name))
+            store(loaded, f"{name}.copy_{copies}", value(loaded, name))
             op.desc.set_input(slot, [f"{name}.copy_{copies}"])
         taken.add(name)
     return copies
@@ -121,7 +121,3 @@ def _is_constant(block: Any, writers: dict[str, Any], name: str) -> bool:
     return writer.type not in NOT_CONSTANT and all(
         _is_constant(block, writers, source) for source in writer.input_arg_names
     )
-
-
-def _value(loaded: LoadedProgram, name: str) -> Any:
-    return np.array(loaded.scope.find_var(name).get_tensor())

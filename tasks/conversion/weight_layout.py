@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tasks.conversion.signs import LAYERS
+
 LAID_OUT = "lay_out_weights"
 IDENTITY = {"scale": 1.0, "bias": 0.0, "bias_after_scale": True, "use_mkldnn": True}
 LARGEST_BYTES = 4 << 20
 """Of a tensor that is laid out, and so is twice in memory: next to what is computed with a larger one, what
 is saved does not count."""
-READERS = frozenset(
-    {"conv2d", "depthwise_conv2d", "fused_conv2d", "fc", "mul", "matmul", "matmul_v2", "fused_matmul"}
-)
-"""Operators with a weight and perhaps a bias, many in a network. Others may hold what they read to be what
-they write, as BatchNorm does its statistics."""
 
 
 def lay_out_weights(program: Any) -> int:
@@ -22,12 +19,13 @@ def lay_out_weights(program: Any) -> int:
 
     Loaded weights have the plain layout. Paddle's executor finds that at each inference anew, makes a scope
     and a tensor of the other layout for each of them, and goes the long way for the operator that reads them.
+    Layers only: others may hold what they read to be what they write, as BatchNorm does its statistics.
     What an operator of oneDNN writes has its layout, and the predictor's `constant_folding_pass` runs this
     one when the model is loaded.
     Source: `PrepareData` of operator.cc and `NeedTransformLayout` of data_layout_transform.h, Paddle 2.6.
     """
     block = program.global_block()
-    readers = [op for op in block.ops if op.type in READERS and _of_onednn(op)]
+    readers = [op for op in block.ops if op.type in LAYERS and _of_onednn(op)]
     names = dict.fromkeys(
         name for op in readers for name in op.input_arg_names if _is_weight(block.var(name))
     )

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
 
+def operators(loaded: LoadedProgram, kind: str) -> list[tuple[Any, Any]]:
+    """Each operator of this type, with its block."""
+    return [(block, op) for block in loaded.program.blocks for op in block.ops if op.type == kind]
+
+
 def readers(block: Any, name: str) -> list[Any]:
     return [op for op in block.ops if name in op.input_arg_names]
 
@@ -47,12 +52,17 @@ def remove_unread(block: Any, fetches: Sequence[str]) -> None:
         block._remove_var(name)
 
 
-def store(loaded: LoadedProgram, name: str, value: Any) -> None:
-    """Makes `name` a parameter with this value, whatever it was."""
+def value(loaded: LoadedProgram, name: str) -> Any:
+    """What the parameter `name` holds, as an array of its own."""
+    return np.array(loaded.scope.find_var(name).get_tensor())
+
+
+def store(loaded: LoadedProgram, name: str, values: Any) -> None:
+    """Makes `name` a parameter with these values, whatever it was."""
     import paddle
 
     block = loaded.program.global_block()
     if block.has_var(name):
         block._remove_var(name)
-    block.create_var(name=name, shape=value.shape, dtype=str(value.dtype), persistable=True)
-    loaded.scope.var(name).get_tensor().set(np.ascontiguousarray(value), paddle.CPUPlace())
+    block.create_var(name=name, shape=values.shape, dtype=str(values.dtype), persistable=True)
+    loaded.scope.var(name).get_tensor().set(np.ascontiguousarray(values), paddle.CPUPlace())

@@ -18,7 +18,7 @@ from paddle.base import core
 
 from tasks.errors import ModelFormatError
 from tasks.inference.serving import Array
-from tasks.model.blocks import remove_unread, writer
+from tasks.model.blocks import readers, remove_unread, value, writer
 from tasks.model.program import LoadedProgram
 
 OPERATOR = "rnn"
@@ -74,7 +74,7 @@ def _obstacle(block: Any, op: Any) -> str:
     writers = [writer(block, name) for name in op.input("PreState")]
     if any(each is None or each.type not in ZEROS or each.attr("value") != 0.0 for each in writers):
         return "with initial states that are not zero"
-    if _is_read(block, op.output("State")[CELL]):
+    if readers(block, op.output("State")[CELL]):
         return "whose last cell states are used, which the INT8 kernel does not write"
     return ""
 
@@ -113,7 +113,7 @@ class _Rewrite:
 
     def _weights(self) -> list[tuple[Array, Array, Array]]:
         """Of each layer and direction: [4H, in], [4H, H] and the sum of both biases, [4H]."""
-        arrays = [_values(self.loaded, name) for name in self.op.input("WeightList")]
+        arrays = [value(self.loaded, name) for name in self.op.input("WeightList")]
         kernels, biases = arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
         return [
             (kernels[place], kernels[place + 1], biases[place] + biases[place + 1])
@@ -195,12 +195,10 @@ class _Rewrite:
             {"padded_length": steps if steps > 0 else -1},
         )["Out"]
         target = self.op.output("Out")[0]
-        readers = [each for each in self.block.ops if target in each.input_arg_names]
-        if readers and all(each.type == "transpose2" and each.attr("axis") == SWAP for each in readers):
-            for reader in readers:
-                for follower in [
-                    each for each in self.block.ops if reader.output("Out")[0] in each.input_arg_names
-                ]:
+        reading = readers(self.block, target)
+        if reading and all(each.type == "transpose2" and each.attr("axis") == SWAP for each in reading):
+            for reader in reading:
+                for follower in readers(self.block, reader.output("Out")[0]):
                     follower.desc._rename_input(reader.output("Out")[0], padded)
             return
         self._append("transpose2", {"X": padded}, {"Out": FP32, "XShape": FP32}, {"axis": SWAP}, named=target)
@@ -235,11 +233,3 @@ class _Rewrite:
         self.block.create_var(name=name, shape=values.shape, dtype=FP32, persistable=True, stop_gradient=True)
         self.loaded.scope.var(name).get_tensor().set(values, paddle.CPUPlace())
         return name
-
-
-def _values(loaded: LoadedProgram, name: str) -> Array:
-    return np.array(loaded.scope.find_var(name).get_tensor())
-
-
-def _is_read(block: Any, name: str) -> bool:
-    return any(name in op.input_arg_names for op in block.ops)

@@ -23,16 +23,16 @@ def simulated_sqnr_db(fp32: Path, quantized: Path, feed: dict[str, Any]) -> floa
     None where Paddle cannot simulate: for convolutions with the channels last in the fake-quant format.
     """
     try:
-        simulated = _outputs(quantized, feed)
+        simulated = run(quantized, feed)
     except (RuntimeError, ValueError) as error:
         logger.info("no simulation: %s", error)
         return None
     noise = Noise()
-    noise.add(_outputs(fp32, feed), simulated)
+    noise.add(run(fp32, feed), simulated)
     return noise.sqnr_db
 
 
-def _outputs(folder: Path, feed: dict[str, Any]) -> list[Any]:
+def run(folder: Path, feed: dict[str, Any]) -> list[Any]:
     """By Paddle's executor, whose fake-quantization operators round in FP32."""
     executor = paddle.static.Executor(paddle.CPUPlace())
     with paddle.static.scope_guard(paddle.static.Scope()):

@@ -107,15 +107,16 @@ class Study:
 
 def study(name: str, data: DatasetArtifact, folder: Path) -> Study:
     """Runs in an isolated process."""
+    from tasks.quantization import simulation
     from tests.integration import networks
 
     networks.export(name, folder / "exported")
     feed = networks.feed(name, 8, 200)
-    exact = _run(folder / "exported", feed)
+    exact = simulation.run(folder / "exported", feed)
     matches, changes = {}, {}
     for rewrite in REWRITES:
         matches[rewrite.name] = _rewrite(folder / "exported", rewrite.apply, folder / rewrite.name)
-        changes[rewrite.name] = _change(exact, _run(folder / rewrite.name, feed))
+        changes[rewrite.name] = _change(exact, simulation.run(folder / rewrite.name, feed))
     model, layouts = prepare(folder), {}
     for layout in SLIM:
         request = PtqRequest(
@@ -129,7 +130,7 @@ def study(name: str, data: DatasetArtifact, folder: Path) -> Study:
         request.folder.mkdir()
         quantize_with(request, Samples(networks.feed(name, 16, 100)))
         layouts[layout] = _found(layout, request.folder, folder / layout, feed, exact)
-    simulated = _run(folder / f"quantized_{Layout.QDQ}", feed)  # the other has the same thresholds
+    simulated = simulation.run(folder / f"quantized_{Layout.QDQ}", feed)  # the other has the same thresholds
     return Study(matches, changes, _sqnr_db(exact, simulated), layouts)
 
 
@@ -152,16 +153,6 @@ def _found(layout: Layout, quantized: Path, deployable: Path, feed: dict[str, An
 
 def _sqnr_db(exact: Outputs, found: Outputs) -> list[float]:
     return [sqnr_db(*pair) for pair in zip(exact, found, strict=True)]
-
-
-def _run(folder: Path, feed: dict[str, Any]) -> Outputs:
-    """By Paddle's executor and native kernels, which simulate INT8 in FP32."""
-    import paddle
-
-    executor = paddle.static.Executor(paddle.CPUPlace())
-    with paddle.static.scope_guard(paddle.static.Scope()):
-        program, _, fetches = paddle.static.load_inference_model(str(folder / "model"), executor)
-        return [np.array(values) for values in executor.run(program, feed=feed, fetch_list=fetches)]
 
 
 def _rewrite(source: Path, apply: Callable[[Any], int], target: Path) -> int:

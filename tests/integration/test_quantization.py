@@ -131,11 +131,10 @@ def _outputs(folder: Path, feeds: Batch) -> Array:
     """The model's output by Paddle's executor, which simulates INT8 in FP32."""
     import paddle
 
+    from tasks.quantization import simulation
+
     paddle.enable_static()
-    executor = paddle.static.Executor(paddle.CPUPlace())
-    with paddle.static.scope_guard(paddle.static.Scope()):
-        program, _, fetches = paddle.static.load_inference_model(str(folder / "model"), executor)
-        outputs: Array = executor.run(program, feed=feeds, fetch_list=fetches)[0]
+    outputs: Array = simulation.run(folder, feeds)[0]
     return outputs
 
 
