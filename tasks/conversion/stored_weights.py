@@ -26,7 +26,6 @@ WEIGHT_SLOTS = {
 TRANSPOSED = {"matmul": "transpose_Y", "matmul_v2": "trans_y"}
 NOT_CONSTANT = frozenset(
     {
-        "feed",
         "while",
         "conditional_block",
         "dropout",
@@ -47,11 +46,9 @@ def fold_computed_weights(loaded: LoadedProgram) -> int:
     import paddle
 
     block = loaded.program.global_block()
-    writers = {name: op for op in block.ops for name in op.output_arg_names}
+    computed = _computed_from_stored(block)
     names = [
-        name
-        for name in dict.fromkeys(op.input(slot)[0] for op, slot in _layers(block))
-        if name in writers and _is_constant(block, writers, name)
+        name for name in dict.fromkeys(op.input(slot)[0] for op, slot in _layers(block)) if name in computed
     ]
     if not names:
         return 0
@@ -113,11 +110,18 @@ def _layers(block: Any) -> list[tuple[Any, str]]:
     return [(op, WEIGHT_SLOTS[op.type]) for op in block.ops if op.type in WEIGHT_SLOTS]
 
 
-def _is_constant(block: Any, writers: dict[str, Any], name: str) -> bool:
-    """Whether `name` follows from stored values alone."""
-    writer = writers.get(name)
-    if writer is None:
-        return bool(block.var(name).persistable)
-    return writer.type not in NOT_CONSTANT and all(
-        _is_constant(block, writers, source) for source in writer.input_arg_names
-    )
+def _computed_from_stored(block: Any) -> set[str]:
+    """Variables that follow from stored values alone."""
+    written = {name for op in block.ops for name in _written(op)}
+    known = {name for name, variable in block.vars.items() if variable.persistable} - written - {"feed"}
+    computed: set[str] = set()
+    for op in block.ops:
+        if op.type not in NOT_CONSTANT and known.issuperset(op.input_arg_names):
+            known |= _written(op)
+            computed |= _written(op)
+    return computed
+
+
+def _written(op: Any) -> set[str]:
+    """What `op` writes, but for what it reads too, as BatchNorm its statistics."""
+    return set(op.output_arg_names) - set(op.input_arg_names)

@@ -274,6 +274,45 @@ class Repeated(nn.Layer):  # type: ignore[misc]
         return self.answers(self.norm(functional.relu(self.first(functional.relu(self.first(features))))))
 
 
+class Recogniser(nn.Layer):  # type: ignore[misc]
+    """PP-OCR: learned scalars behind convolutions and activations, then attention with a learned vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2D(3, 16, 3, 2, 1, bias_attr=False), nn.BatchNorm2D(16))
+        self.depthwise, self.pointwise = _scaled(16, 16, 3, 1, 1, groups=16), _scaled(16, 32, 1)
+        self.narrow = _scaled(32, 32, 5, (2, 1), 2, groups=32)
+        self.attention, self.project = nn.Linear(32, 96), nn.Linear(32, 32)
+        self.gain = self.create_parameter([32], default_initializer=nn.initializer.Uniform(-0.5, 0.5))
+        self.answers = nn.Linear(32, 10)
+
+    def forward(self, image: Any) -> Any:
+        features = self.narrow(self.pointwise(self.depthwise(self.stem(image))))
+        rows = features.mean(2).transpose([0, 2, 1])
+        heads = self.attention(rows).reshape([0, -1, 3, 2, 16]).transpose([2, 0, 3, 1, 4])
+        scores = paddle.matmul(heads[0], heads[1], transpose_y=True) * 0.25
+        mixed = paddle.matmul(functional.softmax(scores), heads[2]).transpose([0, 2, 1, 3]).flatten(2)
+        return self.answers(rows + self.gain * self.project(mixed))
+
+
+class Scalars(nn.Layer):  # type: ignore[misc]
+    """A learned factor and a learned offset."""
+
+    def __init__(self, factor: float, offset: float) -> None:
+        super().__init__()
+        constant = nn.initializer.Constant
+        self.factor = self.create_parameter([1], default_initializer=constant(factor))
+        self.offset = self.create_parameter([1], default_initializer=constant(offset))
+
+    def forward(self, features: Any) -> Any:
+        return self.factor * features + self.offset
+
+
+def _scaled(*sizes: Any, groups: int = 1) -> Any:
+    convolution = nn.Conv2D(*sizes, groups=groups, bias_attr=False)
+    return nn.Sequential(convolution, Scalars(0.7, 0.4), nn.Hardswish(), Scalars(1.6, -0.3))
+
+
 def _branch() -> Any:
     layers = (nn.Conv2D(16, 16, 3, padding=1), nn.ReLU(), nn.Conv2D(16, 16, 3, padding=1, bias_attr=False))
     return nn.Sequential(*layers, nn.BatchNorm2D(16))
@@ -301,6 +340,7 @@ NETWORKS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "signed_sums": (SignedSums, ("image",)),
     "stored_operands": (StoredOperands, ("features",)),
     "repeated": (Repeated, ("features",)),
+    "recogniser": (Recogniser, ("image",)),
 }
 
 

@@ -56,6 +56,7 @@ LAYERS = {
     "signed_sums": (7, 7),
     "stored_operands": (2, 5),  # the others are no layers
     "repeated": (3, 3),
+    "recogniser": (9, 9),
 }
 """By network, its layers in INT8, and all of them."""
 REWRITTEN: dict[str, dict[str, int]] = {
@@ -82,6 +83,7 @@ REWRITTEN: dict[str, dict[str, int]] = {
     "signed_sums": {"fold_convolution_bias": 3, "sign_rectified_residuals": 2},
     "stored_operands": {"keep_unusual_products_fp32": 3},
     "repeated": {"separate_shared_weights": 1},
+    "recogniser": {},
 }
 
 
