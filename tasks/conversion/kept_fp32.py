@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from tasks.model.blocks import operators, writer
@@ -9,10 +10,14 @@ from tasks.model.blocks import operators, writer
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
-MARK = "skip_quant"
+MARK = HIDDEN = "skip_quant"
+"""An attribute of this project's; and what PaddleSlim looks for in an operator's name scope."""
 ELEMENTWISE = frozenset({"elementwise_add", "elementwise_sub", "elementwise_mul"})
 BEFORE_SOFTMAX = ELEMENTWISE | {"scale", "cast", "reshape2"}
 """What may stand between the product of an attention and its softmax."""
+
+
+CONTROL_FLOW = frozenset({"while", "conditional_block"})
 
 
 def keep_fp32(op: Any) -> None:
@@ -20,8 +25,30 @@ def keep_fp32(op: Any) -> None:
     op._set_attr(MARK, True)
 
 
+def hide_from_slim(op: Any) -> None:
+    """Has PaddleSlim leave `op` alone."""
+    op._set_attr("op_namescope", HIDDEN)
+
+
 def is_kept_fp32(op: Any) -> bool:
     return bool(op.has_attr(MARK) and op.attr(MARK))
+
+
+def keep_control_flow_fp32(loaded: LoadedProgram) -> int:
+    """Has PaddleSlim leave loops and branches alone, and operators that read what a loop has changed.
+
+    Paddle's conversion does not look into them. A variable that is written twice stands for two tensors, of
+    which PaddleSlim would quantize one: "Generated graph shouldn't contain cycle".
+    """
+    main, *nested = loaded.program.blocks
+    writers = Counter(name for op in main.ops for name in set(op.output_arg_names))
+    loops = [op for op in main.ops if op.type in CONTROL_FLOW]
+    changed = {name for op in loops for name in op.output_arg_names if writers[name] > 1}
+    found = [op for block in nested for op in block.ops]
+    found += [op for op in main.ops if not changed.isdisjoint(op.input_arg_names) and op not in loops]
+    for op in found:
+        hide_from_slim(op)
+    return len(found)
 
 
 def keep_uneven_pooling_fp32(loaded: LoadedProgram) -> int:

@@ -16,18 +16,20 @@ OF_TWO_INPUTS = PRODUCTS | {
     for name in ("{}", "fused_{}")
 }
 PASSING = SIGN_KEEPING | {"scale", "flatten_contiguous_range", "squeeze2", "unsqueeze2"}
+"""Operators behind which the predictor of `qdq` still knows the sign."""
 
 
 def keep_mixed_signs_fp32(program: Any) -> int:
     """Marks sums, differences and products of a rectified and a signed input so that they stay in FP32.
 
     A layer with a ReLU fused in writes unsigned bytes, which the conversion does not know. No kernel takes
-    such a pair, and the predictor dies in the operator. `program` is fused already: residual sums are part
-    of their convolutions.
+    such a pair, and the predictor dies in the operator. What was rectified and went through FP32 since, as
+    through a factor, comes back signed. `program` is fused already: residual sums are part of their
+    convolutions.
     Returns how many there were.
     """
     block = program.global_block()
-    found = _mixed(block, OF_TWO_INPUTS, unsigned_tensors(block, passing=PASSING))
+    found = _mixed(block, OF_TWO_INPUTS, unsigned_tensors(block))
     for op in found:
         keep_fp32(op)
     return len(found)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.conversion.kept_fp32 import hide_from_slim
 from tasks.model.blocks import place, readers, remove_unread, store
 
 if TYPE_CHECKING:
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 FLAGS = {"matmul": ("transpose_X", "transpose_Y"), "matmul_v2": ("trans_x", "trans_y")}
 """Of a product, those that must be off."""
 ACTIVATIONS = frozenset(
-    {"relu", "relu6", "gelu", "tanh", "sigmoid", "hard_swish", "swish", "mish", "leaky_relu"}
+    {
+        *("abs", "clip", "gelu", "hard_sigmoid", "hard_swish", "leaky_relu", "mish", "relu", "relu6"),
+        *("sigmoid", "sqrt", "swish", "tanh"),
+    }
 )
-SKIPPED = "skip_quant"
-"""What PaddleSlim looks for in an operator's name scope."""
+"""Those that Paddle fuses into a layer."""
 LARGEST_RANK = 3
 """Of an input that oneDNN's fully connected layer takes."""
 
@@ -75,7 +78,7 @@ def flatten_layer_inputs(loaded: LoadedProgram) -> int:
 
 
 def keep_unusual_products_fp32(loaded: LoadedProgram) -> int:
-    """Tells PaddleSlim to leave products alone whose stored operand is no matrix, or stands in front.
+    """Has PaddleSlim leave products alone whose stored operand is no matrix, or stands in front.
 
     It takes each for a layer's weight: the scales are along the wrong axis, so that answers are wrong (-13 dB
     where the simulation has 33), or it fails, or the predictor does.
@@ -91,21 +94,23 @@ def keep_unusual_products_fp32(loaded: LoadedProgram) -> int:
         )
     ]
     for op in found:
-        op._set_attr("op_namescope", SKIPPED)
+        hide_from_slim(op)
     return len(found)
 
 
-def _layers(block: Any) -> list[Any]:
-    """Products of activations with a stored matrix, not transposed, and without a factor."""
-    return [
-        op
-        for op in block.ops
-        if op.type in FLAGS
+def is_layer(block: Any, op: Any) -> bool:
+    """Whether `op` is a product of activations with a stored matrix, not transposed, and without a factor."""
+    return bool(
+        op.type in FLAGS
         and block.var(op.input("Y")[0]).persistable
         and len(block.var(op.input("Y")[0]).shape) == 2
         and not any(op.attr(flag) for flag in FLAGS[op.type])
         and not (op.has_attr("alpha") and op.attr("alpha") != 1)
-    ]
+    )
+
+
+def _layers(block: Any) -> list[Any]:
+    return [op for op in block.ops if is_layer(block, op)]
 
 
 def _bias_add(block: Any, name: str) -> Any:

@@ -12,14 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.conversion.affine import (
+    fold_affine_behind_layers,
+    fold_factors_before_layers,
+    join_scalars,
+)
 from tasks.conversion.kept_fp32 import (
     keep_attention_scores_fp32,
+    keep_control_flow_fp32,
     keep_differences_fp32,
     keep_normalised_sums_fp32,
     keep_uneven_pooling_fp32,
     pooled_size,
 )
 from tasks.conversion.products import (
+    ACTIVATIONS,
     flatten_layer_inputs,
     give_products_a_bias,
     keep_unusual_products_fp32,
@@ -30,14 +37,14 @@ from tasks.conversion.stored_weights import (
     separate_shared_weights,
     transpose_stored_weights,
 )
-from tasks.model.blocks import operators, place, readers, remove_unread, store, writer
+from tasks.model.blocks import operators, place, readers, remove, remove_unread, store, writer
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
 CONVOLUTIONS = frozenset({"conv2d", "depthwise_conv2d", "conv2d_transpose"})
 LAYERS = CONVOLUTIONS | {"mul", "matmul", "matmul_v2"}
-FUSED_INTO_LAYERS = frozenset({"batch_norm", "elementwise_add", "relu", "relu6", "gelu", "tanh", "sigmoid"})
+FUSED_INTO_LAYERS = ACTIVATIONS | {"batch_norm", "elementwise_add"}
 NEARLY_NOTHING = float.fromhex("0x1p-126")
 """The smallest normal float: no sum with a value above 1e-31 differs by it."""
 
@@ -68,7 +75,7 @@ def fold_convolution_bias(loaded: LoadedProgram) -> int:
             for add in adds:
                 add.desc.set_input("Y", reshape.input("X"))
                 add._set_attr("axis", 1)
-            _remove(block, reshape)
+            remove(block, reshape)
             matched += 1
     return matched
 
@@ -147,17 +154,16 @@ def sign_rectified_residuals(loaded: LoadedProgram) -> int:
     Paddle fuses the sum into the convolution, and the kernel then writes the residual's type: unsigned, so
     that whatever of the sum is negative becomes 0. Behind a factor the residual is signed.
     """
-    matched = 0
-    for block in loaded.program.blocks:
-        unsigned = unsigned_tensors(block, fused=False)
-        for add in [op for op in block.ops if op.type == "elementwise_add"]:
-            if (rectified := _rectified_residual(block, add, unsigned)) is not None:
-                target = f"{add.output('Out')[0]}.residual"
-                shape, dtype = block.var(rectified).shape, block.var(rectified).dtype
-                block.create_var(name=target, shape=shape, dtype=dtype)
-                add.desc._rename_input(rectified, target)
-                _scale_before(block, add, rectified, target, 1.0, bias=NEARLY_NOTHING)
-                matched += 1
+    block, matched = loaded.program.global_block(), 0
+    unsigned = unsigned_tensors(block, fused=False)
+    for _, add in operators(loaded, "elementwise_add"):
+        if (rectified := _rectified_residual(block, add, unsigned)) is not None:
+            target = f"{add.output('Out')[0]}.residual"
+            shape, dtype = block.var(rectified).shape, block.var(rectified).dtype
+            block.create_var(name=target, shape=shape, dtype=dtype)
+            add.desc._rename_input(rectified, target)
+            _scale_before(block, add, rectified, target, 1.0, bias=NEARLY_NOTHING)
+            matched += 1
     return matched
 
 
@@ -196,15 +202,19 @@ def mark_inference(loaded: LoadedProgram) -> int:
 
 REWRITES = (
     Rewrite("mark_inference", mark_inference),
+    Rewrite("keep_control_flow_fp32", keep_control_flow_fp32),
     Rewrite("fold_computed_weights", fold_computed_weights),
     Rewrite("transpose_stored_weights", transpose_stored_weights),
     Rewrite("separate_shared_weights", separate_shared_weights),
+    Rewrite("remove_inference_dropout", remove_inference_dropout),
+    Rewrite("fold_convolution_bias", fold_convolution_bias),
+    Rewrite("fold_affine_behind_layers", fold_affine_behind_layers),
+    Rewrite("fold_factors_before_layers", fold_factors_before_layers),
+    Rewrite("join_scalars", join_scalars),
     Rewrite("keep_unusual_products_fp32", keep_unusual_products_fp32),
     Rewrite("give_products_a_bias", give_products_a_bias),
     Rewrite("flatten_layer_inputs", flatten_layer_inputs),
-    Rewrite("fold_convolution_bias", fold_convolution_bias),
     Rewrite("normalise_channels_last_bias", normalise_channels_last_bias),
-    Rewrite("remove_inference_dropout", remove_inference_dropout),
     Rewrite("remove_identity_pooling", remove_identity_pooling),
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
     Rewrite("keep_attention_scores_fp32", keep_attention_scores_fp32),
@@ -249,14 +259,14 @@ def _bypass(block: Any, op: Any) -> bool:
         return False
     for reader in reading:
         reader.desc._rename_input(target, source)
-    _remove(block, op)
+    remove(block, op)
     return True
 
 
 def _scale_instead(block: Any, op: Any, factor: float) -> bool:
     """Replaces `op` (X -> Out)."""
     _scale_before(block, op, op.input("X")[0], op.output("Out")[0], factor)
-    _remove(block, op)
+    remove(block, op)
     return True
 
 
@@ -302,12 +312,3 @@ def _adds_bias(block: Any, reshape: Any, add: Any) -> bool:
         and source.type in CONVOLUTIONS
         and source.attr("data_format") in ("NCHW", "AnyLayout")
     )
-
-
-def _remove(block: Any, op: Any) -> None:
-    """Removes `op` and the variables that only it wrote."""
-    outputs = op.output_arg_names
-    block._remove_op(place(block, op))
-    for name in outputs:
-        if block.has_var(name) and not any(name in o.input_arg_names + o.output_arg_names for o in block.ops):
-            block._remove_var(name)

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 def operators(loaded: LoadedProgram, kind: str) -> list[tuple[Any, Any]]:
-    """Each operator of this type, with its block."""
-    return [(block, op) for block in loaded.program.blocks for op in block.ops if op.type == kind]
+    """Each operator of this type in the main block, with it."""
+    block = loaded.program.global_block()
+    return [(block, op) for op in block.ops if op.type == kind]
 
 
 def readers(block: Any, name: str) -> list[Any]:
@@ -28,6 +29,15 @@ def writer(block: Any, name: str) -> Any:
 def place(block: Any, op: Any) -> int:
     """Where `op` stands among the block's operators."""
     return next(index for index, other in enumerate(block.ops) if other is op)
+
+
+def remove(block: Any, op: Any) -> None:
+    """Removes `op` and the variables that only it wrote."""
+    outputs = op.output_arg_names
+    block._remove_op(place(block, op))
+    for name in outputs:
+        if block.has_var(name) and not any(name in o.input_arg_names + o.output_arg_names for o in block.ops):
+            block._remove_var(name)
 
 
 def remove_unread(block: Any, fetches: Sequence[str]) -> None:

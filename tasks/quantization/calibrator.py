@@ -8,6 +8,7 @@ Imports Paddle, so only functions of the isolated process import this module.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -96,7 +97,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         self._load_model_data()
         self._check_skipped_tensors()
         self._collect_target_varnames()
-        self._leave_skipped_weights()
+        self._leave_skipped_tensors()
         self._set_activation_persistable()
         two_passes = self._algo in ("KL", "hist")
         self._total = self._batch_nums * (1 + two_passes + self._adaround) + 2
@@ -116,12 +117,21 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         slim.utils.move_persistable_var_to_global_block(self._program)
         self._advance("program")
 
-    def _leave_skipped_weights(self) -> None:
-        """PaddleSlim measures the weights of operators that it skips too, and fails on a vector."""
+    def _leave_skipped_tensors(self) -> None:
+        """PaddleSlim measures the weights of operators that it skips too, and fails on a vector; and tensors
+        inside loops and branches, which are gone when it looks, or that a loop writes anew.
+        """
         read: dict[bool, set[str]] = {True: set(), False: set()}
-        for op in self._program.global_block().ops:
-            read[is_skipped(op)].update(op.input_arg_names)
+        written: Counter[str] = Counter()
+        for block in self._program.blocks:
+            for op in block.ops:
+                read[is_skipped(op)].update(op.input_arg_names)
+                written.update(set(op.output_arg_names))
         self._quantized_weight_var_name -= read[True] - read[False]
+        outside = self._program.global_block().vars
+        fleeting = {name for name in self._quantized_act_var_name if name not in outside or written[name] > 1}
+        self._quantized_act_var_name -= fleeting
+        self._zero_size_var_names |= fleeting  # PaddleSlim's word for tensors that get no threshold
 
     def _check_skipped_tensors(self) -> None:
         known = {variable.name for variable in self._program.list_vars()}

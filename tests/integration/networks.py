@@ -275,24 +275,43 @@ class Repeated(nn.Layer):  # type: ignore[misc]
 
 
 class Recogniser(nn.Layer):  # type: ignore[misc]
-    """PP-OCR: learned scalars behind convolutions and activations, then attention with a learned vector."""
+    """PP-OCR: learned scalars behind convolutions and activations, a gate; attention and a learned vector."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2D(3, 16, 3, 2, 1, bias_attr=False), nn.BatchNorm2D(16))
         self.depthwise, self.pointwise = _scaled(16, 16, 3, 1, 1, groups=16), _scaled(16, 32, 1)
         self.narrow = _scaled(32, 32, 5, (2, 1), 2, groups=32)
-        self.attention, self.project = nn.Linear(32, 96), nn.Linear(32, 32)
+        self.gate, self.attention, self.project = nn.Conv2D(32, 32, 1), nn.Linear(32, 96), nn.Linear(32, 32)
         self.gain = self.create_parameter([32], default_initializer=nn.initializer.Uniform(-0.5, 0.5))
         self.answers = nn.Linear(32, 10)
 
     def forward(self, image: Any) -> Any:
         features = self.narrow(self.pointwise(self.depthwise(self.stem(image))))
+        features *= functional.hardsigmoid(self.gate(features.mean([2, 3], keepdim=True))) * 2
         rows = features.mean(2).transpose([0, 2, 1])
         heads = self.attention(rows).reshape([0, -1, 3, 2, 16]).transpose([2, 0, 3, 1, 4])
         scores = paddle.matmul(heads[0], heads[1], transpose_y=True) * 0.25
         mixed = paddle.matmul(functional.softmax(scores), heads[2]).transpose([0, 2, 1, 3]).flatten(2)
         return self.answers(rows + self.gain * self.project(mixed))
+
+
+class LoopAndBranch(nn.Layer):  # type: ignore[misc]
+    """Layers in a branch and in a loop, as decoders have them, between layers outside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.inside = nn.Conv2D(3, 16, 3, 2, 1), nn.Conv2D(16, 16, 3, padding=1)
+        self.cell, self.answers = nn.Linear(16, 16), nn.Linear(16, 10)
+
+    def forward(self, image: Any) -> Any:
+        features = functional.relu(self.stem(image))
+        if features.mean() > 0:
+            features = functional.relu(self.inside(features))
+        hidden, step = features.mean([2, 3]), paddle.zeros([1], "int32")
+        while step < 3:
+            hidden, step = functional.relu(self.cell(hidden)), step + 1
+        return self.answers(hidden)
 
 
 class Scalars(nn.Layer):  # type: ignore[misc]
@@ -341,6 +360,7 @@ NETWORKS: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "stored_operands": (StoredOperands, ("features",)),
     "repeated": (Repeated, ("features",)),
     "recogniser": (Recogniser, ("image",)),
+    "loop_and_branch": (LoopAndBranch, ("image",)),
 }
 
 

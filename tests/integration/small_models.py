@@ -113,8 +113,8 @@ def _scaled_sums() -> Any:
             rectified = self.rectify(self.first(image))
             signed = self.second(rectified) * 0.5 + rectified
             again = self.rectify(self.third(signed))
-            last = self.fourth(again * 0.25)
-            return self.answers((self.pool(last) + self.pool(again)).flatten(1))
+            last = self.rectify(self.fourth(again * 0.25)) * 16
+            return self.answers(self.pool(last + again).flatten(1))
 
     return Scaled()
 

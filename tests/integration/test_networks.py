@@ -56,7 +56,8 @@ LAYERS = {
     "signed_sums": (7, 7),
     "stored_operands": (2, 5),  # the others are no layers
     "repeated": (3, 3),
-    "recogniser": (9, 9),
+    "recogniser": (10, 10),
+    "loop_and_branch": (1, 2),  # what a loop has written has no scale, and what is inside is not oneDNN's
 }
 """By network, its layers in INT8, and all of them."""
 REWRITTEN: dict[str, dict[str, int]] = {
@@ -79,11 +80,17 @@ REWRITTEN: dict[str, dict[str, int]] = {
         "keep_normalised_sums_fp32": 2,
     },
     "text_convolutions": {"fold_computed_weights": 3},
-    "rectified_attention": {"fold_convolution_bias": 1},
+    "rectified_attention": {"fold_convolution_bias": 1, "fold_factors_before_layers": 1},
     "signed_sums": {"fold_convolution_bias": 3, "sign_rectified_residuals": 2},
     "stored_operands": {"keep_unusual_products_fp32": 3},
     "repeated": {"separate_shared_weights": 1},
-    "recogniser": {},
+    "loop_and_branch": {"fold_convolution_bias": 1, "keep_control_flow_fp32": 17},
+    "recogniser": {
+        "fold_affine_behind_layers": 7,
+        "join_scalars": 6,
+        "fold_convolution_bias": 1,
+        "keep_scale_factors": 1,
+    },
 }
 
 

@@ -23,7 +23,7 @@ MATCHES = {
         "square": 2,
         "plain": 2,
         "encoder": 7,
-        "scaled": 6,
+        "scaled": 5,
     },
     "fold_convolution_bias": {"vgg": 2, "square": 1, "encoder": 1, "scaled": 4},
     "remove_inference_dropout": {"vgg": 2, "plain": 1},
@@ -31,7 +31,8 @@ MATCHES = {
     "keep_uneven_pooling_fp32": {"vgg": 1},
     "keep_attention_scores_fp32": {"encoder": 2},
     "keep_normalised_sums_fp32": {"encoder": 4},
-    "keep_scale_factors": {"scaled": 2},
+    "fold_factors_before_layers": {"scaled": 1},
+    "keep_scale_factors": {"scaled": 3},
 }
 
 
