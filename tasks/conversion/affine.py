@@ -157,7 +157,8 @@ def _affine(loaded: LoadedProgram, op: Any) -> Affine | None:
     block = loaded.program.global_block()
     if op is None or op.type not in ("scale", "elementwise_mul", "elementwise_add"):
         return None
-    operands = op.input("X") + op.input("ScaleTensor" if op.type == "scale" else "Y")
+    slots = ("X", "ScaleTensor" if op.type == "scale" else "Y")
+    operands = [name for slot in slots if slot in op.input_names for name in op.input(slot)]
     stored = [name for name in operands if block.var(name).persistable]
     sources = [name for name in operands if name not in stored]
     if len(sources) != 1 or block.var(sources[0]).dtype != VarDesc.VarType.FP32:

@@ -61,6 +61,18 @@ def mark_what_lacks_the_attribute(folder: Path) -> tuple[int, int]:
     return len(marked), mark_inference(loaded)
 
 
+def fold_factors_of_old_programs(folder: Path) -> int:
+    """Programs of Paddle 1 have no slot for a factor that is computed."""
+    from tasks.conversion.affine import fold_factors_before_layers
+    from tasks.model.program import load_program
+
+    loaded = load_program(models.source(folder))
+    for op in loaded.program.global_block().ops:
+        if op.type == "scale":
+            op.desc.remove_input("ScaleTensor")
+    return fold_factors_before_layers(loaded)
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return models.build(tmp_path_factory.getbasetemp())
@@ -127,3 +139,9 @@ def test_mark_inference_adds_the_attribute_where_old_programs_lack_it(root: Path
         mark_what_lacks_the_attribute, root / "plain", step="mark", log=tmp_path / "log", timeout_s=120
     )
     assert marked == lost > 0
+
+
+def test_factors_of_old_programs_are_folded(root: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    folded = run_isolated(fold_factors_of_old_programs, root / "scaled", step="fold", log=log, timeout_s=60)
+    assert folded == MATCHES["fold_factors_before_layers"]["scaled"]
