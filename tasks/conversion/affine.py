@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.conversion.products import is_layer
-from tasks.model.blocks import place, readers, remove, remove_unread, store, value, writer
+from tasks.model.blocks import place, readers, remove, remove_unread, scale_before, store, value, writer
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
@@ -138,13 +138,8 @@ def _join_with_reader(loaded: LoadedProgram, op: Any) -> bool:
         return False
     factor = first.factor * second.factor
     offset = first.offset * second.factor + second.offset
-    block._insert_op(
-        place(block, second.op),
-        type="scale",
-        inputs={"X": [first.source]},
-        outputs={"Out": second.op.output("Out")},
-        attrs={"scale": factor.item(), "bias": offset.item(), "bias_after_scale": True},
-    )
+    (target,) = second.op.output("Out")
+    scale_before(block, second.op, first.source, target, factor.item(), bias=offset.item())
     block._remove_op(place(block, second.op))
     remove(block, op)
     return True

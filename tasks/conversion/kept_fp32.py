@@ -15,8 +15,6 @@ MARK = HIDDEN = "skip_quant"
 ELEMENTWISE = frozenset({"elementwise_add", "elementwise_sub", "elementwise_mul"})
 BEFORE_SOFTMAX = ELEMENTWISE | {"scale", "cast", "reshape2"}
 """What may stand between the product of an attention and its softmax."""
-
-
 CONTROL_FLOW = frozenset({"while", "conditional_block"})
 
 

@@ -37,7 +37,7 @@ from tasks.conversion.stored_weights import (
     separate_shared_weights,
     transpose_stored_weights,
 )
-from tasks.model.blocks import operators, place, readers, remove, remove_unread, store, writer
+from tasks.model.blocks import operators, place, readers, remove, remove_unread, scale_before, store, writer
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
@@ -162,7 +162,7 @@ def sign_rectified_residuals(loaded: LoadedProgram) -> int:
             shape, dtype = block.var(rectified).shape, block.var(rectified).dtype
             block.create_var(name=target, shape=shape, dtype=dtype)
             add.desc._rename_input(rectified, target)
-            _scale_before(block, add, rectified, target, 1.0, bias=NEARLY_NOTHING)
+            scale_before(block, add, rectified, target, 1.0, bias=NEARLY_NOTHING)
             matched += 1
     return matched
 
@@ -265,20 +265,9 @@ def _bypass(block: Any, op: Any) -> bool:
 
 def _scale_instead(block: Any, op: Any, factor: float) -> bool:
     """Replaces `op` (X -> Out)."""
-    _scale_before(block, op, op.input("X")[0], op.output("Out")[0], factor)
+    scale_before(block, op, op.input("X")[0], op.output("Out")[0], factor)
     remove(block, op)
     return True
-
-
-def _scale_before(block: Any, op: Any, source: str, target: str, factor: float, *, bias: float = 0.0) -> None:
-    """Inserts `target` = `source` * factor + bias in front of `op`."""
-    block._insert_op(
-        place(block, op),
-        type="scale",
-        inputs={"X": [source]},
-        outputs={"Out": [target]},
-        attrs={"scale": factor, "bias": bias, "bias_after_scale": True},
-    )
 
 
 def _is_channel_bias(block: Any, reshape: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.conversion.kept_fp32 import CONTROL_FLOW
 from tasks.model.blocks import place, remove_unread, store, value
 
 if TYPE_CHECKING:
@@ -24,17 +25,7 @@ WEIGHT_SLOTS = {
     "matmul_v2": "Y",
 }
 TRANSPOSED = {"matmul": "transpose_Y", "matmul_v2": "trans_y"}
-NOT_CONSTANT = frozenset(
-    {
-        "while",
-        "conditional_block",
-        "dropout",
-        "gaussian_random",
-        "uniform_random",
-        "randint",
-        "randperm",
-    }
-)
+NOT_CONSTANT = CONTROL_FLOW | {"dropout", "gaussian_random", "uniform_random", "randint", "randperm"}
 
 
 def fold_computed_weights(loaded: LoadedProgram) -> int:

@@ -31,6 +31,17 @@ def place(block: Any, op: Any) -> int:
     return next(index for index, other in enumerate(block.ops) if other is op)
 
 
+def scale_before(block: Any, op: Any, source: str, target: str, factor: float, *, bias: float = 0.0) -> None:
+    """Inserts `target` = `source` * factor + bias in front of `op`."""
+    block._insert_op(
+        place(block, op),
+        type="scale",
+        inputs={"X": [source]},
+        outputs={"Out": [target]},
+        attrs={"scale": factor, "bias": bias, "bias_after_scale": True},
+    )
+
+
 def remove(block: Any, op: Any) -> None:
     """Removes `op` and the variables that only it wrote."""
     outputs = op.output_arg_names

@@ -163,7 +163,9 @@ def test_cpp_example_with_paddles_library_gives_the_validated_output(bundle: Bun
     library = importlib.metadata.distribution("paddlepaddle").locate_file("paddle/base/libpaddle.so")
     example, values = tmp_path / "predict.so", tmp_path / "input.bin"
     options = ("-std=c++17", "-Wall", "-Werror", "-shared", "-fPIC", f"-I{Path(__file__).parent}")
-    run("g++", *options, bundle.folder / "examples" / "predict.cpp", str(library), "-o", example)
+    source = bundle.folder / "examples" / "predict.cpp"
+    assert "config.EnableMkldnnInt8()" in source.read_text()
+    run("g++", *options, source, str(library), "-o", example)
     with np.load(bundle.folder / "example_input.npz") as stored:
         stored["image"].tofile(values)
         shape = [str(side) for side in stored["image"].shape]
