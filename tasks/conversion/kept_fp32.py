@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tasks.model.blocks import operators, writer
+from tasks.model.blocks import hide_from_slim, operators, writer
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
-MARK = HIDDEN = "skip_quant"
-"""An attribute of this project's; and what PaddleSlim looks for in an operator's name scope."""
+MARK = "skip_quant"
 ELEMENTWISE = frozenset({"elementwise_add", "elementwise_sub", "elementwise_mul"})
 BEFORE_SOFTMAX = ELEMENTWISE | {"scale", "cast", "reshape2"}
 """What may stand between the product of an attention and its softmax."""
@@ -21,11 +20,6 @@ CONTROL_FLOW = frozenset({"while", "conditional_block"})
 def keep_fp32(op: Any) -> None:
     """Marks `op` so that no layout quantizes it."""
     op._set_attr(MARK, True)
-
-
-def hide_from_slim(op: Any) -> None:
-    """Has PaddleSlim leave `op` alone."""
-    op._set_attr("op_namescope", HIDDEN)
 
 
 def is_kept_fp32(op: Any) -> bool:

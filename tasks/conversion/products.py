@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.conversion.kept_fp32 import hide_from_slim
-from tasks.model.blocks import place, readers, remove_unread, store
+from tasks.model.blocks import hide_from_slim, place, readers, remove_unread, store
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
 
+SKIPPED = "skip_quant"
+"""What PaddleSlim looks for in an operator's name scope."""
+
+
 def operators(loaded: LoadedProgram, kind: str) -> list[tuple[Any, Any]]:
     """Each operator of this type in the main block, with it."""
     block = loaded.program.global_block()
@@ -24,6 +28,16 @@ def readers(block: Any, name: str) -> list[Any]:
 def writer(block: Any, name: str) -> Any:
     """The operator that writes `name`, or None."""
     return next((op for op in block.ops if name in op.output_arg_names), None)
+
+
+def hide_from_slim(op: Any) -> None:
+    """Has PaddleSlim leave `op` in FP32."""
+    op._set_attr("op_namescope", SKIPPED)
+
+
+def is_skipped(op: Any) -> bool:
+    """Whether PaddleSlim was told to leave this operator in FP32."""
+    return bool(op.has_attr("op_namescope") and SKIPPED in op.attr("op_namescope"))
 
 
 def place(block: Any, op: Any) -> int:

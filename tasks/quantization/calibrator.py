@@ -19,9 +19,10 @@ import paddle
 from paddle.static.quantization import post_training_quantization as slim
 
 from tasks.errors import QuantizationError
+from tasks.model.blocks import is_skipped
 from tasks.progress import report
 from tasks.quantization.tensors import view
-from tasks.quantization.weights import Grams, is_skipped, layers_of, rounded_weight
+from tasks.quantization.weights import Grams, layers_of, rounded_weight
 
 DEAD_THRESHOLD = 1e-8
 """Of an activation that was 0 throughout; PaddleSlim's own choice in `mse`. Its scale would be infinite."""

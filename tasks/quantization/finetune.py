@@ -23,6 +23,7 @@ from tasks.artifacts import DatasetArtifact, ModelArtifact
 from tasks.callables import imported
 from tasks.config import ModelFiles, QatConfig
 from tasks.errors import PipelineError, QuantizationError, TrainingError
+from tasks.model.blocks import hide_from_slim
 from tasks.model.digest import program_digest
 from tasks.model.files import find_model
 from tasks.progress import report
@@ -178,7 +179,7 @@ def _skip(program: Any, tensors: tuple[str, ...]) -> None:
     """Marks the operators that read one of `tensors` as PaddleSlim knows those that stay FP32."""
     for op in program.global_block().ops:
         if set(op.input_arg_names) & set(tensors):
-            op._set_attr("op_namescope", "skip_quant")
+            hide_from_slim(op)
 
 
 def _quant_aware(request: FinetuneRequest, program: Any, scope: Any) -> Any:

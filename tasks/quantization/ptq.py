@@ -33,8 +33,8 @@ import numpy as np
 from tasks.artifacts import Algorithm, Candidate, DatasetArtifact, Layout, ModelArtifact
 from tasks.config import QuantizationConfig
 from tasks.errors import PipelineError, QuantizationError
+from tasks.model.blocks import is_skipped
 from tasks.model.digest import program_digest
-from tasks.quantization.weights import is_skipped
 from tasks.store import storage_error
 
 if TYPE_CHECKING:

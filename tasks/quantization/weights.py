@@ -21,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from tasks.model.blocks import is_skipped
 from tasks.quantization.rounding import least_output_error, mean_preserving, nearest
 
 Array = npt.NDArray[Any]
@@ -60,11 +61,6 @@ def layers_of(program: Any, weights: set[str]) -> list[Layer]:
         if layer is not None and layer.weight in weights and layer.source not in weights:
             found.setdefault(layer.weight, layer)
     return list(found.values())
-
-
-def is_skipped(op: Any) -> bool:
-    """Whether PaddleSlim was told to leave this operator in FP32."""
-    return op.has_attr("op_namescope") and "skip_quant" in op.attr("op_namescope")
 
 
 def _convolution(op: Any) -> Layer | None:
