@@ -389,7 +389,7 @@ class ValidationConfig(Section):
         default=20,
         ge=0,
         description="Inferences at the beginning of each turn of a model before the clock starts, those of "
-        "50 ms at most: a server of one model has the caches to itself.",
+        "50 ms at most, and none of one that takes 200 ms: a server of one model has the caches to itself.",
     )
     repeats: int = Field(
         default=200, ge=20, description="Timed inferences of each model, spread over 30 turns or more."

@@ -30,6 +30,16 @@ def test_warm_up_of_a_slow_model_ends_after_its_time(monkeypatch: pytest.MonkeyP
     assert called == ["a", "a"]
 
 
+def test_long_calls_are_warmed_up_in_the_first_round_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    lasts = {"long": latency.LONG_CALL_MS, "short": latency.LONG_CALL_MS / 2}
+    monkeypatch.setattr(latency, "_time_ms", lambda run: lasts[run()])
+    runs = {name: lambda name=name: called.append(name) or name for name in lasts}
+    samples = interleave(runs, warmup=1, rounds=5, calls=1, seed=0)
+    assert (called.count("long"), called.count("short")) == (6, 10)
+    assert all((samples[name] == ms).all() and len(samples[name]) == 5 for name, ms in lasts.items())
+
+
 @pytest.mark.parametrize(
     ("repeats", "expected"), [(20, (20, 1)), (59, (59, 1)), (60, (30, 2)), (89, (44, 2)), (200, (33, 6))]
 )
