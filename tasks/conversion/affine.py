@@ -8,18 +8,16 @@ keeps activations from being fused, and in INT8 rounds once more. Isolated proce
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.conversion.products import is_layer
-from tasks.model.blocks import place, readers, remove, remove_unread, scale_before, store, value, writer
+from tasks.conversion.layers import add_bias, is_bias, layer_of, multiply_weight
+from tasks.model.blocks import place, readers, remove, remove_unread, scale_before, value, writer
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
-
-CONVOLUTIONS = frozenset({"conv2d", "depthwise_conv2d"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +32,6 @@ class Affine:
     @property
     def is_scalar(self) -> bool:
         return bool(self.factor.size == 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A convolution or a product with a stored matrix.
-
-    outputs: the dimension of the weight that has the output channels. channels: that of the answer, 1 or -1.
-    """
-
-    op: Any
-    source: str
-    weight: str
-    answer: str
-    outputs: int
-    channels: int
 
 
 def fold_affine_behind_layers(loaded: LoadedProgram) -> int:
@@ -86,10 +69,10 @@ def _fold_into_writer(loaded: LoadedProgram, op: Any) -> bool:
     affine = _affine(loaded, op)
     if affine is None:
         return False
-    bias, layer = None, _layer(block, writer(block, affine.source))
+    bias, layer = None, layer_of(block, writer(block, affine.source))
     if layer is None and (bias := _affine(loaded, writer(block, affine.source))) is not None:
-        layer = _layer(block, writer(block, bias.source))
-    if layer is None or (bias is None and _is_bias(block, layer, op)):
+        layer = layer_of(block, writer(block, bias.source))
+    if layer is None or (bias is None and is_bias(block, layer, op)):
         return False
     chain = [one for one in (bias, affine) if one is not None]
     if any(len(readers(block, one.source)) != 1 for one in chain):
@@ -101,15 +84,14 @@ def _fold_into_writer(loaded: LoadedProgram, op: Any) -> bool:
         if any(values is None for values in by_channel):
             return False
         factor, offset = factor * by_channel[0], offset * by_channel[0] + by_channel[1]
-    _multiply_weight(loaded, layer, factor)
-    (target,), index = op.output("Out"), place(block, op)
-    block._remove_op(index)
-    if offset.any():
-        _insert_bias(loaded, layer, target, offset, index)
-    else:
-        layer.op.desc._rename_output(layer.answer, target)
+    multiply_weight(loaded, layer, factor)
+    (target,) = op.output("Out")
+    block._remove_op(place(block, op))
     if bias is not None:
         remove(block, bias.op)
+    layer.op.desc._rename_output(layer.answer, target)
+    if offset.any():
+        add_bias(loaded, replace(layer, answer=target), offset)
     return True
 
 
@@ -119,11 +101,11 @@ def _fold_into_readers(loaded: LoadedProgram, op: Any) -> bool:
     if affine is None or not affine.is_scalar or affine.offset.any():
         return False
     (target,) = op.output("Out")
-    layers = [_layer(block, reader) for reader in readers(block, target)]
+    layers = [layer_of(block, reader) for reader in readers(block, target)]
     if not layers or any(layer is None or layer.source != target for layer in layers):
         return False
     for layer in filter(None, layers):
-        _multiply_weight(loaded, layer, affine.factor)
+        multiply_weight(loaded, layer, affine.factor)
         layer.op.desc._rename_input(target, affine.source)
     remove(block, op)
     return True
@@ -186,45 +168,3 @@ def _by_channel(values: Any, dimension: int, channels: int) -> Any:
     if values.size != 1 and values.size != values.shape[dimension]:
         return None
     return np.broadcast_to(values.ravel(), channels) if values.size in (1, channels) else None
-
-
-def _layer(block: Any, op: Any) -> Layer | None:
-    if op is None:
-        return None
-    if op.type in CONVOLUTIONS and block.var(op.input("Filter")[0]).persistable:
-        (source,), (weight,), (answer,) = op.input("Input"), op.input("Filter"), op.output("Output")
-        return Layer(op, source, weight, answer, 0, -1 if op.attr("data_format") == "NHWC" else 1)
-    if is_layer(block, op):
-        (source,), (weight,), (answer,) = op.input("X"), op.input("Y"), op.output("Out")
-        return Layer(op, source, weight, answer, 1, -1)
-    return None
-
-
-def _is_bias(block: Any, layer: Layer, op: Any) -> bool:
-    """Whether `op` adds a vector in the way that Paddle fuses into the layer."""
-    if op.type != "elementwise_add" or op.input("X") != [layer.answer]:
-        return False
-    (vector,), channels = op.input("Y"), block.var(layer.weight).shape[layer.outputs]
-    same_axis = (op.attr("axis") - layer.channels) % len(block.var(layer.answer).shape) == 0
-    return bool(same_axis and block.var(vector).shape == (channels,))
-
-
-def _multiply_weight(loaded: LoadedProgram, layer: Layer, factor: Any) -> None:
-    weight = value(loaded, layer.weight)
-    shape = [1] * weight.ndim
-    shape[layer.outputs] = -1
-    store(loaded, layer.weight, (weight * factor.reshape(shape)).astype(weight.dtype))
-
-
-def _insert_bias(loaded: LoadedProgram, layer: Layer, target: str, bias: Any, index: int) -> None:
-    """Inserts `target` = answer of the layer + bias as the operator `index`."""
-    block = loaded.program.global_block()
-    name = f"{target}.bias"
-    store(loaded, name, bias.astype(np.float32))
-    block._insert_op(
-        index,
-        type="elementwise_add",
-        inputs={"X": [layer.answer], "Y": [name]},
-        outputs={"Out": [target]},
-        attrs={"axis": layer.channels},
-    )

@@ -14,15 +14,14 @@ from tasks.conversion.converted import ConvertedModel
 from tasks.conversion.weight_layout import LAID_OUT, lay_out_weights
 from tasks.errors import ConversionError
 from tasks.inference.layouts import FP32_FC_FUSION, SCORE_SUM_FUSION
+from tasks.model.census import CONVOLUTIONS
 from tasks.model.digest import program_digest
 from tasks.model.files import ModelSource
 
-CONVOLUTION = frozenset({"conv2d", "depthwise_conv2d", "fused_conv2d"})
+CONVOLUTION = CONVOLUTIONS | {"fused_conv2d"}
 PRODUCT = frozenset({"fc", "matmul", "matmul_v2", "fused_matmul"})
 OPS_TO_QUANTIZE = {
-    "conv2d": CONVOLUTION,
-    "depthwise_conv2d": CONVOLUTION,
-    "fused_conv2d": CONVOLUTION,
+    **dict.fromkeys(CONVOLUTION, CONVOLUTION),
     "fc": PRODUCT,
     "mul": PRODUCT,
     "matmul": PRODUCT,

@@ -5,17 +5,17 @@ Isolated process only.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.model.blocks import hide_from_slim, place, readers, remove_unread, store
+from tasks.conversion.layers import FLAGS, Layer, add_bias, bias_behind, product_of
+from tasks.model.blocks import hide_from_slim, place, readers, remove_unread
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
-FLAGS = {"matmul": ("transpose_X", "transpose_Y"), "matmul_v2": ("trans_x", "trans_y")}
-"""Of a product, those that must be off."""
 ACTIVATIONS = frozenset(
     {
         *("abs", "clip", "gelu", "hard_sigmoid", "hard_swish", "leaky_relu", "mish", "relu", "relu6"),
@@ -29,24 +29,11 @@ LARGEST_RANK = 3
 
 def give_products_a_bias(loaded: LoadedProgram) -> int:
     """product -> product + 0, where no bias follows: Paddle makes a fully connected layer of the two only."""
-    block, matched = loaded.program.global_block(), 0
-    for op in _layers(block):
-        (weight,), (output,) = op.input("Y"), op.output("Out")
-        if _bias_add(block, output) is None:
-            outputs = block.var(weight).shape[1]
-            bias, product = f"{output}.bias", f"{output}.product"
-            store(loaded, bias, np.zeros(outputs, np.float32))
-            block.create_var(name=product, shape=block.var(output).shape, dtype=block.var(output).dtype)
-            op.desc.set_output("Out", [product])
-            block._insert_op(
-                place(block, op) + 1,
-                type="elementwise_add",
-                inputs={"X": [product], "Y": [bias]},
-                outputs={"Out": [output]},
-                attrs={"axis": -1},
-            )
-            matched += 1
-    return matched
+    block = loaded.program.global_block()
+    bare = [layer for layer in _products(block) if bias_behind(block, layer) is None]
+    for layer in bare:
+        add_bias(loaded, layer, np.zeros(block.var(layer.weight).shape[layer.outputs]))
+    return len(bare)
 
 
 def flatten_layer_inputs(loaded: LoadedProgram) -> int:
@@ -58,15 +45,15 @@ def flatten_layer_inputs(loaded: LoadedProgram) -> int:
     block = loaded.program.global_block()
     flat: dict[str, str] = {}
     matched = 0
-    for op in _layers(block):
-        (source,) = op.input("X")
+    for layer in _products(block):
+        op, source = layer.op, layer.source
         shape = block.var(source).shape
         if len(shape) <= LARGEST_RANK or sum(side < 0 for side in shape[1:]) > 1 or shape[-1] < 0:
             continue
         if source not in flat:
             flat[source] = _rows(block, source, [0, -1, shape[-1]], place(block, op))
         op.desc.set_input("X", [flat[source]])
-        last, output = _flatten_outputs(block, op)
+        last, output = _flatten_outputs(block, layer)
         back = [0, *block.var(output).shape[1:]]
         flat[output] = last.output("Out")[0]
         _rows(block, flat[output], back, place(block, last) + 1, named=output)
@@ -97,45 +84,25 @@ def keep_unusual_products_fp32(loaded: LoadedProgram) -> int:
     return len(found)
 
 
-def is_layer(block: Any, op: Any) -> bool:
-    """Whether `op` is a product of activations with a stored matrix, not transposed, and without a factor."""
-    return bool(
-        op.type in FLAGS
-        and block.var(op.input("Y")[0]).persistable
-        and len(block.var(op.input("Y")[0]).shape) == 2
-        and not any(op.attr(flag) for flag in FLAGS[op.type])
-        and not (op.has_attr("alpha") and op.attr("alpha") != 1)
-    )
+def _products(block: Any) -> list[Layer]:
+    return [layer for op in block.ops if (layer := product_of(block, op)) is not None]
 
 
-def _layers(block: Any) -> list[Any]:
-    return [op for op in block.ops if is_layer(block, op)]
-
-
-def _bias_add(block: Any, name: str) -> Any:
-    """The addition of a stored vector, when that is all that reads `name`."""
-    reading = readers(block, name)
-    if len(reading) != 1 or reading[0].type != "elementwise_add" or reading[0].input("X") != [name]:
-        return None
-    bias = block.var(reading[0].input("Y")[0])
-    return reading[0] if bias.persistable and len(bias.shape) == 1 else None
-
-
-def _flatten_outputs(block: Any, op: Any) -> tuple[Any, str]:
-    """The last operator that will be fused into the layer `op`, and what it wrote, before it wrote rows."""
+def _flatten_outputs(block: Any, layer: Layer) -> tuple[Any, str]:
+    """The last operator that will be fused into the layer, and what it wrote, before it wrote rows."""
+    op = layer.op
     while True:
-        (output,) = op.output("Out")
-        variable = block.var(output)
-        rows = f"{output}.rows"
+        variable = block.var(layer.answer)
+        rows = f"{layer.answer}.rows"
         block.create_var(name=rows, shape=[variable.shape[0], -1, variable.shape[-1]], dtype=variable.dtype)
-        following = _bias_add(block, output) or _activation(block, output)
+        following = bias_behind(block, layer) or _activation(block, layer.answer)
         op.desc.set_output("Out", [rows])
         if following is None:
-            return op, output
+            return op, layer.answer
         following.desc.set_input("X", [rows])
         if following.has_attr("axis"):
             following._set_attr("axis", -1)
-        op = following
+        op, layer = following, replace(layer, answer=following.output("Out")[0])
 
 
 def _activation(block: Any, name: str) -> Any:

@@ -23,6 +23,7 @@ from tasks.conversion.data_movement import DATA_MOVEMENT, keep_data_movement_fp3
 from tasks.conversion.mixed_signs import MIXED_SIGNS, keep_mixed_signs_fp32
 from tasks.conversion.repairs import repair
 from tasks.errors import ConversionError
+from tasks.model.census import CONVOLUTIONS
 from tasks.model.program import LoadedProgram
 
 NO_ID = -1
@@ -30,8 +31,6 @@ NO_ID = -1
 
 WEIGHT_SCALE = "Scale_weights"
 """Attribute with the integer that one unit of a weight becomes, one a channel."""
-
-CONVOLUTIONS = ("conv2d", "depthwise_conv2d")
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
         self._options = options
         self._scale_axes: dict[str, int] = {}
         if options.fused_conv:
-            self._conv_ops = [*CONVOLUTIONS, "fused_conv2d"]
+            self._conv_ops = [*sorted(CONVOLUTIONS), "fused_conv2d"]
 
     def _is_any_of_op_types_in_graph(self, op_types: list[str], graph: Any) -> bool:
         """As shipped, but by type: a node keeps the name that it had before fusion."""

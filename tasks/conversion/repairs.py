@@ -38,12 +38,13 @@ from tasks.conversion.stored_weights import (
     transpose_stored_weights,
 )
 from tasks.model.blocks import operators, place, readers, remove, remove_unread, scale_before, store, writer
+from tasks.model.census import CONVOLUTIONS
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
-CONVOLUTIONS = frozenset({"conv2d", "depthwise_conv2d", "conv2d_transpose"})
-LAYERS = CONVOLUTIONS | {"mul", "matmul", "matmul_v2"}
+ANY_CONVOLUTION = CONVOLUTIONS | {"conv2d_transpose"}
+LAYERS = ANY_CONVOLUTION | {"mul", "matmul", "matmul_v2"}
 FUSED_INTO_LAYERS = ACTIVATIONS | {"batch_norm", "elementwise_add"}
 NEARLY_NOTHING = float.fromhex("0x1p-126")
 """The smallest normal float: no sum with a value above 1e-31 differs by it."""
@@ -91,7 +92,7 @@ def normalise_channels_last_bias(loaded: LoadedProgram) -> int:
         conv, bias = writer(block, add.input("X")[0]), _channels_last_bias(block, add.input("Y")[0])
         if (
             conv is None
-            or conv.type not in CONVOLUTIONS
+            or conv.type not in ANY_CONVOLUTION
             or conv.attr("data_format") != "NHWC"
             or bias is None
         ):
@@ -231,7 +232,7 @@ def _scales_a_layer(block: Any, scale: Any) -> bool:
     while source is not None and source.type in FUSED_INTO_LAYERS:
         source = writer(block, source.input("X")[0])
     return source is not None and (
-        source.type in CONVOLUTIONS or (source.type in LAYERS and source is not direct)
+        source.type in ANY_CONVOLUTION or (source.type in LAYERS and source is not direct)
     )
 
 
@@ -246,7 +247,7 @@ def _rectified_residual(block: Any, add: Any, unsigned: set[str]) -> str | None:
     while source is not None and source.type in ("batch_norm", "elementwise_add"):
         source = writer(block, source.input("X")[0])
     rectifies = [op.type in RECTIFIERS for op in readers(block, add.output("Out")[0])]
-    if source is None or source.type not in CONVOLUTIONS or rectifies == [True]:
+    if source is None or source.type not in ANY_CONVOLUTION or rectifies == [True]:
         return None
     return str(rectified[0])
 
@@ -298,6 +299,6 @@ def _adds_bias(block: Any, reshape: Any, add: Any) -> bool:
     source = writer(block, add.input("X")[0])
     return (
         source is not None
-        and source.type in CONVOLUTIONS
+        and source.type in ANY_CONVOLUTION
         and source.attr("data_format") in ("NCHW", "AnyLayout")
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.conversion.repairs import CONVOLUTIONS
+from tasks.conversion.repairs import ANY_CONVOLUTION
 from tasks.conversion.signs import QUANT_PAIR, RECTIFIERS, unsigned_tensors
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _adds_signed(block: Any, writers: dict[str, Any], unsigned: set[str], add: A
     if any(name in unsigned or block.var(name).persistable for name in terms):
         return False
     sources = [_written_by(writers, name, FUSED_INTO_CONVOLUTION) for name in terms]
-    return any(source is not None and source.type in CONVOLUTIONS for source in sources)
+    return any(source is not None and source.type in ANY_CONVOLUTION for source in sources)
 
 
 def _written_by(writers: dict[str, Any], name: str, through: frozenset[str]) -> Any:

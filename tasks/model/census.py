@@ -8,10 +8,10 @@ from typing import Any
 
 from tasks.artifacts import OperatorCensus
 
-QUANTIZABLE = frozenset(
+CONVOLUTIONS = frozenset({"conv2d", "depthwise_conv2d"})
+"""Those with an INT8 path, before their fusion."""
+QUANTIZABLE = CONVOLUTIONS | frozenset(
     {
-        "conv2d",
-        "depthwise_conv2d",
         "fused_conv2d",
         "mul",
         "matmul",

@@ -10,9 +10,10 @@ from typing import Any
 import paddle
 from paddle.base.framework import OpProtoHolder, Parameter
 
+from tasks.model.census import CONVOLUTIONS
+
 STATISTICS = ("Mean", "Variance")
 BATCH_NORM_OUTPUTS = ("SavedMean", "SavedVariance", "ReserveSpace")
-ONEDNN = ("conv2d", "depthwise_conv2d")
 
 
 def make_trainable(program: Any, *, freeze_batch_norm: bool) -> list[Any]:
@@ -37,7 +38,7 @@ def make_trainable(program: Any, *, freeze_batch_norm: bool) -> list[Any]:
 def use_onednn(program: Any) -> None:
     """Convolutions and their gradients run in oneDNN, several times as fast as in Paddle's own kernels."""
     for op in program.global_block().ops:
-        if op.type.removesuffix("_grad") in ONEDNN:
+        if op.type.removesuffix("_grad") in CONVOLUTIONS:
             op._set_attr("use_mkldnn", True)
 
 

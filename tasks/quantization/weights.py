@@ -22,12 +22,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.model.blocks import is_skipped
+from tasks.model.census import CONVOLUTIONS
 from tasks.quantization.rounding import least_output_error, mean_preserving, nearest
 
 Array = npt.NDArray[Any]
 
 LEVELS = 127
-CONVOLUTIONS = ("conv2d", "depthwise_conv2d")
 PRODUCTS = ("mul", "matmul", "matmul_v2")
 
 
