@@ -198,8 +198,6 @@ class QuantizedArtifact:
     """What PaddleSlim wrote: fake-quant format for `offline`, QDQ for `qdq`. For `recurrent`, the FP32 model.
 
     `scales.json` in `folder` maps each tensor to its calibrated threshold (float or list of floats).
-    `simulated_sqnr_db` is what PaddleSlim's own simulation keeps of FP32, on a few calibration samples; None
-    where there is none, or it is not of the model that the candidate is compared with.
     """
 
     candidate: Candidate
@@ -210,14 +208,13 @@ class QuantizedArtifact:
     seconds: float
     peak_memory_bytes: int
     log: Path
-    simulated_sqnr_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployableArtifact:
     """A model that Paddle Inference runs as INT8, as `model.pdmodel` + `model.pdiparams` in `folder`.
 
-    `simulated_sqnr_db` as of what it was made of.
+    `quantized` is the model that it was made of, None where nothing in that one simulates the rounding.
     """
 
     candidate: Candidate
@@ -227,7 +224,7 @@ class DeployableArtifact:
     int8_ops: dict[str, int]
     seconds: float
     log: Path
-    simulated_sqnr_db: float | None = None
+    quantized: StoredPath | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -359,8 +356,23 @@ class KernelAudit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """PaddleSlim's simulation of the rounding, in FP32, beside the INT8 model on the same few samples.
+
+    What INT8 loses beyond it is lost by the conversion or by a kernel.
+    """
+
+    samples: int
+    simulated_sqnr_db: float
+    int8_sqnr_db: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IsaEvidence:
-    """Everything measured of one candidate on one instruction set."""
+    """Everything measured of one candidate on one instruction set.
+
+    `simulation` is of the instruction set that serves, None on emulated ones and where Paddle has none.
+    """
 
     isa: IsaLevel
     emulated: bool
@@ -379,6 +391,7 @@ class IsaEvidence:
     baseline_peak_memory_bytes: int
     outcomes: StoredPath
     log: Path
+    simulation: Simulation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -386,7 +399,6 @@ class CandidateEvidence:
     """A candidate with its measurements on every instruction set that it is deployed to.
 
     `per_isa[0]` is the native one. `digest` is the deployable's, so a verdict is tied to its bytes.
-    `simulated_sqnr_db` is what the quantization costs without any kernel, None where that is not known.
     """
 
     candidate: Candidate
@@ -397,7 +409,6 @@ class CandidateEvidence:
     validation_digest: str
     host: HostProfile
     per_isa: tuple[IsaEvidence, ...]
-    simulated_sqnr_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ from tasks.artifacts import (
     QuantizedArtifact,
     RegisteredVersion,
     Release,
+    Simulation,
     SpeedBand,
     SpeedRatio,
     TensorSpec,
@@ -131,6 +132,7 @@ def build_isa_evidence(
         baseline_peak_memory_bytes=530 << 20,
         outcomes=Path("/nowhere/outcomes.npz"),
         log=Path("/nowhere/measure.log"),
+        simulation=None if emulated else Simulation(samples=4, simulated_sqnr_db=26.5, int8_sqnr_db=25.25),
     )
 
 

@@ -59,5 +59,5 @@ def convert(quantized: QuantizedArtifact, config: ConversionConfig) -> Deployabl
             int8_ops=converted.int8_ops,
             seconds=time.monotonic() - started,
             log=log,
-            simulated_sqnr_db=quantized.simulated_sqnr_db,
+            quantized=None if quantized.candidate.layout is Layout.RECURRENT else quantized.folder,
         )

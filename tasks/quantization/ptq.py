@@ -40,7 +40,6 @@ from tasks.store import storage_error
 if TYPE_CHECKING:
     from tasks.quantization.calibrator import Batches, Calibrator
 
-SIMULATED_SAMPLES = 4
 QUANTIZERS = ("fake_quantize", "fake_channel_wise_quantize", "quantize_linear", "dequantize_linear")
 
 logger = logging.getLogger(__name__)
@@ -71,7 +70,6 @@ class PtqOutcome:
     tensors_calibrated: int
     seconds: float
     peak_memory_bytes: int
-    simulated_sqnr_db: float | None = None
 
 
 def quantize(request: PtqRequest) -> PtqOutcome:
@@ -94,8 +92,6 @@ def quantize_with(request: PtqRequest, samples: Batches) -> PtqOutcome:
     """`quantize` on the given samples instead of the request's data set."""
     import paddle
 
-    from tasks.quantization.simulation import simulated_sqnr_db
-
     started = time.monotonic()
     paddle.enable_static()
     _seed(request.calibration.seed)
@@ -114,17 +110,12 @@ def quantize_with(request: PtqRequest, samples: Batches) -> PtqOutcome:
             ) from error
         quantized_ops = _census(calibrator.program, request.config.op_types)
         _save(calibrator, request.folder)
-    simulated = None  # of a trained model: it is compared with the one from before the training
-    if request.candidate.algorithm is not Algorithm.QAT:
-        feed = next(samples.batches(SIMULATED_SAMPLES))
-        simulated = simulated_sqnr_db(request.model.folder, request.folder, feed)
     outcome = PtqOutcome(
         digest=program_digest(request.folder),
         quantized_ops=quantized_ops,
         tensors_calibrated=calibrator.calibrated,
         seconds=time.monotonic() - started,
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        simulated_sqnr_db=simulated,
     )
     logger.info("%s: %s", request.candidate.name, outcome)
     return outcome

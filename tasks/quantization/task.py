@@ -80,7 +80,6 @@ def quantize(
             seconds=outcome.seconds,
             peak_memory_bytes=outcome.peak_memory_bytes,
             log=log,
-            simulated_sqnr_db=outcome.simulated_sqnr_db,
         )
 
 

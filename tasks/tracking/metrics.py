@@ -11,8 +11,6 @@ def candidate_metrics(evidence: CandidateEvidence) -> dict[str, float]:
         "size_bytes": float(evidence.size_bytes),
         "size_ratio": evidence.size_bytes / evidence.baseline_size_bytes,
     }
-    if evidence.simulated_sqnr_db is not None:
-        metrics["simulated_sqnr_db"] = evidence.simulated_sqnr_db
     for index, item in enumerate(evidence.per_isa):
         prefix = "" if index == 0 else f"{item.isa}/"
         metrics |= {prefix + name: value for name, value in _isa_metrics(item).items()}
@@ -48,6 +46,8 @@ def _isa_metrics(item: IsaEvidence) -> dict[str, float]:
             f"{name}_drop_pp": metric.drop_pp,
             f"{name}_drop_upper_pp": metric.drop_upper_pp,
         }
+    if item.simulation:
+        metrics["conversion_loss_db"] = item.simulation.simulated_sqnr_db - item.simulation.int8_sqnr_db
     if item.worst_class:
         metrics["worst_class_drop_pp"] = item.worst_class.drop_pp
     return metrics

@@ -40,7 +40,7 @@ BROKEN_SQNR_DB, LOW_SQNR_DB = 3.0, 10.0
 """On real models, sound conversions gave 12 dB and more; 6-7 dB cost accuracy and wrong scales gave less."""
 SATURATION_LOSS_DB = 3.0
 CONVERSION_LOSS_DB = 6.0
-"""Sound conversions lost 2 dB of what the simulation keeps, and the samples of the two differ."""
+"""Sound conversions lost up to 5 dB of what the simulation keeps of the same samples."""
 
 Rule = Callable[[IsaEvidence, CandidateEvidence], Iterable[str]]
 
@@ -162,13 +162,13 @@ def low_sqnr(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
 
 def conversion(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
     """What is lost although rounding does not lose it. Without VNNI saturation does."""
-    simulated = evidence.simulated_sqnr_db
-    if item.isa in VNNI and simulated is not None and simulated - item.sqnr_db > CONVERSION_LOSS_DB:
+    found = item.simulation
+    if found and item.isa in VNNI and found.simulated_sqnr_db - found.int8_sqnr_db > CONVERSION_LOSS_DB:
         yield (
-            f"PaddleSlim's simulation of this quantization keeps {simulated:.1f} dB, INT8 on {item.isa} "
-            f"{item.sqnr_db:.1f} dB: that is not lost by rounding, but by an operator that the conversion or "
-            "a kernel gets wrong. Compare the other layout; `conversion.ops_to_quantize` and "
-            "`quantization.skip_tensors` narrow it down."
+            f"PaddleSlim's simulation of this quantization keeps {found.simulated_sqnr_db:.1f} dB of "
+            f"{found.samples} samples, INT8 on {item.isa} {found.int8_sqnr_db:.1f} dB: that is not lost by "
+            "rounding, but by an operator that the conversion or a kernel gets wrong. Compare the other "
+            "layout; `conversion.ops_to_quantize` and `quantization.skip_tensors` narrow it down."
         )
 
 

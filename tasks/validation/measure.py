@@ -24,6 +24,7 @@ from tasks.artifacts import (
     LatencyEvidence,
     ModelArtifact,
     OperatorCensus,
+    Simulation,
 )
 from tasks.calibration.reader import BatchReader
 from tasks.config import Reference, ValidationConfig
@@ -42,10 +43,12 @@ from tasks.validation.audit import aside, audit, comparable, counted
 from tasks.validation.comparison import Comparison, agreement, read_outputs, worst_class, write_outputs
 from tasks.validation.latency import interleave, pin, turns
 from tasks.validation.load import LoadEvidence, first_batch, latency_batches, load_and_run
+from tasks.validation.simulation import simulate
 from tasks.validation.statistics import latency_summary, metric_evidence, speed_ratio
 from tasks.validation.verbose import VerboseRecorder
 
 AUDITED_INFERENCES = 10
+SIMULATED_SAMPLES = 4
 SAME_OUTPUT = 1e-4
 OUTCOMES = "outcomes.npz"
 
@@ -149,6 +152,7 @@ def measure(request: MeasureRequest) -> IsaEvidence:
         baseline_peak_memory_bytes=request.baseline_load.peak_memory_bytes,
         outcomes=StoredPath(request.folder / OUTCOMES),
         log=request.log,
+        simulation=_simulation(request, reader, baseline, candidate),
     )
     logger.info(
         "%s: %.2fx, %s INT8%s, SQNR %.1f dB, agreement %.4f",
@@ -248,6 +252,16 @@ def _latency(
         ),
         skipped=skipped,
     )
+
+
+def _simulation(
+    request: MeasureRequest, reader: BatchReader, baseline: Predictor, candidate: Predictor
+) -> Simulation | None:
+    quantized = request.deployable.quantized
+    if request.emulated or quantized is None:
+        return None
+    size = min(request.config.accuracy_batch_size, SIMULATED_SAMPLES)
+    return simulate(quantized, list(reader.batches(size, limit=SIMULATED_SAMPLES)), baseline, candidate)
 
 
 def run_all(predictor: Predictor, feeds: Sequence[Feed]) -> None:

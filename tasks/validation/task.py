@@ -104,7 +104,6 @@ def validate(
             validation_digest=validation.digest,
             host=host,
             per_isa=per_isa,
-            simulated_sqnr_db=deployable.simulated_sqnr_db,
         )
 
 

@@ -147,6 +147,7 @@ def _deployable(
         int8_ops={},
         seconds=outcome.seconds,
         log=folder / "build.log",
+        quantized=quantized,
     )
 
 

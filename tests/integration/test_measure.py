@@ -14,7 +14,9 @@ from tasks.config import Reference, ValidationConfig
 from tasks.errors import ConfigError, DataError, MeasurementError, ModelFormatError
 from tasks.inference.audit_model import audit_isolated
 from tasks.process import run_isolated
+from tasks.stored_path import StoredPath
 from tasks.validation.comparison import read_outputs, write_outputs
+from tasks.validation.diagnosis import CONVERSION_LOSS_DB, VNNI
 from tests.integration.small_release import SAMPLES, SLIM, SmallRelease, measured
 
 pytestmark = pytest.mark.paddle
@@ -67,6 +69,28 @@ def test_accuracy_is_of_every_sample_and_both_models(
     assert (found.non_finite_outputs, found.baseline_non_finite_outputs) == (0, 0)
     assert found.worst_class is not None
     assert found.worst_class.drop_pp >= top1.drop_pp
+
+
+@pytest.mark.parametrize("layout", SLIM)
+def test_int8_is_held_against_its_simulation_on_the_same_samples(
+    evidence: dict[Layout, IsaEvidence], layout: Layout
+) -> None:
+    found = evidence[layout].simulation
+    assert found is not None
+    assert found.samples == 4
+    assert 3.0 < found.simulated_sqnr_db < 100.0
+    if evidence[layout].isa in VNNI:
+        assert found.int8_sqnr_db == pytest.approx(found.simulated_sqnr_db, abs=CONVERSION_LOSS_DB)
+
+
+def test_a_fault_of_the_conversion_is_seen_beside_the_simulation(
+    small_release: SmallRelease, host: HostProfile, tmp_path: Path
+) -> None:
+    fp32 = StoredPath(small_release.model.folder)  # what loses nothing
+    deployable = replace(small_release.deployables[Layout.QDQ], quantized=fp32)
+    found = measured(small_release, Layout.QDQ, tmp_path, isa=host.isa, deployable=deployable).simulation
+    assert found is not None
+    assert found.simulated_sqnr_db - found.int8_sqnr_db > CONVERSION_LOSS_DB
 
 
 def test_outcomes_on_disk_are_those_of_the_evidence(evidence: dict[Layout, IsaEvidence]) -> None:
@@ -125,6 +149,7 @@ def test_emulated_level_is_the_one_that_onednn_ran(small_release: SmallRelease, 
     )
     assert (found.isa, found.emulated, found.audit.isa) == (UNLIKE_ANY_SERVER, True, "Intel SSE4.1")
     assert found.latency.samples_ms.keys() == {"baseline", "candidate"}
+    assert found.simulation is None
 
 
 def test_level_that_did_not_take_effect_is_refused(small_release: SmallRelease, tmp_path: Path) -> None:

@@ -116,16 +116,15 @@ class Study:
 
 def study(name: str, data: DatasetArtifact, folder: Path) -> Study:
     """Runs in an isolated process."""
-    from tasks.quantization import simulation
     from tests.integration import networks
 
     networks.export(name, folder / "exported")
     feed = networks.feed(name, 8, 200)
-    exact = simulation.run(folder / "exported", feed)
+    exact = _run(folder / "exported", feed)
     matches, changes = {}, {}
     for rewrite in REWRITES:
         matches[rewrite.name] = _rewrite(folder / "exported", rewrite.apply, folder / rewrite.name)
-        changes[rewrite.name] = _change(exact, simulation.run(folder / rewrite.name, feed))
+        changes[rewrite.name] = _change(exact, _run(folder / rewrite.name, feed))
     model, layouts = prepare(folder), {}
     for layout in SLIM:
         request = PtqRequest(
@@ -139,7 +138,7 @@ def study(name: str, data: DatasetArtifact, folder: Path) -> Study:
         request.folder.mkdir()
         quantize_with(request, Samples(networks.feed(name, 16, 100)))
         layouts[layout] = _found(layout, request.folder, folder / layout, feed, exact)
-    simulated = simulation.run(folder / f"quantized_{Layout.QDQ}", feed)  # the other has the same thresholds
+    simulated = _run(folder / f"quantized_{Layout.QDQ}", feed)  # the other has the same thresholds
     return Study(matches, changes, _sqnr_db(exact, simulated), layouts)
 
 
@@ -158,6 +157,12 @@ def _found(layout: Layout, quantized: Path, deployable: Path, feed: dict[str, An
         layers=(audited.int8_primitives, audited.compute_primitives),
         isa=effective_isa(),
     )
+
+
+def _run(folder: Path, feed: dict[str, Any]) -> Outputs:
+    from tasks.validation import simulation
+
+    return simulation.outputs(folder, [feed])[0]
 
 
 def _sqnr_db(exact: Outputs, found: Outputs) -> list[float]:

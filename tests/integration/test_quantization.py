@@ -129,12 +129,9 @@ def study(release: SmallRelease, folder: Path) -> Study:
 
 def _outputs(folder: Path, feeds: Batch) -> Array:
     """The model's output by Paddle's executor, which simulates INT8 in FP32."""
-    import paddle
+    from tasks.validation import simulation
 
-    from tasks.quantization import simulation
-
-    paddle.enable_static()
-    outputs: Array = simulation.run(folder, feeds)[0]
+    outputs: Array = simulation.outputs(folder, [feeds])[0][0]
     return outputs
 
 
@@ -240,7 +237,6 @@ def test_every_algorithm_in_every_layout_quantizes_every_layer(name: str, studie
     assert made.outcome.quantized_ops == {"conv2d": 14, "depthwise_conv2d": 13, "matmul_v2": 1}
     assert made.outcome.tensors_calibrated > 80
     assert 5 < made.sqnr_db < 60
-    assert made.outcome.simulated_sqnr_db == pytest.approx(made.sqnr_db, abs=3)  # of the first samples
     thresholds = [value for value in made.scales.values() if isinstance(value, float)]
     assert len(thresholds) == made.outcome.tensors_calibrated
     assert min(thresholds) > 0

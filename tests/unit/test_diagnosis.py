@@ -12,6 +12,7 @@ from tasks.artifacts import (
     LatencySummary,
     Layout,
     OperatorCensus,
+    Simulation,
 )
 from tasks.config import GateConfig
 from tasks.validation.diagnosis import explain
@@ -151,9 +152,22 @@ def test_diagnosis_low_sqnr_is_named_with_what_to_check(sqnr_db: float, words: s
 def test_diagnosis_what_rounding_did_not_lose_is_laid_to_the_conversion(
     isa: IsaLevel, simulated_db: float | None, said: bool
 ) -> None:
-    evidence = spoil(good_evidence(isas=(isa,)), metrics=BAD_ACCURACY, sqnr_db=6.3)
-    text = text_of(dataclasses.replace(evidence, simulated_sqnr_db=simulated_db))
+    simulation = (
+        None
+        if simulated_db is None
+        else Simulation(samples=4, simulated_sqnr_db=simulated_db, int8_sqnr_db=6.3)
+    )
+    text = text_of(
+        spoil(good_evidence(isas=(isa,)), metrics=BAD_ACCURACY, sqnr_db=6.3, simulation=simulation)
+    )
     assert ("simulation of this quantization keeps 29.0 dB" in text) is said
+
+
+def test_diagnosis_samples_that_the_simulation_loses_too_are_not_laid_to_the_conversion() -> None:
+    alike = Simulation(samples=4, simulated_sqnr_db=24.1, int8_sqnr_db=24.3)
+    text = text_of(spoil(GOOD, metrics=BAD_ACCURACY, sqnr_db=4.2, simulation=alike))  # of all samples
+    assert "below the 10 dB" in text
+    assert "simulation" not in text
 
 
 def test_diagnosis_good_sqnr_is_not_blamed() -> None:

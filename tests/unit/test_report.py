@@ -73,6 +73,7 @@ def test_html_holds_the_published_table_of_the_chosen_candidate(page: str) -> No
     "figure",
     [
         pytest.param("26 of 28 compute primitives ran in INT8, 85 % of compute time.", id="audit"),
+        pytest.param("of the first 4 25.2 dB, in PaddleSlim's simulation", id="simulation"),
         pytest.param("1x3x224x224 -> 1x32x112x112", id="layer that stayed FP32"),
         pytest.param("not run: this CPU has no BF16 instructions", id="skipped reference"),
         pytest.param("quantize still running after 600 s", id="failed candidate"),
