@@ -48,15 +48,15 @@ def interleave(
 ) -> dict[str, NDArray[np.float64]]:
     """Milliseconds of each call by subject: [rounds * calls]. Place i of each is of the same round.
 
-    warmup: calls before the clock starts, in each turn; fewer when they take long, and none where the
-    turn before showed that a call fills the caches in a small part of its time.
+    warmup: calls before the clock starts, in each turn; fewer when they take long, and none once every call
+    has lasted so long that it fills the caches in a small part of its time.
     """
     order, shuffle = list(runs), random.Random(seed).shuffle
     samples: dict[str, list[float]] = {name: [] for name in runs}
     for place in range(rounds):
         shuffle(order)
         for name in order:
-            if not samples[name] or samples[name][-1] < LONG_CALL_MS:
+            if not samples[name] or min(samples[name]) < LONG_CALL_MS:
                 _warm_up(runs[name], warmup)
             samples[name] += [_time_ms(runs[name]) for _ in range(calls)]
         after_round(place + 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from tasks.errors import MeasurementError
@@ -32,12 +34,12 @@ def test_warm_up_of_a_slow_model_ends_after_its_time(monkeypatch: pytest.MonkeyP
 
 def test_long_calls_are_warmed_up_in_the_first_round_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[str] = []
-    lasts = {"long": latency.LONG_CALL_MS, "short": latency.LONG_CALL_MS / 2}
-    monkeypatch.setattr(latency, "_time_ms", lambda run: lasts[run()])
+    lasts = {"long": itertools.repeat(latency.LONG_CALL_MS), "short": itertools.cycle([1.0, 1.0, 1e3])}
+    monkeypatch.setattr(latency, "_time_ms", lambda run: next(lasts[run()]))
     runs = {name: lambda name=name: called.append(name) or name for name in lasts}
     samples = interleave(runs, warmup=1, rounds=5, calls=1, seed=0)
-    assert (called.count("long"), called.count("short")) == (6, 10)
-    assert all((samples[name] == ms).all() and len(samples[name]) == 5 for name, ms in lasts.items())
+    assert (called.count("long"), called.count("short")) == (6, 10)  # one slow call is a neighbour's doing
+    assert {name: len(values) for name, values in samples.items()} == {"long": 5, "short": 5}
 
 
 @pytest.mark.parametrize(
