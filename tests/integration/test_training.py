@@ -193,7 +193,10 @@ TINY_ERNIE = {"layers": 1, "hidden": 16, "heads": 2, "length": 12, "epochs": 1}
 def reviews(tmp_path: Path) -> str:
     """Two classes that one character tells apart, in place of the corpus, which is fetched."""
     for name, word in (("neg", "坏"), ("pos", "好")):
-        lines = [f"{word}{chr(0x4E00 + number)}" for number in range(2000)]
+        lines = [
+            word + "".join("零一二三四五六七八九"[int(digit)] for digit in str(number))
+            for number in range(2000)
+        ]
         (tmp_path / f"{name}.txt").write_text("\n".join(lines), encoding="utf-8")
     return str(tmp_path)
 

@@ -21,8 +21,8 @@ def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """Ten training texts and three for validation, two of the ten for calibration."""
     monkeypatch.setattr(module, "CALIBRATION", 2)
     header = "Category\tText\nd\tstring\nclass\t\n\n"
-    for name, count in (("train", 10), ("test", 3)):
-        rows = [f"{CLASSES[number % 8]}\tword{number} says word1\n" for number in range(count)]
+    for name, count, said in (("train", 10, "word1"), ("test", 3, "word2")):
+        rows = [f"{CLASSES[number % 8]}\tword{number} says {said}\n" for number in range(count)]
         (tmp_path / f"reuters-r8-{name}.tab").write_text(header + "".join(rows), encoding="utf-8")
     vocabulary = {"[PAD]": 0, "[UNK]": 1, "says": 2, **{f"word{number}": 3 + number for number in range(10)}}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
@@ -46,6 +46,14 @@ def test_reuters_calibration_leaves_out_what_another_split_holds(fetched: dict[s
         stream.write(f"{CLASSES[0]}\tword9 says word1\n")
     calibration, labels = reuters("calibration", **fetched)
     assert len(calibration) == len(labels) == 1
+
+
+def test_reuters_trains_on_nothing_that_it_validates_on(fetched: dict[str, Path]) -> None:
+    with (fetched["corpus"] / "reuters-r8-test.tab").open("a", encoding="utf-8") as stream:
+        stream.write(f"{CLASSES[0]}\tword0 says word1\n")
+    (train, labels), (validation, _) = reuters("train", **fetched), reuters("validation", **fetched)
+    assert not {row.tobytes() for row in train} & {row.tobytes() for row in validation}
+    assert (len(train), len(labels), len(validation)) == (7, 7, 4)
 
 
 def test_reuters_texts_are_padded_to_one_length(fetched: dict[str, Path]) -> None:

@@ -30,26 +30,33 @@ def test_sentiment_splits_share_no_review_and_leave_out_what_both_classes_have(c
 
 
 def test_sentiment_is_cut_and_padded(corpus: Path) -> None:
-    tokens, _ = sentiment("train", 4, corpus)
-    assert tokens.shape == (16, 4)
+    tokens, _ = sentiment("validation", 4, corpus)
+    assert tokens.shape == (6, 4)
     assert tokens.dtype == np.int64
     lengths = (tokens != PADDING).sum(axis=1)
     assert lengths.min() >= 1
     assert lengths.max() == 4
 
 
-def test_sentiment_calibrates_on_nothing_that_is_cut_to_what_another_split_has(corpus: Path) -> None:
+def test_sentiment_splits_share_nothing_that_is_cut_to_the_same(corpus: Path) -> None:
     calibration, train, validation = (
         {row.tobytes() for row in sentiment(split, 5, corpus)[0]}
         for split in ("calibration", "train", "validation")
     )
     assert not calibration & (train | validation)
-    assert len(sentiment("calibration", 16, corpus)[0]) == 2
+    assert not train & validation
+    assert [len(sentiment(split, 16, corpus)[0]) for split in ("validation", "train", "calibration")] == [
+        6,
+        16,
+        2,
+    ]
+    assert len(sentiment("validation", 5, corpus)[0]) == 6
+    assert len(sentiment("train", 5, corpus)[0]) < 16
 
 
 def test_sentiment_rare_characters_are_unknown(corpus: Path) -> None:
     (corpus / "pos.txt").write_text("\n".join("甲乙丙丁戊己庚辛壬癸子丑寅卯"), encoding="utf-8")
-    tokens, labels = sentiment("train", 16, corpus)
+    tokens, labels = sentiment("validation", 16, corpus)
     assert set(tokens[labels == 1][:, 0].tolist()) == {UNKNOWN}
 
 
