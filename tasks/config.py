@@ -302,9 +302,11 @@ class QuantizationConfig(Section):
         default=(), description="Operators that read one of these tensors stay FP32."
     )
     round_type: Literal["round", "adaround"] = Field(
-        default="round", description="Of the weights; adaround learns which way, slowly."
+        default="round", description="Of the weights; adaround learns which way, slowly. `qat` rounds."
     )
-    bias_correction: bool = Field(default=False, description="Restore the weights' mean after rounding.")
+    bias_correction: bool = Field(
+        default=False, description="Restore the weights' mean after rounding, but for `qat`."
+    )
     weight_quantize_type: Literal["channel_wise_abs_max", "abs_max"] = Field(
         default="channel_wise_abs_max", description="One scale a channel, or one a tensor."
     )

@@ -139,6 +139,7 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Any) -> Calibrator
     config, candidate = request.config, request.candidate
     # of a trained model, only tensors that the training did not see take their calibrated threshold
     by_range = candidate.algorithm in (Algorithm.MIN_MAX, Algorithm.QAT)
+    trained = candidate.algorithm is Algorithm.QAT  # with weights rounded to the nearest: so they must be
     program = request.model.folder / "model.pdmodel"
     one_block = len(parse_program(program.read_bytes(), program).blocks) == 1
     kind = FastCalibrator if config.fast_calibration and one_block else Calibrator
@@ -154,8 +155,8 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Any) -> Calibrator
         batch_size=request.batch_size,
         algo=(Algorithm.ABS_MAX if by_range else candidate.algorithm).value,
         hist_percent=config.hist_percent,
-        adaround=config.round_type == "adaround",
-        keep_mean=config.bias_correction,
+        adaround=config.round_type == "adaround" and not trained,
+        keep_mean=config.bias_correction and not trained,
         quantizable_op_type=list(config.op_types),
         weight_quantize_type=config.weight_quantize_type,
         skip_tensor_list=list(config.skip_tensors),

@@ -17,7 +17,7 @@ from tasks.errors import QuantizationError, TrainingError
 from tasks.model.files import find_model
 from tasks.process import run_isolated
 from tasks.quantization.finetune import FinetuneOutcome, FinetuneRequest, finetune, total_steps
-from tasks.quantization.ptq import PtqRequest, quantize
+from tasks.quantization.ptq import PtqOutcome, PtqRequest, quantize
 from tests.integration.small_release import SmallRelease
 
 pytestmark = pytest.mark.paddle
@@ -118,27 +118,43 @@ def test_batch_norm_statistics_stay_or_follow(
     assert all(np.array_equal(before[name], after[name]) == frozen for name in statistics)
 
 
+def quantized(
+    release: SmallRelease, trained: Trained, folder: Path, layout: Layout, **options: Any
+) -> PtqOutcome:
+    folder.mkdir(exist_ok=True)
+    model: ModelArtifact = replace(release.model, folder=trained.folder)
+    request = PtqRequest(
+        model=model,
+        calibration=release.validation,
+        candidate=Candidate(algorithm=Algorithm.QAT, layout=layout),
+        config=QuantizationConfig(**options),
+        batch_size=10,
+        folder=folder,
+        learned=json.loads((trained.folder / "scales.json").read_text()),
+    )
+    return run_isolated(quantize, request, step="quantize", log=folder / "log", timeout_s=100)
+
+
 @pytest.mark.parametrize("layout", [Layout.OFFLINE, Layout.QDQ])
 def test_candidate_takes_the_learned_scales(
     small_release: SmallRelease, trained: Trained, tmp_path: Path, layout: Layout
 ) -> None:
+    outcome = quantized(small_release, trained, tmp_path, layout)
     learned = json.loads((trained.folder / "scales.json").read_text())
-    model: ModelArtifact = replace(small_release.model, folder=trained.folder)
-    request = PtqRequest(
-        model=model,
-        calibration=small_release.validation,
-        candidate=Candidate(algorithm=Algorithm.QAT, layout=layout),
-        config=QuantizationConfig(),
-        batch_size=10,
-        folder=tmp_path,
-        learned=learned,
-    )
-    outcome = run_isolated(quantize, request, step="quantize", log=tmp_path / "log", timeout_s=100)
     written = json.loads((tmp_path / "scales.json").read_text())
     assert sum(outcome.quantized_ops.values()) == 28
     shared = learned.keys() & written.keys()
     assert len(shared) >= 28
     assert all(written[name] == learned[name] for name in shared)
+
+
+def test_trained_weights_are_rounded_as_they_were_in_the_training(
+    small_release: SmallRelease, trained: Trained, tmp_path: Path
+) -> None:
+    plain = quantized(small_release, trained, tmp_path / "plain", Layout.QDQ)
+    options = {"bias_correction": True, "round_type": "adaround"}
+    asked = quantized(small_release, trained, tmp_path / "asked", Layout.QDQ, **options)
+    assert asked.digest == plain.digest
 
 
 def test_training_that_diverges_says_where(small_release: SmallRelease, tmp_path: Path) -> None:
