@@ -48,7 +48,6 @@ from tasks.validation.statistics import latency_summary, metric_evidence, speed_
 from tasks.validation.verbose import VerboseRecorder
 
 AUDITED_INFERENCES = 10
-SIMULATED_SAMPLES = 4
 SAME_OUTPUT = 1e-4
 OUTCOMES = "outcomes.npz"
 
@@ -260,8 +259,7 @@ def _simulation(
     quantized = request.deployable.quantized
     if request.emulated or quantized is None:
         return None
-    size = min(request.config.accuracy_batch_size, SIMULATED_SAMPLES)
-    return simulate(quantized, list(reader.batches(size, limit=SIMULATED_SAMPLES)), baseline, candidate)
+    return simulate(quantized, reader, request.config.accuracy_batch_size, baseline, candidate)
 
 
 def run_all(predictor: Predictor, feeds: Sequence[Feed]) -> None:

@@ -12,20 +12,25 @@ from pathlib import Path
 import numpy as np
 
 from tasks.artifacts import Simulation
+from tasks.calibration.reader import BatchReader
 from tasks.inference.noise import Noise
 from tasks.inference.serving import Array, Feed, Predictor
+
+SAMPLES = 4
 
 logger = logging.getLogger(__name__)
 
 
 def simulate(
-    quantized: Path, feeds: list[Feed], baseline: Predictor, candidate: Predictor
+    quantized: Path, reader: BatchReader, batch_size: int, baseline: Predictor, candidate: Predictor
 ) -> Simulation | None:
-    """The simulation of `quantized` and the candidate made of it, both against the baseline on `feeds`.
+    """The simulation of `quantized` and the candidate made of it, both against the baseline on the reader's
+    first samples, `batch_size` at a time at most.
 
     None where Paddle cannot run it: convolutions with the channels last in the fake-quant format, and models
-    that want more samples at a time than `feeds` have.
+    that want more samples at a time than there are.
     """
+    feeds = list(reader.batches(min(batch_size, SAMPLES), limit=SAMPLES))
     rounding, int8 = Noise(), Noise()
     try:
         for feed, rounded in zip(feeds, outputs(quantized, feeds), strict=True):

@@ -47,6 +47,15 @@ def test_shipped_config_loads(path: Path) -> None:
     assert load_config(path).name
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "configs" / "qat").glob("*.yaml")), ids=lambda path: path.name
+)
+def test_qat_is_of_the_models_and_samples_of_the_published_accuracy(path: Path) -> None:
+    trained = load_config(path)
+    published = load_config(ROOT / "configs" / "published" / f"{path.stem}_accuracy.yaml")
+    assert (trained.model, trained.data, trained.gate) == (published.model, published.data, published.gate)
+
+
 def test_makefile_every_command_of_the_readme_is_a_target() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))

@@ -45,11 +45,8 @@ def test_sentiment_splits_share_nothing_that_is_cut_to_the_same(corpus: Path) ->
     )
     assert not calibration & (train | validation)
     assert not train & validation
-    assert [len(sentiment(split, 16, corpus)[0]) for split in ("validation", "train", "calibration")] == [
-        6,
-        16,
-        2,
-    ]
+    sizes = {"validation": 6, "train": 16, "calibration": 2}
+    assert {split: len(sentiment(split, 16, corpus)[0]) for split in sizes} == sizes
     assert len(sentiment("validation", 5, corpus)[0]) == 6
     assert len(sentiment("train", 5, corpus)[0]) < 16
 
