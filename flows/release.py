@@ -20,6 +20,7 @@ from flows.lost_releases import clear_up
 from tasks import process
 from tasks.artifacts import (
     Algorithm,
+    BaselineOutputsArtifact,
     Candidate,
     CandidateEvidence,
     DatasetArtifact,
@@ -42,12 +43,14 @@ from tasks.calibration.task import (
     draw_validation_data,
 )
 from tasks.callables import require_all_allowed
-from tasks.config import ModelFiles, RegisteredModel, ReleaseConfig, TrainedModel
+from tasks.config import ModelFiles, RegisteredModel, ReleaseConfig, TrainedModel, ValidationConfig
+from tasks.conversion import section as conversion
 from tasks.conversion.task import convert
 from tasks.errors import PipelineError
 from tasks.hardware.task import check_hardware
 from tasks.inference.task import pack_bundle
 from tasks.model.task import load_model
+from tasks.quantization import section as quantization
 from tasks.quantization.task import finetune, quantize
 from tasks.settings import Settings
 from tasks.tracking import runs
@@ -69,7 +72,7 @@ from tasks.training.task import train_model
 from tasks.validation.choice import choose
 from tasks.validation.load import LoadEvidence
 from tasks.validation.strategy import GridStrategy, Strategy
-from tasks.validation.task import gate, measure_baselines, validate
+from tasks.validation.task import baseline_outputs, gate, measure_baselines, validate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,7 @@ class Inputs:
     validation: DatasetArtifact
     training: DatasetArtifact | None
     baselines: dict[IsaLevel, LoadEvidence]
+    outputs: dict[IsaLevel, BaselineOutputsArtifact]
 
 
 @dataclass(slots=True)
@@ -183,6 +187,7 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
     qat = config.quantization.qat
     training = draw_training_data(config.data, qat, model) if qat else None
     check_data(calibration, validation, model, training)
+    baselines = measure_baselines(model, validation, config.validation, host)
     return Inputs(
         config=config,
         run_id=run_id,
@@ -191,7 +196,26 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
         calibration=calibration,
         validation=validation,
         training=training,
-        baselines=measure_baselines(model, validation, config.validation, host),
+        baselines=baselines,
+        outputs={isa: _outputs(config.validation, model, validation, host, isa) for isa in baselines},
+    )
+
+
+def _outputs(
+    config: ValidationConfig,
+    model: ModelArtifact,
+    validation: DatasetArtifact,
+    host: HostProfile,
+    isa: IsaLevel,
+) -> BaselineOutputsArtifact:
+    return baseline_outputs(
+        model,
+        validation,
+        config.accuracy_batch_size,
+        config.threads,
+        isa,
+        held=isa is not host.isa,
+        timeout_s=config.timeout_s,
     )
 
 
@@ -223,11 +247,18 @@ def _explore(inputs: Inputs) -> Findings:
 def _train(inputs: Inputs, findings: Findings) -> FinetunedArtifact | None:
     """Quantization-aware training, where candidates are made of it; its failure is theirs alone."""
     settings = inputs.config.quantization
-    if inputs.training is None:
+    if inputs.training is None or (qat := settings.qat) is None:
         return None
     try:
         with training_followed(Settings().tracking_uri, inputs.run_id):
-            finetuned = finetune(inputs.model, inputs.training, settings)
+            finetuned = finetune(
+                inputs.model,
+                inputs.training,
+                qat,
+                settings.op_types,
+                settings.skip_tensors,
+                settings.weight_quantize_type,
+            )
     except PipelineError as error:
         for candidate in settings.candidates():
             if candidate.algorithm is Algorithm.QAT:
@@ -252,11 +283,12 @@ def _build(
         inputs.model,
         inputs.calibration,
         candidate,
-        config.quantization,
+        quantization.own_section(config.quantization, candidate),
         config.data.calibration_batch_size,
         finetuned if candidate.algorithm is Algorithm.QAT else None,
     )
-    return quantized, convert.submit(quantized, config.conversion)  # type: ignore[call-overload] # a future
+    section = conversion.own_section(config.conversion, candidate.layout)
+    return quantized, convert.submit(quantized, section)  # type: ignore[call-overload] # a future
 
 
 def _measure(
@@ -278,8 +310,9 @@ def _measure(
             deployable_artifact,
             inputs.validation,
             inputs.baselines,
+            inputs.outputs,
             config.validation,
-            config.gate,
+            config.gate.confidence,
             inputs.host,
         )
     except PipelineError as error:

@@ -1,7 +1,8 @@
 """What passes between steps: paths, digests and small plain results, all frozen.
 
 Every type is a dataclass of plain Python values, so that it crosses process boundaries, is a stable
-cache key, and is written to JSON as it stands (`to_json`, `from_json`).
+cache key, and is written to JSON as it stands (`to_json`, `from_json`). A field that is `Incidental` is
+part of no key.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from tasks.keys import Incidental
 from tasks.stored_path import StoredPath
 
 T = TypeVar("T")
@@ -92,7 +94,7 @@ class HostProfile:
     memory_bytes: int
     band: SpeedBand | None
     emulates: tuple[IsaLevel, ...]
-    warnings: tuple[str, ...] = ()
+    warnings: Incidental[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,13 +135,13 @@ class ModelArtifact:
 
     folder: StoredPath
     digest: str
-    source: str
-    source_format: str
-    source_digest: str
+    source: Incidental[str]
+    source_format: Incidental[str]
+    source_digest: Incidental[str]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     census: OperatorCensus
-    repairs: dict[str, int]
+    repairs: Incidental[dict[str, int]]
     size_bytes: int
 
 
@@ -157,7 +159,7 @@ class DatasetArtifact:
 
     folder: StoredPath
     digest: str
-    source: str
+    source: Incidental[str]
     samples: int
     classes: int
     seed: int
@@ -187,10 +189,10 @@ class FinetunedArtifact:
     folder: StoredPath
     digest: str
     steps: int
-    resumed_from: int
-    seconds: float
-    peak_memory_bytes: int
-    log: Path
+    resumed_from: Incidental[int]
+    seconds: Incidental[float]
+    peak_memory_bytes: Incidental[int]
+    log: Incidental[Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,9 +207,9 @@ class QuantizedArtifact:
     digest: str
     quantized_ops: dict[str, int]
     tensors_calibrated: int
-    seconds: float
-    peak_memory_bytes: int
-    log: Path
+    seconds: Incidental[float]
+    peak_memory_bytes: Incidental[int]
+    log: Incidental[Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,9 +224,21 @@ class DeployableArtifact:
     digest: str
     size_bytes: int
     int8_ops: dict[str, int]
-    seconds: float
-    log: Path
+    seconds: Incidental[float]
+    log: Incidental[Path]
     quantized: StoredPath | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineOutputsArtifact:
+    """What the FP32 baseline answers to every validation sample on one instruction set.
+
+    `folder` holds one file, as `tasks.validation.comparison.write_outputs` writes it.
+    """
+
+    folder: StoredPath
+    digest: str
+    log: Incidental[Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

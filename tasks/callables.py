@@ -63,6 +63,17 @@ def named_in(value: object) -> Iterator[str]:
             yield value
 
 
+def modules_named(plain: object) -> set[str]:
+    """The module of every `package.module:function` in plain JSON values."""
+    match plain:
+        case dict() | list():
+            items = plain.values() if isinstance(plain, dict) else plain
+            return set().union(*map(modules_named, items))
+        case str() if re.fullmatch(CALLABLE, plain):
+            return {plain.partition(":")[0]}
+    return set()
+
+
 def _allowed(module: str) -> bool:
     settings = Settings()
     return not settings.served or any(

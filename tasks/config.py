@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from tasks.artifacts import Algorithm, Candidate, IsaLevel, Layout
+from tasks.keys import Incidental
 
 CALLABLE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """`package.module:function`"""
@@ -32,6 +33,8 @@ METRICS = ("top1", "top5", "agreement")
 RECURRENT_ALGORITHMS = (Algorithm.ABS_MAX, Algorithm.AVG, Algorithm.HIST, Algorithm.KL)
 
 Pixels = Annotated[int, Field(ge=1)]
+Limit = Incidental[float]
+"""Seconds after which a step is ended."""
 
 
 def _draw(schema: dict[str, Any]) -> None:
@@ -258,8 +261,11 @@ class DataConfig(Section):
 class QatConfig(Section):
     """PaddleSlim's `quant_aware`: training on from the FP32 model, with its rounding simulated."""
 
-    data: Source = Field(description="Labelled training samples; none of them may be among the validation's.")
-    samples: int | None = Field(default=None, ge=1, description="None takes all.")
+    # the training knows the samples that were drawn by their digest
+    data: Incidental[Source] = Field(
+        description="Labelled training samples; none of them may be among the validation's."
+    )
+    samples: Incidental[int | None] = Field(default=None, ge=1, description="None takes all.")
     objective: str = Field(
         default="cross_entropy",
         pattern=rf"^cross_entropy$|{CALLABLE}",
@@ -272,11 +278,11 @@ class QatConfig(Section):
         default="moving_average_abs_max", description="How the scale of an activation is learned."
     )
     freeze_batch_norm: bool = Field(default=True, description="Keep BatchNorm's statistics as exported.")
-    checkpoint_every_s: float = Field(
+    checkpoint_every_s: Incidental[float] = Field(
         default=60, ge=0, description="Seconds between checkpoints, from which a killed run goes on."
     )
     seed: int = Field(default=0, ge=0, description="Of the order of the samples.")
-    timeout_s: float = Field(default=24 * 3600, gt=0, description="Limit of the training, in seconds.")
+    timeout_s: Limit = Field(default=24 * 3600, gt=0, description="Limit of the training, in seconds.")
 
 
 class QuantizationConfig(Section):
@@ -316,7 +322,7 @@ class QuantizationConfig(Section):
     fast_calibration: bool = Field(
         default=True, description="This project's KL and histogram code; thresholds bit-equal."
     )
-    timeout_s: float = Field(default=3600, gt=0, description="Limit of one candidate, in seconds.")
+    timeout_s: Limit = Field(default=3600, gt=0, description="Limit of one candidate, in seconds.")
     qat: QatConfig | None = Field(default=None, description="Training for the algorithm `qat`, below.")
 
     @model_validator(mode="after")
@@ -358,7 +364,7 @@ class ConversionConfig(Section):
     ops_to_quantize: tuple[str, ...] = Field(default=(), description="Empty means all that can be.")
     op_ids_to_skip: tuple[int, ...] = Field(default=(), description="Operators that stay FP32.")
     debug: bool = Field(default=False, description="Draw the graph after every pass.")
-    timeout_s: float = Field(default=1800, gt=0, description="Limit of one candidate, in seconds.")
+    timeout_s: Limit = Field(default=1800, gt=0, description="Limit of one candidate, in seconds.")
 
 
 class Reference(StrEnum):
@@ -401,7 +407,7 @@ class ValidationConfig(Section):
         description="Timed in the same rounds, for the reader: Paddle's own FP32 kernels, and BF16 on "
         "oneDNN.",
     )
-    timeout_s: float = Field(default=3600, gt=0, description="Limit of one candidate, in seconds.")
+    timeout_s: Limit = Field(default=3600, gt=0, description="Limit of one candidate, in seconds.")
 
     @field_validator("metrics")
     @classmethod

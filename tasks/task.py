@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache, wraps
+from functools import partial, wraps
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import prefect
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
-from pydantic import TypeAdapter
 
 from tasks import progress
+from tasks.callables import modules_named
+from tasks.closure import code_digest
 from tasks.host_lock import WAIT
+from tasks.keys import decisive_parameters, step_key
 from tasks.process import record_usage
 from tasks.results.task import ArtifactSerializer, ResultFolder
 from tasks.settings import Settings
 from tasks.sharing import fetch, publish
-from tasks.stored_path import PORTABLE
 
 ENGINES = ("paddlepaddle", "paddleslim", "numpy")
 P = ParamSpec("P")
@@ -33,7 +34,7 @@ T = TypeVar("T")
 def step(**policy: Any) -> Callable[[Callable[P, T]], prefect.Task[P, T]]:
     """`prefect.task` for functions of artifacts: their files are here before it runs, and everywhere after.
 
-    What it returns must be annotated, for a cached one (`**CACHED`) is read back as that type.
+    What it returns must be annotated, for a cached one (`**cached(...)`) is read back as that type.
     """
 
     def decorate(function: Callable[P, T]) -> prefect.Task[P, T]:
@@ -71,21 +72,41 @@ def _waiting_told() -> Iterator[None]:
         yield
 
 
-def content_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """Cache key of a step: its name, its inputs' content, this project's code and the engines.
+def cached(*functions: Callable[..., Any]) -> dict[str, Any]:
+    """The policy of a step whose result is kept, and taken again for equal inputs, code and engines.
 
-    Inputs are frozen artifacts that carry digests, so equal keys mean equal content. The code is part
-    of the key because a result of older code is not a result of this one.
+    functions: what the step runs. Their modules, and all that these import, are the code that counts; none
+    where the step's own inputs say which code it is.
     """
-    return input_key(context, {**parameters, "code": code_digest()})
+    key = partial(content_key, tuple(sorted({function.__module__ for function in functions})))
+    return {"persist_result": True, "cache_key_fn": key}
 
 
-def input_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """Cache key of a step whose own inputs say which code it runs: its name, inputs and engines."""
-    digest = hashlib.sha256("\0".join((step_name(context.task.fn), *engines())).encode())
-    for name, value in sorted(parameters.items()):
-        digest.update(f"\0{name}=".encode() + TypeAdapter(type(value)).dump_json(value, context=PORTABLE))
-    return digest.hexdigest()
+def content_key(modules: tuple[str, ...], context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """The cache key of a step: see `tasks.keys`.
+
+    Functions that its parameters name, such as a metric, are code of the step as `modules` are.
+    """
+    function = context.task.fn
+    given = decisive_parameters(function, parameters)
+    code = code_digests({*modules, *modules_named(given)}) if modules else ()
+    return step_key(step_name(function), (*code, *engines()), given)
+
+
+def own_key() -> str:
+    """The cache key of the cached step that is running."""
+    context = TaskRunContext.get()
+    if context is None or context.task.cache_key_fn is None:
+        raise RuntimeError("no cached step is running")
+    key = context.task.cache_key_fn(context, context.parameters)
+    assert key is not None
+    return key
+
+
+def code_digests(modules: Iterable[str]) -> tuple[str, ...]:
+    """One digest for each package at the top that `modules` are in."""
+    tops = groupby(sorted(modules), key=lambda name: name.partition(".")[0])
+    return tuple(code_digest(*names) for _, names in tops)
 
 
 def engines() -> tuple[str, ...]:
@@ -93,21 +114,9 @@ def engines() -> tuple[str, ...]:
     return tuple(f"{name}=={version(name)}" for name in ENGINES)
 
 
-@cache
-def code_digest() -> str:
-    """Of this project's own code below `tasks/`."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
 def step_log(name: str) -> Path:
     """Where a step's native output goes: one folder a flow run, one file a step."""
     return Settings().root / "logs" / str(flow_run.id or "no-flow") / f"{name}.log"
-
-
-CACHED: dict[str, Any] = {"persist_result": True, "cache_key_fn": content_key}
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.artifacts import Layout
 from tasks.conversion.converted import ConvertedModel
 from tasks.conversion.weight_layout import LAID_OUT, lay_out_weights
 from tasks.errors import ConversionError
@@ -49,6 +50,7 @@ OPS_TO_QUANTIZE = {
     },
 }
 """What a user calls an operator, and what Paddle's fusions call it by the time it is quantized."""
+WEIGHT_BITS = {Layout.OFFLINE: 8, Layout.OFFLINE_7BIT: 7}
 FAKE = "fake_"
 DEBUG_FOLDER = "debug"
 

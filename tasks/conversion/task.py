@@ -8,22 +8,25 @@ from tasks import process
 from tasks.artifacts import DeployableArtifact, Layout, QuantizedArtifact
 from tasks.config import ConversionConfig, ModelFiles
 from tasks.conversion.converted import require_int8
-from tasks.conversion.offline import OfflineRequest, convert_offline
+from tasks.conversion.offline import WEIGHT_BITS, OfflineRequest, convert_offline
 from tasks.conversion.qdq import convert_qdq
 from tasks.conversion.recurrent import convert_recurrent
 from tasks.host_lock import computing
 from tasks.model.files import find_model
 from tasks.settings import Settings
 from tasks.store import commit, scratch
-from tasks.task import CACHED, stage, step, step_log
-
-WEIGHT_BITS = {Layout.OFFLINE: 8, Layout.OFFLINE_7BIT: 7}
+from tasks.task import cached, stage, step, step_log
 
 
-@step(name="convert", task_run_name="convert {quantized.candidate.name}", **CACHED)
+@step(
+    name="convert",
+    task_run_name="convert {quantized.candidate.name}",
+    **cached(convert_offline, convert_qdq, convert_recurrent),
+)
 def convert(quantized: QuantizedArtifact, config: ConversionConfig) -> DeployableArtifact:
     """The quantized model in the layout that its candidate names.
 
+    config: see `own_section`.
     Raises: ConversionError when nothing in the result would run in INT8.
     """
     name = quantized.candidate.name

@@ -60,3 +60,9 @@ def published_band(level: IsaLevel) -> SpeedBand | None:
     if rank(level) < rank(IsaLevel.AVX512_CORE):
         return None
     return AVX512_BAND if level is IsaLevel.AVX512_CORE else VNNI_BAND
+
+
+def environment(isa: IsaLevel, *, emulated: bool, threads: int) -> dict[str, str]:
+    """What an isolated process that runs predictors needs before it starts."""
+    counts = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
+    return counts | (environment_for(isa) if emulated else {})

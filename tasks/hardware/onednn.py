@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from tasks.artifacts import IsaLevel
-from tasks.errors import HardwareError
+from tasks.errors import HardwareError, MeasurementError
 
 LIBRARY = "libs/libdnnl.so.3"
 ISA_CODES: dict[int, IsaLevel] = {
@@ -72,6 +72,17 @@ def effective_isa() -> IsaLevel:
             remedy="set ONEDNN_MAX_CPU_ISA to a level from that list, e.g. AVX512_CORE_AMX",
         )
     return ISA_CODES[code]
+
+
+def require_isa(asked: IsaLevel) -> None:
+    """Evidence must not carry the name of an instruction set that did not run."""
+    if (used := effective_isa()) is not asked:
+        raise MeasurementError(
+            found=f"oneDNN uses {used}",
+            required=f"{asked}, which was asked for",
+            remedy="remove ONEDNN_MAX_CPU_ISA from the environment; list in `validation.deploy_isas` only "
+            "levels that `paddle-int8 hardware` says this host can emulate",
+        )
 
 
 def set_verbose(level: int) -> None:

@@ -30,6 +30,7 @@ from tasks.artifacts import (
 )
 from tasks.config import Preprocessing
 from tasks.errors import StorageError
+from tasks.inference.example import EXAMPLE_INPUT, EXAMPLE_OUTPUT
 from tasks.inference.layouts import SWITCHES, Switches, engine_of
 from tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
 from tasks.store import folder_digest
@@ -37,7 +38,6 @@ from tasks.stored_path import StoredPath
 
 SCHEMA_VERSION = 1
 HERE = Path(__file__).parent
-EXAMPLE_INPUT, EXAMPLE_OUTPUT = "example_input.npz", "example_output.npz"
 CPP = "examples/predict.cpp"
 TEMPLATES = {"predict.cpp.jinja": CPP, "bundle_readme.md.jinja": "README.md"}
 ENGINES = ("paddlepaddle", "numpy")

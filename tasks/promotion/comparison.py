@@ -93,9 +93,9 @@ def rescore(request: Rescoring) -> dict[str, Array]:
     Raises: MeasurementError when oneDNN uses another instruction set than asked.
     """
     from tasks.calibration.reader import BatchReader
+    from tasks.hardware.onednn import require_isa
     from tasks.inference.serving import open_bundle
     from tasks.validation.accuracy import is_relative, resolve_metrics, score
-    from tasks.validation.measure import require_isa
 
     require_isa(request.isa)
     predictor = open_bundle(request.bundle)

@@ -8,16 +8,39 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact
 
 from tasks.artifacts import HostProfile
+from tasks.calibration.dataset import draw_dataset
+from tasks.callables import modules_named
 from tasks.config import ReleaseConfig
-from tasks.published.measured import Measured
+from tasks.conversion.offline import convert_offline
+from tasks.conversion.qdq import convert_qdq
+from tasks.conversion.recurrent import convert_recurrent
+from tasks.hardware.levels import environment
+from tasks.model.load import prepare_model
+from tasks.published.measured import Measured, measured
 from tasks.published.records import read_record, record_key, write_record
 from tasks.published.table import Table, to_csv, to_html, to_markdown
+from tasks.quantization.finetune import finetune
+from tasks.quantization.ptq import quantize
+from tasks.quantization.recurrent import quantize_recurrent
 from tasks.settings import Settings
 from tasks.store import scratch
-from tasks.task import code_digest, engines, stage, step
+from tasks.task import code_digests, engines, stage, step
 from tasks.tracking import runs
+from tasks.validation.baseline import write_baseline_outputs
+from tasks.validation.choice import choose
+from tasks.validation.gate import judge
+from tasks.validation.load import measure_load
+from tasks.validation.measure import measure
+from tasks.validation.strategy import GridStrategy
 
 NAME = "published-table"
+RELEASED = (
+    *(prepare_model, draw_dataset, finetune, quantize, quantize_recurrent),
+    *(convert_offline, convert_qdq, convert_recurrent),
+    *(environment, measure_load, write_baseline_outputs, measure),
+    *(GridStrategy, judge, choose, measured),
+)
+"""All that computes what a record holds."""
 
 
 @step(name="find record", task_run_name="find record of {config.name}")
@@ -27,8 +50,8 @@ def find_record(config: ReleaseConfig, host: HostProfile) -> Measured | None:
 
 
 @step(name="keep record", task_run_name="keep record of {config.name}")
-def keep_record(config: ReleaseConfig, host: HostProfile, measured: Measured) -> None:
-    write_record(_folder(), config.name, _key(config, host), measured)
+def keep_record(config: ReleaseConfig, host: HostProfile, found: Measured) -> None:
+    write_record(_folder(), config.name, _key(config, host), found)
 
 
 @step(name="publish table", retries=2, retry_delay_seconds=2)
@@ -52,7 +75,9 @@ def publish_table(table: Table) -> Path:
 
 
 def _key(config: ReleaseConfig, host: HostProfile) -> str:
-    return record_key(config, host, " ".join((code_digest(), *engines())))
+    named = modules_named(config.model_dump(mode="json"))
+    code = code_digests({function.__module__ for function in RELEASED} | named)
+    return record_key(config, host, " ".join((*code, *engines())))
 
 
 def _folder() -> Path:

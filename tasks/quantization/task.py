@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 
@@ -14,7 +13,7 @@ from tasks.artifacts import (
     ModelArtifact,
     QuantizedArtifact,
 )
-from tasks.config import QuantizationConfig
+from tasks.config import QatConfig, QuantizationConfig
 from tasks.host_lock import computing
 from tasks.process import run_isolated
 from tasks.quantization.finetune import (
@@ -28,11 +27,15 @@ from tasks.quantization.ptq import quantize as quantize_model
 from tasks.quantization.recurrent import quantize_recurrent
 from tasks.settings import Settings
 from tasks.store import commit, folder_digest, scratch
-from tasks.task import CACHED, code_digest, stage, step, step_log
+from tasks.task import cached, own_key, stage, step, step_log
 from tasks.training.checkpoint import Checkpoint
 
 
-@step(name="quantize", task_run_name="quantize {candidate.name}", **CACHED)
+@step(
+    name="quantize",
+    task_run_name="quantize {candidate.name}",
+    **cached(quantize_model, quantize_recurrent),
+)
 def quantize(
     model: ModelArtifact,
     calibration: DatasetArtifact,
@@ -43,6 +46,7 @@ def quantize(
 ) -> QuantizedArtifact:
     """One candidate: calibrated with its algorithm, in the format that its layout needs.
 
+    config: see `own_section`.
     finetuned: what the training made of `model`, for the algorithm `qat`.
 
     Raises: QuantizationError with PaddleSlim's first message.
@@ -83,35 +87,39 @@ def quantize(
         )
 
 
-@step(name=STEP, **CACHED)
+@step(name=STEP, **cached(finetune_model))
 def finetune(
-    model: ModelArtifact, training: DatasetArtifact, config: QuantizationConfig
+    model: ModelArtifact,
+    training: DatasetArtifact,
+    config: QatConfig,
+    op_types: tuple[str, ...],
+    skip_tensors: tuple[str, ...],
+    weight_quantize_type: str,
 ) -> FinetunedArtifact:
     """Trains the model with its rounding simulated, once for all layouts.
 
-    A run that was killed goes on from its last checkpoint when the same release runs again.
+    A run that was killed goes on from its last checkpoint when a release asks for the same training: the
+    checkpoint bears the step's own key, so that it lives for as long as what decides the training is equal.
     Raises: TrainingError when it diverges, QuantizationError when PaddleSlim cannot train the model.
     """
-    settings, qat = Settings(), config.qat
-    assert qat is not None
-    said = f"{model.digest} {training.digest} {config.model_dump_json()} {code_digest()}"
-    checkpoint = settings.root / "checkpoints" / hashlib.sha256(said.encode()).hexdigest()[:32]
+    settings = Settings()
+    checkpoint = settings.root / "checkpoints" / own_key()[:32]
     with stage(STEP) as summary, scratch(settings.store, "finetuned") as folder, computing():
         outcome = run_isolated(
             finetune_model,
             FinetuneRequest(
                 model=model,
                 data=training,
-                config=qat,
-                op_types=config.op_types,
-                skip_tensors=config.skip_tensors,
-                weight_quantize_type=config.weight_quantize_type,
+                config=config,
+                op_types=op_types,
+                skip_tensors=skip_tensors,
+                weight_quantize_type=weight_quantize_type,
                 folder=folder,
                 checkpoint=checkpoint,
             ),
             step=STEP,
             log=step_log("finetune"),
-            timeout_s=qat.timeout_s,
+            timeout_s=config.timeout_s,
         )
         resumed = f", {outcome.resumed_from} of them before" if outcome.resumed_from else ""
         summary.append(f"{outcome.steps} steps{resumed}")

@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from typing import Any
 
-from prefect.context import TaskRunContext
 from prefect.futures import PrefectFuture
 
 from tasks.config import ModelFiles, Source, TrainedModel
 from tasks.host_lock import computing
+from tasks.keys import Incidental
 from tasks.process import run_isolated
 from tasks.settings import Settings
 from tasks.sharing import fetch
 from tasks.store import commit, folder_digest, scratch
 from tasks.stored_path import StoredPath
-from tasks.task import CACHED, input_key, stage, step, step_log
+from tasks.task import cached, stage, step, step_log
 from tasks.training.data import training_digest
 from tasks.training.entry import run_training, source_digest, title
 
@@ -55,13 +54,8 @@ def start_training(config: TrainedModel) -> PrefectFuture[StoredPath]:
     return train.submit(config, source_digest(config), "", shares=True)
 
 
-def recipe_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """Cache key of a training: what it trains, and not beside what."""
-    return input_key(context, {name: value for name, value in parameters.items() if name != "shares"})
-
-
-@step(name="train model", **{**CACHED, "cache_key_fn": recipe_key})
-def train(config: TrainedModel, source: str, data: str, *, shares: bool = False) -> StoredPath:
+@step(name="train model", **cached())
+def train(config: TrainedModel, source: str, data: str, *, shares: Incidental[bool] = False) -> StoredPath:
     """Runs the recipe. `source` and `data` are digests: parts of the cache key, and of its checkpoint's.
 
     shares: it trains beside others, on its share of the host's cores.

@@ -95,7 +95,8 @@ def read_outputs(path: Path, outputs: int) -> Generator[list[Array], None, None]
                 raise MeasurementError(
                     found=f"{path} is cut off ({error})",
                     required="the baseline's outputs, whole",
-                    remedy="delete the file; it is computed again",
+                    remedy=f"delete {path.parent} and the finished steps' results in "
+                    f"{path.parents[2] / 'results'}, then run the release again: both are made anew",
                 ) from error
 
 

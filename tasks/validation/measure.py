@@ -7,7 +7,7 @@ kernel audit, accuracy, and latency beside the baseline, on the same predictors 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -29,9 +29,9 @@ from tasks.artifacts import (
 from tasks.calibration.reader import BatchReader
 from tasks.config import Reference, ValidationConfig
 from tasks.errors import MeasurementError
-from tasks.hardware import onednn
-from tasks.hardware.levels import environment_for, rank
-from tasks.inference.bundle import EXAMPLE_INPUT, EXAMPLE_OUTPUT
+from tasks.hardware.levels import rank
+from tasks.hardware.onednn import require_isa
+from tasks.inference.example import EXAMPLE_INPUT, EXAMPLE_OUTPUT
 from tasks.inference.layouts import Engine, engine_of
 from tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
 from tasks.inference.serving import Array, Feed, Predictor
@@ -40,7 +40,8 @@ from tasks.progress import report
 from tasks.stored_path import StoredPath
 from tasks.validation.accuracy import resolve_metrics
 from tasks.validation.audit import aside, audit, comparable, counted
-from tasks.validation.comparison import Comparison, agreement, read_outputs, worst_class, write_outputs
+from tasks.validation.baseline import batches_told
+from tasks.validation.comparison import Comparison, agreement, read_outputs, worst_class
 from tasks.validation.latency import interleave, pin, turns
 from tasks.validation.load import LoadEvidence, first_batch, latency_batches, load_and_run
 from tasks.validation.simulation import simulate
@@ -59,10 +60,9 @@ class MeasureRequest:
     """What to measure.
 
     `folder` receives `outcomes.npz` (per-sample scores and predictions of both) and the example that a
-    bundle ships. `baseline_outputs` is a file that the first candidate on this instruction set writes
-    and the others read: it belongs to one (model, validation data, `accuracy_batch_size`, threads,
-    instruction set). `enable_int8` overrides the layout's own switch. The references of `config` are timed on
-    the instruction set that serves, not on emulated ones.
+    bundle ships. `baseline_outputs` is the file that `write_baseline_outputs` made with the same model and
+    validation data, `accuracy_batch_size`, threads and instruction set. `enable_int8` overrides the layout's
+    own switch. The references of `config` are timed on the instruction set that serves, not on emulated ones.
     """
 
     model: ModelArtifact
@@ -90,12 +90,6 @@ class MeasureRequest:
     @property
     def step(self) -> str:
         return f"validate {self.deployable.candidate.name} {self.isa}"
-
-
-def environment(isa: IsaLevel, *, emulated: bool, threads: int) -> dict[str, str]:
-    """What the isolated process of `measure` and `measure_load` needs before it starts."""
-    counts = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
-    return counts | (environment_for(isa) if emulated else {})
 
 
 def measure(request: MeasureRequest) -> IsaEvidence:
@@ -173,16 +167,10 @@ def _compare(
     comparison: Comparison,
 ) -> None:
     """Feeds `comparison` with every validation sample, the baseline's outputs from disk."""
-    total, size = request.validation.samples, request.config.accuracy_batch_size
-    if not request.baseline_outputs.exists():
-        outputs = (baseline.run(feed) for feed in _batches(request, reader, "FP32 accuracy"))
-        request.folder.mkdir(parents=True, exist_ok=True)
-        whole = request.folder / request.baseline_outputs.name
-        write_outputs(whole, outputs)
-        whole.replace(request.baseline_outputs)
-    done = 0
+    total, size, done = request.validation.samples, request.config.accuracy_batch_size, 0
+    batches = batches_told(reader, size, request.step, "INT8 accuracy")
     with closing(read_outputs(request.baseline_outputs, len(baseline.output_names))) as stored:
-        for expected, feed in zip(stored, _batches(request, reader, "INT8 accuracy"), strict=False):
+        for expected, feed in zip(stored, batches, strict=False):
             labels = None if reader.labels is None else reader.labels[done : done + size]
             comparison.add(expected, candidate.run(feed), labels)
             done += len(expected[0])
@@ -190,16 +178,8 @@ def _compare(
         raise MeasurementError(
             found=f"outputs for {done} of {total} validation samples",
             required="an output row for every sample",
-            remedy=f"delete {request.baseline_outputs}: it is of other data; and outputs must keep the batch "
-            "as their first dimension",
+            remedy="export the model so that every output keeps the batch as its first dimension",
         )
-
-
-def _batches(request: MeasureRequest, reader: BatchReader, note: str) -> Iterator[Feed]:
-    size, total = request.config.accuracy_batch_size, request.validation.samples
-    for place, feed in enumerate(reader.batches(size)):
-        yield feed
-        report(request.step, min((place + 1) * size, total), total, note)
 
 
 def _audit(
@@ -281,17 +261,6 @@ def _references(request: MeasureRequest) -> tuple[dict[str, Predictor], dict[str
         else:
             opened[each.value] = open_predictor(request.baseline_spec(Engine(each)))
     return opened, skipped
-
-
-def require_isa(asked: IsaLevel) -> None:
-    """Evidence must not carry the name of an instruction set that did not run."""
-    if (used := onednn.effective_isa()) is not asked:
-        raise MeasurementError(
-            found=f"oneDNN uses {used}",
-            required=f"{asked}, which was asked for",
-            remedy="remove ONEDNN_MAX_CPU_ISA from the environment; list in `validation.deploy_isas` only "
-            "levels that `paddle-int8 hardware` says this host can emulate",
-        )
 
 
 def _require_undisturbed(before: Sequence[Array], after: Sequence[Array]) -> None:

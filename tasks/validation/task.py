@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 from tasks.artifacts import (
+    BaselineOutputsArtifact,
     CandidateEvidence,
     DatasetArtifact,
     DeployableArtifact,
@@ -17,21 +17,23 @@ from tasks.artifacts import (
     Verdict,
 )
 from tasks.config import GateConfig, ValidationConfig
-from tasks.hardware.levels import rank
-from tasks.host_lock import measuring
+from tasks.hardware.levels import environment, rank
+from tasks.host_lock import computing, measuring
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import spec_of
+from tasks.keys import Incidental
 from tasks.model.original import baseline_folder
 from tasks.process import run_isolated
 from tasks.settings import Settings
 from tasks.store import commit, folder_digest, scratch
-from tasks.task import CACHED, stage, step, step_log
+from tasks.task import cached, stage, step, step_log
+from tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from tasks.validation.gate import judge
 from tasks.validation.load import LoadEvidence, measure_load
-from tasks.validation.measure import MeasureRequest, environment, measure
+from tasks.validation.measure import MeasureRequest, measure
 
 
-@step(name="measure baselines", **CACHED)
+@step(name="measure baselines", **cached(measure_load, environment))
 def measure_baselines(
     model: ModelArtifact, validation: DatasetArtifact, config: ValidationConfig, host: HostProfile
 ) -> dict[IsaLevel, LoadEvidence]:
@@ -68,28 +70,74 @@ def _measure_baseline(
         )
 
 
+@step(
+    name="baseline outputs",
+    task_run_name="baseline outputs {isa}",
+    **cached(write_baseline_outputs, environment),
+)
+def baseline_outputs(
+    model: ModelArtifact,
+    validation: DatasetArtifact,
+    batch_size: int,
+    threads: int,
+    isa: IsaLevel,
+    *,
+    held: bool,
+    timeout_s: Incidental[float],
+) -> BaselineOutputsArtifact:
+    """What the FP32 baseline answers to the validation samples, which every candidate is compared with.
+
+    held: this host has more than `isa`, which oneDNN is held to.
+    Raises: MeasurementError when another instruction set ran than was asked for.
+    """
+    store, log = Settings().store, step_log(f"baseline-outputs-{isa}")
+    with stage("baseline outputs") as summary, scratch(store, "baselines") as folder, computing():
+        request = OutputsRequest(
+            model=model, validation=validation, batch_size=batch_size, threads=threads, isa=isa, folder=folder
+        )
+        run_isolated(
+            write_baseline_outputs,
+            request,
+            step=request.step,
+            log=log,
+            timeout_s=timeout_s,
+            environment=environment(isa, emulated=held, threads=threads),
+        )
+        summary.append(f"{validation.samples} samples on {isa}")
+        digest = folder_digest(folder)
+        return BaselineOutputsArtifact(
+            folder=commit(folder, store, "baselines", digest), digest=digest, log=log
+        )
+
+
 def served_isa(host: HostProfile, config: ValidationConfig) -> IsaLevel:
     """What serves on this host: its own instruction set, or the weaker one that the config holds it to."""
     return min((host.isa, config.max_isa or host.isa), key=rank)
 
 
-@step(name="validate", task_run_name="validate {deployable.candidate.name}", **CACHED)
+@step(
+    name="validate",
+    task_run_name="validate {deployable.candidate.name}",
+    **cached(measure, environment),
+)
 def validate(
     model: ModelArtifact,
     deployable: DeployableArtifact,
     validation: DatasetArtifact,
     baselines: dict[IsaLevel, LoadEvidence],
+    outputs: dict[IsaLevel, BaselineOutputsArtifact],
     config: ValidationConfig,
-    gate: GateConfig,
+    confidence: float,
     host: HostProfile,
 ) -> CandidateEvidence:
     """Everything measured of one candidate, on this host's instruction set and each emulated one.
 
+    baselines, outputs: of the FP32 baseline on each of these, `confidence` of the bounds in the evidence.
     Raises: MeasurementError when a metric fails or another instruction set ran than was asked for.
     """
     with stage(f"validate {deployable.candidate.name}") as summary:
         per_isa = tuple(
-            _measure(model, deployable, validation, load, config, gate, isa, host)
+            _measure(model, deployable, validation, load, outputs[isa], config, confidence, isa, host)
             for isa, load in baselines.items()
         )
         native = per_isa[0]
@@ -112,16 +160,14 @@ def _measure(
     deployable: DeployableArtifact,
     validation: DatasetArtifact,
     baseline: LoadEvidence,
+    outputs: BaselineOutputsArtifact,
     config: ValidationConfig,
-    gate: GateConfig,
+    confidence: float,
     isa: IsaLevel,
     host: HostProfile,
 ) -> IsaEvidence:
     emulated = isa is not served_isa(host, config)
     store = Settings().store
-    shared = f"{model.digest} {validation.digest} {config.accuracy_batch_size} {config.threads} {isa}"
-    outputs = store / "baselines" / f"{hashlib.sha256(shared.encode()).hexdigest()[:32]}.npz"
-    outputs.parent.mkdir(parents=True, exist_ok=True)
     log = step_log(f"validate-{deployable.candidate.name}-{isa}")
     with scratch(store, "evidence") as folder, measuring():
         request = MeasureRequest(
@@ -129,12 +175,12 @@ def _measure(
             deployable=deployable,
             validation=validation,
             config=config,
-            confidence=gate.confidence,
+            confidence=confidence,
             isa=isa,
             emulated=emulated,
             folder=folder,
             log=log,
-            baseline_outputs=outputs,
+            baseline_outputs=outputs.folder / OUTPUTS,
             baseline_load=baseline,
         )
         measured = run_isolated(

@@ -13,12 +13,13 @@ from typing import Any
 from tests.e2e.command_line import release_command
 
 ROOT = Path(__file__).parents[2]
-CACHED = ("train", "quantize", "convert", "measure", "validate")
+CACHED = ("train", "quantize", "convert", "measure", "baseline", "validate")
 """How the names of the steps begin whose results are kept."""
 QUANTIZE, GATE = "quantize abs_max-offline", "gate abs_max-offline"
 STEPS = (
     *("open MLflow run", "hardware check", "load model", "calibration data", "validation data"),
-    *("measure baselines", QUANTIZE, "convert abs_max-offline", "validate abs_max-offline", GATE),
+    *("measure baselines", "baseline outputs"),
+    *(QUANTIZE, "convert abs_max-offline", "validate abs_max-offline", GATE),
     *("pack bundle", "register", "report"),
 )
 """Of a release with one candidate, in their order."""

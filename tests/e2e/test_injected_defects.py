@@ -25,13 +25,15 @@ from tasks.artifacts import (
 )
 from tasks.config import GateConfig, ValidationConfig
 from tasks.conversion.offline import OfflineRepairs
+from tasks.hardware.levels import environment
 from tasks.hardware.profile import host_profile
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import spec_of
 from tasks.process import run_isolated
+from tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from tasks.validation.gate import judge
 from tasks.validation.load import LoadEvidence, measure_load
-from tasks.validation.measure import MeasureRequest, environment, measure
+from tasks.validation.measure import MeasureRequest, measure
 from tests.e2e.trained_release import (
     SHIFTED_LABELS,
     TrainedRelease,
@@ -82,6 +84,18 @@ class Laboratory:
     ) -> CandidateEvidence:
         """As the release measures it; `changes` are fields of MeasureRequest."""
         model, validation = self.release.model, validation or self.release.validation
+        answers = self.shared / f"{validation.digest}.outputs"
+        if not answers.exists():
+            answers.mkdir()
+            wanted = OutputsRequest(
+                model=model,
+                validation=validation,
+                batch_size=CONFIG.accuracy_batch_size,
+                threads=CONFIG.threads,
+                isa=self.host.isa,
+                folder=answers,
+            )
+            self.isolated(write_baseline_outputs, wanted)
         request = MeasureRequest(
             model=model,
             deployable=deployable,
@@ -92,7 +106,7 @@ class Laboratory:
             emulated=False,
             folder=self.folder / "evidence",
             log=self.folder / "log",
-            baseline_outputs=self.shared / f"{validation.digest}.outputs",
+            baseline_outputs=answers / OUTPUTS,
             baseline_load=self.baseline_load,
             **changes,
         )

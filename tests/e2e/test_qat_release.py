@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tasks import process, progress
 from tasks.artifacts import Algorithm
 from tasks.config_file import load_config
+from tasks.errors import IsolatedProcessError
+from tasks.quantization.finetune import STEP
 from tasks.tracking import live_curve
 from tasks.tracking.connection import connection
 from tests.e2e.ground import Ground
@@ -46,6 +51,29 @@ def test_qat_candidates_are_released_and_the_training_is_a_curve_in_mlflow(
     assert len({point.timestamp for point in curve}) > 1  # logged on the way, not all at the end
     assert run.data.tags["qat_steps"] == "8"
     assert not list((warm_ground.home / "checkpoints").glob("*"))
+
+
+def test_training_that_ran_out_of_time_goes_on_with_a_higher_limit_in_a_release_of_more_candidates(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of the process that waits for the training jumps; the training's own does not."""
+    clock = SimpleNamespace(monotonic=time.monotonic, time=time.time)
+    monkeypatch.setattr(process, "time", clock)
+
+    def let_days_pass(event: progress.Progress) -> None:
+        if event.step == STEP and event.done == 3:
+            clock.monotonic = lambda: time.monotonic() + 2 * 24 * 3600
+
+    often = {"epochs": 10, "checkpoint_every_s": 0}
+    with pytest.raises(IsolatedProcessError, match="raise `timeout_s`"), progress.listen(let_days_pass):
+        released(ground, ["qat"], **often)
+    clock.monotonic = time.monotonic
+    release = released(ground, ["abs_max", "qat"], **often, timeout_s=48 * 3600)
+    assert not release.failed
+    with connection(release.tracking_uri) as client:
+        tags = client.get_run(release.run_id).data.tags
+    assert tags["qat_steps"] == "40"
+    assert 3 <= int(tags["qat_resumed_from"]) < 40
 
 
 def test_training_that_diverges_fails_its_own_candidates_only(warm_ground: Ground) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks import task
 from tasks.artifacts import Outcome, Release
 from tasks.config_file import load_config
 from tasks.tracking.connection import connection
+from tests.e2e.crashes import CACHED
 from tests.e2e.ground import Ground
 
 pytestmark = pytest.mark.paddle
@@ -37,10 +39,11 @@ class Released:
     release: Release
 
 
-def _release(ground: Ground, **gate: float) -> Released:
+def _release(ground: Ground, *more: str, **gate: float) -> Released:
+    """more: algorithms beside the one of every small release."""
     from flows.release import release
 
-    grid = {"layouts": ["offline", "qdq"]}
+    grid = {"algorithms": ["abs_max", *more], "layouts": ["offline", "qdq"]}
     path = ground.inputs.approvable(ground.folder / "release.yaml", ground.name, quantization=grid, gate=gate)
     return Released(ground=ground, release=release(load_config(path)))
 
@@ -87,8 +90,28 @@ def test_registered_model_in_a_fresh_process_answers_like_the_validated_predicto
 
 
 def test_release_again_takes_every_computation_from_the_cache(approved: Released) -> None:
-    steps = _steps(_release(approved.ground).release)
-    assert not [step for step in steps if step.startswith(("quantize", "convert", "validate"))], steps
+    assert not _computed(_release(approved.ground).release)
+
+
+def test_release_with_another_margin_is_judged_anew_and_computes_nothing(approved: Released) -> None:
+    again = _release(approved.ground, max_drop_pp=1e-6).release
+    assert again.evidence == approved.release.evidence
+    assert again.verdicts != approved.release.verdicts
+    assert not _computed(again)
+
+
+def test_release_with_another_algorithm_computes_that_one_alone(approved: Released) -> None:
+    again = _release(approved.ground, "min_max").release
+    assert len(again.evidence) == 4
+    assert {step.split()[1].partition("-")[0] for step in _computed(again)} == {"min_max"}
+
+
+def test_release_with_another_paddle_computes_the_baselines_outputs_anew(
+    approved: Released, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task, "version", lambda name: f"{name} of tomorrow")
+    steps = _computed(_release(approved.ground).release)
+    assert [step for step in steps if step.startswith("baseline outputs")], steps
 
 
 def test_release_that_misses_the_speed_is_rejected_and_not_registered(warm_ground: Ground) -> None:
@@ -101,8 +124,9 @@ def test_release_that_misses_the_speed_is_rejected_and_not_registered(warm_groun
     assert run.data.tags["outcome"] == "rejected"
 
 
-def _steps(release: Release) -> list[str]:
-    """Isolated processes that the newest flow run started."""
+def _computed(release: Release) -> list[str]:
+    """The cached steps that the newest flow run computed."""
     home = release.model.folder.parents[2]
     files = sorted(home.glob("logs/*/steps.jsonl"), key=lambda path: path.stat().st_mtime)
-    return [json.loads(line)["step"] for line in files[-1].read_text(encoding="utf-8").splitlines()]
+    steps = [json.loads(line)["step"] for line in files[-1].read_text(encoding="utf-8").splitlines()]
+    return [step for step in steps if step.startswith(CACHED)]

@@ -40,7 +40,16 @@ def test_release_killed_on_one_host_ends_on_another_with_what_the_first_had_comp
     assert {step.split()[0] for step in computed(tmp_path / "one")} >= {"quantize", "convert", "measure"}
     assert not computed(tmp_path / "two"), "the second host computed anew what the first had"
     kinds = {key.split("/")[1] for key in keys}
-    assert kinds >= {"models", "data", "quantized", "deployable", "evidence", "results", "bundles"}
+    assert kinds >= {
+        "models",
+        "data",
+        "baselines",
+        "quantized",
+        "deployable",
+        "evidence",
+        "results",
+        "bundles",
+    }
     assert not [key for key in keys if key.endswith(".part")]
 
 

@@ -22,6 +22,7 @@ from tasks.artifacts import (
 from tasks.config import ModelFiles, Preprocessing, QuantizationConfig, ValidationConfig
 from tasks.conversion.offline import OfflineRequest, convert_offline
 from tasks.conversion.qdq import convert_qdq
+from tasks.hardware.levels import environment
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import spec_of
 from tasks.inference.serving import Array
@@ -30,8 +31,9 @@ from tasks.model.load import prepare_model
 from tasks.model.original import baseline_folder
 from tasks.process import run_isolated
 from tasks.quantization.ptq import PtqRequest, quantize
+from tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from tasks.validation.load import measure_load
-from tasks.validation.measure import MeasureRequest, environment, measure
+from tasks.validation.measure import MeasureRequest, measure
 
 SIDE, CLASSES, SAMPLES = 32, 10, 50
 SLIM = (Layout.OFFLINE, Layout.QDQ)
@@ -160,7 +162,10 @@ def measured(
     emulated: bool = False,
     **changes: Any,
 ) -> IsaEvidence:
-    """A candidate measured as a release does it, few repeats; `changes` are fields of MeasureRequest."""
+    """A candidate measured as a release does it, few repeats; `changes` are fields of MeasureRequest.
+
+    The baseline's outputs are computed unless `folder` has them.
+    """
     config = changes.pop("config", ValidationConfig(repeats=20, warmup=2))
     variables = environment(isa, emulated=emulated, threads=config.threads)
     baseline_load = run_isolated(
@@ -174,6 +179,24 @@ def measured(
         timeout_s=300,
         environment=variables,
     )
+    outputs = folder / OUTPUTS
+    if not outputs.exists():
+        wanted = OutputsRequest(
+            model=release.model,
+            validation=release.validation,
+            batch_size=config.accuracy_batch_size,
+            threads=config.threads,
+            isa=isa,
+            folder=folder,
+        )
+        run_isolated(
+            write_baseline_outputs,
+            wanted,
+            step=wanted.step,
+            log=folder / "outputs.log",
+            timeout_s=300,
+            environment=variables,
+        )
     request = MeasureRequest(
         model=release.model,
         deployable=release.deployables[layout],
@@ -184,7 +207,7 @@ def measured(
         emulated=emulated,
         folder=folder / "evidence",
         log=folder / "measure.log",
-        baseline_outputs=folder / "baseline",
+        baseline_outputs=outputs,
         baseline_load=baseline_load,
     )
     return run_isolated(

@@ -15,6 +15,7 @@ from tasks.errors import ConfigError, DataError, MeasurementError, ModelFormatEr
 from tasks.inference.audit_model import audit_isolated
 from tasks.process import run_isolated
 from tasks.stored_path import StoredPath
+from tasks.validation.baseline import OUTPUTS
 from tasks.validation.comparison import read_outputs, write_outputs
 from tasks.validation.diagnosis import CONVERSION_LOSS_DB, VNNI
 from tests.integration.small_release import SAMPLES, SLIM, SmallRelease, measured
@@ -157,10 +158,10 @@ def test_level_that_did_not_take_effect_is_refused(small_release: SmallRelease, 
         measured(small_release, Layout.QDQ, tmp_path, isa=UNLIKE_ANY_SERVER, emulated=False)
 
 
-def test_baseline_outputs_are_computed_once_and_checked(
+def test_candidate_is_compared_with_the_stored_baseline_outputs_which_must_be_whole(
     small_release: SmallRelease, host: HostProfile, tmp_path: Path
 ) -> None:
-    outputs = tmp_path / "baseline"
+    outputs = tmp_path / OUTPUTS
     zeros = [[np.zeros((rows, 10), dtype=np.float32)] for rows in (16, 16, 16, 2)]
     write_outputs(outputs, iter(zeros))
     found = measured(small_release, Layout.QDQ, tmp_path, isa=host.isa)

@@ -15,7 +15,7 @@ from prefect.results import ResultRecordMetadata, ResultStore
 from prefect.serializers import PickleSerializer
 
 from tasks import artifacts
-from tasks.artifacts import IsaLevel
+from tasks.artifacts import BaselineOutputsArtifact, IsaLevel
 from tasks.results.task import ArtifactSerializer, ResultFolder
 from tasks.settings import Settings
 from tasks.stored_path import StoredPath
@@ -25,6 +25,7 @@ from tests.release_factory import build_artifacts, build_candidates, build_evide
 CANDIDATE = build_candidates()[0]
 QUANTIZE, VALIDATE = "tasks.quantization.task:quantize", "tasks.validation.task:validate"
 BASELINES = "tasks.validation.task:measure_baselines"
+OUTPUTS = "tasks.validation.task:baseline_outputs"
 
 
 @pytest.fixture(autouse=True)
@@ -55,18 +56,24 @@ def _results() -> dict[str, tuple[str, Any]]:
     quantized, deployable = map(_in_store, build_artifacts(folder, CANDIDATE))
     evidence = _in_store(build_evidence(CANDIDATE))
     perfect = replace(evidence.per_isa[0], sqnr_db=math.inf)
+    outputs = _in_store(BaselineOutputsArtifact(folder=StoredPath(folder), digest="d", log=folder / "log"))
     load = LoadEvidence(load_ms=1.5, peak_memory_bytes=1 << 20)
     return {
         "quantize": (QUANTIZE, quantized),
         "convert": ("tasks.conversion.task:convert", deployable),
         "validate": (VALIDATE, evidence),
         "validate, with an infinite ratio": (VALIDATE, replace(evidence, per_isa=(perfect,))),
+        "baseline outputs": (OUTPUTS, outputs),
         "measure baselines": (BASELINES, {IsaLevel.AVX512_CORE: load, IsaLevel.AVX2: load}),
     }
 
 
 @pytest.mark.parametrize(
-    "name", ["quantize", "convert", "validate", "validate, with an infinite ratio", "measure baselines"]
+    "name",
+    [
+        *("quantize", "convert", "validate", "validate, with an infinite ratio"),
+        *("baseline outputs", "measure baselines"),
+    ],
 )
 def test_result_read_back_equals_what_was_kept_in_value_and_type(name: str) -> None:
     step, result = _results()[name]

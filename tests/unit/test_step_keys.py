@@ -1,54 +1,135 @@
-"""Cache keys of steps: equal on every host for equal content, and never those of another step."""
+"""Cache keys of steps hold the code that computes and no other, and are equal on every host."""
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import prefect
+import pytest
+
+import tasks.conversion.task
+import tasks.quantization.task
+import tasks.validation.task
+from tasks.conversion.task import convert
+from tasks.published.task import RELEASED
+from tasks.quantization.task import finetune, quantize
+from tasks.validation.task import baseline_outputs, measure_baselines, validate
 
 TASKS = Path(__file__).parents[2] / "tasks"
-CACHED = {"train", "finetune", "quantize", "convert", "measure_baselines", "validate"}
+CACHED = {
+    *("train", "finetune", "quantize", "convert"),
+    *("measure_baselines", "baseline_outputs", "validate"),
+}
+EDITS = {
+    "nothing": ((), set()),
+    "a plot, a promotion, a table and a criterion": (
+        ("tracking/plots.py", "promotion/judgement.py", "published/table.py", "validation/gate.py"),
+        set(),
+    ),
+    "a style": (("tracking/templates/report.css",), set()),
+    "wiring": (("task.py", "process.py", "quantization/task.py"), set()),
+    "the training": (("training/loop.py",), {"finetune"}),
+    "a calibration": (("quantization/kl.py",), {"quantize"}),
+    "a conversion": (("conversion/affine.py",), {"convert"}),
+    "a measurement": (("validation/latency.py",), {"validate"}),
+    "the baseline's outputs": (("validation/baseline.py",), {"baseline_outputs", "validate"}),
+    "the predictors' switches": (("inference/layouts.py",), CACHED - {"train", "finetune"}),
+}
+"""What is edited, in which files, and the steps that are repeated for it."""
 PRINT_KEYS = """
-import json
+import json, sys
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
 import prefect
+from tasks.closure import code_digest
 
 (root,) = map(Path, import_module("tasks").__path__)
+modules = [import_module(f"tasks.{path.parent.name}.task") for path in sorted(root.glob("*/task.py"))]
+steps = {name: step for module in modules for name, step in vars(module).items()
+         if isinstance(step, prefect.Task) and step.cache_key_fn}
 keys = {}
-for path in sorted(root.glob("*/task.py")):
-    for name, step in vars(import_module(f"tasks.{path.parent.name}.task")).items():
-        if isinstance(step, prefect.Task) and step.cache_key_fn:
-            keys[name] = step.cache_key_fn(SimpleNamespace(task=step), {"model": "digest", "samples": 8})
+for edit, files in json.loads(sys.argv[1]).items():
+    before = {name: (root / name).read_text() for name in files}
+    for name, text in before.items():
+        (root / name).write_text(text + "\\n# another line")
+    code_digest.cache_clear()
+    inputs = {"model": "digest", "samples": 8}
+    keys[edit] = {name: step.cache_key_fn(SimpleNamespace(task=step), inputs) for name, step in steps.items()}
+    for name, text in before.items():
+        (root / name).write_text(text)
 print(json.dumps({"keys": keys, "root": str(root)}))
 """
+Keys = dict[str, str]
 
 
-def _keys(folder: Path) -> dict[str, str]:
-    """The key of each cached step, for equal inputs, of the project when it lies in `folder`."""
+def _keys(folder: Path) -> dict[str, Keys]:
+    """The key of each cached step, for equal inputs, of the project in `folder`, after each of `EDITS`."""
     shutil.copytree(TASKS, folder / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    files = json.dumps({edit: names for edit, (names, _) in EDITS.items()})
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PRINT_KEYS],
+        [sys.executable, "-W", "ignore", "-c", PRINT_KEYS, files],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(folder), "PREFECT_HOME": str(folder / "prefect")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert ended.returncode == 0, ended.stderr
     printed = json.loads(ended.stdout)
     assert printed["root"] == str(folder / "tasks")
-    keys: dict[str, str] = printed["keys"]
+    keys: dict[str, Keys] = printed["keys"]
     return keys
 
 
-def test_key_of_a_project_in_another_folder_is_the_same_and_never_another_steps(tmp_path: Path) -> None:
-    keys = _keys(tmp_path / "one")
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Keys]:
+    return _keys(tmp_path_factory.mktemp("one"))
+
+
+def test_key_of_a_project_in_another_folder_is_the_same_and_never_another_steps(
+    keys: dict[str, Keys], tmp_path: Path
+) -> None:
     assert keys == _keys(tmp_path / "elsewhere" / "two")
-    assert keys.keys() == CACHED
-    assert len(set(keys.values())) == len(CACHED)
+    plain = keys["nothing"]
+    assert plain.keys() == CACHED
+    assert len(set(plain.values())) == len(CACHED)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_edit_repeats_the_steps_that_compute_with_it_and_no_other(keys: dict[str, Keys], edit: str) -> None:
+    _, repeated = EDITS[edit]
+    assert {name for name in CACHED if keys[edit][name] != keys["nothing"][name]} == repeated
+
+
+def test_record_of_the_published_table_counts_the_code_of_every_step_of_a_release() -> None:
+    steps: tuple[Any, ...] = (finetune, quantize, convert, measure_baselines, baseline_outputs, validate)
+    counted = {function.__module__ for function in RELEASED}
+    assert all(counted >= set(step.cache_key_fn.args[0]) for step in steps)
+
+
+@pytest.mark.parametrize("package", [tasks.quantization.task, tasks.conversion.task, tasks.validation.task])
+def test_every_function_that_runs_isolated_counts_in_the_key_of_a_step(package: ModuleType) -> None:
+    counted = {
+        module
+        for step in vars(package).values()
+        if isinstance(step, prefect.Task) and step.cache_key_fn
+        for module in step.cache_key_fn.args[0]
+    }
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(package))) if isinstance(node, ast.Call)]
+    isolated = [each for each in calls if ast.unparse(each.func).endswith("run_isolated")]
+    named = {name.id for each in isolated for name in ast.walk(each.args[0]) if isinstance(name, ast.Name)}
+    functions = [vars(package)[name] for name in named & vars(package).keys()]
+    run = {each.__module__ for each in functions if inspect.isfunction(each)}
+    assert run
+    assert run <= counted

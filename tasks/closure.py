@@ -1,0 +1,122 @@
+"""Which modules a computation consists of, read off their import statements.
+
+A result is one of the code that made it. That code is the module of the function that a step runs and all
+that this module imports, at any depth; what else the project has cannot change the result.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+CODE = (".py", ".pyc")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a module's text names: absolute names of modules, or of names in them, and plain strings."""
+
+    imports: frozenset[str]
+    strings: frozenset[str]
+
+
+@cache
+def code_digest(*modules: str) -> str:
+    """SHA-256 over the files of `closure`, by their place in the project."""
+    digest = hashlib.sha256()
+    for name, path in sorted(closure(*modules).items()):
+        digest.update(f"\0{name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def closure(*modules: str) -> dict[str, Path]:
+    """The files of `modules`, and of all that they import of the packages that they are in themselves.
+
+    An import within a function counts, one for type checkers alone does not. A module brings the packages
+    that it lies in, and the templates below its folder that it names.
+    """
+    inside = {name.partition(".")[0] for name in modules}
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in found or name.partition(".")[0] not in inside or (path := _file(name)) is None:
+            continue
+        found[name] = path
+        text = read(path.read_bytes(), name if path.name == "__init__.py" else name.rpartition(".")[0])
+        found |= {
+            f"{name}/{each.name}": each for each in _templates(path.parent) if each.name in text.strings
+        }
+        waiting += [*_parents(name), *text.imports]
+    return found
+
+
+@cache
+def read(source: bytes, package: str) -> Text:
+    """What the source of a module in `package` names.
+
+    Raises: SyntaxError when it is not Python.
+    """
+    imports: set[str] = set()
+    strings: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and _for_type_checkers(node.test):
+            waiting += node.orelse
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports.update(_imported(node, package))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            strings.add(node.value)
+        waiting += ast.iter_child_nodes(node)
+    return Text(frozenset(imports), frozenset(strings))
+
+
+def _for_type_checkers(test: ast.expr) -> bool:
+    return getattr(test, "id", getattr(test, "attr", None)) == "TYPE_CHECKING"
+
+
+def _imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+        return
+    above = package.split(".")
+    parts = above[: len(above) - node.level + 1] if node.level else []
+    base = ".".join(filter(None, [*parts, node.module]))
+    yield base
+    yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _parents(name: str) -> Iterator[str]:
+    while name := name.rpartition(".")[0]:
+        yield name
+
+
+@cache
+def _templates(folder: Path) -> tuple[Path, ...]:
+    """The files beside the modules of a folder, and below it, that are no code."""
+    return tuple(path for path in folder.rglob("*.*") if path.suffix not in CODE and path.is_file())
+
+
+def _file(name: str) -> Path | None:
+    """The source of a module or package; None where there is none, as for a name in a module."""
+    top, *rest = name.split(".")
+    with suppress(ValueError):  # of a program's own `__main__`
+        spec = find_spec(top)  # of a name without a dot: nothing is imported
+        if spec is None:
+            return None
+        if not rest and spec.origin and not spec.submodule_search_locations:
+            return Path(spec.origin)
+        for root in spec.submodule_search_locations or ():
+            place = Path(root, *rest)
+            for path in (place / "__init__.py", place.with_suffix(".py")):
+                if path.is_file():
+                    return path
+    return None

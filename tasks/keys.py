@@ -1,0 +1,72 @@
+"""What a step's cache key holds: everything that decides the step's result, and nothing else.
+
+A parameter of a step, and a field of an artifact or of a section of the configuration, counts unless it is
+declared `Incidental`. So what is forgotten costs a computation, and never brings back a wrong result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+from pydantic import BaseModel
+from pydantic_core import to_json, to_jsonable_python
+
+from tasks.stored_path import StoredPath
+
+T = TypeVar("T")
+INCIDENTAL = "incidental"
+Incidental = Annotated[T, INCIDENTAL]
+"""The type of what decides no result: a time limit, where a log lies, how long a step took."""
+
+
+def step_key(name: str, versions: Iterable[str], given: Mapping[str, Any]) -> str:
+    """SHA-256 over a step's name, the versions of code and engines, and what it was `given` that decides."""
+    digest = hashlib.sha256("\0".join((name, *versions)).encode())
+    for parameter, value in sorted(given.items()):
+        digest.update(f"\0{parameter}=".encode() + to_json(value, inf_nan_mode="constants"))
+    return digest.hexdigest()
+
+
+def decisive_parameters(function: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What `function` is called with, as plain JSON values, without what is incidental."""
+    incidental = incidental_names(function)
+    return {name: decisive(value) for name, value in parameters.items() if name not in incidental}
+
+
+def decisive(value: object) -> Any:
+    """`value` as plain JSON values, without what is incidental. Paths of the store are relative to it.
+
+    Raises: PydanticSerializationError for what has no equal in JSON, such as an array.
+    """
+    if isinstance(value, BaseModel) or (is_dataclass(value) and not isinstance(value, type)):
+        incidental = incidental_names(type(value))
+        return {name: decisive(getattr(value, name)) for name in _fields(value) if name not in incidental}
+    match value:
+        case Mapping():
+            return {str(decisive(name)): decisive(item) for name, item in value.items()}
+        case tuple() | list():
+            return [decisive(item) for item in value]
+        case Enum():
+            return decisive(value.value)
+        case Path():
+            return StoredPath(value).relative() or str(value)
+    return to_jsonable_python(value)
+
+
+@cache
+def incidental_names(declared: Callable[..., Any]) -> frozenset[str]:
+    """The parameters of a function, or the fields of a class, that decide no result."""
+    hints = get_type_hints(declared, include_extras=True)
+    return frozenset(name for name, hint in hints.items() if INCIDENTAL in getattr(hint, "__metadata__", ()))
+
+
+def _fields(value: Any) -> Iterable[str]:
+    if isinstance(value, BaseModel):
+        return type(value).model_fields
+    return [field.name for field in fields(value)]

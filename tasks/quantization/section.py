@@ -1,0 +1,31 @@
+"""Which fields of the section `quantization` one candidate is made with."""
+
+from __future__ import annotations
+
+from tasks.artifacts import Algorithm, Candidate, Layout
+from tasks.config import QuantizationConfig
+
+CHOICES = frozenset({"algorithms", "layouts", "qat"})
+"""These make the list of candidates, and are nothing to any one of them."""
+OF_WEIGHTS = frozenset({"round_type", "bias_correction"})
+OF_SLIM = OF_WEIGHTS | {"op_types", "skip_tensors", "weight_quantize_type", "fast_calibration"}
+
+
+def own_section(config: QuantizationConfig, candidate: Candidate) -> QuantizationConfig:
+    """`config` with every field at its default that the candidate is not made with.
+
+    So whatever else two releases make, the section of one candidate is the same in both.
+    """
+    unread = _unread(candidate)
+    return QuantizationConfig(**{name: value for name, value in config if name not in unread})
+
+
+def _unread(candidate: Candidate) -> frozenset[str]:
+    unread = CHOICES
+    if candidate.algorithm is not Algorithm.HIST:
+        unread |= {"hist_percent"}
+    if candidate.algorithm is Algorithm.QAT:  # trained weights are rounded as they were in the training
+        unread |= OF_WEIGHTS
+    if candidate.layout is Layout.RECURRENT:  # which PaddleSlim has no part in
+        unread |= OF_SLIM
+    return unread

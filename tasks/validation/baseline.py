@@ -1,0 +1,58 @@
+"""The FP32 baseline's outputs for the validation samples, computed once for all candidates.
+
+Runs in the isolated process only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.artifacts import DatasetArtifact, IsaLevel, ModelArtifact
+from tasks.calibration.reader import BatchReader
+from tasks.hardware.onednn import require_isa
+from tasks.inference.layouts import Engine
+from tasks.inference.predictor import open_predictor, spec_of
+from tasks.inference.serving import Feed
+from tasks.model.original import baseline_folder
+from tasks.progress import report
+from tasks.validation.comparison import write_outputs
+
+OUTPUTS = "outputs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputsRequest:
+    """Which baseline to run, on what. The existing `folder` receives the file `OUTPUTS`."""
+
+    model: ModelArtifact
+    validation: DatasetArtifact
+    batch_size: int
+    threads: int
+    isa: IsaLevel
+    folder: Path
+
+    @property
+    def step(self) -> str:
+        return f"baseline outputs {self.isa}"
+
+
+def write_baseline_outputs(request: OutputsRequest) -> None:
+    """The outputs of every batch, in the samples' order.
+
+    Raises: MeasurementError when oneDNN uses another instruction set than asked; ModelFormatError when the
+    model cannot be opened.
+    """
+    require_isa(request.isa)
+    spec = spec_of(baseline_folder(request.model.folder), Engine.BASELINE, request.threads)
+    baseline, reader = open_predictor(spec), BatchReader(request.validation, request.model.inputs)
+    batches = batches_told(reader, request.batch_size, request.step, "FP32 accuracy")
+    write_outputs(request.folder / OUTPUTS, (baseline.run(feed) for feed in batches))
+
+
+def batches_told(reader: BatchReader, size: int, step: str, note: str) -> Iterator[Feed]:
+    """Every sample, `size` at a time, with a progress report after each batch."""
+    for place, feed in enumerate(reader.batches(size)):
+        yield feed
+        report(step, min((place + 1) * size, len(reader)), len(reader), note)

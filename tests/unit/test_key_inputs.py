@@ -1,0 +1,245 @@
+"""Cache keys of steps hold the inputs that decide their results and no other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tasks import task
+from tasks.artifacts import (
+    Algorithm,
+    BaselineOutputsArtifact,
+    Candidate,
+    IsaLevel,
+    Layout,
+    ModelArtifact,
+)
+from tasks.config import ConversionConfig, QatConfig, QuantizationConfig, TrainedModel, ValidationConfig
+from tasks.conversion import section as conversion
+from tasks.conversion.task import convert
+from tasks.quantization import section as quantization
+from tasks.quantization.task import finetune, quantize
+from tasks.stored_path import StoredPath
+from tasks.training.task import train
+from tasks.validation.load import LoadEvidence
+from tasks.validation.task import baseline_outputs, validate
+from tests.release_factory import build_artifacts, build_dataset, build_host, build_model
+
+ISA = IsaLevel.AVX512_CORE
+HIST, KL = (Candidate(algorithm=each, layout=Layout.QDQ) for each in (Algorithm.HIST, Algorithm.KL))
+DATA, MODEL = build_dataset(64, "data"), build_model()
+
+
+def _key(step: Any, **parameters: Any) -> str:
+    made: str = step.cache_key_fn(SimpleNamespace(task=step), parameters)
+    return made
+
+
+def _quantize_key(config: QuantizationConfig, candidate: Candidate = KL, batch_size: int = 8) -> str:
+    """As a release asks for it."""
+    return _key(
+        quantize,
+        model=MODEL,
+        calibration=DATA,
+        candidate=candidate,
+        config=quantization.own_section(config, candidate),
+        batch_size=batch_size,
+        finetuned=None,
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"algorithms": ("KL", "avg")}, id="another algorithm"),
+        pytest.param({"layouts": ("offline", "qdq", "offline_7bit")}, id="another layout"),
+        pytest.param({"timeout_s": 7200}, id="a longer limit"),
+        pytest.param({"hist_percent": 0.99}, id="a setting of another algorithm"),
+        pytest.param(
+            {
+                "algorithms": ("KL", "qat"),
+                "qat": {"data": {"kind": "npz", "path": "training.npz"}, "timeout_s": 60},
+            },
+            id="training",
+        ),
+    ],
+)
+def test_quantize_key_ignores_other_candidates_and_limits(changes: dict[str, Any]) -> None:
+    assert _quantize_key(QuantizationConfig(**changes)) == _quantize_key(
+        QuantizationConfig(algorithms=["KL"])
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"op_types": ("conv2d",)},
+        {"skip_tensors": ("scores",)},
+        {"round_type": "adaround"},
+        {"bias_correction": True},
+        {"weight_quantize_type": "abs_max"},
+        {"hist_percent": 0.99},
+        {"fast_calibration": False},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_quantize_key_holds_each_setting_that_its_candidate_is_made_with(changes: dict[str, Any]) -> None:
+    assert _quantize_key(QuantizationConfig(**changes), HIST) != _quantize_key(QuantizationConfig(), HIST)
+
+
+def test_quantize_key_of_a_recurrent_candidate_holds_nothing_that_only_paddleslim_reads() -> None:
+    candidate = Candidate(algorithm=Algorithm.HIST, layout=Layout.RECURRENT)
+    plain = _quantize_key(QuantizationConfig(), candidate)
+    slim = QuantizationConfig(round_type="adaround", op_types=("mul",), fast_calibration=False)
+    assert _quantize_key(slim, candidate) == plain
+    assert _quantize_key(QuantizationConfig(hist_percent=0.9), candidate) != plain
+    assert _quantize_key(QuantizationConfig(), candidate, batch_size=4) != plain
+
+
+def _finetune_key(model: ModelArtifact, op_types: tuple[str, ...] = ("conv2d",), **changes: Any) -> str:
+    source = {"kind": "npz", "path": "training.npz"}
+    return _key(
+        finetune,
+        model=model,
+        training=DATA,
+        config=QatConfig.model_validate({"data": source} | changes),
+        op_types=op_types,
+        skip_tensors=(),
+        weight_quantize_type="abs_max",
+    )
+
+
+def test_finetune_key_ignores_limits_checkpoints_and_where_the_data_lay() -> None:
+    plain = _finetune_key(MODEL)
+    assert _finetune_key(MODEL, timeout_s=48 * 3600) == plain
+    assert _finetune_key(MODEL, checkpoint_every_s=5) == plain
+    assert _finetune_key(MODEL, data={"kind": "npz", "path": "moved.npz"}) == plain
+    assert _finetune_key(replace(MODEL, source="moved", source_digest="of other files")) == plain
+
+
+def test_finetune_key_holds_what_decides_the_training() -> None:
+    plain = _finetune_key(MODEL)
+    changed = [
+        _finetune_key(MODEL, epochs=2),
+        _finetune_key(MODEL, learning_rate=1e-3),
+        _finetune_key(MODEL, seed=1),
+        _finetune_key(MODEL, ("mul",)),
+        _finetune_key(replace(MODEL, digest="another")),
+    ]
+    assert len({plain, *changed}) == 1 + len(changed)
+
+
+def _convert_key(folder: Path, layout: Layout, seconds: float = 1.0, **changes: Any) -> str:
+    candidate = Candidate(algorithm=Algorithm.KL, layout=layout)
+    quantized, _ = build_artifacts(folder, candidate)
+    return _key(
+        convert,
+        quantized=replace(quantized, seconds=seconds, log=Path(f"{seconds}.log")),
+        config=conversion.own_section(ConversionConfig(**changes), layout),
+    )
+
+
+def test_convert_key_ignores_how_long_the_quantization_took_and_limits(tmp_path: Path) -> None:
+    plain = _convert_key(tmp_path, Layout.OFFLINE)
+    assert _convert_key(tmp_path, Layout.OFFLINE, seconds=2.0, timeout_s=60) == plain
+
+
+def test_convert_key_holds_the_operators_of_the_layout_that_reads_them(tmp_path: Path) -> None:
+    skipped = {"op_ids_to_skip": (3,)}
+    plain = {layout: _convert_key(tmp_path, layout) for layout in Layout}
+    changed = {layout for layout in Layout if _convert_key(tmp_path, layout, **skipped) != plain[layout]}
+    assert changed == {Layout.OFFLINE, Layout.OFFLINE_7BIT}
+
+
+def _validate_key(
+    tmp_path: Path,
+    confidence: float = 0.95,
+    outputs: str = "o",
+    warnings: tuple[str, ...] = (),
+    **changes: Any,
+) -> str:
+    """As a release asks for it: of the gate, a validation is given the confidence alone."""
+    _, deployable = build_artifacts(tmp_path, KL)
+    answers = BaselineOutputsArtifact(folder=StoredPath("/o"), digest=outputs, log=Path("log"))
+    return _key(
+        validate,
+        model=MODEL,
+        deployable=deployable,
+        validation=DATA,
+        baselines={ISA: LoadEvidence(load_ms=1.0, peak_memory_bytes=1)},
+        outputs={ISA: answers},
+        config=ValidationConfig(**changes),
+        confidence=confidence,
+        host=replace(build_host(), warnings=warnings),
+    )
+
+
+def test_validate_key_ignores_limits_and_warnings(tmp_path: Path) -> None:
+    plain = _validate_key(tmp_path)
+    assert _validate_key(tmp_path, timeout_s=60) == plain
+    assert _validate_key(tmp_path, warnings=("below the required level",)) == plain
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"confidence": 0.99}, {"outputs": "others"}, {"repeats": 400}, {"metrics": ("top1",)}, {"threads": 2}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_validate_key_holds_what_is_measured_and_compared_with(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    assert _validate_key(tmp_path, **changes) != _validate_key(tmp_path)
+
+
+def test_validate_key_holds_the_code_of_a_metric_of_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "own_metrics_of_keys"
+    package.mkdir()
+    (package / "words.py").write_text("from own_metrics_of_keys import letters\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    metrics = {"metrics": ("own_metrics_of_keys.words:accuracy",)}
+    keys = []
+    for text in ("", "# edited\n"):
+        (package / "letters.py").write_text(text)
+        task.code_digest.cache_clear()
+        keys.append(_validate_key(tmp_path, **metrics))
+    assert keys[0] != keys[1]
+
+
+def _outputs_key(
+    batch_size: int = 16, threads: int = 1, isa: IsaLevel = ISA, held: bool = False, timeout_s: float = 60
+) -> str:
+    return _key(
+        baseline_outputs,
+        model=MODEL,
+        validation=DATA,
+        batch_size=batch_size,
+        threads=threads,
+        isa=isa,
+        held=held,
+        timeout_s=timeout_s,
+    )
+
+
+def test_baseline_outputs_key_holds_what_decides_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = _outputs_key()
+    assert _outputs_key(timeout_s=7200) == plain
+    changed = [
+        _outputs_key(batch_size=8),
+        _outputs_key(threads=2),
+        _outputs_key(isa=IsaLevel.AVX2),
+        _outputs_key(held=True),
+    ]
+    monkeypatch.setattr(task, "version", lambda name: f"{name} of tomorrow")
+    assert len({plain, *changed, _outputs_key()}) == 2 + len(changed)
+
+
+def test_training_key_ignores_what_trains_beside_it() -> None:
+    recipe = TrainedModel(train="tasks.training.ernie:train_ernie")
+    alone, beside = (_key(train, config=recipe, source="s", data="", shares=each) for each in (False, True))
+    assert alone == beside
