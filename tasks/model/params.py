@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tasks.errors import ModelFormatError
-from tasks.model.files import ModelSource
+from tasks.model.files import ModelSource, require_content
 
 ITEM_BYTES = {0: 1, 1: 2, 2: 4, 3: 8, 4: 2, 5: 4, 6: 8, 20: 1, 21: 1, 22: 2, 23: 8, 24: 16}
 """Bytes of an element by VarType.Type number, source: framework.proto."""
@@ -57,6 +57,7 @@ def check_params(source: ModelSource, expected: Mapping[str, Header], *, strict:
             path = source.program.parent / name
             if not path.is_file():
                 raise _error(f"no file {path} for parameter {name}", f"{len(expected)} parameter files")
+            require_content(path)
             _compare(path, {name: header}, strict=strict)
     else:
         _compare(source.params, expected, strict=strict)
