@@ -158,7 +158,9 @@ def convert(
     save_params_filename: Annotated[str, typer.Option("--save_params_filename")] = "",
     json_output: Json = False,
 ) -> None:
-    """Turn PaddleSlim's fake-quant model into INT8: the published save_quant_model.py, repaired.
+    """Turn a quantized model into INT8: the published save_quant_model.py, repaired.
+
+    A fake-quant model becomes one of layout `offline`, a QDQ model one of layout `qdq`.
 
     Example: paddle-int8 convert --quant_model_path quant --int8_model_save_path int8
     """
@@ -184,7 +186,8 @@ def convert(
         _print_json("convert", converted)
     else:
         counts = ", ".join(f"{count} {name}" for name, count in sorted(converted.int8_ops.items()))
-        out.print(f"INT8: {counts}\nsaved in {int8_model_save_path}", highlight=False, soft_wrap=True)
+        text = f"INT8: {counts}\nlayout {converted.layout}, saved in {int8_model_save_path}"
+        out.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -193,6 +196,9 @@ def audit(
     layout: Annotated[
         str | None, typer.Option(help="`offline`, `qdq` or `fp32`; read from the model when not given.")
     ] = None,
+    params_filename: Annotated[
+        str, typer.Option("--params_filename", help="Its parameters, where the program's name does not tell.")
+    ] = "",
     json_output: Json = False,
 ) -> None:
     """What oneDNN really executes for a model: INT8, BF16 and FP32 primitives by count and by time.
@@ -202,7 +208,7 @@ def audit(
     from flows.terminal import print_audit
     from tasks.inference.audit_model import audit_isolated
 
-    result = _guard(lambda: audit_isolated(model, layout))
+    result = _guard(lambda: audit_isolated(model, layout, params_filename=params_filename or None))
     if json_output:
         _print_json("audit", result)
     else:

@@ -10,7 +10,7 @@ import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -36,6 +36,8 @@ from tasks.errors import DataError, PipelineError
 
 Sample = dict[str, Array]
 Labels = npt.NDArray[np.int64]
+Column = Array | list[Array]
+"""The samples of one input: an array [N, ...], or a list of N arrays [length, ...]."""
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 ONLY_INPUT = ""
 """Name of the input of a source that has one and does not name it."""
@@ -147,13 +149,13 @@ def _npz(source: NpzSource, preprocessing: Preprocessing) -> Samples:
             "correct `labels`, or leave it out when there are none",
         )
     labels = arrays.pop(source.labels, None)
-    return _arrays(arrays, labels, preprocessing, str(source.path))
+    return _columns(arrays, labels, preprocessing, str(source.path))
 
 
 def _idx(source: IdxSource, preprocessing: Preprocessing) -> Samples:
     images = read_idx(source.images)
     labels = read_idx(source.labels) if source.labels else None
-    return _arrays({ONLY_INPUT: images}, labels, preprocessing, str(source.images))
+    return _columns({ONLY_INPUT: images}, labels, preprocessing, str(source.images))
 
 
 def read_idx(path: Path) -> Array:
@@ -197,11 +199,18 @@ def _tagged_text(source: TaggedTextSource) -> Samples:
 
 def _callable(source: CallableSource, preprocessing: Preprocessing) -> Samples:
     inputs, labels = call_source(source)
-    if isinstance(inputs, list) and inputs and all(isinstance(each, np.ndarray) for each in inputs):
-        return _sequences(inputs, labels, source.function)
     named = inputs if isinstance(inputs, dict) else {ONLY_INPUT: inputs}
-    arrays = {name: _array(values, source.function) for name, values in named.items()}
-    return _arrays(arrays, labels, preprocessing, source.function)
+    columns = {name: _column(values, source.function) for name, values in named.items()}
+    return _columns(columns, labels, preprocessing, source.function)
+
+
+def _column(values: object, name: str) -> Column:
+    """One array [N, ...]; of sequences of different lengths a list of N arrays [length, ...]."""
+    if _is_list_of_arrays(values):
+        sequences = cast("list[Array]", values)
+        if len({each.shape for each in sequences}) > 1:
+            return sequences
+    return _array(values, name)
 
 
 def call_source(source: CallableSource) -> tuple[Any, Any]:
@@ -226,30 +235,6 @@ def call_source(source: CallableSource) -> tuple[Any, Any]:
     return returned
 
 
-def _sequences(sequences: list[Array], labels: object, name: str) -> Samples:
-    """Arrays [length, ...], with a label each, or labels of any number each."""
-
-    def sample_name(index: int) -> str:
-        return f"{name}[{index}]"
-
-    def read(index: int) -> Sample:
-        if not _finite(sequences[index]):
-            raise _error(f"NaN or infinity in {sample_name(index)}", "finite values", "clean the data")
-        return {ONLY_INPUT: sequences[index]}
-
-    several = isinstance(labels, list) and all(isinstance(each, np.ndarray) for each in labels)
-    if several and len(cast("list[Array]", labels)) != len(sequences):
-        raise _error(f"{name} has labels of another number", "labels for each sequence", "align them")
-    one = None if labels is None or several else _array(labels, name)
-    return Samples(
-        count=len(sequences),
-        labels=_checked(one, len(sequences), sample_name),
-        read=read,
-        name=sample_name,
-        sequence_labels=cast("list[Labels]", labels) if several else None,
-    )
-
-
 def resolve(name: str) -> Callable[..., Any]:
     """The function that `package.module:function` names. Raises: DataError when there is none."""
     try:
@@ -267,49 +252,85 @@ def resolve(name: str) -> Callable[..., Any]:
     return cast("Callable[..., Any]", found)
 
 
-def _arrays(arrays: Sample, labels: object, preprocessing: Preprocessing, name: str) -> Samples:
-    strange = {key: str(array.dtype) for key, array in arrays.items() if array.dtype.kind not in "biuf"}
-    if strange:
-        raise _error(f"{name} has inputs of types {strange}", "numbers", "encode them as numbers")
-    counts = {key: len(array) for key, array in arrays.items() if array.ndim > 0}
-    if len(set(counts.values())) != 1 or len(counts) != len(arrays):
-        raise _error(
-            f"{name} has inputs of shapes { {key: array.shape for key, array in arrays.items()} }",
-            "one array [N, ...] a model input, the same N in each",
-            "align the arrays",
-        )
-    count = next(iter(counts.values()))
-    names = [key if len(arrays) > 1 else ONLY_INPUT for key in arrays]
+def _columns(
+    columns: Mapping[str, Column], labels: object, preprocessing: Preprocessing, name: str
+) -> Samples:
+    """Samples of one column a model input; labels one a sample, or of sequences a list of arrays."""
+    count = _common_count(columns, name)
+    names = [key if len(columns) > 1 else ONLY_INPUT for key in columns]
 
     def sample_name(index: int) -> str:
         return f"{name}[{index}]"
 
     def read(index: int) -> Sample:
         sample = {}
-        for key, array in zip(names, arrays.values(), strict=True):
-            value = array[index]
+        for key, column in zip(names, columns.values(), strict=True):
+            value = column[index]
             if not _finite(value):
                 raise _error(
                     f"NaN, infinity or more than float32 holds in sample {index} of {name}",
                     "finite values",
                     "clean the data",
                 )
-            sample[key] = place_array(value, preprocessing)
+            sample[key] = value if isinstance(column, list) else place_array(value, preprocessing)
         return sample
 
+    several = _is_list_of_arrays(labels)
+    if several and len(cast("list[Array]", labels)) != count:
+        raise _error(f"{name} has labels of another number", "labels for each sequence", "align them")
+    one = None if labels is None or several else _array(labels, name)
     return Samples(
         count=count,
-        labels=_checked(None if labels is None else _array(labels, name), count, sample_name),
+        labels=_checked(one, count, sample_name),
         read=read,
         name=sample_name,
+        sequence_labels=cast("list[Labels]", labels) if several else None,
     )
+
+
+def _common_count(columns: Mapping[str, Column], name: str) -> int:
+    """N. Raises: DataError when columns have another N each, or hold what are no numbers."""
+    types = {key: {each.dtype for each in _parts(column)} for key, column in columns.items()}
+    if strange := {
+        key: ", ".join(sorted(str(dtype) for dtype in found))
+        for key, found in types.items()
+        if any(dtype.kind not in "biuf" for dtype in found)
+    }:
+        raise _error(f"{name} has inputs of types {strange}", "numbers", "encode them as numbers")
+    counts = {
+        key: len(column) for key, column in columns.items() if all(each.ndim > 0 for each in _parts(column))
+    }
+    if len(set(counts.values())) != 1 or len(counts) != len(columns):
+        raise _error(
+            f"{name} has inputs of shapes { {key: _shape(column) for key, column in columns.items()} }",
+            "one array [N, ...] a model input, of sequences a list of N arrays [length, ...], the same N in "
+            "each",
+            "align the arrays",
+        )
+    return next(iter(counts.values()))
+
+
+def _parts(column: Column) -> list[Array]:
+    return column if isinstance(column, list) else [column]
+
+
+def _shape(column: Column) -> tuple[int, ...] | str:
+    return f"{len(column)} arrays of different shapes" if isinstance(column, list) else column.shape
+
+
+def _is_list_of_arrays(values: object) -> bool:
+    return isinstance(values, list) and bool(values) and all(isinstance(each, np.ndarray) for each in values)
 
 
 def _array(values: object, name: str) -> Array:
     try:
         return np.asarray(values)
     except ValueError as error:  # NumPy's, for ragged lists
-        raise _error(f"{name}: {error}", "arrays of numbers", "make all samples of one shape") from error
+        raise _error(
+            f"{name}: {error}",
+            "arrays of numbers",
+            "make all samples of one shape, or return a list of NumPy arrays, one a sequence",
+        ) from error
 
 
 def _finite(value: Array) -> bool:

@@ -5,19 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.artifacts import Layout
 from tasks.errors import ConversionError
 from tasks.model.census import QUANTIZABLE
+
+CAST = "cast_to_fp32"
+"""Name of the change that a model in another floating-point type gets before all others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertedModel:
-    """What was written: content digest, INT8 operators by type, graph rewrites by name, bytes on disk.
+    """What was written: layout, content digest, INT8 operators by type, rewrites by name, bytes on disk.
 
     `int8_ops` of `offline` are the operators that Paddle's passes marked INT8; of `qdq` the compute
     operators that read quantized input, which the predictor will turn into INT8 when it loads them.
     """
 
     folder: Path
+    layout: Layout
     digest: str
     int8_ops: dict[str, int]
     repairs: dict[str, int]

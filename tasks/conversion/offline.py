@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.artifacts import Layout
-from tasks.conversion.converted import ConvertedModel
+from tasks.conversion.converted import CAST, ConvertedModel
 from tasks.conversion.weight_layout import LAID_OUT, lay_out_weights
 from tasks.errors import ConversionError
 from tasks.inference.layouts import FP32_FC_FUSION, SCORE_SUM_FUSION
 from tasks.model.census import CONVOLUTIONS
 from tasks.model.digest import program_digest
 from tasks.model.files import ModelSource
+from tasks.model.form import Form
+from tasks.model.form_errors import require_convertible
 
 CONVOLUTION = CONVOLUTIONS | {"fused_conv2d"}
 PRODUCT = frozenset({"fc", "matmul", "matmul_v2", "fused_matmul"})
@@ -51,7 +53,6 @@ OPS_TO_QUANTIZE = {
 }
 """What a user calls an operator, and what Paddle's fusions call it by the time it is quantized."""
 WEIGHT_BITS = {Layout.OFFLINE: 8, Layout.OFFLINE_7BIT: 7}
-FAKE = "fake_"
 DEBUG_FOLDER = "debug"
 
 logger = logging.getLogger(__name__)
@@ -110,6 +111,7 @@ def convert_offline(request: OfflineRequest) -> ConvertedModel:
     Raises: ModelFormatError for files that cannot be used, ConversionError for a model that is not
     fake-quantized or an option that it cannot honour.
     """
+    from tasks.conversion.float_types import cast_to_fp32
     from tasks.conversion.quant2int8 import PassOptions, int8_operators, narrow_weights, quantize_graph
     from tasks.model.program import load_program, save_program
 
@@ -120,8 +122,9 @@ def convert_offline(request: OfflineRequest) -> ConvertedModel:
         fused_conv=request.repairs.fused_conv,
         drawings=request.folder / DEBUG_FOLDER if request.debug else None,
     )
+    require_convertible(request.source, (Form.FAKE_QUANT,))
     loaded = load_program(request.source, quantized=True)
-    require_fake_quantized((op.type for op in loaded.program.global_block().ops), request.source.program)
+    options.repairs[CAST] = cast_to_fp32(loaded)
     try:
         converted = quantize_graph(loaded, options)
     except (RuntimeError, ValueError, KeyError, AttributeError, AssertionError) as error:
@@ -143,6 +146,7 @@ def convert_offline(request: OfflineRequest) -> ConvertedModel:
     logger.info("INT8 operators: %s", int8_ops)
     return ConvertedModel(
         folder=request.folder,
+        layout=Layout.OFFLINE if request.weight_bits == 8 else Layout.OFFLINE_7BIT,
         digest=program_digest(request.folder, request.model_filename, request.params_filename),
         int8_ops=int8_ops,
         repairs=options.repairs,
@@ -151,23 +155,6 @@ def convert_offline(request: OfflineRequest) -> ConvertedModel:
             for name in (request.model_filename, request.params_filename)
         ),
     )
-
-
-def require_fake_quantized(types: Iterable[str], program: Path) -> None:
-    """Raises: ConversionError when a program with operators of `types` is not in the fake-quant format."""
-    found = set(types)
-    if found & {"quantize_linear", "dequantize_linear"}:
-        raise ConversionError(
-            found=f"{program} is in the QDQ format",
-            required="the fake-quant format, `onnx_format=False` of PaddleSlim",
-            remedy="a QDQ model needs no conversion: deploy it as layout `qdq`; or quantize it again",
-        )
-    if not any(name.startswith(FAKE) for name in found):
-        raise ConversionError(
-            found=f"{program} has no fake-quantization operators: it was never quantized",
-            required="a model quantized by PaddleSlim with `onnx_format=False`",
-            remedy="quantize it first: `paddle-int8 release` does both",
-        )
 
 
 def fused_names(names: Iterable[str]) -> frozenset[str]:

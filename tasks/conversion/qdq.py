@@ -10,16 +10,19 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.conversion.converted import ConvertedModel
+from tasks.artifacts import Layout
+from tasks.conversion.converted import CAST, ConvertedModel
 from tasks.conversion.data_movement import DATA_MOVEMENT, keep_data_movement_fp32
+from tasks.conversion.integer_weights import INTEGERS, store_integer_weights
 from tasks.conversion.mixed_signs import MIXED_SIGNS, hide_mixed_products
 from tasks.conversion.recorded_scales import record_scales, weight_scales
 from tasks.conversion.signed_residuals import S8_MAX, widen_signed_residual_sums
-from tasks.errors import ConversionError
 from tasks.model.blocks import place, value
 from tasks.model.census import QUANTIZABLE
 from tasks.model.digest import program_digest
 from tasks.model.files import ModelSource
+from tasks.model.form import Form
+from tasks.model.form_errors import require_convertible
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
@@ -31,38 +34,43 @@ WEIGHT_SCALES = "record_scales"
 logger = logging.getLogger(__name__)
 
 
-def convert_qdq(source: ModelSource, folder: Path) -> ConvertedModel:
+def convert_qdq(
+    source: ModelSource,
+    folder: Path,
+    *,
+    model_filename: str = "model.pdmodel",
+    params_filename: str = "model.pdiparams",
+) -> ConvertedModel:
     """Writes the QDQ model `source` into `folder`, ready for the predictor.
 
     It may have no compute operator with quantized input: `require_int8` is the check.
-    Raises: ModelFormatError for files that cannot be used, ConversionError for a model without
-    quantize_linear and dequantize_linear operators.
+    Raises: ModelFormatError for files that cannot be used, ConversionError for a model of another form.
     """
+    from tasks.conversion.float_types import cast_to_fp32
     from tasks.model.program import load_program, save_program
 
+    require_convertible(source, (Form.QDQ,))
     loaded = load_program(source, quantized=True)
+    cast = cast_to_fp32(loaded)
     operators = loaded.program.global_block().ops
-    missing = {"quantize_linear", "dequantize_linear"} - {op.type for op in operators}
-    if missing:
-        raise ConversionError(
-            found=f"{source.program} has no {' and no '.join(sorted(missing))} operator",
-            required="the QDQ format, `onnx_format=True` of PaddleSlim",
-            remedy="quantize it again for layout `qdq`, or convert it to layout `offline`",
-        )
     int8_ops = dict(sorted(_reading_quantized(operators).items()))
+    integers = store_integer_weights(loaded)
     weights = weight_scales(loaded)  # before the square ones lose theirs
     repairs = {
+        CAST: cast,
+        INTEGERS: integers,
         SQUARE_WEIGHTS: dequantize_square_weights(loaded),
         DATA_MOVEMENT: keep_data_movement_fp32(loaded.program, fused=False),
         MIXED_SIGNS: hide_mixed_products(loaded.program),
         SIGNED_RESIDUALS: widen_signed_residual_sums(loaded),
         WEIGHT_SCALES: record_scales(loaded, weights),
     }
-    save_program(loaded, folder)
+    save_program(loaded, folder, model_filename=model_filename, params_filename=params_filename)
     logger.info("operators with quantized input: %s; repairs: %s", int8_ops, repairs)
     return ConvertedModel(
         folder=folder,
-        digest=program_digest(folder),
+        layout=Layout.QDQ,
+        digest=program_digest(folder, model_filename, params_filename),
         int8_ops=int8_ops,
         repairs=repairs,
         size_bytes=sum(path.stat().st_size for path in folder.iterdir()),

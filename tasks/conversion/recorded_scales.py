@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.conversion.common_scales import common_scales, scales_before_factors
 from tasks.model.blocks import value
+from tasks.model.form import HOLDER
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
 PRODUCTS = frozenset({"mul", "matmul", "matmul_v2"})
-HOLDER = "save"
-"""Type of the operator in whose attributes Paddle's passes hand scales on."""
 HAS_SCALES = "has_quant_info"
 SUFFIX = "_var_quant_scales_has_quant_info"
 NOWHERE = "/dev/null"

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.artifacts import Layout
 from tasks.conversion.converted import ConvertedModel
 from tasks.errors import ConversionError
 from tasks.inference.serving import Array
 from tasks.model.digest import program_digest
 from tasks.model.files import ModelSource
+from tasks.model.form import FUSED_RECURRENT as FUSED
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
-FUSED = frozenset({"fusion_gru", "multi_gru", "fusion_lstm"})
 INT8_GREATEST = 127.0
 HIDDEN_BOUND = 1.0
 """No hidden state of a GRU or LSTM is larger."""
@@ -68,6 +69,7 @@ def convert_recurrent(source: ModelSource, folder: Path) -> ConvertedModel:
     logger.info("INT8 recurrent operators: %s", int8_ops)
     return ConvertedModel(
         folder=folder,
+        layout=Layout.RECURRENT,
         digest=program_digest(folder),
         int8_ops=int8_ops,
         repairs={},

@@ -37,7 +37,17 @@ from tasks.conversion.stored_weights import (
     separate_shared_weights,
     transpose_stored_weights,
 )
-from tasks.model.blocks import operators, place, readers, remove, remove_unread, scale_before, store, writer
+from tasks.model.blocks import (
+    bypass,
+    operators,
+    place,
+    readers,
+    remove,
+    remove_unread,
+    scale_before,
+    store,
+    writer,
+)
 from tasks.model.census import CONVOLUTIONS
 
 if TYPE_CHECKING:
@@ -132,7 +142,7 @@ def remove_inference_dropout(loaded: LoadedProgram) -> int:
     Paddle makes a factor of the second kind only where `keep_scale_factors` does not see it any more.
     """
     return sum(
-        _bypass(block, dropout)
+        bypass(block, dropout)
         if dropout.attr("dropout_implementation") == "upscale_in_train"
         else _scale_instead(block, dropout, 1 - dropout.attr("dropout_prob"))
         for block, dropout in operators(loaded, "dropout")
@@ -143,7 +153,7 @@ def remove_inference_dropout(loaded: LoadedProgram) -> int:
 def remove_identity_pooling(loaded: LoadedProgram) -> int:
     """Adaptive pooling to the size that the input already has -> nothing, as in VGG at 224x224."""
     return sum(
-        _bypass(block, pool)
+        bypass(block, pool)
         for block, pool in operators(loaded, "pool2d")
         if pool.attr("adaptive") and pooled_size(block, pool) == list(pool.attr("ksize"))
     )
@@ -250,18 +260,6 @@ def _rectified_residual(block: Any, add: Any, unsigned: set[str]) -> str | None:
     if source is None or source.type not in ANY_CONVOLUTION or rectifies == [True]:
         return None
     return str(rectified[0])
-
-
-def _bypass(block: Any, op: Any) -> bool:
-    """Removes `op` (X -> Out) and lets its readers read X, unless Out is an output of the program."""
-    source, target = op.input("X")[0], op.output("Out")[0]
-    reading = readers(block, target)
-    if not reading or any(reader.type == "fetch" for reader in reading):
-        return False
-    for reader in reading:
-        reader.desc._rename_input(target, source)
-    remove(block, op)
-    return True
 
 
 def _scale_instead(block: Any, op: Any, factor: float) -> bool:

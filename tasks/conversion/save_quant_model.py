@@ -1,5 +1,7 @@
 """The published procedure's `save_quant_model.py`, option for option, with its defects repaired.
 
+A QDQ model, which the script does not take, is packed for the predictor.
+
 Source: python/paddle/static/quantization/tests/save_quant_model.py in PaddlePaddle/Paddle.
 """
 
@@ -15,8 +17,11 @@ from pathlib import Path
 from tasks.config import ModelFiles
 from tasks.conversion.converted import ConvertedModel, require_int8
 from tasks.conversion.offline import OfflineRequest, convert_offline
-from tasks.errors import ConfigError
+from tasks.conversion.qdq import convert_qdq
+from tasks.errors import ConfigError, ConversionError
 from tasks.model.files import find_model
+from tasks.model.form import Form
+from tasks.model.form_errors import require_convertible
 from tasks.process import run_isolated
 from tasks.store import storage_error
 
@@ -44,7 +49,7 @@ def save_quant_model(options: ConvertOptions, *, log: Path, timeout_s: float = 1
     """Converts in an isolated process and puts the result in place when it is whole.
 
     A save path that exists keeps its other files. Drawings of `debug` go into `debug/` below it.
-    Raises: ConfigError for an option that cannot be read, else what `convert_offline` and `require_int8` do.
+    Raises: ConfigError for an option that cannot be read, else what `convert_by_form` and `require_int8` do.
     """
     model_filename, params_filename = _saved_names(options)
     # the script ignores the parameters' name without the model's
@@ -67,10 +72,33 @@ def save_quant_model(options: ConvertOptions, *, log: Path, timeout_s: float = 1
             model_filename=model_filename,
             params_filename=params_filename,
         )
-        converted = run_isolated(convert_offline, request, step="convert", log=log, timeout_s=timeout_s)
+        converted = run_isolated(convert_by_form, request, step="convert", log=log, timeout_s=timeout_s)
         require_int8(converted)
         _put(folder, target)
     return replace(converted, folder=target)
+
+
+def convert_by_form(request: OfflineRequest) -> ConvertedModel:
+    """Converts a model in either of PaddleSlim's formats, each to its own layout. Isolated process only.
+
+    Raises: ConversionError for any other model, and for an option that a QDQ model has no use for; else what
+    `convert_offline` and `convert_qdq` do.
+    """
+    if require_convertible(request.source, (Form.FAKE_QUANT, Form.QDQ)) is Form.FAKE_QUANT:
+        return convert_offline(request)
+    options = ("ops_to_quantize", "op_ids_to_skip", "debug")
+    if given := [f"--{name}" for name in options if getattr(request, name)]:
+        raise ConversionError(
+            found=f"{', '.join(given)} for {request.source.program}, which is {Form.QDQ}",
+            required="a QDQ model without these options: its quantization says what becomes INT8",
+            remedy=f"leave out {', '.join(given)}",
+        )
+    return convert_qdq(
+        request.source,
+        request.folder,
+        model_filename=request.model_filename,
+        params_filename=request.params_filename,
+    )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +14,13 @@ import numpy as np
 from tasks import temporary
 from tasks.artifacts import KernelAudit, TensorSpec
 from tasks.config import ModelFiles
-from tasks.conversion.recorded_scales import HOLDER
-from tasks.conversion.recurrent import FUSED
 from tasks.errors import ConfigError, DataError
 from tasks.inference.layouts import Engine
-from tasks.inference.predictor import PredictorSpec, open_predictor
+from tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
 from tasks.inference.serving import LENGTHS, Feed
-from tasks.model.files import find_model
+from tasks.model.files import ModelSource, find_model
+from tasks.model.form import Form
+from tasks.model.form_errors import require_runnable
 from tasks.process import run_isolated
 from tasks.validation.audit import audit, comparable
 from tasks.validation.latency import pin
@@ -34,6 +34,16 @@ AUDITED = {
     "recurrent": Engine.RECURRENT,
 }
 """What a user calls a layout, and what opens it."""
+ENGINES = {
+    Form.FLOAT: Engine.BASELINE,
+    Form.FAKE_QUANT: Engine.BASELINE,
+    Form.WEIGHTS: Engine.BASELINE,
+    Form.QDQ: Engine.FOREIGN_QDQ,
+    Form.OFFLINE: Engine.OFFLINE,
+    Form.RECURRENT: Engine.RECURRENT,
+    Form.DEPLOYABLE_QDQ: Engine.QDQ,
+}
+"""What opens a model of each form. PaddleSlim's simulation of INT8, the fake-quant format, runs in FP32."""
 FREE_SIDE = 224
 """What a free dimension other than the batch is given; the usual side of a picture."""
 STEPS = 32
@@ -55,7 +65,9 @@ class AuditRequest:
     threads: int = 1
 
 
-def audit_isolated(model: Path, layout: str | None, *, input_npz: Path | None = None) -> KernelAudit:
+def audit_isolated(
+    model: Path, layout: str | None, *, params_filename: str | None = None, input_npz: Path | None = None
+) -> KernelAudit:
     """`audit_model` of a model directory or file, or of a bundle, in a process of its own.
 
     Raises: ConfigError for an unknown layout, and what `audit_model` raises.
@@ -70,7 +82,7 @@ def audit_isolated(model: Path, layout: str | None, *, input_npz: Path | None = 
         layout = layout or json.loads(deployment.read_text(encoding="utf-8"))["layout"]
         model, input_npz = model / "model", input_npz or model / "example_input.npz"
     request = AuditRequest(
-        files=ModelFiles(path=model.resolve()),
+        files=ModelFiles(path=model.resolve(), params_filename=params_filename),
         engine=AUDITED[layout] if layout else None,
         input_npz=input_npz.resolve() if input_npz else None,
     )
@@ -81,28 +93,42 @@ def audit_isolated(model: Path, layout: str | None, *, input_npz: Path | None = 
 
 
 def audit_model(request: AuditRequest) -> KernelAudit:
-    """What oneDNN runs of a model, FP32 or quantized, with the switches of its layout.
+    """What oneDNN runs of a model, in floating point or quantized, with the switches of its layout.
 
-    Of a quantized one, the compute operators of its own program that oneDNN does not run are counted.
-    Runs in the isolated process only.
-    Raises: ModelFormatError when the model cannot be opened, DataError when the input doesn't fit.
+    Of a quantized one, the compute operators of its own program that oneDNN does not run are counted. One in
+    FP16, BF16 or FP64 is cast to FP32, as a release casts it. Runs in the isolated process only.
+    Raises: ModelFormatError when the model cannot be opened, or no CPU runs it, DataError when the input
+    doesn't fit.
     """
     pin(request.threads)
-    from tasks.model.census import census
-    from tasks.model.program import load_program, tensor_specs
-
     source = find_model(request.files)
-    loaded = load_program(source, quantized=True)
-    operators = {op.type for block in loaded.program.blocks for op in block.ops}
-    engine = request.engine or engine_from(operators)
-    if engine is Engine.QDQ and HOLDER not in operators:
+    form = require_runnable(source)
+    engine = request.engine or ENGINES[form]
+    if engine is Engine.QDQ and form is Form.QDQ:
         engine = Engine.FOREIGN_QDQ
     logger.info("auditing %s as %s", source.program, engine)
+    with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
+        return _audit(request, engine, source, quantized=form is not Form.FLOAT, folder=Path(folder))
+
+
+def _audit(
+    request: AuditRequest, engine: Engine, source: ModelSource, *, quantized: bool, folder: Path
+) -> KernelAudit:
+    """`folder` is where a model goes that must be cast."""
+    from tasks.conversion.float_types import cast_to_fp32
+    from tasks.model.census import census
+    from tasks.model.gpu_only import require_cpu
+    from tasks.model.program import load_program, save_program, tensor_specs
+
+    loaded = load_program(source, quantized=quantized)
+    require_cpu(loaded, source.program)
+    spec = PredictorSpec(program=source.program, params=source.params, engine=engine, threads=request.threads)
+    if cast_to_fp32(loaded):
+        save_program(loaded, folder)
+        spec = spec_of(folder, engine, request.threads)
     specs = tensor_specs(loaded.program, loaded.feeds)
     feed = _stored(request.input_npz, specs) if request.input_npz else generated(specs, request.batch_size)
-    predictor = open_predictor(
-        PredictorSpec(program=source.program, params=source.params, engine=engine, threads=request.threads)
-    )
+    predictor = open_predictor(spec)
     predictor.run(feed)
     lines = VerboseRecorder().record(lambda: predictor.run(feed), inferences=request.inferences)
     return audit(
@@ -111,15 +137,6 @@ def audit_model(request: AuditRequest) -> KernelAudit:
         expect_int8=engine is not Engine.BASELINE,
         census=comparable(census(loaded.program), engine),
     )
-
-
-def engine_from(operators: Collection[str]) -> Engine:
-    """The engine for a program with these operator types."""
-    if "dequantize_linear" in operators:
-        return Engine.QDQ
-    if FUSED.intersection(operators):
-        return Engine.RECURRENT
-    return Engine.OFFLINE if "quantize" in operators else Engine.BASELINE
 
 
 def generated(specs: Iterable[TensorSpec], batch_size: int) -> Feed:

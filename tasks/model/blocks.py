@@ -65,6 +65,18 @@ def remove(block: Any, op: Any) -> None:
             block._remove_var(name)
 
 
+def bypass(block: Any, op: Any) -> bool:
+    """Removes `op` (X -> Out) and lets its readers read X, unless Out is an output of the program."""
+    source, target = op.input("X")[0], op.output("Out")[0]
+    reading = readers(block, target)
+    if not reading or any(reader.type == "fetch" for reader in reading):
+        return False
+    for reader in reading:
+        reader.desc._rename_input(target, source)
+    remove(block, op)
+    return True
+
+
 def remove_unread(block: Any, fetches: Sequence[str]) -> None:
     """Removes operators whose outputs nothing reads any more, and variables that no operator names."""
     others = [op for other in block.program.blocks if other is not block for op in other.ops]

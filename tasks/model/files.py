@@ -13,6 +13,7 @@ from tasks.config import ModelFiles
 from tasks.errors import ModelFormatError
 from tasks.store import file_digest, folder_digest
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 PROGRAM, PARAMS = ".pdmodel", ".pdiparams"
 LEGACY_PAIRS = (("__model__", "__params__"), ("model", "params"))
 ACCEPTED = (
@@ -51,8 +52,7 @@ def find_model(files: ModelFiles) -> ModelSource:
     try:
         program, params = _locate(files.path, files.model_filename, files.params_filename)
         for path in filter(None, (program, params)):
-            if path.stat().st_size == 0:
-                raise _error(f"{path} is empty", "a file with content", "copy or export the model again")
+            require_content(path)
         return ModelSource(
             format=_format(program, params),
             program=program,
@@ -61,6 +61,20 @@ def find_model(files: ModelFiles) -> ModelSource:
         )
     except OSError as error:
         raise _error(str(error), "model files that can be read", "check path and permissions") from error
+
+
+def require_content(path: Path) -> None:
+    """Raises: ModelFormatError when `path` is empty, or a pointer to what Git LFS has not fetched yet."""
+    with path.open("rb") as stream:
+        beginning = stream.read(len(LFS_POINTER))
+    if not beginning:
+        raise _error(f"{path} is empty", "a file with content", "copy or export the model again")
+    if beginning == LFS_POINTER:
+        raise _error(
+            f"{path} is a pointer of Git LFS, not the file itself",
+            "the file that it points to",
+            f"run `git lfs pull` in {path.parent}",
+        )
 
 
 def _locate(path: Path, model_filename: str | None, params_filename: str | None) -> tuple[Path, Path | None]:
@@ -101,7 +115,7 @@ def _in_folder(folder: Path, params_filename: str | None) -> tuple[Path, Path | 
         raise _error(
             f"{len(programs)} programs in {folder}: {', '.join(path.name for path in programs[:5])}",
             "exactly one",
-            "name one with `model.model_filename`",
+            "name one with `model.model_filename`, or give its own path instead of the folder's",
         )
     legacy = [folder / model for model, _ in LEGACY_PAIRS if (folder / model).is_file()]
     if programs or legacy:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.artifacts import OperatorCensus, TensorSpec
+from tasks.conversion.converted import CAST
 from tasks.conversion.repairs import repair
-from tasks.errors import ModelFormatError
 from tasks.model.census import census
 from tasks.model.digest import program_digest
 from tasks.model.files import ModelSource
+from tasks.model.form_errors import require_float
+from tasks.model.gpu_only import require_cpu
 from tasks.model.original import ORIGINAL
 
 if TYPE_CHECKING:
@@ -28,29 +30,37 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedModel:
-    """What `prepare_model` wrote, see `tasks.artifacts.ModelArtifact` for the fields."""
+    """What `prepare_model` wrote, see `tasks.artifacts.ModelArtifact` for the fields.
+
+    cast_from: floating-point types other than FP32 that the model was given in.
+    """
 
     digest: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    cast_from: tuple[str, ...]
     census: OperatorCensus
     repairs: dict[str, int]
     size_bytes: int
 
 
 def prepare_model(source: ModelSource, folder: Path, *, legacy: bool = False) -> PreparedModel:
-    """Loads `source`, repairs its graph and saves it into `folder` as `model.pdmodel` + `model.pdiparams`.
+    """Loads `source`, casts it to FP32, repairs its graph and saves it into `folder` as `model.pdmodel` +
+    `model.pdiparams`.
 
     legacy: rewrite operators `rnn` with `lstm`; the model with the `rnn` is then kept in `ORIGINAL` below
     `folder`. The census is of the repaired program.
-    Raises: ModelFormatError when the files cannot be used, hold a model that is quantized already, or an
-    `rnn` that cannot be rewritten.
+    Raises: ModelFormatError when the files cannot be used, hold a model that is quantized already, that FP32
+    cannot hold or that only a GPU runs, or an `rnn` that cannot be rewritten.
     """
+    from tasks.conversion.float_types import cast_to_fp32, other_float_types
     from tasks.model.program import load_program, save_program, tensor_specs
 
+    require_float(source)
     loaded = load_program(source)
-    _require_fp32(loaded, source)
-    repairs = repair(loaded)
+    require_cpu(loaded, source.program)
+    cast_from = other_float_types(loaded)
+    repairs = {CAST: cast_to_fp32(loaded)} | repair(loaded)
     if legacy and RNN in (op.type for op in loaded.program.global_block().ops):
         save_program(loaded, folder / ORIGINAL)
         repairs[LEGACY] = _rewrite(loaded)
@@ -67,6 +77,7 @@ def prepare_model(source: ModelSource, folder: Path, *, legacy: bool = False) ->
         digest=program_digest(folder),
         inputs=tensor_specs(loaded.program, loaded.feeds),
         outputs=tensor_specs(loaded.program, loaded.fetches),
+        cast_from=cast_from,
         census=counted,
         repairs=repairs,
         size_bytes=sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
@@ -80,13 +91,3 @@ def _rewrite(loaded: LoadedProgram) -> int:
 
     with paddle.utils.unique_name.guard():  # the digest depends on the names
         return legacy_recurrence(loaded)
-
-
-def _require_fp32(loaded: LoadedProgram, source: ModelSource) -> None:
-    found = sorted({op.type for op in loaded.program.global_block().ops if "quantize" in op.type})
-    if found:
-        raise ModelFormatError(
-            found=f"{source.program} is quantized already ({', '.join(found)})",
-            required="the trained FP32 model",
-            remedy="give the model from before quantization, or use `paddle-int8 convert`",
-        )

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from tasks.errors import ModelFormatError
-from tasks.model.files import ModelSource
+from tasks.model.files import ModelSource, require_content
 
 ITEM_BYTES = {0: 1, 1: 2, 2: 4, 3: 8, 4: 2, 5: 4, 6: 8, 20: 1, 21: 1, 22: 2, 23: 8, 24: 16}
 """Bytes of an element by VarType.Type number, source: framework.proto."""
+SHORT_INTEGERS = frozenset({1, 20, 21})
+"""INT16, UINT8, INT8."""
 LOD_TENSOR = 7
 MAX_DESC_BYTES = 4096
 COPY_AGAIN = "copy or export the model again, program and parameters together"
@@ -55,6 +57,7 @@ def check_params(source: ModelSource, expected: Mapping[str, Header], *, strict:
             path = source.program.parent / name
             if not path.is_file():
                 raise _error(f"no file {path} for parameter {name}", f"{len(expected)} parameter files")
+            require_content(path)
             _compare(path, {name: header}, strict=strict)
     else:
         _compare(source.params, expected, strict=strict)
@@ -67,6 +70,15 @@ def _compare(path: Path, expected: Mapping[str, Header], *, strict: bool) -> Non
     for (name, wanted), header in zip(expected.items(), stored, strict=True):
         if strict and not _matches(header, wanted):
             raise _error(f"{path} holds {_say(header)} where the program has parameter {name}", _say(wanted))
+
+
+def holds_integer_weights(source: ModelSource, names: Iterable[str]) -> bool:
+    """Whether one of the parameters `names`, stored in one file or in one each, is of 8 or 16 bit integers.
+
+    Raises: ModelFormatError when a file is truncated or no parameter file.
+    """
+    files = [source.params] if source.params else [source.program.parent / name for name in names]
+    return any(header.dtype in SHORT_INTEGERS for path in files for header in read_headers(path))
 
 
 def read_headers(path: Path) -> Iterator[Header]:

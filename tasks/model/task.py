@@ -35,14 +35,15 @@ def load_model(files: ModelFiles, *, legacy_recurrence: bool = False) -> ModelAr
             log=log,
             timeout_s=TIMEOUT_S,
         )
-        census = prepared.census
+        census, given_in = prepared.census, prepared.cast_from
         summary.append(f"{prepared.digest[:12]}, INT8 can reach {census.quantizable} of {census.compute}")
+        summary.extend(f"[yellow]given in {name}, cast to FP32[/]" for name in given_in)
         summary.extend(f"[yellow]never INT8: {name} ({why})[/]" for name, why in census.never.items())
         return ModelArtifact(
             folder=commit(folder, Settings().store, "models", prepared.digest),
             digest=prepared.digest,
             source=StoredPath(files.path).relative() or str(files.path),
-            source_format=source.format.value,
+            source_format=", ".join((source.format.value, *given_in)),
             source_digest=source.source_digest,
             inputs=prepared.inputs,
             outputs=prepared.outputs,

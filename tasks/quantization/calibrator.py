@@ -21,7 +21,7 @@ from paddle.static.quantization import post_training_quantization as slim
 from tasks.errors import QuantizationError
 from tasks.model.blocks import is_skipped
 from tasks.progress import report
-from tasks.quantization.tensors import view
+from tasks.quantization.tensors import fed, view
 from tasks.quantization.weights import Grams, layers_of, rounded_weight
 
 DEAD_THRESHOLD = 1e-8
@@ -222,7 +222,11 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
     def _fetch(self, batch: Batch, names: list[str]) -> list[Any]:
         """Tensors of one forward pass, in plain order."""
         tensors: list[Any] = self._executor.run(
-            program=self._program, feed=batch, fetch_list=names, return_numpy=False, scope=self._scope
+            program=self._program,
+            feed=fed(batch, self._feed_list),
+            fetch_list=names,
+            return_numpy=False,
+            scope=self._scope,
         )
         return tensors
 

@@ -69,9 +69,10 @@ class FinetuneOutcome:
 def finetune(request: FinetuneRequest) -> FinetuneOutcome:
     """Writes the trained FP32 model, `scales.json` and `history.json`. Runs in an isolated process.
 
-    Raises: TrainingError when the loss is not finite, QuantizationError for a model that PaddleSlim cannot
-    train.
+    Raises: TrainingError when the loss is not finite, QuantizationError for a model with sequences, or one
+    that PaddleSlim cannot train.
     """
+    _require_one_shape(request)
     import paddle
 
     from tasks.model.program import LoadedProgram, load_program, save_program
@@ -108,6 +109,15 @@ def finetune(request: FinetuneRequest) -> FinetuneOutcome:
         seconds=time.monotonic() - started,
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
+
+
+def _require_one_shape(request: FinetuneRequest) -> None:
+    if sequences := [spec.name for spec in request.model.inputs if spec.sequence]:
+        raise QuantizationError(
+            found=f"the algorithm `qat` for a model with sequences ({', '.join(sequences)})",
+            required="samples of one shape, from which batches of training are drawn",
+            remedy="leave `qat` out of `quantization.algorithms`; post-training algorithms take sequences",
+        )
 
 
 def total_steps(samples: int, config: QatConfig) -> int:

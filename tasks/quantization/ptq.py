@@ -40,6 +40,8 @@ from tasks.store import storage_error
 if TYPE_CHECKING:
     from tasks.quantization.calibrator import Batches, Calibrator
 
+RECURRENT = frozenset({"gru", "lstm"})
+"""Operators on sequences that the layout `recurrent` is for."""
 QUANTIZERS = ("fake_quantize", "fake_channel_wise_quantize", "quantize_linear", "dequantize_linear")
 
 logger = logging.getLogger(__name__)
@@ -79,9 +81,10 @@ def quantize(request: PtqRequest) -> PtqOutcome:
     """
     from tasks.calibration.reader import BatchReader
 
-    if sequences := [spec.name for spec in request.model.inputs if spec.sequence]:
+    recurrent = sorted(RECURRENT & request.model.census.counts.keys())
+    if recurrent and any(spec.sequence for spec in request.model.inputs):
         raise QuantizationError(
-            found=f"layout {request.candidate.layout} for a model with sequences ({', '.join(sequences)})",
+            found=f"layout {request.candidate.layout} for {', '.join(recurrent)} on sequences",
             required="layout `recurrent`, the one whose recurrent operators run in INT8",
             remedy="set `quantization.layouts: [recurrent]`",
         )

@@ -26,16 +26,15 @@ from tasks.config import ModelFiles, QuantizationConfig
 from tasks.errors import QuantizationError
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import open_predictor, spec_of
-from tasks.inference.serving import LENGTHS, Array, Feed, offsets, packed
+from tasks.inference.serving import Array, Feed
 from tasks.model.digest import program_digest
 from tasks.model.files import find_model
 from tasks.model.original import baseline_folder
 from tasks.progress import report
 from tasks.quantization.kl import kl_threshold
-from tasks.quantization.ptq import PtqOutcome, PtqRequest
+from tasks.quantization.ptq import RECURRENT, PtqOutcome, PtqRequest
 from tasks.store import file_digest
 
-RECURRENT = ("gru", "lstm")
 EQUAL = 1e-5
 """Largest difference that sums in another order explain, of the greatest output or of 1, whichever is more.
 
@@ -133,12 +132,9 @@ class _Network:
     def activations(self, feed: Feed, names: Sequence[str]) -> list[Array]:
         import paddle
 
-        tensors = {}
-        for name in self._loaded.feeds:
-            tensor, lengths = paddle.base.core.LoDTensor(), feed.get(name + LENGTHS)
-            tensor.set(feed[name] if lengths is None else packed(feed[name], lengths), paddle.CPUPlace())
-            tensor.set_lod([] if lengths is None else [offsets(lengths)])
-            tensors[name] = tensor
+        from tasks.quantization.tensors import fed
+
+        tensors = fed(feed, self._loaded.feeds)
         with paddle.static.scope_guard(self._loaded.scope):
             found = self._executor.run(
                 self._loaded.program, feed=tensors, fetch_list=list(names), return_numpy=False

@@ -5,11 +5,14 @@ Imports Paddle, so only functions of the isolated process import this module.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import paddle
+
+from tasks.inference.serving import LENGTHS, Feed, offsets, packed
 
 WIDEST_BLOCK = 16
 """Channels in a block of oneDNN's layouts (nChw16c); other channel counts may be padded in memory."""
@@ -33,6 +36,20 @@ def view(tensor: Any) -> npt.NDArray[Any]:
     if tensor._dtype() != paddle.float32 or 0 in tensor.shape():
         return np.array(tensor)
     return np.from_dlpack(_Borrowed(tensor))
+
+
+def fed(feed: Feed, names: Iterable[str]) -> dict[str, Any]:
+    """What an executor takes for a batch: arrays as they are, sequences packed, with where each begins."""
+    tensors: dict[str, Any] = {}
+    for name in names:
+        lengths = feed.get(name + LENGTHS)
+        if lengths is None:
+            tensors[name] = feed[name]
+            continue
+        tensors[name] = paddle.base.core.LoDTensor()
+        tensors[name].set(packed(feed[name], lengths), paddle.CPUPlace())
+        tensors[name].set_lod([offsets(lengths)])
+    return tensors
 
 
 def may_be_padded(tensor: Any) -> bool:

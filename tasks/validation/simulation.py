@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tasks.artifacts import Simulation
 from tasks.calibration.reader import BatchReader
 from tasks.inference.noise import Noise
-from tasks.inference.serving import Array, Feed, Predictor
+from tasks.inference.serving import Array, Feed, Predictor, padded
 
 SAMPLES = 4
 
@@ -51,11 +52,20 @@ def outputs(folder: Path, feeds: Iterable[Feed]) -> list[list[Array]]:
     """By Paddle's executor, whose fake-quantization operators round in FP32; one list for each feed."""
     import paddle
 
+    from tasks.quantization.tensors import fed
+
     paddle.enable_static()
     executor = paddle.static.Executor(paddle.CPUPlace())
     with paddle.static.scope_guard(paddle.static.Scope()):
-        program, _, fetches = paddle.static.load_inference_model(str(folder / "model"), executor)
-        return [
-            [np.array(values) for values in executor.run(program, feed=feed, fetch_list=fetches)]
+        program, names, fetches = paddle.static.load_inference_model(str(folder / "model"), executor)
+        runs = [
+            executor.run(program, feed=fed(feed, names), fetch_list=fetches, return_numpy=False)
             for feed in feeds
         ]
+        return [[_rows(tensor) for tensor in tensors] for tensors in runs]
+
+
+def _rows(tensor: Any) -> Array:
+    """An output as the predictor gives it: sequences as [N, longest, ...]."""
+    values, lod = np.array(tensor), tensor.lod()
+    return padded(values, np.diff(lod[0])) if lod else values

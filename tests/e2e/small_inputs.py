@@ -70,7 +70,7 @@ def save_data(path: Path, count: int, seed: int) -> Path:
     return path
 
 
-def export(folder: Path) -> None:
+def export(folder: Path, dtype: str = "float32") -> None:
     """Runs in an isolated process."""
     import paddle
     from paddle import nn
@@ -83,7 +83,8 @@ def export(folder: Path) -> None:
             nn.Linear(64, CLASSES),
         )
         network.eval()
-        spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", "image")
+        network.to(dtype=dtype)
+        spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], dtype, "image")
         paddle.jit.save(network, str(folder / name / "model"), input_spec=[spec])
 
 

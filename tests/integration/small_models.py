@@ -11,10 +11,10 @@ import numpy as np
 from tasks.config import ModelFiles
 from tasks.conversion.offline import OfflineRequest, convert_offline
 from tasks.conversion.qdq import convert_qdq
-from tasks.conversion.recorded_scales import HOLDER
 from tasks.inference.layouts import INT8_DELETED, Engine
 from tasks.inference.predictor import open_predictor, spec_of
 from tasks.model.files import ModelSource, find_model
+from tasks.model.form import HOLDER
 from tasks.model.load import prepare_model
 from tasks.process import run_isolated
 from tasks.validation.audit import parse_verbose
@@ -278,3 +278,7 @@ def convert_all(root: Path) -> None:
 
 def source(path: Path) -> ModelSource:
     return find_model(ModelFiles(path=path))
+
+
+def named(folder: Path, program: str, params: str) -> ModelSource:
+    return find_model(ModelFiles(path=folder, model_filename=program, params_filename=params))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,9 @@ import numpy as np
 import pytest
 
 from tasks.artifacts import TensorSpec
+from tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
 from tasks.errors import ModelFormatError, StorageError
+from tasks.inference.audit_model import audit_isolated
 from tasks.model.census import count_operators
 from tasks.model.digest import program_digest
 from tasks.model.files import ModelFormat, ModelSource
@@ -164,6 +170,58 @@ def test_broken_model_says_which_file_and_what_to_do(said: dict[str, str], name:
     assert BROKEN[name][1] in said[name]
     assert name in said[name]  # the folder of the file
     assert "remedy: " in said[name]
+
+
+@pytest.mark.parametrize("name", ["a b", "a#b", "a?b", "a%20b", "模型", "a[b]*"])
+def test_model_of_odd_names_is_loaded_converted_and_audited(root: Path, tmp_path: Path, name: str) -> None:
+    for form in ("vgg", "vgg_fake"):
+        (tmp_path / name / form).mkdir(parents=True)
+        for end in ("pdmodel", "pdiparams"):
+            shutil.copy(root / form / f"model.{end}", tmp_path / name / form / f"{name}.{end}")
+    assert prepare(models.source(tmp_path / name / "vgg"), tmp_path / "out").census.quantizable == 5
+    target = tmp_path / name / "int8"
+    options = ConvertOptions(
+        quant_model_path=tmp_path / name / "vgg_fake", int8_model_save_path=target, save_model_filename=name
+    )
+    save_quant_model(options, log=tmp_path / "log.txt")
+    assert audit_isolated(target, None).int8_primitives == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "is empty"), (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull")],
+    ids=["empty", "pointer of Git LFS"],
+)
+def test_separate_parameter_without_content_is_named(
+    root: Path, tmp_path: Path, content: bytes, said: str
+) -> None:
+    separate, log = tmp_path / "separate", tmp_path / "log.txt"
+    run_isolated(write_legacy, root / "vgg", separate, tmp_path / "c", step="write", log=log, timeout_s=60)
+    spoilt = next(path for path in sorted(separate.iterdir()) if path.name.startswith("linear"))
+    spoilt.write_bytes(content)
+    with pytest.raises(ModelFormatError, match=spoilt.name) as error:
+        prepare(models.source(separate), tmp_path / "out")
+    assert said in str(error.value)
+
+
+def test_remedy_for_a_paddle3_program_makes_one_that_loads(tmp_path: Path) -> None:
+    """As far as this Paddle can show it: with the variable that the message names, it exports a .pdmodel."""
+    network = tmp_path / "network"
+    network.mkdir()
+    (network / "inference.json").write_text('{"base_code": {"magic": "pir"}}')
+    (network / "inference.pdiparams").write_bytes(b"parameters")
+    with pytest.raises(ModelFormatError) as error:
+        models.source(network)
+    (variable,) = re.findall(r"FLAGS_\w+=0", error.value.remedy)
+    assert "`paddle.jit.save`" in error.value.remedy
+    code = (
+        "import numpy, paddle; layer = paddle.nn.Linear(4, 3); "
+        f"paddle.jit.save(layer, {str(network / 'inference')!r}, "
+        "input_spec=[paddle.static.InputSpec([None, 4], 'float32', 'x')])"
+    )
+    environment = os.environ | dict([variable.split("=")])
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=environment, check=True)
+    assert prepare(models.source(network), tmp_path / "out").census.quantizable == 1
 
 
 def test_missing_separate_parameter_is_named(root: Path, tmp_path: Path) -> None:

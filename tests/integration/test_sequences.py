@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,13 +23,17 @@ from tasks.artifacts import (
     TensorSpec,
 )
 from tasks.calibration.reader import BatchReader
-from tasks.config import ValidationConfig
-from tasks.errors import QuantizationError
+from tasks.config import ModelFiles, ValidationConfig
+from tasks.conversion.offline import OfflineRequest
+from tasks.conversion.save_quant_model import convert_by_form
+from tasks.errors import PipelineError, QuantizationError
 from tasks.hardware.levels import environment_for
 from tasks.inference.audit_model import audit_isolated
 from tasks.inference.layouts import LENGTH_BUCKETS, SWITCHES, Engine
 from tasks.inference.predictor import open_predictor, spec_of
 from tasks.inference.serving import LENGTHS, Array, filled, padded
+from tasks.model.files import find_model
+from tasks.model.load import prepare_model
 from tasks.process import run_isolated
 from tasks.promotion.assessment import assess_promotion, settle
 from tasks.promotion.comparison import MEASURED_ANEW, compare
@@ -313,6 +318,21 @@ def test_paddleslim_layouts_refuse_sequences(taggers: SmallTaggers, tmp_path: Pa
     asked = replace(asked, candidate=replace(asked.candidate, layout=Layout.QDQ))
     with pytest.raises(QuantizationError, match="layouts: \\[recurrent\\]"):
         isolated(quantize, asked, log=tmp_path / "log")
+
+
+@pytest.mark.parametrize("command", [prepare_model, convert_by_form], ids=["release", "convert"])
+def test_converted_recurrent_model_is_named_as_such_with_its_audit(
+    taggers: SmallTaggers, tmp_path: Path, command: Callable[..., object]
+) -> None:
+    folder = taggers.gru.deployables[Layout.RECURRENT].folder
+    source = find_model(ModelFiles(path=folder))
+    asked = (source, tmp_path / "out")
+    if command is convert_by_form:
+        asked = (OfflineRequest(source=source, folder=tmp_path / "out"),)
+    with pytest.raises(PipelineError, match="converted to layout `recurrent`") as error:
+        isolated(command, *asked, log=tmp_path / "log")
+    assert f"`paddle-int8 audit {folder}`" in error.value.remedy
+    assert audit_isolated(folder, None).int8_primitives > 0
 
 
 def quantized_again(taggers: SmallTaggers, folder: Path) -> str:

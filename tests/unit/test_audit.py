@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.artifacts import KernelAudit, Layout, OperatorCensus, from_json, to_json
-from tasks.inference.audit_model import engine_from
+from tasks.inference.audit_model import ENGINES
 from tasks.inference.layouts import INT8_DELETED, SWITCHES, Engine, engine_of
 from tasks.model.census import count_operators
+from tasks.model.form import Form
 from tasks.validation.audit import aside, audit, comparable, counted, parse_verbose
 
 HEADER = """\
@@ -297,17 +298,8 @@ def test_damaged_line_never_counts_as_more_than_one_execution(start: int, end: i
     assert all(math.isfinite(primitive.time_ms) and primitive.time_ms >= 0 for primitive in primitives)
 
 
-@pytest.mark.parametrize(
-    ("operators", "engine"),
-    [
-        ({"conv2d", "dequantize_linear"}, Engine.QDQ),
-        ({"fused_conv2d", "quantize"}, Engine.OFFLINE),
-        ({"mul", "multi_gru"}, Engine.RECURRENT),
-        ({"conv2d"}, Engine.BASELINE),
-    ],
-)
-def test_engine_is_read_from_the_operators(operators: set[str], engine: Engine) -> None:
-    assert engine_from(operators) is engine
+def test_every_form_of_a_model_has_an_engine_that_opens_it() -> None:
+    assert ENGINES.keys() == set(Form)
 
 
 def test_only_qdq_asks_for_int8_at_load() -> None:

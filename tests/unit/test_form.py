@@ -1,60 +1,63 @@
-"""The flows' parameters as the schema from which Prefect's pages draw the run form."""
+"""What a program is as far as quantization goes, read from its operators and their attributes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib import import_module
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
-from prefect.utilities.callables import parameter_schema
 
-from tasks.config import ReleaseConfig
-from tests.unit.test_deployments import DEPLOYMENTS
-
-ENTRYPOINTS = sorted({each["entrypoint"] for each in DEPLOYMENTS.values()})
-FREE_NUMBERS = {"op_ids_to_skip", "mean", "std"}
-"""Lists whose numbers have no bounds of their own."""
+from tasks.model.form import Form, form_of
 
 
-def schema_of(entrypoint: str) -> dict[str, Any]:
-    module, _, flow = entrypoint.rpartition(".")
-    return parameter_schema(getattr(import_module(module), flow)).model_dump_for_openapi()
+def program(*operators: str | tuple[str, str, str]) -> SimpleNamespace:
+    """Operators by type, or by (type, name of a text attribute, its value), as a message has them."""
+    ops = []
+    for each in operators:
+        kind, *attribute = (each,) if isinstance(each, str) else each
+        attrs = [SimpleNamespace(name=attribute[0], s=attribute[1])] if attribute else []
+        ops.append(SimpleNamespace(type=kind, attrs=attrs))
+    return SimpleNamespace(blocks=[SimpleNamespace(ops=ops)])
 
 
-def models(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every nested model with its fields."""
-    for name, definition in schema.get("definitions", {}).items():
-        if "properties" in definition:
-            yield name, definition["properties"]
+@pytest.mark.parametrize(
+    ("desc", "form"),
+    [
+        (program("feed", "conv2d", "cast"), Form.FLOAT),
+        (program("moving_average_abs_max_scale", "conv2d"), Form.FLOAT),
+        (program(("conv2d", "mkldnn_data_type", "float32")), Form.FLOAT),
+        (program("fake_channel_wise_quantize_dequantize_abs_max", "conv2d"), Form.FAKE_QUANT),
+        (program("quantize_linear", "dequantize_linear", "conv2d"), Form.QDQ),
+        (program("quantize_linear", "dequantize_linear", "save"), Form.DEPLOYABLE_QDQ),
+        (program("dequantize_linear", "conv2d"), Form.WEIGHTS),
+        (program(("conv2d", "quantization_type", "post_weight_abs_max")), Form.WEIGHTS),
+        (program("weight_only_linear"), Form.WEIGHTS),
+        (program("quantize", "fused_conv2d", "dequantize"), Form.OFFLINE),
+        (program(("fused_conv2d", "mkldnn_data_type", "int8")), Form.OFFLINE),
+        (program("quantize", "multi_gru"), Form.RECURRENT),
+        (program("multi_gru"), Form.FLOAT),
+        (
+            program("fake_quantize_abs_max", ("conv2d", "quantization_type", "post_avg")),
+            Form.FAKE_QUANT,
+        ),
+    ],
+    ids=[
+        *("plain", "observed only", "FP32 on oneDNN", "fake", "QDQ", "deployable QDQ", "weights of QDQ"),
+        *("quant_post_dynamic", "weight_only_linear", "offline", "INT8 attributes alone", "recurrent"),
+        *("fused, FP32", "attributes of a static quantization"),
+    ],
+)
+def test_form_is_read_from_operators_and_attributes(desc: SimpleNamespace, form: Form) -> None:
+    found = form_of(desc)
+    assert found.form is form
+    assert bool(found.evidence) is (form is not Form.FLOAT)
 
 
-def numbers(field: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for each in (field, *field.get("anyOf", ())):
-        if each.get("type") in {"integer", "number"}:
-            yield each
+def test_operators_of_loops_and_branches_count() -> None:
+    desc = program("while")
+    desc.blocks.append(program("quantize_linear", "dequantize_linear").blocks[0])
+    assert form_of(desc).form is Form.QDQ
 
 
-@pytest.mark.parametrize("entrypoint", ENTRYPOINTS)
-def test_form_every_field_is_described_and_has_its_place(entrypoint: str) -> None:
-    found = dict(models(schema_of(entrypoint)))
-    assert found
-    for model, fields in found.items():
-        assert [name for name, field in fields.items() if not field.get("description")] == [], model
-        assert [field["position"] for field in fields.values()] == list(range(len(fields))), model
-
-
-@pytest.mark.parametrize("entrypoint", ENTRYPOINTS)
-def test_form_every_number_has_a_lower_bound(entrypoint: str) -> None:
-    for model, fields in models(schema_of(entrypoint)):
-        for name, field in fields.items():
-            bounds = [{"minimum", "exclusiveMinimum"} & number.keys() for number in numbers(field)]
-            assert all(bounds) or name in FREE_NUMBERS, f"{model}.{name}"
-
-
-def test_form_positions_are_those_of_the_model() -> None:
-    (_, fields), *_ = [
-        each for each in models(schema_of("flows.release.release")) if each[0] == "ReleaseConfig"
-    ]
-    by_position = sorted(fields, key=lambda name: fields[name]["position"])
-    assert by_position == list(ReleaseConfig.model_fields)
+def test_evidence_names_three_kinds_and_counts_the_rest() -> None:
+    found = form_of(program(*(f"fake_{name}" for name in "abcde")))
+    assert str(found) == "in the fake-quant format (fake_a, fake_b, fake_c and 2 more)"

@@ -100,6 +100,28 @@ def test_empty_file_is_refused(tmp_path: Path, empty: str) -> None:
     assert error.value.found == f"{tmp_path / empty} is empty"
 
 
+@pytest.mark.parametrize("pointer", ["net.pdmodel", "net.pdiparams"])
+def test_pointer_of_git_lfs_says_how_to_fetch_the_file(tmp_path: Path, pointer: str) -> None:
+    write(tmp_path, "net.pdmodel", "net.pdiparams")
+    (tmp_path / pointer).write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935\nsize 17000000\n"
+    )
+    with pytest.raises(ModelFormatError, match="pointer of Git LFS") as error:
+        find(tmp_path)
+    assert error.value.remedy == f"run `git lfs pull` in {tmp_path}"
+
+
+ODD = ["a b", "a#b", "a?b", "100%", "a%20b", "模型", 'what\'s "it"', "a[b]*", "a;b&c", "-a", "a\\b"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_model_in_a_folder_and_files_of_odd_names_is_found(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    write(tmp_path / name, f"{name}.pdmodel", f"{name}.pdiparams")
+    for path in (tmp_path / name, tmp_path / name / f"{name}.pdmodel", tmp_path / name / name):
+        assert find(path).params == tmp_path / name / f"{name}.pdiparams"
+
+
 @pytest.mark.parametrize(
     ("names", "changed"),
     [

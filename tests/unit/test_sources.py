@@ -426,6 +426,58 @@ def test_callable_that_cannot_be_used_is_refused(
         open_source(CallableSource(kind="callable", function=function, arguments=arguments), AS_READ)
 
 
+def make_clicks(
+    words: int = 3, equal: bool = False, spoilt: bool = False, labels_each: bool = False
+) -> tuple[dict[str, object], object]:
+    """Two sequence inputs and a vector for 3 samples."""
+    lengths = [2] * words if equal else range(1, words + 1)
+    inputs: dict[str, object] = {
+        "words": [np.full((length, 1), length) for length in lengths],
+        "scores": [np.full((5 - length, 2), np.nan if spoilt else 0.5, np.float32) for length in (1, 2, 3)],
+        "profile": np.arange(12, dtype=np.float32).reshape(3, 4),
+    }
+    return inputs, [np.zeros(length, np.int64) for length in (1, 2, 3)] if labels_each else np.array(
+        [0, 1, 0]
+    )
+
+
+def clicks(**arguments: object) -> Samples:
+    return open_source(
+        CallableSource(kind="callable", function=f"{__name__}:make_clicks", arguments=arguments), AS_READ
+    )
+
+
+@pytest.mark.parametrize("equal", [False, True], ids=["different lengths", "one length"])
+def test_callable_with_several_sequence_inputs_gives_each_sample_its_own(equal: bool) -> None:
+    samples = clicks(equal=equal)
+    assert samples.count == 3
+    assert samples.labels is not None
+    assert samples.labels.tolist() == [0, 1, 0]
+    last = samples.read(2)
+    assert {name: value.shape for name, value in last.items()} == {
+        "words": (2 if equal else 3, 1),
+        "scores": (2, 2),
+        "profile": (4,),
+    }
+
+
+def test_callable_with_several_sequence_inputs_may_label_every_step() -> None:
+    samples = clicks(labels_each=True)
+    assert samples.labels is None
+    assert samples.sequence_labels is not None
+    assert [len(each) for each in samples.sequence_labels] == [1, 2, 3]
+
+
+def test_sequences_of_another_number_than_the_other_inputs_are_refused() -> None:
+    with pytest.raises(DataError, match="'words': '4 arrays of different shapes'"):
+        clicks(words=4)
+
+
+def test_sequence_that_is_not_finite_is_named_by_its_sample() -> None:
+    with pytest.raises(DataError, match=r"sample 1 of .*make_clicks"):
+        clicks(spoilt=True).read(1)
+
+
 def image_samples(count: int, side: int = 8) -> Samples:
     images = np.random.default_rng(1).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 

@@ -1,0 +1,54 @@
+"""Releases of models as people bring them: in half precision, below odd paths, or first given to convert."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.artifacts import Outcome, Release
+from tasks.config_file import load_config
+from tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
+from tasks.errors import ConversionError
+from tasks.process import run_isolated
+from tests.e2e.ground import Ground
+from tests.e2e.small_inputs import export
+
+pytestmark = pytest.mark.paddle
+
+ODD = "my models #1?/50% 模型"
+
+
+def released(ground: Ground, model: Path) -> Release:
+    """As approvable a release as the ground has, of another model."""
+    from flows.release import release
+
+    path = ground.inputs.approvable(ground.folder / "release.yaml", ground.name)
+    config = yaml.safe_load(path.read_text(encoding="utf-8")) | {"model": {"path": str(model)}}
+    path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    return release(load_config(path))
+
+
+def test_model_in_half_precision_below_an_odd_path_is_released_and_said_to_be_cast(ground: Ground) -> None:
+    folder = ground.folder / ODD
+    folder.mkdir(parents=True)
+    log = ground.folder / "export.log"
+    run_isolated(export, folder, "float16", step="export", log=log, timeout_s=100)
+    found = released(ground, folder / "model")
+    assert found.outcome is Outcome.APPROVED, [verdict.results for verdict in found.verdicts]
+    assert found.model.source_format == "pdmodel, FP16"
+    assert found.model.repairs["cast_to_fp32"] > 0
+    assert {spec.dtype for spec in found.model.inputs + found.model.outputs} == {"float32"}
+    assert found.report is not None
+    assert "FP16" in found.report.read_text(encoding="utf-8")
+
+
+def test_model_that_convert_says_to_release_is_released(warm_ground: Ground) -> None:
+    model = warm_ground.inputs.folder / "model"
+    options = ConvertOptions(quant_model_path=model, int8_model_save_path=warm_ground.folder / "int8")
+    with pytest.raises(ConversionError, match="never quantized") as error:
+        save_quant_model(options, log=warm_ground.folder / "convert.log")
+    assert re.search(r"`model\.path`.*`paddle-int8 release`", error.value.remedy)
+    assert released(warm_ground, model).outcome is Outcome.APPROVED
