@@ -122,8 +122,8 @@ class ImageFolderSource(Section):
     """Images under `root`; `list_file` has one `relative/path label` a line (label optional).
 
     Without a list file, every image of `root/<class>/` is taken, classes numbered in sorted order; a
-    root without folders gives its own images, without labels. Of 16-bit pixels the upper byte counts,
-    and an alpha channel does not.
+    root without folders gives its own images, without labels. A photograph is turned as its EXIF
+    orientation says. Of 16-bit pixels the upper byte counts, and an alpha channel does not.
     """
 
     model_config = ConfigDict(title="Image folder")

@@ -7,6 +7,8 @@ is read in an isolated process.
 
 from __future__ import annotations
 
+from prefect import get_run_logger
+
 from tasks.artifacts import DatasetArtifact, ModelArtifact
 from tasks.calibration.dataset import check_labels, draw_dataset, sample_digests
 from tasks.calibration.sampling import check_disjoint
@@ -70,7 +72,9 @@ def _draw(
             log=step_log(name.replace(" ", "-")),
             timeout_s=TIMEOUT_S,
         )
-        summary.append(f"{drawn.samples} of {drawn.of} samples, {drawn.classes} classes")
+        summary += [f"{drawn.samples} of {drawn.of} samples, {drawn.classes} classes", *drawn.notes]
+        for note in drawn.notes:
+            get_run_logger().info("%s: %s", name, note)
         return DatasetArtifact(
             folder=commit(folder, Settings().store, "data", drawn.digest),
             digest=drawn.digest,
@@ -79,4 +83,7 @@ def _draw(
             classes=drawn.classes,
             seed=config.seed,
             labelled=drawn.labelled,
+            class_names=drawn.class_names,
+            left_out=drawn.left_out,
+            notes=drawn.notes,
         )
