@@ -22,6 +22,7 @@ from tasks.inference.predictor import PredictorSpec, open_predictor
 from tasks.inference.serving import LENGTHS, Feed
 from tasks.model.files import find_model
 from tasks.process import run_isolated
+from tasks.suggestion import did_you_mean
 from tasks.validation.audit import audit, comparable
 from tasks.validation.latency import pin
 from tasks.validation.verbose import VerboseRecorder
@@ -62,7 +63,7 @@ def audit_isolated(model: Path, layout: str | None, *, input_npz: Path | None = 
     """
     if layout is not None and layout not in AUDITED:
         raise ConfigError(
-            found=f"layout {layout!r}",
+            found=f"layout {layout}{did_you_mean(layout, AUDITED)}",
             required=f"one of {', '.join(AUDITED)}",
             remedy="leave it out to have it read from the model",
         )

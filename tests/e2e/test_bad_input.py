@@ -57,7 +57,7 @@ def _npz(source: Path) -> dict[str, str]:
         ),
         pytest.param(
             {"quantization": {"algorithms": ["histt"]}},
-            "`quantization.algorithms.0`: Input should be 'KL', 'hist'",
+            "`quantization.algorithms.0` is histt, did you mean `hist`?",
             id="unknown algorithm",
         ),
     ],
