@@ -14,7 +14,7 @@ from tasks.errors import DataError
 TRAIN = frozenset({"train", "training"})
 HELD_OUT = frozenset({"val", "valid", "validation", "dev", "eval", "test", "testing"})
 SYSTEM = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found"})
-HIDDEN = "hidden, or made by the operating system"
+HIDDEN = "hidden files and folders, and those of operating systems"
 EDGE = 6
 """Classes that a note names from each end of their order."""
 
@@ -106,12 +106,12 @@ def _sorted_out(
     for entry in entries:
         name, suffix = _relative(entry, root), Path(entry.name).suffix.lower()
         if not entry.is_file():
-            kind = missing if entry.is_symlink() else left_out["no files"]
+            kind = missing if entry.is_symlink() else left_out["pipes and other special files"]
             kind.append(name)
         elif is_picture(Path(entry.path)):
             pictures.append(name)
         else:
-            left_out[f"without a picture that can be read, {suffix or 'no suffix'}"].append(name)
+            left_out[f"{suffix or 'suffixless'} files without a readable picture"].append(name)
     return pictures, missing
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -207,6 +209,30 @@ def check_labels(dataset: DatasetArtifact, outputs: tuple[TensorSpec, ...]) -> N
             required=f"labels from 0 to {classes - 1}, as {outputs[0].name} has {classes} classes",
             remedy="correct the labels (do they start at 1?), or give the model that they belong to",
         )
+
+
+def check_class_names(training: DatasetArtifact, validation: DatasetArtifact) -> None:
+    """Raises: DataError when a label is of one class folder in one of them and of another in the other."""
+    pairs = zip_longest(training.class_names, validation.class_names, fillvalue="none")
+    other = next(((label, a, b) for label, (a, b) in enumerate(pairs) if a != b), None)
+    if training.class_names and validation.class_names and other:
+        label, trained, validated = other
+        raise DataError(
+            found=f"label {label} is the folder {trained} in {training.source}, and {validated} in "
+            f"{validation.source}",
+            required="the same class folders in both, as their order numbers the classes",
+            remedy="add the folders that are missing, empty ones too, or name the labels in a `list_file`",
+        )
+
+
+def class_notes(names: Sequence[str], outputs: tuple[TensorSpec, ...]) -> tuple[str, ...]:
+    """A word on class folders of another number than the model's classes, which a subset has wrong."""
+    classes = outputs[0].shape[1] if outputs and len(outputs[0].shape) == 2 else -1
+    if not names or classes in (-1, len(names)):
+        return ()
+    return (
+        f"{len(names)} class folders, and {outputs[0].name} has {classes} classes: are all folders there?",
+    )
 
 
 def _labels(samples: Samples, chosen: Indices) -> Array | None:

@@ -34,7 +34,7 @@ class ImageFiles:
         return (
             *self.notes,
             *(
-                f"left out: {len(names)} {reason}: {some(names)}"
+                f"left out: {reason} ({len(names)}): {some(names)}"
                 for reason, names in sorted(self.left_out.items())
                 if names
             ),

@@ -78,7 +78,7 @@ def _readings(root: Path, list_file: Path, left_out: dict[str, list[str]]) -> It
         if text := line.strip():
             reading = _understood(number, text, places, list_file)
             if text.startswith("#") and not reading.file.there:
-                left_out["comments"].append(f"line {number}")
+                left_out["comment lines"].append(f"line {number}")
             else:
                 yield reading
 
@@ -133,7 +133,7 @@ def _without_header(lines: list[Reading], left_out: dict[str, list[str]]) -> lis
         first = lines[0]
         is_name = Path(first.file.name).suffix or CLASS_NUMBER.fullmatch(first.label)
         if not first.file.there and not is_name:
-            left_out["header"].append(f"line {first.number} ({first.text!r:.40})")
+            left_out["header lines"].append(f"line {first.number} ({first.text!r:.40})")
             return lines[1:]
     return lines
 

@@ -180,6 +180,13 @@ def _corrupt_image(folder: Path) -> dict[str, Any]:
     return {"calibration": {"kind": "image_folder", "root": str(pictures)}, "preprocessing": {}}
 
 
+def _list_of_two_files(folder: Path) -> dict[str, Any]:
+    data = _corrupt_image(folder)
+    (folder / "pairs.txt").write_text("".join(f"{index}.png mask/{index}.png\n" for index in range(8)))
+    data["calibration"]["list_file"] = str(folder / "pairs.txt")
+    return data
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -188,6 +195,7 @@ def _corrupt_image(folder: Path) -> dict[str, Any]:
         pytest.param(_empty, "no samples in", id="no samples"),
         pytest.param(_nan, "in sample 5 of", id="NaN"),
         pytest.param(_corrupt_image, "5.png cannot be read as an image", id="corrupt image among good ones"),
+        pytest.param(_list_of_two_files, "'mask/0.png', which is a second file", id="list of two files"),
     ],
 )
 def test_release_with_bad_calibration_data_fails_in_its_draw(

@@ -70,9 +70,9 @@ def test_folders_without_pictures_keep_their_class_number_and_are_named(mixed: P
 def test_folders_what_is_left_out_is_counted_by_reason_and_named(mixed: Path) -> None:
     found = read(mixed)
     assert found.counts() == {
-        "hidden, or made by the operating system": 2,
-        "without a picture that can be read, .heic": 1,
-        "without a picture that can be read, .txt": 1,
+        "hidden files and folders, and those of operating systems": 2,
+        ".heic files without a readable picture": 1,
+        ".txt files without a readable picture": 1,
     }
     said = " ".join(found.said())
     for name in ("__MACOSX", "猫/Thumbs.db", "only_heic/1.heic", "猫/notes.txt"):
@@ -175,7 +175,7 @@ def test_folders_link_to_a_file_that_is_gone_is_a_missing_file(tmp_path: Path) -
 def test_folders_pipe_called_as_a_picture_is_left_out(tmp_path: Path) -> None:
     save(tmp_path / "cat/1.jpg")
     os.mkfifo(tmp_path / "cat/2.jpg")
-    assert read(tmp_path).counts() == {"no files": 1}
+    assert read(tmp_path).counts() == {"pipes and other special files": 1}
 
 
 def test_folders_root_of_pictures_alone_has_no_labels(tmp_path: Path) -> None:
@@ -185,9 +185,9 @@ def test_folders_root_of_pictures_alone_has_no_labels(tmp_path: Path) -> None:
     found = read(tmp_path)
     assert [path.name for path in found.files] == ["a", "b.jpg"]
     assert found.labels is None
-    assert found.counts() == {"without a picture that can be read, .txt": 1}
+    assert found.counts() == {".txt files without a readable picture": 1}
 
 
 def test_folders_without_any_picture_say_what_is_there_instead(tmp_path: Path) -> None:
     write(tmp_path / "cat/1.heic")
-    assert "left out: 1 without a picture that can be read, .heic: cat/1.heic" in refusal(tmp_path).found
+    assert "left out: .heic files without a readable picture (1): cat/1.heic" in refusal(tmp_path).found

@@ -94,9 +94,9 @@ def test_list_of_another_tool_is_read_right(root: Path, lines: str) -> None:
     [
         pytest.param("img\\a.jpg 1\n", "1 paths are written with `\\`", id="backslashes"),
         pytest.param("1 img/a.jpg\n", "the label stands first, as in line 1", id="label first"),
-        pytest.param("path label\nimg/a.jpg 1\n", "left out: 1 header: line 1", id="header"),
-        pytest.param("img/a.jpg 1\n#img/b.jpg 1\n", "left out: 1 comments: line 2", id="comment"),
-        pytest.param("img/a.jpg 1\n./img/a.jpg 1\n", "1 lines that repeat a file: line 2", id="repeated"),
+        pytest.param("path label\nimg/a.jpg 1\n", "left out: header lines (1): line 1", id="header"),
+        pytest.param("img/a.jpg 1\n#img/b.jpg 1\n", "left out: comment lines (1): line 2", id="comment"),
+        pytest.param("img/a.jpg 1\n./img/a.jpg 1\n", "lines that repeat a file (1): line 2", id="repeated"),
     ],
 )
 def test_list_what_is_not_obvious_is_said(root: Path, lines: str, said: str) -> None:

@@ -49,7 +49,7 @@ def without_candidates() -> Release:
 
 
 def test_report_says_what_was_left_out_of_the_data() -> None:
-    release, note = build_release(), "left out: 2 comments: line 1, line 7"
+    release, note = build_release(), "left out: comment lines (2): line 1, line 7"
     noted = dataclasses.replace(release, calibration=dataclasses.replace(release.calibration, notes=(note,)))
     assert note in Page(render_html(noted, build_config(), WHY, {}, plots={})).text
     assert f"## Calibration data\n\n- {note}\n" in render_markdown(noted, WHY)

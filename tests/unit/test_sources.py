@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,18 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from tasks.artifacts import DatasetArtifact, TensorSpec
-from tasks.calibration.dataset import check_labels, materialise, sample_digests
+from tasks.calibration.dataset import (
+    check_class_names,
+    check_labels,
+    class_notes,
+    materialise,
+    sample_digests,
+)
 from tasks.calibration.reader import BatchReader
 from tasks.calibration.sources import ONLY_INPUT, Samples, open_source, read_idx
 from tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Preprocessing
 from tasks.errors import DataError
+from tests.release_factory import build_dataset
 
 IMAGE = (TensorSpec(name="image", shape=(-1, 3, 8, 8), dtype="float32"),)
 TO_IMAGE = Preprocessing(resize=(8, 8), scale=1 / 255)
@@ -196,7 +204,7 @@ def test_materialise_keeps_what_was_left_out_and_counts_empty_classes(tmp_path: 
     drawn = materialise(samples, np.arange(2), TO_IMAGE, IMAGE, tmp_path / "drawn", step="draw")
     assert drawn.classes == 3
     assert drawn.class_names == ("cat", "dog", "empty")
-    assert drawn.left_out == {"without a picture that can be read, .txt": 1}
+    assert drawn.left_out == {".txt files without a readable picture": 1}
     assert "dog/notes.txt" in drawn.notes[-1]
 
 
@@ -529,6 +537,26 @@ def test_check_labels_beyond_the_models_classes(tmp_path: Path, classes: int, re
         return
     with pytest.raises(DataError, match="label 3"):
         check_labels(dataset, outputs)
+
+
+def test_check_class_names_of_other_folders_are_refused_with_the_first_label_that_differs() -> None:
+    trained = build_dataset(8, "a" * 64)
+    named = [replace(trained, class_names=names) for names in (("cat", "dog", "owl"), ("cat", "owl"), ())]
+    check_class_names(named[0], named[0])
+    check_class_names(named[0], named[2])
+    with pytest.raises(DataError, match=r"label 1 is the folder dog in .*, and owl in"):
+        check_class_names(named[0], named[1])
+    with pytest.raises(DataError, match=r"label 2 is the folder none in .*, and owl in"):
+        check_class_names(replace(trained, class_names=("cat", "dog")), named[0])
+
+
+@pytest.mark.parametrize(("classes", "said"), [(2, False), (3, True), (-1, False)])
+def test_class_notes_say_that_the_model_has_other_classes_than_there_are_folders(
+    classes: int, said: bool
+) -> None:
+    outputs = (TensorSpec(name="logits", shape=(-1, classes), dtype="float32"),)
+    assert bool(class_notes(("cat", "dog"), outputs)) == said
+    assert class_notes((), outputs) == ()
 
 
 MEMORY_PROGRAM = """
