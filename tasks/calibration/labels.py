@@ -29,7 +29,7 @@ SORTS = (
     (
         re.compile(r"[\[(]?-?[0-9]+(?:[\s,;|]+-?[0-9]+)+[\])]?"),
         WrongLabel(
-            "several labels, or something behind the label",
+            "several labels, or a label with something beside it",
             f"give one class number a picture; of a model that tells several, {AGREEMENT}",
         ),
     ),

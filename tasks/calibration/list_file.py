@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, combinations
 from pathlib import Path
 
 from tasks.calibration.image_files import ImageFiles, require_files
@@ -23,6 +24,8 @@ from tasks.text_encoding import EncodingError, decoded
 TAB = re.compile(r"\s*\t\s*")
 GAP = re.compile(r"[\s,;]+")
 """Between file and label; a line with a tab is divided at tabs alone, so that names may hold the others."""
+COLUMNS = 20
+"""Gaps between which a file is looked for that stands neither first nor last."""
 END_OF_LINE = re.compile(r"\r\n|\n|\r")
 
 
@@ -51,7 +54,7 @@ def listed_images(root: Path, list_file: Path) -> ImageFiles:
     lines = _without_header(list(_readings(root, list_file, left_out)), left_out)
     labelled = _labels_checked(lines, list_file)
     _require_inside(lines, root, list_file)
-    missing = [f"{line.file.path} (line {line.number})" for line in lines if not line.file.there]
+    missing = [f"{line.file.path:.300} (line {line.number})" for line in lines if not line.file.there]
     hint = _where_they_are(lines, root, list_file) if missing else ""
     require_files(missing, len(lines), str(list_file), hint)
     once = _each_once(lines, list_file, left_out)
@@ -77,7 +80,8 @@ def _readings(root: Path, list_file: Path, left_out: dict[str, list[str]]) -> It
     for number, line in enumerate(lines, start=1):
         if text := line.strip():
             reading = _understood(number, text, places, list_file)
-            if text.startswith("#") and not reading.file.there:
+            named_so = reading.file.there and text.startswith(reading.file.name)
+            if text.startswith("#") and not named_so:
                 left_out["comment lines"].append(f"line {number}")
             else:
                 yield reading
@@ -94,7 +98,7 @@ def _understood(number: int, text: str, places: Places, list_file: Path) -> Read
             "lines with one meaning",
             "write a tab between file and label in every line",
         )
-    return (fitting or there or [_likely(number, text, places)])[0]
+    return next(chain(fitting, there, _between(number, text, places), _likely(number, text, places)))
 
 
 def _possible(number: int, text: str, places: Places) -> Iterator[Reading]:
@@ -103,11 +107,20 @@ def _possible(number: int, text: str, places: Places) -> Iterator[Reading]:
     heads = [(text, "", False)] + [(text[: gap.start()], text[gap.end() :], False) for gap in reversed(gaps)]
     tails = [(text[gap.end() :], text[: gap.start()], True) for gap in gaps]
     for name, label, first in heads + tails:
-        if (file := places.find(name)).there:
-            yield Reading(number=number, text=text, file=file, label=_unquoted(label), label_first=first)
+        if file := places.find(name):
+            yield Reading(number=number, text=text, file=file, label=_plain(label), label_first=first)
 
 
-def _likely(number: int, text: str, places: Places) -> Reading:
+def _between(number: int, text: str, places: Places) -> Iterator[Reading]:
+    """The file that stands between other columns, such as those of an index and a label."""
+    gaps = list((TAB if "\t" in text else GAP).finditer(text))[:COLUMNS]
+    for before, behind in combinations(gaps, 2):
+        if file := places.find(text[before.end() : behind.start()]):
+            label = f"{text[: before.start()]} {text[behind.end() :]}"
+            yield Reading(number=number, text=text, file=file, label=label, label_first=False)
+
+
+def _likely(number: int, text: str, places: Places) -> Iterator[Reading]:
     """A line whose file is not there, divided behind the first name of a picture, or at the last gap."""
     gaps = list((TAB if "\t" in text else GAP).finditer(text))
     divisions = [(text[: gap.start()], text[gap.end() :]) for gap in gaps]
@@ -118,13 +131,13 @@ def _likely(number: int, text: str, places: Places) -> Reading:
         name, label = named[0]
     else:
         name, label = divisions[-1] if gaps and not places.named(text) else (text, "")
-    return Reading(
-        number=number, text=text, file=places.find(name), label=_unquoted(label), label_first=first
-    )
+    file = places.missing(name)
+    yield Reading(number=number, text=text, file=file, label=_plain(label), label_first=first)
 
 
-def _unquoted(text: str) -> str:
-    return text.strip("\"'") if text[:1] in ("'", '"') else text
+def _plain(label: str) -> str:
+    """A label without quotes, and without the separators of empty columns behind it."""
+    return label.rstrip(",; \t").strip("\"'")
 
 
 def _without_header(lines: list[Reading], left_out: dict[str, list[str]]) -> list[Reading]:
@@ -187,7 +200,7 @@ def _where_they_are(lines: Sequence[Reading], root: Path, list_file: Path) -> st
     """The remedy for missing files: another root under which the first of them is there, if one is near."""
     name = next(line.file.name for line in lines if not line.file.there)
     for other in (list_file.parent, *list(root.parents)[:3]):
-        if other != root and Places(other).find(name).there:
+        if other != root and Places(other).find(name):
             return f"set `root` to {other}, below which {name} is there"
     return f"correct `root`, which is {root}, or the paths in {list_file}"
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tasks.calibration.picture_file import picture_suffixes
 
+QUOTES = ('"', "'")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedPath:
@@ -28,14 +30,21 @@ class Places:
         self._suffixes = picture_suffixes()
         self._folders: dict[str, frozenset[str] | None] = {}
 
-    def find(self, name: str) -> ListedPath:
-        r"""The file that `name` means, there or not: as written, without quotes, or with `\` read as `/`."""
-        bare = name[1:-1].strip() if name[:1] in ("'", '"') and name[-1:] == name[:1] else name
-        spellings = dict.fromkeys((name, bare, bare.replace("\\", "/")))
-        for spelling in spellings:
+    def find(self, name: str) -> ListedPath | None:
+        r"""The file that `name` means, if there is one: as it stands, without quotes, or with `/` for `\`."""
+        if self._is_file(path := self._path(name)):
+            return self._listed(name, path)
+        if not name.startswith(QUOTES) and "\\" not in name:
+            return None
+        bare = _bare(name)
+        for spelling in (bare, bare.replace("\\", "/")):
             if self._is_file(path := self._path(spelling)):
-                return self._found(spelling, path, there=True, turned="\\" in bare and spelling != bare)
-        return self._found(bare, self._path(bare), there=False, turned=False)
+                return self._listed(spelling, path, turned=spelling != bare)
+        return None
+
+    def missing(self, name: str) -> ListedPath:
+        """What `name` would mean, of a file that is not there."""
+        return self._listed(_bare(name), self._path(_bare(name)), there=False)
 
     def named(self, name: str) -> bool:
         """Whether a name ends as a picture's does."""
@@ -44,22 +53,26 @@ class Places:
     def _path(self, name: str) -> str:
         return os.path.normpath(name if name.startswith(os.sep) else f"{self._root}{os.sep}{name}")
 
-    def _found(self, name: str, path: str, *, there: bool, turned: bool) -> ListedPath:
+    def _listed(self, name: str, path: str, *, there: bool = True, turned: bool = False) -> ListedPath:
         inside = path.startswith(self._root + os.sep)
         return ListedPath(name=name, path=path, there=there, inside=inside, turned=turned)
 
     def _is_file(self, path: str) -> bool:
-        folder, name = os.path.split(path)
+        folder, _, name = path.rpartition(os.sep)
         if folder not in self._folders:
             self._folders[folder] = _files(folder)
         names = self._folders[folder]
         return Path(path).is_file() if names is None else name in names
 
 
+def _bare(name: str) -> str:
+    return name[1:-1].strip() if name.startswith(QUOTES) and name[-1:] == name[:1] else name
+
+
 def _files(folder: str) -> frozenset[str] | None:
     """The names of the files in a folder; None when it may be entered but not listed."""
     try:
-        with os.scandir(folder) as listing:
+        with os.scandir(folder or os.sep) as listing:
             return frozenset(entry.name for entry in listing if entry.is_file())
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
         return frozenset()

@@ -71,6 +71,9 @@ def test_list_of_two_files_that_are_not_there_is_told_the_same(tmp_path: Path) -
         pytest.param("1\timg\\a.jpg\n1\timg\\b.jpg\n0\timg\\c.jpg\n0\timg\\d.jpg\n", id="both"),
         pytest.param(lines_of(("1", "1", "0", "0"), ","), id="commas"),
         pytest.param(lines_of(("1", "1", "0", "0"), ", "), id="commas and blanks"),
+        pytest.param(lines_of(("1,", "1,", "0,", "0,,"), ","), id="empty columns"),
+        pytest.param(lines_of(("1", "1", "0", "0"), "\u3000"), id="wide blanks"),
+        pytest.param("label,path\n1,img/a.jpg\n1,img/b.jpg\n0,img/c.jpg\n0,img/d.jpg\n", id="columns"),
         pytest.param(lines_of(("1", "1", "0", "0"), "\t"), id="tabs"),
         pytest.param(lines_of(("1", "1", "0", "0"), "  \t "), id="tabs and blanks"),
         pytest.param(lines_of(("1", "1", "0", "0")).replace("\n", "\r\n"), id="lines of Windows"),
@@ -96,6 +99,9 @@ def test_list_of_another_tool_is_read_right(root: Path, lines: str) -> None:
         pytest.param("1 img/a.jpg\n", "the label stands first, as in line 1", id="label first"),
         pytest.param("path label\nimg/a.jpg 1\n", "left out: header lines (1): line 1", id="header"),
         pytest.param("img/a.jpg 1\n#img/b.jpg 1\n", "left out: comment lines (1): line 2", id="comment"),
+        pytest.param(
+            "img/a.jpg 1\n# img/b.jpg 1\n", "left out: comment lines (1): line 2", id="line put aside"
+        ),
         pytest.param("img/a.jpg 1\n./img/a.jpg 1\n", "lines that repeat a file (1): line 2", id="repeated"),
     ],
 )
@@ -130,6 +136,12 @@ def test_list_of_labels_that_are_no_class_numbers_is_refused_by_line(
         f"understood as file {PICTURES[line - 1]} and label {labels[line - 1]!r}, which is {what}"
         in said.found
     )
+
+
+def test_list_of_a_file_between_other_columns_is_refused_by_line(root: Path) -> None:
+    said = refusal(root, "0,img/a.jpg,1\n1,img/b.jpg,0\n")
+    assert "line 1 of" in said.found
+    assert "understood as file img/a.jpg and label '0 1', which is several labels" in said.found
 
 
 def test_list_class_numbers_of_few_samples_may_be_high(root: Path) -> None:
