@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from tasks.config import ReleaseConfig, Section
 from tasks.config_fields import (
@@ -55,6 +56,27 @@ def config_error(
         found="; ".join(each.found for each in told),
         required="; ".join(named if len(keys) > 1 else keys),
         remedy=remedy,
+    )
+
+
+def variable_error(error: ValidationError, settings: type[BaseSettings]) -> ConfigError:
+    """What is wrong in the environment, by the names of the variables."""
+    prefix, told = settings.model_config.get("env_prefix", ""), []
+    for item in error.errors():
+        name = str(item["loc"][0])
+        field = settings.model_fields[name]
+        place = Place(
+            path=(f"{prefix}{name}".upper(),),
+            expected=field.annotation,
+            section=Section,
+            field=field,
+            constraints=tuple(field.metadata),
+        )
+        told.append(_wrong_value(place, item["input"]))
+    return ConfigError(
+        found="; ".join(each.found for each in told),
+        required="; ".join(each.required for each in told),
+        remedy="correct the variable of the environment, or unset it",
     )
 
 

@@ -73,6 +73,17 @@ def test_release_with_bad_config_ends_with_status_2_before_anything_is_made(
     assert not (tmp_path / "home").exists()
 
 
+def test_command_with_a_wrong_variable_of_the_environment_ends_with_status_2(tmp_path: Path) -> None:
+    config = SmallInputs(folder=tmp_path).config(tmp_path / "release.yaml", "bad-variable")
+    environment = new_home(tmp_path / "home") | {"PADDLE_INT8_PARALLEL_CANDIDATES": "two"}
+    ended = subprocess.run(
+        release_command(config), env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert ended.returncode == 2
+    _require_one_message(ended.stderr, "ConfigError")
+    assert "`PADDLE_INT8_PARALLEL_CANDIDATES` is two" in ended.stderr
+
+
 def test_release_command_that_fails_ends_with_status_1_and_both_records(
     inputs: SmallInputs, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from tasks.config_messages import config_error, shown
 from tasks.errors import ConfigError
 from tasks.promotion.request import PromoteRequest, checked
 from tasks.published.request import TableRequest
+from tasks.settings import Settings
 from tests.unit.test_config import changed
 
 TECHNICAL = re.compile(
@@ -377,3 +378,11 @@ def test_message_of_an_option_suggests_the_instruction_set_in_any_case(word: str
 def test_message_of_an_option_suggests_the_row_of_the_table() -> None:
     with pytest.raises(ConfigError, match="did you mean `resnet50`"):
         checked(TableRequest, {"only": ("ResNet-50",)})
+
+
+def test_message_of_a_variable_of_the_environment_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PADDLE_INT8_PARALLEL_CANDIDATES", "two")
+    with pytest.raises(ConfigError) as caught:
+        Settings()
+    assert caught.value.found == "`PADDLE_INT8_PARALLEL_CANDIDATES` is two"
+    assert caught.value.required == "a whole number from 1"
