@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import yaml
@@ -147,7 +147,9 @@ def _items(place: Place, value: Any) -> list[str]:
 
 
 def _unknown_key(place: Place, item: Any) -> Mistake:
-    name = str(item["loc"][-1])
+    key = item["input"] if item["type"] == "invalid_key" else item["loc"][-1]
+    name = "null" if key is None else shown(key)
+    place = replace(place, path=(*place.path[:-1], name))
     near = did_you_mean(name, place.section.model_fields) or _elsewhere(name, place)
     known = {key for each in Section.__subclasses__() for key in each.model_fields}
     near = near or did_you_mean(name, known, alike=CLEARLY_ALIKE)

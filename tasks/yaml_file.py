@@ -18,6 +18,11 @@ PROBLEMS = (
     (r"character '(.)' that cannot start", "a text that begins with `{0}`: put it into quotes"),
     (r"mapping values are not allowed", "a `:` where none may stand: correct the indentation, or use quotes"),
     (r"could not find expected ':'", "a key without `:` behind it"),
+    (r"expected <block end>, but found '<scalar>'", "a text behind closing quotes"),
+    (r"sequence entries are not allowed", "a `-` where none may stand: begin a list in a line of its own"),
+    (r"comment or a line break", "a text behind `|` or `>`, which stands in the lines below it"),
+    (r"unhashable key", "a key of several values"),
+    (r"base64", "a `!!binary` that holds something else"),
     (r"expected <block end>", "an indentation that fits none of the lines above"),
     (r"expected ',' or '[\]}]'", "a bracket that is not closed, or a `,` too few"),
     (r"unexpected end of stream", "quotes that are not closed"),
@@ -62,7 +67,8 @@ def read_yaml(path: Path) -> tuple[dict[Any, Any], Lines]:
         raise _refused(path, f"{path}: {error.strerror}", "a readable YAML file", "") from error
     except EncodingError as error:
         raise _refused(path, f"{path} is {error.found}", "UTF-8 text", error.remedy) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
+        # PyYAML passes on what Python says of numbers and dates that there are not
         raise _refused(path, f"{path} is not valid YAML: {_plainly(error)}", "YAML", "") from error
     if not isinstance(raw, dict):
         sort = "nothing" if raw is None else "a list" if isinstance(raw, list) else "a text without keys"
@@ -80,8 +86,9 @@ def _lines(
     found: dict[tuple[str | int, ...], int] = {}
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            found[(*path, key.value)] = key.start_mark.line + 1
-            found |= _lines(value, (*path, key.value), (*around, node))
+            name = str(key.value)
+            found[(*path, name)] = key.start_mark.line + 1
+            found |= _lines(value, (*path, name), (*around, node))
     elif isinstance(node, yaml.SequenceNode):
         for number, value in enumerate(node.value):
             found[(*path, number)] = value.start_mark.line + 1
@@ -93,6 +100,8 @@ def _plainly(error: Exception) -> str:
     """PyYAML's error in plain words, with its line."""
     if isinstance(error, RecursionError):
         return "brackets inside of brackets without end"
+    if not isinstance(error, yaml.YAMLError):
+        return "a number or a date that there is not: put a text into quotes"
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1} has " if mark else ""
