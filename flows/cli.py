@@ -277,4 +277,13 @@ def _status(outcome: Outcome) -> int:
 
 
 def main() -> None:
-    app()
+    """The program; a wrong variable of the environment, which any command may read first, is told too."""
+    from tasks.errors import ConfigError
+
+    try:
+        app()
+    except ConfigError as error:
+        from flows.terminal import print_error
+
+        print_error(err, error)
+        sys.exit(2)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -59,7 +60,7 @@ class StepDisplay:
                     total=event.total or None,
                     completed=event.done,
                     count=f"{event.done}/{event.total}" if event.total else "",
-                    note=event.note,
+                    note=escape(event.note),
                 )
 
     def _end(self, event: progress.Progress) -> None:
@@ -70,9 +71,9 @@ class StepDisplay:
             mark = "[red]✗[/]" if event.note == progress.FAILED else "[green]✓[/]"
             first, *more = event.note.split(" · ")
             grid = Table.grid(padding=(0, 1))
-            grid.add_row(mark, f"{event.step:<24}", f"{first} [dim]{seconds:.1f} s[/]")
+            grid.add_row(mark, f"{event.step:<24}", f"{escape(first)} [dim]{seconds:.1f} s[/]")
             for extra in more:
-                grid.add_row("", "", extra)
+                grid.add_row("", "", escape(extra))
             self._console.print(grid, highlight=False)
 
 
@@ -111,7 +112,7 @@ def print_release(console: Console, release: Release) -> None:
         console.print(_candidates(verdicts, release))
     for failed in release.failed:
         console.print(
-            f"[red]{failed.candidate.name}[/] failed at {failed.step}: {failed.error}", soft_wrap=True
+            f"[red]{failed.candidate.name}[/] failed at {failed.step}: {escape(failed.error)}", soft_wrap=True
         )
     if release.chosen and (verdict := verdicts.get(release.chosen)):
         _print_verdict(console, verdict)

@@ -155,6 +155,9 @@ class DatasetArtifact:
     The arrays hold what was read, before normalisation (images stay uint8 [N, H, W, C]); the reader
     applies `preprocessing.json` on each batch. `sample_digests` in `samples.json` are SHA-256 of each
     sample's content.
+
+    `class_names` are those of class folders, by label. `left_out` counts what the source holds and was not
+    taken, by reason; `notes` say it in words, with all that was understood and is not obvious.
     """
 
     folder: StoredPath
@@ -164,6 +167,9 @@ class DatasetArtifact:
     classes: int
     seed: int
     labelled: bool
+    class_names: tuple[str, ...] = ()
+    left_out: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.config import CALLABLE, Section
+from tasks.config import Section
 from tasks.errors import ConfigError
 from tasks.settings import Settings
+from tasks.spoken import CALLABLE
 
 
 def brief(function: str) -> str:

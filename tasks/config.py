@@ -23,15 +23,25 @@ from pydantic import (
 
 from tasks.artifacts import Algorithm, Candidate, IsaLevel, Layout
 from tasks.keys import Incidental
+from tasks.spoken import (
+    CALLABLE,
+    CallableName,
+    FolderName,
+    MetricNames,
+    MismatchError,
+    Objective,
+    RegisteredUri,
+    ReleaseName,
+    Spoken,
+)
+from tasks.suggestion import did_you_mean
 
-CALLABLE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
-"""`package.module:function`"""
-REGISTERED = r"^models:/[A-Za-z0-9_][\w. -]*(@[\w-]+|/[1-9]\d*)$"
-"""An alias or a version of a model in MLflow's registry."""
 METRICS = ("top1", "top5", "agreement")
 
 RECURRENT_ALGORITHMS = (Algorithm.ABS_MAX, Algorithm.AVG, Algorithm.HIST, Algorithm.KL)
 
+HIGHEST_SEED = 2**32 - 1
+"""What NumPy's older generators take, which PaddleSlim draws with."""
 Pixels = Annotated[int, Field(ge=1)]
 Limit = Incidental[float]
 """Seconds after which a step is ended."""
@@ -94,9 +104,7 @@ class TrainedModel(Section):
 
     model_config = ConfigDict(title="Training function")
 
-    train: str = Field(
-        pattern=CALLABLE, description="`package.module:function` that trains and exports the model."
-    )
+    train: CallableName = Field(description="`package.module:function` that trains and exports the model.")
     arguments: dict[str, Any] = Field(default_factory=dict, description="Passed to the function by name.")
 
 
@@ -109,12 +117,11 @@ class RegisteredModel(Section):
 
     model_config = ConfigDict(title="Registered model")
 
-    registered: str = Field(
-        pattern=REGISTERED, description="`models:/name@alias` or `models:/name/version` in MLflow's registry."
+    registered: RegisteredUri = Field(
+        description="`models:/name@alias` or `models:/name/version` in MLflow's registry."
     )
-    folder: str = Field(
+    folder: FolderName = Field(
         default="",
-        pattern=r"^([\w-][\w.-]*(/[\w-][\w.-]*)*)?$",
         description="Of the version's artifacts, where the model lies in one.",
     )
     model_filename: str | None = Field(default=None, description="Program file, when not guessable.")
@@ -125,8 +132,8 @@ class ImageFolderSource(Section):
     """Images under `root`; `list_file` has one `relative/path label` a line (label optional).
 
     Without a list file, every image of `root/<class>/` is taken, classes numbered in sorted order; a
-    root without folders gives its own images, without labels. Of 16-bit pixels the upper byte counts,
-    and an alpha channel does not.
+    root without folders gives its own images, without labels. A photograph is turned as its EXIF
+    orientation says. Of 16-bit pixels the upper byte counts, and an alpha channel does not.
     """
 
     model_config = ConfigDict(title="Image folder")
@@ -202,9 +209,7 @@ class CallableSource(Section):
     model_config = ConfigDict(title="Python function")
 
     kind: Literal["callable"] = Field(description="A Python function.")
-    function: str = Field(
-        pattern=CALLABLE, description="`package.module:function` that returns `(inputs, labels)`."
-    )
+    function: CallableName = Field(description="`package.module:function` that returns `(inputs, labels)`.")
     arguments: dict[str, Any] = Field(default_factory=dict, description="Passed to the function by name.")
 
 
@@ -221,7 +226,9 @@ class Preprocessing(Section):
     """
 
     resize_shorter: Pixels | None = Field(default=None, description="Shorter side, in pixels.")
-    resize: tuple[Pixels, Pixels] | None = Field(default=None, description="Exact [height, width].")
+    resize: Annotated[tuple[Pixels, Pixels] | None, Spoken("[height, width] in pixels")] = Field(
+        default=None, description="Exact [height, width]."
+    )
     center_crop: Pixels | None = Field(default=None, description="Side of the square, in pixels.")
     grayscale: bool = Field(default=False, description="One channel instead of RGB, images only.")
     scale: float = Field(default=1.0, gt=0, description="Multiplies the raw values, e.g. 0.00392157.")
@@ -243,6 +250,17 @@ class Preprocessing(Section):
             raise ValueError(f"`center_crop: {self.center_crop}` is more than the {side} pixels there are")
         if self.std and any(value <= 0 for value in self.std):
             raise ValueError("`std` must be positive in every channel")
+        counts = {name: len(getattr(self, name)) for name in ("mean", "std") if len(getattr(self, name)) > 1}
+        if len(set(counts.values())) > 1:
+            raise MismatchError(
+                f"`mean` has {len(self.mean)} numbers and `std` {len(self.std)}",
+                "one number for each channel in both, or one for all channels",
+            )
+        if self.grayscale and counts:
+            raise MismatchError(
+                f"`{next(iter(counts))}` has several numbers, and `grayscale` leaves one channel",
+                "one number in `mean` and in `std`, or no `grayscale`",
+            )
         return self
 
 
@@ -255,7 +273,7 @@ class DataConfig(Section):
     calibration_samples: int = Field(default=64, ge=1, description="Drawn, stratified by label.")
     validation_samples: int | None = Field(default=None, ge=1, description="None takes all.")
     calibration_batch_size: int = Field(default=8, ge=1, description="Samples in one pass of calibration.")
-    seed: int = Field(default=0, ge=0, description="Of the draw.")
+    seed: int = Field(default=0, ge=0, le=HIGHEST_SEED, description="Of the draw.")
 
 
 class QatConfig(Section):
@@ -266,9 +284,8 @@ class QatConfig(Section):
         description="Labelled training samples; none of them may be among the validation's."
     )
     samples: Incidental[int | None] = Field(default=None, ge=1, description="None takes all.")
-    objective: str = Field(
+    objective: Objective = Field(
         default="cross_entropy",
-        pattern=rf"^cross_entropy$|{CALLABLE}",
         description="`cross_entropy`, or `package.module:function` of (outputs, label) -> loss variable.",
     )
     epochs: int = Field(default=1, ge=1, description="Times that each sample is seen.")
@@ -281,7 +298,7 @@ class QatConfig(Section):
     checkpoint_every_s: Incidental[float] = Field(
         default=60, ge=0, description="Seconds between checkpoints, from which a killed run goes on."
     )
-    seed: int = Field(default=0, ge=0, description="Of the order of the samples.")
+    seed: int = Field(default=0, ge=0, le=HIGHEST_SEED, description="Of the order of the samples.")
     timeout_s: Limit = Field(default=24 * 3600, gt=0, description="Limit of the training, in seconds.")
 
 
@@ -375,7 +392,7 @@ class Reference(StrEnum):
 
 
 class ValidationConfig(Section):
-    metrics: tuple[str, ...] = Field(
+    metrics: MetricNames = Field(
         default=("top1", "top5"),
         min_length=1,
         description="`top1`, `top5`, `agreement` (same decision as FP32, no labels needed), or "
@@ -412,9 +429,11 @@ class ValidationConfig(Section):
     @field_validator("metrics")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if name not in METRICS and not re.fullmatch(CALLABLE, name):
-                raise ValueError(f"{name!r} is neither {', '.join(METRICS)} nor `package.module:function`")
+        unknown = [name for name in names if name not in METRICS and not re.fullmatch(CALLABLE, name)]
+        if unknown:
+            raise ValueError(
+                "; ".join(f"unknown metric {name}{did_you_mean(name, METRICS)}" for name in unknown)
+            )
         return names
 
 
@@ -470,9 +489,7 @@ class FanOut(StrEnum):
 class ReleaseConfig(Section):
     """One release: from an FP32 model to a verdict."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9][\w.-]*$",
-        max_length=100,
+    name: ReleaseName = Field(
         description="Of the experiment, the report and, unless told otherwise, the registered model.",
     )
     model: Annotated[
@@ -501,14 +518,15 @@ class ReleaseConfig(Section):
     @model_validator(mode="after")
     def _gated_metric_is_measured(self) -> ReleaseConfig:
         if self.gate.metric and self.gate.metric not in self.validation.metrics:
-            raise ValueError(
-                f"gate.metric is {self.gate.metric!r}, but validation.metrics has only "
-                f"{', '.join(self.validation.metrics)}"
+            near = did_you_mean(self.gate.metric, self.validation.metrics)
+            raise MismatchError(
+                f"`gate.metric` is {self.gate.metric}{near}",
+                f"one of `validation.metrics`: {', '.join(self.validation.metrics)}",
             )
         return self
 
     @model_validator(mode="after")
     def _gated_reference_is_measured(self) -> ReleaseConfig:
         if self.gate.min_native_speedup and Reference.NATIVE_FP32 not in self.validation.references:
-            raise ValueError("gate.min_native_speedup needs native_fp32 in validation.references")
+            raise ValueError("`gate.min_native_speedup` needs `native_fp32` in `validation.references`")
         return self

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -49,6 +49,15 @@ class Settings(BaseSettings):
         default=None, description="Webhook that is told of failures, rejections and promotions."
     )
     flow_run_id: str | None = Field(default=None, validation_alias="PREFECT__FLOW_RUN_ID")
+
+    def __init__(self, **values: Any) -> None:
+        """Raises: ConfigError when a variable of the environment has a wrong value."""
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            from tasks.config_messages import variable_error
+
+            raise variable_error(error, type(self)) from error
 
     @field_validator("allowed_callables", mode="before")
     @classmethod

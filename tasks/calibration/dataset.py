@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -20,6 +23,8 @@ from tasks.config import DataConfig, Preprocessing, Source
 from tasks.errors import DataError
 from tasks.inference.serving import LENGTHS, padded
 from tasks.progress import report
+
+logger = logging.getLogger(__name__)
 
 LABELS, DIGESTS, PREPROCESSING = "labels.npy", "samples.json", "preprocessing.json"
 REPORT_EVERY = 50
@@ -36,6 +41,9 @@ class DatasetSummary:
     of: int
     classes: int
     labelled: bool
+    class_names: tuple[str, ...] = ()
+    left_out: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class _Column:
@@ -101,6 +109,8 @@ def draw_dataset(
     Raises: DataError when there are fewer, or one cannot be read or does not fit.
     """
     samples = open_source(source, config.preprocessing)
+    for note in samples.notes:
+        logger.info("%s: %s", step, note)
     chosen = draw(samples.labels, total=samples.count, count=count, seed=config.seed)
     return materialise(samples, chosen, config.preprocessing, inputs, folder, step=step)
 
@@ -151,8 +161,11 @@ def materialise(
         digest=_digest(digests, labels, preprocessing),
         samples=len(chosen),
         of=samples.count,
-        classes=0 if labels is None else int(labels.max()) + 1,
+        classes=0 if labels is None else max(int(labels.max()) + 1, len(samples.class_names)),
         labelled=labels is not None,
+        class_names=samples.class_names,
+        left_out=dict(samples.left_out),
+        notes=samples.notes,
     )
 
 
@@ -190,11 +203,36 @@ def check_labels(dataset: DatasetArtifact, outputs: tuple[TensorSpec, ...]) -> N
     """Raises: DataError when a label is beyond the classes of the model's first output, [N, classes]."""
     classes = outputs[0].shape[1] if outputs and len(outputs[0].shape) == 2 else -1
     if dataset.labelled and 1 < classes < dataset.classes:
+        folder = f", the class folder {dataset.class_names[-1]}," if dataset.class_names else ""
         raise DataError(
-            found=f"label {dataset.classes - 1} in {dataset.source}",
+            found=f"label {dataset.classes - 1}{folder} in {dataset.source}",
             required=f"labels from 0 to {classes - 1}, as {outputs[0].name} has {classes} classes",
             remedy="correct the labels (do they start at 1?), or give the model that they belong to",
         )
+
+
+def check_class_names(training: DatasetArtifact, validation: DatasetArtifact) -> None:
+    """Raises: DataError when a label is of one class folder in one of them and of another in the other."""
+    pairs = zip_longest(training.class_names, validation.class_names, fillvalue="none")
+    other = next(((label, a, b) for label, (a, b) in enumerate(pairs) if a != b), None)
+    if training.class_names and validation.class_names and other:
+        label, trained, validated = other
+        raise DataError(
+            found=f"label {label} is the folder {trained} in {training.source}, and {validated} in "
+            f"{validation.source}",
+            required="the same class folders in both, as their order numbers the classes",
+            remedy="add the folders that are missing, empty ones too, or name the labels in a `list_file`",
+        )
+
+
+def class_notes(names: Sequence[str], outputs: tuple[TensorSpec, ...]) -> tuple[str, ...]:
+    """A word on class folders of another number than the model's classes, which a subset has wrong."""
+    classes = outputs[0].shape[1] if outputs and len(outputs[0].shape) == 2 else -1
+    if not names or classes in (-1, len(names)):
+        return ()
+    return (
+        f"{len(names)} class folders, and {outputs[0].name} has {classes} classes: are all folders there?",
+    )
 
 
 def _labels(samples: Samples, chosen: Indices) -> Array | None:

@@ -1,62 +1,57 @@
-"""Which files an image folder holds, and their labels."""
+"""The pictures of a folder or list, and what was understood of it: classes, and what is left out."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.errors import DataError
 
-PICTURES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".pgm", ".ppm"))
-LABELLED_LINE = re.compile(r"(?P<name>.*\S)\s+(?P<label>-?[0-9]{1,18})")
+SHOWN = 5
+"""Names that a message gives of many."""
 
 
-def listed_images(root: Path, list_file: Path) -> list[tuple[Path, int | None]]:
-    """(file, label) of each line; names may hold spaces, and a space or tab comes before the label."""
-    try:
-        lines = list_file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            found=f"{list_file}: {error}", required="a readable list file", remedy="correct `list_file`"
-        ) from error
-    entries: list[tuple[Path, int | None]] = []
-    for number, line in enumerate(lines, start=1):
-        if not (text := line.strip()):
-            continue
-        if labelled := LABELLED_LINE.fullmatch(text):
-            entries.append((root / labelled["name"], int(labelled["label"])))
-        elif Path(text).suffix.lower() in PICTURES:
-            entries.append((root / text, None))
-        else:
-            raise DataError(
-                found=f"line {number} of {list_file}: {line!r:.120}",
-                required="`relative/path label` or `relative/path`",
-                remedy="correct the line; labels are whole numbers from 0",
-            )
-    return entries
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFiles:
+    """`labels` has one class number a file, or is None. `left_out` are names by the reason.
 
+    `class_names` are those of class folders, by number. `notes` say what was understood and is not obvious.
+    """
 
-def images_by_folder(root: Path) -> list[tuple[Path, int | None]]:
-    """(file, label). Hidden folders, such as a notebook's checkpoints, would shift every label."""
-    try:
-        visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise DataError(
-            found=f"{root}: {error}", required="a readable folder", remedy="correct its permissions"
-        ) from error
-    classes = [path for path in visible if path.is_dir()]
-    loose = [path for path in visible if path.suffix.lower() in PICTURES and path not in classes]
-    if not classes:
-        return [(path, None) for path in loose]
-    if loose:
-        raise DataError(
-            found=f"{len(loose)} images beside the class folders of {root}, such as {loose[0].name}",
-            required="`root/<class>/` folders, or images alone",
-            remedy="move them into their classes, or name all images in a `list_file`",
+    files: Sequence[Path]
+    labels: Sequence[int] | None
+    class_names: tuple[str, ...] = ()
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        """How many are left out, by reason."""
+        return {reason: len(names) for reason, names in sorted(self.left_out.items()) if names}
+
+    def said(self) -> tuple[str, ...]:
+        """The notes, and what is left out with its first names."""
+        return (
+            *self.notes,
+            *(
+                f"left out: {reason} ({len(names)}): {some(names)}"
+                for reason, names in sorted(self.left_out.items())
+                if names
+            ),
         )
-    return [
-        (path, label)
-        for label, folder in enumerate(classes)
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in PICTURES and not path.name.startswith(".")
-    ]
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names, and how many there are beyond."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def require_files(missing: Sequence[str], total: int, place: str, hint: str) -> None:
+    """Raises: DataError when files are missing, naming the first."""
+    if missing:
+        raise DataError(
+            found=f"{len(missing)} of {total} files of {place} are not there: {some(missing)}",
+            required="every file of the source on disk",
+            remedy=hint,
+        )

@@ -16,6 +16,8 @@ from tasks.config import Preprocessing
 from tasks.errors import DataError
 
 Array = npt.NDArray[Any]
+CONVERTIBLE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))
+"""Pillow's modes that it converts to grey and RGB alike."""
 
 
 def place(picture: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
@@ -93,6 +95,12 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
             found=f"a picture of 32-bit pixels (mode {picture.mode}), whose range the file does not tell",
             required="8 or 16 bits a channel",
             remedy="convert it to 8 bits, or give arrays as .npz",
+        )
+    if picture.mode not in CONVERTIBLE:
+        raise DataError(
+            found=f"a picture of mode {picture.mode}, whose colours are not known",
+            required="grey, RGB, CMYK or palette pictures",
+            remedy="convert it to RGB",
         )
     if picture.mode == "P":  # transparency in a palette makes Pillow warn on the direct way
         return picture.convert("RGBA")

@@ -11,15 +11,15 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from tasks.calibration.image_files import PICTURES, images_by_folder, listed_images
+from tasks.calibration.image_folder import image_files
+from tasks.calibration.picture_file import opened
 from tasks.calibration.preprocessing import Array, place, place_array
 from tasks.calibration.tagged_text import read_tagged_text
 from tasks.callables import imported
@@ -48,7 +48,8 @@ class Samples:
     """An opened source: `read(i)` is sample i after the spatial preprocessing, by input name.
 
     `name(i)` is what the user knows it by: a file, or a place in an array. `sequence_labels` are those of
-    samples with more than one label, by sample.
+    samples with more than one label, by sample. `left_out` counts what is there and not taken, by reason;
+    `notes` say it in words, with all that was understood and is not obvious.
     """
 
     count: int
@@ -56,6 +57,9 @@ class Samples:
     read: Callable[[int], Sample]
     name: Callable[[int], str] = "sample {}".format
     sequence_labels: Sequence[Labels] | None = None
+    class_names: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def open_source(source: Source, preprocessing: Preprocessing) -> Samples:
@@ -75,12 +79,7 @@ def open_source(source: Source, preprocessing: Preprocessing) -> Samples:
         case CallableSource():
             samples = _callable(source, preprocessing)
     if samples.count == 0:
-        taken = f"; of images, these are taken: {' '.join(sorted(PICTURES))}"
-        raise _error(
-            f"no samples in {describe(source)}",
-            "at least one sample",
-            f"correct the source{taken if isinstance(source, ImageFolderSource) else ''}",
-        )
+        raise _error(f"no samples in {describe(source)}", "at least one sample", "correct the source")
     return samples
 
 
@@ -100,38 +99,21 @@ def describe(source: Source) -> str:
 
 
 def _image_folder(source: ImageFolderSource, preprocessing: Preprocessing) -> Samples:
-    if not source.root.is_dir():
-        raise _error(f"no folder {source.root}", "a folder of images", "correct `root`")
-    entries = (
-        listed_images(source.root, source.list_file) if source.list_file else images_by_folder(source.root)
-    )
-    labelled = [label is not None for _, label in entries]
-    if any(labelled) and not all(labelled):
-        raise _error(
-            f"{labelled.count(False)} of {len(labelled)} lines of {source.list_file} have no label",
-            "a label on every line, or on none",
-            "complete the list file",
-        )
-    labels = np.array([label for _, label in entries]) if entries and all(labelled) else None
-
-    def name(index: int) -> str:
-        return str(entries[index][0])
+    found = image_files(source)
 
     def read(index: int) -> Sample:
-        path = entries[index][0]
-        try:
-            with Image.open(path) as picture:
-                return {ONLY_INPUT: place(picture, preprocessing)}
-        except DataError as error:
-            raise _error(f"{path}: {error.found}", error.required, error.remedy) from error
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise _error(
-                f"{path} cannot be read as an image: {error}",
-                "readable images only, since a skipped one would change what is measured",
-                "repair the file, or take it out of the list",
-            ) from error
+        with opened(found.files[index]) as picture:
+            return {ONLY_INPUT: place(picture, preprocessing)}
 
-    return Samples(count=len(entries), labels=_checked(labels, len(entries), name), read=read, name=name)
+    return Samples(
+        count=len(found.files),
+        labels=None if found.labels is None else np.array(found.labels, dtype=np.int64),
+        read=read,
+        name=lambda index: str(found.files[index]),
+        class_names=found.class_names,
+        left_out=found.counts(),
+        notes=found.said(),
+    )
 
 
 def _npz(source: NpzSource, preprocessing: Preprocessing) -> Samples:

@@ -7,8 +7,16 @@ is read in an isolated process.
 
 from __future__ import annotations
 
+from prefect import get_run_logger
+
 from tasks.artifacts import DatasetArtifact, ModelArtifact
-from tasks.calibration.dataset import check_labels, draw_dataset, sample_digests
+from tasks.calibration.dataset import (
+    check_class_names,
+    check_labels,
+    class_notes,
+    draw_dataset,
+    sample_digests,
+)
 from tasks.calibration.sampling import check_disjoint
 from tasks.calibration.sources import describe
 from tasks.config import DataConfig, QatConfig, Source
@@ -46,12 +54,13 @@ def check_data(
     model: ModelArtifact,
     training: DatasetArtifact | None = None,
 ) -> None:
-    """Raises: DataError when validation shares a sample with another, or a label is beyond the classes."""
+    """Raises: DataError when validation shares samples with another, or a label is of no class or another."""
     check_disjoint(sample_digests(calibration), sample_digests(validation))
     check_labels(validation, model.outputs)
     if training is not None:
         check_disjoint(sample_digests(training), sample_digests(validation), use="trained on")
         check_labels(training, model.outputs)
+        check_class_names(training, validation)
 
 
 def _draw(
@@ -70,7 +79,10 @@ def _draw(
             log=step_log(name.replace(" ", "-")),
             timeout_s=TIMEOUT_S,
         )
-        summary.append(f"{drawn.samples} of {drawn.of} samples, {drawn.classes} classes")
+        notes = (*drawn.notes, *class_notes(drawn.class_names, model.outputs))
+        summary += [f"{drawn.samples} of {drawn.of} samples, {drawn.classes} classes", *notes]
+        for note in notes:
+            get_run_logger().info("%s: %s", name, note)
         return DatasetArtifact(
             folder=commit(folder, Settings().store, "data", drawn.digest),
             digest=drawn.digest,
@@ -79,4 +91,7 @@ def _draw(
             classes=drawn.classes,
             seed=config.seed,
             labelled=drawn.labelled,
+            class_names=drawn.class_names,
+            left_out=drawn.left_out,
+            notes=notes,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from tasks.config import Section
-from tasks.promotion.request import ModelName
+from tasks.spoken import ModelName
 
 
 class FollowRequest(Section):

@@ -22,6 +22,7 @@ from tasks.model.files import ModelSource, find_model
 from tasks.model.form import Form
 from tasks.model.form_errors import require_runnable
 from tasks.process import run_isolated
+from tasks.suggestion import did_you_mean
 from tasks.validation.audit import audit, comparable
 from tasks.validation.latency import pin
 from tasks.validation.verbose import VerboseRecorder
@@ -74,7 +75,7 @@ def audit_isolated(
     """
     if layout is not None and layout not in AUDITED:
         raise ConfigError(
-            found=f"layout {layout!r}",
+            found=f"layout {layout}{did_you_mean(layout, AUDITED)}",
             required=f"one of {', '.join(AUDITED)}",
             remedy="leave it out to have it read from the model",
         )

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import pwd
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 
 from tasks.artifacts import IsaLevel
 from tasks.config import Section
-from tasks.errors import ConfigError
+from tasks.config_messages import config_error
+from tasks.spoken import ModelName
 
-ModelName = Annotated[str, Field(pattern=r"^[\w][\w. -]*$", max_length=200)]
-"""Of a registered model. MLflow forbids `/` and `:`; a quote would end the name in its search language."""
 R = TypeVar("R", bound=Section)
 
 
@@ -23,17 +22,11 @@ def require_model(name: str) -> str:
 
 
 def checked(kind: type[R], fields: dict[str, Any]) -> R:
-    """The request with these fields. Raises: ConfigError naming the first one that is wrong."""
+    """The request with these fields. Raises: ConfigError naming those that are wrong."""
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            found=f"{name}: {first['input']!r:.80}",
-            required=first["msg"],
-            remedy="correct it; `--help` describes every option",
-        ) from error
+        raise config_error(error, kind, "correct it; `--help` describes every option") from error
 
 
 def current_user() -> str:

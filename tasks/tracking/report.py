@@ -105,6 +105,9 @@ def render_markdown(release: Release, why: tuple[str, ...]) -> str:
         lines += ["", _cell(audit_sentence((focused or (release.evidence[0], None))[0].per_isa[0]))]
     if why:
         lines += ["", "## Why", "", *(f"- {_cell(reason)}" for reason in why)]
+    for name, data in (("Calibration", release.calibration), ("Validation", release.validation)):
+        if data.notes:
+            lines += ["", f"## {name} data", "", *(f"- {_cell(note)}" for note in data.notes)]
     if release.failed:
         failures = [(item.candidate.name, item.step, item.error) for item in release.failed]
         lines += ["", "## Failed", "", *_table(("Candidate", "Step", "Message"), failures)]

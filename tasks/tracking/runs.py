@@ -155,7 +155,8 @@ def log_dataset(
     context: Literal["calibration", "validation"],
 ) -> None:
     """A dataset input of the run, by its content digest."""
-    profile = {"samples": dataset.samples, "classes": dataset.classes, "seed": dataset.seed}
+    profile: dict[str, object] = {"samples": dataset.samples, "classes": dataset.classes}
+    profile |= {"seed": dataset.seed, "left_out": dataset.left_out}
     with connection(tracking_uri) as client:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 
-from tasks.calibration.image_files import images_by_folder, listed_images
+from tasks.calibration.image_folder import image_files
 from tasks.calibration.sources import call_source
 from tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Source, TaggedTextSource
 from tasks.errors import DataError
@@ -30,13 +32,9 @@ def training_digest(source: Source) -> str:
 def _lines(source: Source) -> Iterator[str]:
     match source:
         case ImageFolderSource():
-            images = (
-                listed_images(source.root, source.list_file)
-                if source.list_file
-                else images_by_folder(source.root)
-            )
-            for path, label in images:
-                yield f"{path.relative_to(source.root)} {label} {_digest(path)}"
+            found = image_files(source)
+            for path, label in zip(found.files, found.labels or repeat(None), strict=False):
+                yield f"{os.path.relpath(path, source.root)} {label} {_digest(path)}"
         case NpzSource():
             yield _digest(source.path)
         case IdxSource():

@@ -58,7 +58,7 @@ def _npz(source: Path) -> dict[str, str]:
         ),
         pytest.param(
             {"quantization": {"algorithms": ["histt"]}},
-            "`quantization.algorithms.0`: Input should be 'KL', 'hist'",
+            "`quantization.algorithms.0` is histt, did you mean `hist`?",
             id="unknown algorithm",
         ),
     ],
@@ -72,6 +72,17 @@ def test_release_with_bad_config_ends_with_status_2_before_anything_is_made(
     _require_one_message(ended.stderr, "ConfigError")
     assert said in ended.stderr
     assert not (tmp_path / "home").exists()
+
+
+def test_command_with_a_wrong_variable_of_the_environment_ends_with_status_2(tmp_path: Path) -> None:
+    config = SmallInputs(folder=tmp_path).config(tmp_path / "release.yaml", "bad-variable")
+    environment = new_home(tmp_path / "home") | {"PADDLE_INT8_PARALLEL_CANDIDATES": "two"}
+    ended = subprocess.run(
+        release_command(config), env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert ended.returncode == 2
+    _require_one_message(ended.stderr, "ConfigError")
+    assert "`PADDLE_INT8_PARALLEL_CANDIDATES` is two" in ended.stderr
 
 
 def test_release_command_that_fails_ends_with_status_1_and_both_records(
@@ -181,6 +192,13 @@ def _corrupt_image(folder: Path) -> dict[str, Any]:
     return {"calibration": {"kind": "image_folder", "root": str(pictures)}, "preprocessing": {}}
 
 
+def _list_of_two_files(folder: Path) -> dict[str, Any]:
+    data = _corrupt_image(folder)
+    (folder / "pairs.txt").write_text("".join(f"{index}.png mask/{index}.png\n" for index in range(8)))
+    data["calibration"]["list_file"] = str(folder / "pairs.txt")
+    return data
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -189,6 +207,7 @@ def _corrupt_image(folder: Path) -> dict[str, Any]:
         pytest.param(_empty, "no samples in", id="no samples"),
         pytest.param(_nan, "in sample 5 of", id="NaN"),
         pytest.param(_corrupt_image, "5.png cannot be read as an image", id="corrupt image among good ones"),
+        pytest.param(_list_of_two_files, "'mask/0.png', which is a second file", id="list of two files"),
     ],
 )
 def test_release_with_bad_calibration_data_fails_in_its_draw(

@@ -152,7 +152,8 @@ def test_release_run_in_a_repository_has_its_commit_and_elsewhere_none(
 def test_inputs_are_tags_datasets_and_files(uri: str, run_id: str) -> None:
     runs.log_host(uri, run_id, build_host())
     runs.log_model_input(uri, run_id, build_model())
-    runs.log_dataset(uri, run_id, build_dataset(64, "c" * 64), "calibration")
+    comments = replace(build_dataset(64, "c" * 64), left_out={"comment lines": 2})
+    runs.log_dataset(uri, run_id, comments, "calibration")
     runs.log_dataset(uri, run_id, build_dataset(2000, "f" * 64), "validation")
     with connection(uri) as client:
         run = client.get_run(run_id)
@@ -162,6 +163,7 @@ def test_inputs_are_tags_datasets_and_files(uri: str, run_id: str) -> None:
     assert run.inputs is not None
     inputs = {item.tags[0].value: item.dataset.digest for item in run.inputs.dataset_inputs}
     assert inputs == {"calibration": "c" * 32, "validation": "f" * 32}
+    assert json.loads(artifact(uri, run_id, "calibration.json"))["left_out"] == {"comment lines": 2}
     assert json.loads(artifact(uri, run_id, "host.json"))["microarchitecture"] == "Cascade Lake"
 
 

@@ -48,6 +48,14 @@ def without_candidates() -> Release:
     return dataclasses.replace(build_release(outcome=Outcome.REJECTED), evidence=(), verdicts=(), chosen=None)
 
 
+def test_report_says_what_was_left_out_of_the_data() -> None:
+    release, note = build_release(), "left out: comment lines (2): line 1, line 7"
+    noted = dataclasses.replace(release, calibration=dataclasses.replace(release.calibration, notes=(note,)))
+    assert note in Page(render_html(noted, build_config(), WHY, {}, plots={})).text
+    assert f"## Calibration data\n\n- {note}\n" in render_markdown(noted, WHY)
+    assert "## Validation data" not in render_markdown(noted, WHY)
+
+
 def test_html_loads_nothing_and_runs_nothing(page: str) -> None:
     parsed = Page(page)
     assert {"script", "link", "iframe", "object", "form"}.isdisjoint(parsed.tags)

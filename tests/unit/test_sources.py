@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,18 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from tasks.artifacts import DatasetArtifact, TensorSpec
-from tasks.calibration.dataset import check_labels, materialise, sample_digests
+from tasks.calibration.dataset import (
+    check_class_names,
+    check_labels,
+    class_notes,
+    materialise,
+    sample_digests,
+)
 from tasks.calibration.reader import BatchReader
 from tasks.calibration.sources import ONLY_INPUT, Samples, open_source, read_idx
 from tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Preprocessing
 from tasks.errors import DataError
+from tests.release_factory import build_dataset
 
 IMAGE = (TensorSpec(name="image", shape=(-1, 3, 8, 8), dtype="float32"),)
 TO_IMAGE = Preprocessing(resize=(8, 8), scale=1 / 255)
@@ -112,11 +120,6 @@ def test_image_folder_bad_line_is_named_by_its_number(tmp_path: Path, line: str)
         open_folder(tmp_path, f"a.png 0\n{line}\n")
 
 
-def test_image_folder_negative_label_names_its_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"label -3 of .*b\.png"):
-        open_folder(tmp_path, "a.png 0\nb.png -3\n")
-
-
 def test_image_folder_hidden_folders_and_files_do_not_count(tmp_path: Path) -> None:
     for name in ("b/1.png", "b/._1.png", "a/2.png", ".checkpoints/3.png"):
         save_picture(tmp_path / name)
@@ -163,7 +166,7 @@ def break_empty(path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
-@pytest.mark.parametrize("damage", [break_truncate, break_header, break_empty, Path.unlink])
+@pytest.mark.parametrize("damage", [break_truncate, break_header, break_empty])
 def test_image_folder_corrupt_picture_among_good_ones_is_named(
     tmp_path: Path, suffix: str, damage: Callable[[Path], None]
 ) -> None:
@@ -179,10 +182,30 @@ def test_image_folder_corrupt_picture_among_good_ones_is_named(
 def test_image_folder_list_entry_outside_the_root_reveals_nothing_of_a_text_file(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("the password")
     (tmp_path / "images").mkdir()
-    samples = open_folder(tmp_path / "images", "../secret.txt 0\n")
     with pytest.raises(DataError) as caught:
-        samples.read(0)
+        open_folder(tmp_path / "images", "../secret.txt 0\n")
     assert "password" not in str(caught.value)
+
+
+def test_image_folder_file_that_goes_away_later_is_told_as_missing(tmp_path: Path) -> None:
+    samples = open_folder(save_picture(tmp_path / "a.png").parent, "a.png 0\n")
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(DataError, match=r"a\.png is missing"):
+        samples.read(0)
+
+
+def test_materialise_keeps_what_was_left_out_and_counts_empty_classes(tmp_path: Path) -> None:
+    for name in ("cat/1.png", "dog/1.png"):
+        save_picture(tmp_path / "root" / name)
+    (tmp_path / "root/empty").mkdir()
+    (tmp_path / "root/dog/notes.txt").write_text("no picture")
+    (tmp_path / "drawn").mkdir()
+    samples = open_folder(tmp_path / "root")
+    drawn = materialise(samples, np.arange(2), TO_IMAGE, IMAGE, tmp_path / "drawn", step="draw")
+    assert drawn.classes == 3
+    assert drawn.class_names == ("cat", "dog", "empty")
+    assert drawn.left_out == {".txt files without a readable picture": 1}
+    assert "dog/notes.txt" in drawn.notes[-1]
 
 
 @pytest.mark.parametrize("lines", [pytest.param("\n\n", id="blank list"), pytest.param(None, id="no files")])
@@ -566,6 +589,26 @@ def test_check_labels_beyond_the_models_classes(tmp_path: Path, classes: int, re
         return
     with pytest.raises(DataError, match="label 3"):
         check_labels(dataset, outputs)
+
+
+def test_check_class_names_of_other_folders_are_refused_with_the_first_label_that_differs() -> None:
+    trained = build_dataset(8, "a" * 64)
+    named = [replace(trained, class_names=names) for names in (("cat", "dog", "owl"), ("cat", "owl"), ())]
+    check_class_names(named[0], named[0])
+    check_class_names(named[0], named[2])
+    with pytest.raises(DataError, match=r"label 1 is the folder dog in .*, and owl in"):
+        check_class_names(named[0], named[1])
+    with pytest.raises(DataError, match=r"label 2 is the folder none in .*, and owl in"):
+        check_class_names(replace(trained, class_names=("cat", "dog")), named[0])
+
+
+@pytest.mark.parametrize(("classes", "said"), [(2, False), (3, True), (-1, False)])
+def test_class_notes_say_that_the_model_has_other_classes_than_there_are_folders(
+    classes: int, said: bool
+) -> None:
+    outputs = (TensorSpec(name="logits", shape=(-1, classes), dtype="float32"),)
+    assert bool(class_notes(("cat", "dog"), outputs)) == said
+    assert class_notes((), outputs) == ()
 
 
 MEMORY_PROGRAM = """

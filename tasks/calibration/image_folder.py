@@ -1,0 +1,31 @@
+"""The source `image_folder`: what its list or its class folders name."""
+
+from __future__ import annotations
+
+from tasks.calibration.class_folders import images_by_folder
+from tasks.calibration.image_files import ImageFiles
+from tasks.calibration.list_file import listed_images
+from tasks.config import ImageFolderSource
+from tasks.errors import DataError
+
+
+def image_files(source: ImageFolderSource) -> ImageFiles:
+    """The pictures of the source; a list's are looked for on the disk, a folder's are what is there.
+
+    Raises: DataError when the list or the folder is missing, or cannot be understood.
+    """
+    if not source.root.is_dir():
+        raise DataError(
+            found=f"no folder {source.root}", required="a folder of images", remedy="correct `root`"
+        )
+    found = (
+        listed_images(source.root, source.list_file) if source.list_file else images_by_folder(source.root)
+    )
+    if not found.files:
+        left_out = "; ".join(found.said())
+        raise DataError(
+            found=f"no samples in {source.list_file or source.root}{f' ({left_out})' if left_out else ''}",
+            required="at least one picture",
+            remedy="correct `root` or `list_file`; docs/configuration.md shows what they may look like",
+        )
+    return found

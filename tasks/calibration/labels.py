@@ -1,0 +1,58 @@
+"""Which text of a list is a class number, and what another one is taken for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+CLASS_NUMBER = re.compile(r"0|[1-9][0-9]{0,6}")
+"""The largest sets of faces have a few million classes; 20231105 is a date."""
+AGREEMENT = "leave the labels out and measure `validation.metrics: [agreement]`"
+
+
+@dataclass(frozen=True, slots=True)
+class WrongLabel:
+    what: str
+    remedy: str
+
+
+SORTS = (
+    (
+        re.compile(r"(?:.*\S)?\.[A-Za-z]\w{1,4}[\"']?"),
+        WrongLabel(
+            "a second file",
+            f"lists of pairs, such as of pictures and masks, cannot be used: list the pictures alone, which "
+            f"is to {AGREEMENT}",
+        ),
+    ),
+    (re.compile(r"-[0-9]+"), WrongLabel("below 0", "number the classes from 0")),
+    (
+        re.compile(r"[\[(]?-?[0-9]+(?:[\s,;|]+-?[0-9]+)+[\])]?"),
+        WrongLabel(
+            "several labels, or a label with something beside it",
+            f"give one class number a picture; of a model that tells several, {AGREEMENT}",
+        ),
+    ),
+    (
+        re.compile(r"[0-9]+[.,][0-9]*|[0-9.]+[eE][+-]?[0-9]+"),
+        WrongLabel("no whole number", "write class numbers without a point: 3, not 3.0"),
+    ),
+    (
+        re.compile(r"[0-9]+"),
+        WrongLabel(
+            "a text of digits: class numbers have no leading zero and are below 10,000,000",
+            f"number the classes from 0 in the order of the model's outputs; of texts, {AGREEMENT}",
+        ),
+    ),
+)
+"""What a text is, by the first pattern that it fits as a whole."""
+TEXT = WrongLabel(
+    "a text", f"number the classes from 0 in the order of the model's outputs; of texts, {AGREEMENT}"
+)
+
+
+def wrong_label(label: str) -> WrongLabel | None:
+    """None of a class number, else what the text is and what to do."""
+    if CLASS_NUMBER.fullmatch(label):
+        return None
+    return next((said for pattern, said in SORTS if pattern.fullmatch(label)), TEXT)

@@ -1,0 +1,69 @@
+"""Texts that a configuration demands in a form of their own: as a pattern, and in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What a field demands, in words; `mend` makes of a wrong text one that would do."""
+
+    words: str
+    mend: Callable[[str], str] | None = None
+
+
+class MismatchError(ValueError):
+    """Values that do not go together, of which each alone would do. `required` says how they would."""
+
+    def __init__(self, found: str, required: str) -> None:
+        self.required = required
+        super().__init__(found)
+
+
+def _as_name(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", text, flags=re.ASCII).strip("-._")[:LONGEST_NAME]
+
+
+CALLABLE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+"""`package.module:function`"""
+
+CallableName = Annotated[str, Field(pattern=CALLABLE), Spoken("`package.module:function`")]
+RegisteredUri = Annotated[
+    str,
+    Field(pattern=r"^models:/[A-Za-z0-9_][\w. -]*(@[\w-]+|/[1-9]\d*)$"),
+    Spoken("`models:/name@alias` or `models:/name/version`"),
+]
+"""An alias or a version of a model in MLflow's registry."""
+FolderName = Annotated[
+    str,
+    Field(pattern=r"^([\w-][\w.-]*(/[\w-][\w.-]*)*)?$"),
+    Spoken("folders of letters, digits, `_`, `-` and `.`, with `/` between them and without `.` in front"),
+]
+"""A folder inside another, which it cannot leave."""
+Objective = Annotated[
+    str,
+    Field(pattern=rf"^cross_entropy$|{CALLABLE}"),
+    Spoken("`cross_entropy`, or `package.module:function`"),
+]
+ReleaseName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME),
+    Spoken("letters, digits, `_`, `.` and `-`, the first of them a letter or a digit", _as_name),
+]
+MetricNames = Annotated[
+    tuple[str, ...], Spoken("a list of `top1`, `top5`, `agreement` or `package.module:function`")
+]
+ModelName = Annotated[
+    str,
+    Field(pattern=r"^[\w][\w. -]*$", max_length=200),
+    Spoken("letters, digits, `_`, `.`, `-` and blanks, the first of them a letter or a digit", _as_name),
+]
+"""Of a registered model. MLflow forbids `/` and `:`; a quote would end the name in its search language."""

@@ -1,0 +1,20 @@
+"""What a person sees while a release runs."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from flows.terminal import StepDisplay
+from tasks import progress
+
+
+@pytest.mark.parametrize("name", ["[red]/1.heic", "[/dog]/1.heic", "[height, width].txt"])
+def test_step_summary_with_brackets_of_file_names_is_shown_as_it_is(name: str) -> None:
+    printed = io.StringIO()
+    with StepDisplay(Console(file=printed, width=120)).shown():
+        progress.report("calibration data", 1, 2, note=name)
+        progress.end("calibration data", f"2 of 2 samples · left out: {name}")
+    assert f"left out: {name}" in printed.getvalue()
