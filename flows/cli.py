@@ -7,6 +7,7 @@ that `embedded.prepare` makes.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from flows import registry_cli
 from flows.console import Json, err, out
 from flows.console import guard as _guard
 from flows.console import print_json as _print_json
+from tasks.loopback import past_proxies
 
 if TYPE_CHECKING:
     from tasks.artifacts import Outcome
@@ -271,4 +273,5 @@ def _status(outcome: Outcome) -> int:
 
 
 def main() -> None:
+    os.environ.update(past_proxies(os.environ))
     app()

@@ -39,9 +39,11 @@ QUIET = {
 def prepare(settings: Settings) -> None:
     """Sets what Prefect and MLflow read at import, unless the user has set it.
 
-    Raises: StorageError when the home folder cannot be written or its disk is full. Prefect's server
-    would start again and again without end there.
+    Raises: ConfigError when no database can lie in the home folder, StorageError when it cannot be written
+    or its disk is full. Prefect's server would start again and again without end there.
     """
+    if not (settings.prefect_api_url and settings.mlflow_tracking_uri):
+        settings.require_home_for_databases()
     _require_room(settings)
     local = {
         **QUIET,

@@ -12,6 +12,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from tasks.errors import ConfigError
+
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PADDLE_INT8_", frozen=True, extra="ignore")
@@ -22,6 +24,7 @@ class Settings(BaseSettings):
         default=None, description="fsspec URL (s3://bucket/prefix) through which hosts share artifacts."
     )
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
+    mlflow_registry_uri: str | None = Field(default=None, validation_alias="MLFLOW_REGISTRY_URI")
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
     configs: Path = Field(
         default=Path("configs"), description="Folder of the releases that follow registered FP32 models."
@@ -89,4 +92,21 @@ class Settings(BaseSettings):
 
     @property
     def tracking_uri(self) -> str:
-        return self.mlflow_tracking_uri or f"sqlite:///{self.root / 'mlflow.db'}"
+        """Raises: ConfigError when the embedded database would lie in a folder that no URL can name."""
+        if self.mlflow_tracking_uri:
+            return self.mlflow_tracking_uri
+        self.require_home_for_databases()
+        return f"sqlite:///{self.root / 'mlflow.db'}"
+
+    def require_home_for_databases(self) -> None:
+        """Raises: ConfigError when home's path holds what ends the path in a database's URL.
+
+        SQLAlchemy (`sqlalchemy.engine.url`, 2.0) takes a path as it stands, up to the first `?`.
+        """
+        if "?" in str(self.root):
+            raise ConfigError(
+                found=f"a question mark in the path {self.root}",
+                required="a home whose path can stand in a database's URL",
+                remedy="set PADDLE_INT8_HOME to a folder without `?`, or both MLFLOW_TRACKING_URI and "
+                "PREFECT_API_URL to servers",
+            )

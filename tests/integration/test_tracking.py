@@ -29,21 +29,6 @@ from tests.release_factory import (
 )
 
 CONFIG = build_config()
-DOUBLER = """
-import json
-from pathlib import Path
-import mlflow
-from mlflow.pyfunc.model import PythonModel
-
-class Doubler(PythonModel):
-    def load_context(self, context):
-        self.factor = json.loads((Path(context.artifacts["bundle"]) / "factor.json").read_text())
-
-    def predict(self, context, model_input, params=None):
-        return {"scores": model_input["image"] * self.factor}
-
-mlflow.models.set_model(Doubler())
-"""
 LOAD = """
 import warnings
 warnings.simplefilter("ignore")
@@ -75,28 +60,6 @@ def uri(home: Path) -> str:
 @pytest.fixture
 def run_id(uri: str) -> str:
     return runs.start_release(uri, CONFIG)
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    folder = tmp_path / "bundle"
-    folder.mkdir()
-    deployment = {
-        "digest": approved().digest,
-        "validated_on": [{"isa": "avx512_core_vnni"}, {"isa": "avx512_core"}],
-        "inputs": [{"name": "image", "shape": [-1, 3], "dtype": "float32"}],
-        "outputs": [{"name": "scores", "shape": [-1, 3], "dtype": "float32"}],
-    }
-    (folder / "deployment.json").write_text(json.dumps(deployment))
-    (folder / "factor.json").write_text("2")
-    return Bundle(folder=folder, digest=folder_digest(folder), size_bytes=1)
-
-
-@pytest.fixture
-def doubler(tmp_path: Path) -> Path:
-    path = tmp_path / "doubler.py"
-    path.write_text(DOUBLER)
-    return path
 
 
 def approved() -> Verdict:
