@@ -36,6 +36,10 @@ class Settings(BaseSettings):
         default=None,
         description="Where MLflow reaches the receiver, which has MLflow send its webhooks there.",
     )
+    lock_folder: Path | None = Field(
+        default=None,
+        description="Folder of the lock that has measurements on a host take turns; one for all containers.",
+    )
     parallel_candidates: int = Field(
         default=2, ge=1, description="Quantizations, or a table's trainings, at a time on this host."
     )

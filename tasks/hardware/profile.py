@@ -7,9 +7,10 @@ import os
 import platform
 import tempfile
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
-from tasks import temporary
+from tasks import host_lock, temporary
 from tasks.artifacts import HostProfile, IsaLevel
 from tasks.hardware import onednn
 from tasks.hardware.cpuinfo import CpuInfo, microarchitecture, parse_cpuinfo
@@ -43,6 +44,8 @@ def host_profile(log: Path | None = None) -> HostProfile:
             timeout_s=QUERY_TIMEOUT_S,
         )
     profile = describe(Path("/"), report, affinity=len(os.sched_getaffinity(0)))
+    if (others := host_lock.not_excluded()) is not None:
+        profile = replace(profile, warnings=(*profile.warnings, others))
     logger.info(
         "%s (%s), %s, %.1f of %d cores",
         profile.cpu_model,

@@ -62,7 +62,7 @@ def test_interrupted_release_ends_whole_within_two_seconds(
     assert "cancelled (SIGINT); nothing was left half-written" in (tmp_path / "output").read_text()
     assert embedded_flow_states(home) == ["CANCELLED"]
     assert read_run(f"sqlite:///{home / 'mlflow.db'}", "interrupted").info.status == "KILLED"
-    assert {path.name for path in temporary.iterdir()} <= {f"paddle-int8-{os.getuid()}.lock"}
+    assert not list(temporary.iterdir())
     kinds = {path.parent.name for path in home.glob("artifacts/*/*")}
     assert kinds - {"results"} == complete
 
