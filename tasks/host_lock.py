@@ -68,7 +68,7 @@ def _locked(mode: int, reason: str) -> Iterator[None]:
         try:
             fcntl.flock(stream, mode | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress.report(WAIT, 0, 0, reason)
+            progress.tell(progress.Progress(step=WAIT, done=0, total=0, note=reason, waits=True))
             fcntl.flock(stream, mode)
             progress.end(WAIT)
         yield

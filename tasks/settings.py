@@ -5,7 +5,6 @@ The only module that reads the environment.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tasks.errors import ConfigError
+from tasks.hardware.limits import own_threads
 
 
 class Settings(BaseSettings):
@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     @property
     def threads_each(self) -> int:
         """Threads for each of the processes that work at a time on this host."""
-        return max(1, len(os.sched_getaffinity(0)) // self.parallel_candidates)
+        return max(1, own_threads() // self.parallel_candidates)
 
     @property
     def root(self) -> Path:

@@ -13,6 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tasks.pace import slowness
+
 PROBE_TIMEOUT_S = 5
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 SQLITE = "sqlite:"
@@ -34,7 +36,7 @@ def probe(uri: str) -> None:
         address = (parts.hostname or "localhost", parts.port or DATABASE_PORTS[scheme])
         socket.create_connection(address, PROBE_TIMEOUT_S).close()
     elif scheme in ("http", "https"):
-        _ask(uri)
+        _ask_patiently(uri)
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -75,7 +77,19 @@ def _wrapped(error: BaseException) -> BaseException | None:
     return error.__context__ if isinstance(error.__context__, RequestException) else None
 
 
-def _ask(uri: str) -> None:
+def _ask_patiently(uri: str) -> None:
+    """Asks once more where no answer in time may be this host's own slowness."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        _ask(uri, PROBE_TIMEOUT_S)
+    except MlflowException as error:
+        if "timed out" not in str(root_cause(error)):
+            raise
+        _ask(uri, PROBE_TIMEOUT_S * slowness())
+
+
+def _ask(uri: str, timeout_s: float) -> None:
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request_safe
 
@@ -85,5 +99,5 @@ def _ask(uri: str) -> None:
         "GET",
         params={"max_results": 1},
         max_retries=0,
-        timeout=PROBE_TIMEOUT_S,
+        timeout=timeout_s,
     )

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -17,6 +16,7 @@ from tasks.errors import StorageError
 from tasks.host_lock import WAIT, measuring, not_excluded
 from tasks.progress import listen
 from tests.e2e.servers import wait_until
+from tests.patience import comes_true
 
 ROOT = str(Path(__file__).parents[2])
 HOLDER = """
@@ -58,10 +58,7 @@ def _hold_among_users(
 
 
 def _wait(flag: Path, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not flag.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return flag.exists()
+    return comes_true(flag.exists, seconds=seconds)
 
 
 @pytest.fixture

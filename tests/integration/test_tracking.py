@@ -19,6 +19,7 @@ from tasks.tracking import runs
 from tasks.tracking.connection import connection
 from tasks.tracking.registry import register
 from tasks.tracking.runs import RunStatus
+from tests.patience import allowed
 from tests.release_factory import (
     build_artifacts,
     build_config,
@@ -90,7 +91,7 @@ def test_two_programs_that_open_a_new_database_at_once_both_get_their_run(tmp_pa
         subprocess.Popen([sys.executable, "-c", START, uri], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    found = [program.communicate(timeout=120)[0].strip() for program in started]
+    found = [program.communicate(timeout=allowed(120))[0].strip() for program in started]
     with connection(uri) as client:
         assert {client.get_run(run_id).info.status for run_id in found} == {"RUNNING"}
 
@@ -361,20 +362,20 @@ def closed_port() -> int:
 )
 def test_mlflow_that_does_not_answer_is_a_registry_error_within_seconds(uri: str, tmp_path: Path) -> None:
     (tmp_path / "not-a-database").write_text("text " * 1000)
-    started = time.monotonic()
+    limit_s, started = allowed(15), time.monotonic()
     with pytest.raises(RegistryError) as raised:
         runs.start_release(uri.format(port=closed_port(), folder=tmp_path), CONFIG)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < limit_s
     assert "hunter2" not in str(raised.value)
     assert "MLFLOW_TRACKING_URI" in raised.value.remedy
 
 
 def test_server_that_accepts_and_never_answers_is_a_registry_error_within_seconds() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
-        started = time.monotonic()
+        limit_s, started = allowed(15), time.monotonic()
         with pytest.raises(RegistryError, match="timed out"):
             runs.start_release(f"http://127.0.0.1:{silent.getsockname()[1]}", CONFIG)
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < limit_s
 
 
 def test_release_of_a_deleted_experiment_says_how_to_restore_it(uri: str) -> None:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.patience import allowed
+
 TASKS = Path(__file__).parents[2] / "tasks"
 CACHED = {"train", "finetune", "quantize", "convert", "measure_baselines", "validate"}
 PRINT_KEYS = """
@@ -38,7 +40,7 @@ def _keys(folder: Path) -> dict[str, str]:
         env=os.environ | {"PYTHONPATH": str(folder), "PREFECT_HOME": str(folder / "prefect")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=allowed(120),
     )
     assert ended.returncode == 0, ended.stderr
     printed = json.loads(ended.stdout)
