@@ -44,7 +44,7 @@ def prepare(settings: Settings) -> None:
     """
     if not (settings.prefect_api_url and settings.mlflow_tracking_uri):
         settings.require_home_for_databases()
-    _require_room(settings)
+    require_room(settings)
     local = {
         **QUIET,
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(settings.store / "results"),
@@ -98,7 +98,8 @@ def _told_loading(seconds: float) -> str:
     return f"importing Prefect and MLflow, and opening MLflow's database: {seconds:.0f} s so far, no limit"
 
 
-def _require_room(settings: Settings) -> None:
+def require_room(settings: Settings) -> None:
+    """Raises: StorageError when the home folder cannot be written or its disk is full."""
     try:
         settings.root.mkdir(parents=True, exist_ok=True)
         if not os.access(settings.root, os.W_OK):

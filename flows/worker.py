@@ -8,6 +8,7 @@ import sys
 from typing import NoReturn
 
 from flows.deployment import require_server
+from flows.embedded import require_room
 from tasks import temporary
 from tasks.settings import Settings
 
@@ -24,11 +25,12 @@ def become_worker(settings: Settings, *, pool: str, limit: int, health_port: int
     """Replaces this process with Prefect's worker, so that signals reach the worker itself.
 
     Flow runs start in folders of their own: what is relative here is made absolute for them.
-    Raises: ConfigError when no Prefect server is set; StorageError when no temporary folder can be made.
+    Raises: ConfigError when no Prefect server is set; StorageError when home or no temporary
+    folder can be written.
     """
     require_server(settings)
     folder = temporary.of_user()
-    settings.root.mkdir(parents=True, exist_ok=True)
+    require_room(settings)
     environment = DEFAULTS | os.environ
     environment |= {
         "TMPDIR": str(folder),  # Prefect's scratch folder there, runner_storage, is one user's

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.answering import answering
-from tests.e2e.command_line import new_home, release_command
+from tests.e2e.command_line import new_home, release_command, variables
 from tests.e2e.records import embedded_flow_states, read_run
 from tests.e2e.small_inputs import SmallInputs
 
@@ -55,3 +55,29 @@ def test_home_that_a_databases_url_cannot_name_is_refused_before_anything_is_mad
     assert "ConfigError" in ended.stderr
     assert "PADDLE_INT8_HOME" in ended.stderr
     assert not home.parent.exists()
+
+
+@pytest.fixture
+def private_mounts() -> None:
+    if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("mounts of its own need root and the program unshare")
+
+
+@pytest.mark.usefixtures("private_mounts")
+def test_release_with_a_read_only_home_folder_of_the_user_and_full_shared_memory_is_approved(
+    inputs: SmallInputs, tmp_path: Path
+) -> None:
+    user = tmp_path / "user"
+    user.mkdir()
+    script = "mount --bind {0} {0} && mount -o remount,ro,bind {0} && mount -t tmpfs -o size=4k none /dev/shm"
+    script += "; head -c 8192 /dev/zero > /dev/shm/full 2> /dev/null; touch {0}/probe 2> /dev/null && exit 99"
+    script = script.format(user) + '; exec "$0" "$@"'
+    command = release_command(inputs.approvable(tmp_path / "release.yaml", "read-only"))
+    ended = subprocess.run(
+        ["unshare", "--mount", "/bin/sh", "-c", script, *command],
+        env=variables(tmp_path / "home", HOME=str(user)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr

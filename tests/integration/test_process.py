@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import resource
 import signal
@@ -17,7 +18,7 @@ import pytest
 
 from tasks import progress
 from tasks.errors import DataError, IsolatedProcessError
-from tasks.process import run_isolated
+from tasks.process import STEPS, record_usage, run_isolated
 from tests.patience import allowed, comes_true
 
 
@@ -146,3 +147,13 @@ def _alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_step_lasts_as_long_as_it_did_when_the_hosts_clock_is_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, now = time.monotonic(), time.time()
+    monkeypatch.setattr("tasks.process.time.time", lambda: now - 3600)
+    record_usage("step", tmp_path, began)
+    usage = json.loads((tmp_path / STEPS).read_text())
+    assert 0 <= usage["ended"] - usage["started"] < allowed(60)
