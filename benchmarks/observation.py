@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import psutil
 import psycopg2
+
+from tasks.ownership import PREFIX
 
 SERVICES = {
     "Prefect server": ("prefect", "server", "start"),
@@ -59,7 +62,8 @@ def observe(ended: int, *, database: str, home: Path) -> Observation:
 
 def temporary_things(home: Path) -> list[Path]:
     """Everything in the temporary folder, and what steps and open releases keep in `home` while they run."""
-    places = [Path(tempfile.gettempdir()).glob("*"), home.glob("artifacts/scratch/*/*")]
+    common = Path(tempfile.gettempdir())
+    places = [common.glob("*"), common.glob(f"{PREFIX}{os.getuid()}/*"), home.glob("artifacts/scratch/*/*")]
     places.append(home.glob("open-releases/*"))
     return sorted(path for place in places for path in place)
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.console import out
+from tasks.hardware.limits import own_threads
 
 SIZES = (1, 2, 4)
 ADDRESS = "PADDLE_INT8_DASK_SCHEDULER"
@@ -91,7 +92,7 @@ def measure(tasks: int, hashes: int, rounds: int) -> dict[int, list[Took]]:
 def to_markdown(took: dict[int, list[Took]], tasks: int) -> str:
     """Medians over the rounds, with the lowest and highest ratio; and what a task costs beside its work."""
     lines = ["| workers | s | speed-up over 1 worker | at best |", "|---|---|---|---|"]
-    cores = len(os.sched_getaffinity(0))
+    cores = own_threads()
     for size in SIZES:
         ratios = [one.wall_s / each.wall_s for one, each in zip(took[1], took[size], strict=True)]
         wall = statistics.median(each.wall_s for each in took[size])

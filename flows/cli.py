@@ -7,6 +7,7 @@ that `embedded.prepare` makes.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from flows import registry_cli
 from flows.console import Json, err, out
 from flows.console import guard as _guard
 from flows.console import print_json as _print_json
+from tasks.loopback import past_proxies
 
 if TYPE_CHECKING:
     from tasks.artifacts import Outcome
@@ -280,6 +282,7 @@ def main() -> None:
     """The program; a wrong variable of the environment, which any command may read first, is told too."""
     from tasks.errors import ConfigError
 
+    os.environ.update(past_proxies(os.environ))
     try:
         app()
     except ConfigError as error:

@@ -39,10 +39,12 @@ QUIET = {
 def prepare(settings: Settings) -> None:
     """Sets what Prefect and MLflow read at import, unless the user has set it.
 
-    Raises: StorageError when the home folder cannot be written or its disk is full. Prefect's server
-    would start again and again without end there.
+    Raises: ConfigError when no database can lie in the home folder, StorageError when it cannot be written
+    or its disk is full. Prefect's server would start again and again without end there.
     """
-    _require_room(settings)
+    if not (settings.prefect_api_url and settings.mlflow_tracking_uri):
+        settings.require_home_for_databases()
+    require_room(settings)
     local = {
         **QUIET,
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(settings.store / "results"),
@@ -66,13 +68,14 @@ def start_prefect(settings: Settings) -> Callable[[], None]:
     server = temporary_server.start(settings.root / "logs" / "prefect-server.log")
     atexit.register(server.stop)  # before Prefect is imported, whose own handlers run first therefore
     os.environ["PREFECT_API_URL"] = f"{server.address}/api"
-    progress.report("start Prefect", 0, 0)
+
+    def told(_seconds: float) -> str:
+        so_far, at_most = server.patience.waited_s, server.patience.limit_s
+        return f"waiting for Prefect's temporary server: {so_far:.0f} s so far, {at_most:.0f} s at most"
 
     def wait() -> None:
-        try:
+        with progress.waiting("start Prefect", told):
             server.wait_until_ready()
-        finally:
-            progress.end("start Prefect")
 
     return wait
 
@@ -84,14 +87,19 @@ def run_flow(settings: Settings, load: Callable[[], Callable[[P], R]], parameter
     """
     wait_for_prefect = start_prefect(settings)
     process.warm_up()
-    with garbage.left_alone():
+    with progress.waiting("load", _told_loading), garbage.left_alone():
         flow = load()
         connection.prepare(settings.tracking_uri)
     wait_for_prefect()
     return flow(parameter)
 
 
-def _require_room(settings: Settings) -> None:
+def _told_loading(seconds: float) -> str:
+    return f"importing Prefect and MLflow, and opening MLflow's database: {seconds:.0f} s so far, no limit"
+
+
+def require_room(settings: Settings) -> None:
+    """Raises: StorageError when the home folder cannot be written or its disk is full."""
     try:
         settings.root.mkdir(parents=True, exist_ok=True)
         if not os.access(settings.root, os.W_OK):

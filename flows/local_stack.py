@@ -19,9 +19,12 @@ from typing import NoReturn
 
 from flows.compose import LOOPBACK, Host, Service, services
 from tasks.errors import ConfigError, IsolatedProcessError, PipelineError
+from tasks.pace import Patience, slowness
 from tasks.process import last_lines
 
 START_S = 180
+"""On the reference host of `tasks/pace.py`."""
+HEALTH_S = 60
 STOP_S = 20
 DATABASE = "postgres"
 PASSED_ON = ("LANG", "TMPDIR", "HOME")
@@ -84,8 +87,8 @@ def _process(service: Service, host: Host, binaries: Path) -> Iterator[None]:
 
 
 def _wait(service: Service, process: subprocess.Popen[bytes], environment: dict[str, str], log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
+    patience = Patience(START_S)
+    while not patience.is_over():
         status = process.poll()
         if status == 0 and service.ends:
             return
@@ -107,7 +110,7 @@ def _healthy(service: Service, environment: dict[str, str]) -> bool:
         executable=shutil.which(service.health[0], path=environment["PATH"]),
         env=environment,
         capture_output=True,
-        timeout=60,
+        timeout=HEALTH_S * slowness(),
     )
     return command.returncode == 0
 
@@ -157,7 +160,7 @@ def _database(service: Service, host: Host, binaries: Path) -> Iterator[None]:
                 stdout=output,
                 stderr=output,
                 check=True,
-                timeout=START_S,
+                timeout=START_S * slowness(),
             )
 
     if new:

@@ -17,6 +17,7 @@ def serve_pages(
     """Serves both on loopback until interrupted; ends both when either ends."""
     prefect = f"prefect server start --host 127.0.0.1 --port {prefect_port}"
     mlflow = f"mlflow server --host 127.0.0.1 --port {mlflow_port} --workers 1 --backend-store-uri"
+    registry = ["--registry-store-uri", settings.mlflow_registry_uri] if settings.mlflow_registry_uri else []
     servers = [
         subprocess.Popen(
             [sys.executable, "-m", *command],
@@ -24,7 +25,7 @@ def serve_pages(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for command in (prefect.split(), [*mlflow.split(), settings.tracking_uri])
+        for command in (prefect.split(), [*mlflow.split(), settings.tracking_uri, *registry])
     ]
     say(
         f"Prefect  http://127.0.0.1:{prefect_port}\nMLflow   http://127.0.0.1:{mlflow_port}\nCtrl-C ends both"

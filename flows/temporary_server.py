@@ -22,9 +22,11 @@ from pathlib import Path
 
 from tasks import garbage
 from tasks.errors import IsolatedProcessError
+from tasks.pace import Patience
 from tasks.process import last_lines
 
 STARTUP_TIMEOUT_S = 180
+"""On the reference host of `tasks/pace.py`."""
 STOP_TIMEOUT_S = 5
 POLL_S = 0.05
 PR_SET_PDEATHSIG = 1
@@ -48,19 +50,24 @@ class TemporaryServer:
     process: subprocess.Popen[bytes]
     address: str
     log: Path
+    patience: Patience
 
     def wait_until_ready(self) -> None:
         """Raises: IsolatedProcessError when it ends, or does not answer in time."""
-        deadline = time.monotonic() + STARTUP_TIMEOUT_S
         while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise IsolatedProcessError(
-                    found=f"Prefect's temporary server did not start; last lines of {self.log}:\n"
-                    f"{last_lines(self.log)}",
-                    required="a server that answers",
-                    remedy="set PREFECT_API_URL to one that runs; `prefect server start` shows why",
-                )
+            if self.process.poll() is not None:
+                raise self._did_not_start("it ended")
+            if self.patience.is_over():
+                raise self._did_not_start(f"no answer within {self.patience.limit_s:.0f} s")
             time.sleep(POLL_S)
+
+    def _did_not_start(self, how: str) -> IsolatedProcessError:
+        return IsolatedProcessError(
+            found=f"Prefect's temporary server did not start: {how}; last lines of {self.log}:\n"
+            f"{last_lines(self.log)}",
+            required="a server that answers",
+            remedy="set PREFECT_API_URL to one that runs; `prefect server start` shows why",
+        )
 
     def stop(self) -> None:
         """Lets it record what it was told, and ends it."""
@@ -91,7 +98,12 @@ def start(log: Path) -> TemporaryServer:
             env={**os.environ, **EPHEMERAL},
             start_new_session=True,  # Ctrl-C is not for the server, which has yet to record the cancellation
         )
-    return TemporaryServer(process=process, address=f"http://127.0.0.1:{port}", log=log)
+    return TemporaryServer(
+        process=process,
+        address=f"http://127.0.0.1:{port}",
+        log=log,
+        patience=Patience(STARTUP_TIMEOUT_S),
+    )
 
 
 def _free_port() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -18,14 +18,17 @@ from tasks.errors import PipelineError
 from tasks.tracking.connection import redact
 from tasks.validation.audit import aside, counted
 
+RARER = 1.5
+"""How many times longer a wait has lasted when it is told of again."""
 COLOURS = {Outcome.APPROVED: "green", Outcome.REJECTED: "red", Outcome.INCONCLUSIVE: "yellow"}
 
 
 class StepDisplay:
     """Turns progress reports into one live line per running step and one lasting line per ended one."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._clock = console, clock
+        self._next_word: dict[str, float] = {}
         self._lock = threading.Lock()
         self._lines: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
@@ -51,7 +54,7 @@ class StepDisplay:
             known = event.step in self._lines
             if not known and not event.ended:
                 self._lines[event.step] = self._bars.add_task(event.step, total=None, count="", note="")
-                self._started.setdefault(event.step, time.monotonic())
+                self._started.setdefault(event.step, self._clock())
             if event.ended:
                 self._end(event)
             else:
@@ -62,12 +65,23 @@ class StepDisplay:
                     count=f"{event.done}/{event.total}" if event.total else "",
                     note=escape(event.note),
                 )
+                self._say_waiting(event)
+
+    def _say_waiting(self, event: progress.Progress) -> None:
+        """A wait, in lasting lines where nothing is live, such as a log: at once, then ever more rarely."""
+        if self._console.is_terminal or not event.waits:
+            return
+        waited = self._clock() - self._started.get(event.step, self._clock())
+        if waited >= self._next_word.get(event.step, 0.0):
+            self._next_word[event.step] = RARER * max(waited, 1.0)
+            said = f"  {event.step}: {event.note}"
+            self._console.print(said, highlight=False, markup=False, soft_wrap=True)
 
     def _end(self, event: progress.Progress) -> None:
         if (line := self._lines.pop(event.step, None)) is not None:
             self._bars.remove_task(line)
         if event.note:
-            seconds = time.monotonic() - self._started.pop(event.step, time.monotonic())
+            seconds = self._clock() - self._started.pop(event.step, self._clock())
             mark = "[red]✗[/]" if event.note == progress.FAILED else "[green]✓[/]"
             first, *more = event.note.split(" · ")
             grid = Table.grid(padding=(0, 1))

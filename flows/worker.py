@@ -8,6 +8,8 @@ import sys
 from typing import NoReturn
 
 from flows.deployment import require_server
+from flows.embedded import require_room
+from tasks import temporary
 from tasks.settings import Settings
 
 DEFAULTS = {
@@ -23,12 +25,15 @@ def become_worker(settings: Settings, *, pool: str, limit: int, health_port: int
     """Replaces this process with Prefect's worker, so that signals reach the worker itself.
 
     Flow runs start in folders of their own: what is relative here is made absolute for them.
-    Raises: ConfigError when no Prefect server is set.
+    Raises: ConfigError when no Prefect server is set; StorageError when home or no temporary
+    folder can be written.
     """
     require_server(settings)
-    settings.root.mkdir(parents=True, exist_ok=True)
+    folder = temporary.of_user()
+    require_room(settings)
     environment = DEFAULTS | os.environ
     environment |= {
+        "TMPDIR": str(folder),  # Prefect's scratch folder there, runner_storage, is one user's
         "PADDLE_INT8_HOME": str(settings.root),
         "PADDLE_INT8_CONFIGS": str(settings.configs.expanduser().resolve()),
         "PREFECT_WORKER_WEBSERVER_PORT": str(health_port),

@@ -197,12 +197,16 @@ def _death(
     )
 
 
-def record_usage(step: str, folder: Path, started: float) -> None:
-    """One line in `steps.jsonl` of `folder`: when the step ran, in Unix time, and its process's peak."""
+def record_usage(step: str, folder: Path, began: float) -> None:
+    """One line in `steps.jsonl` of `folder`: when the step ran, in Unix time, and its process's peak.
+
+    began: by the monotonic clock, so that a step lasts as long as it did when the host's clock is set.
+    """
+    ended = time.time()
     usage = {
         "step": step,
-        "started": started,
-        "ended": time.time(),
+        "started": ended - (time.monotonic() - began),
+        "ended": ended,
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -230,11 +234,11 @@ def _child_main(
     sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115 - for the process's whole life
     sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", force=True)
-    started = time.time()
+    began = time.monotonic()
     try:
         with progress.listen(lambda event: pipe.send(("progress", event))):
             result = function(*arguments)
-        record_usage(multiprocessing.current_process().name, log.parent, started)
+        record_usage(multiprocessing.current_process().name, log.parent, began)
         pipe.send(("result", result))
     except PipelineError as error:
         logger.error("%s", error)

@@ -6,6 +6,8 @@ pipe to the parent and are repeated there.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ class Progress:
     """`done` of `total` units of a step; total 0 means unknown. `ended` is said once, with a summary.
 
     values: of the unit just done, by name, where the step measures something.
+    waits: nothing is done but to wait for what the note says.
     """
 
     step: str
@@ -24,10 +27,15 @@ class Progress:
     note: str = ""
     ended: bool = False
     values: Mapping[str, float] = field(default_factory=dict)
+    waits: bool = False
 
 
 FAILED = "failed"
 """The summary of a step that ended in an error."""
+
+QUIET_S = 2.0
+"""A wait up to this long needs no word."""
+AGAIN_S = 1.0
 
 Listener = Callable[[Progress], None]
 _listeners: list[Listener] = []
@@ -59,3 +67,29 @@ def tell(event: Progress) -> None:
     """Passes an event on as it is."""
     for listener in tuple(_listeners):
         listener(event)
+
+
+@contextmanager
+def waiting(step: str, told: Callable[[float], str]) -> Iterator[None]:
+    """Tells every listener, from `QUIET_S` on and every second, what is waited for while the context is open.
+
+    told: makes a sentence of the seconds so far.
+    """
+    started, over = time.monotonic(), threading.Event()
+
+    def tell_on() -> None:
+        pause = QUIET_S
+        while not over.wait(pause):
+            note = told(time.monotonic() - started)
+            tell(Progress(step=step, done=0, total=0, note=note, waits=True))
+            pause = AGAIN_S
+
+    report(step, 0, 0)
+    teller = threading.Thread(target=tell_on, name=f"tell of {step}", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
+        end(step)

@@ -5,12 +5,14 @@ The only module that reads the environment.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from tasks.errors import ConfigError
+from tasks.hardware.limits import own_threads
 
 
 class Settings(BaseSettings):
@@ -22,6 +24,7 @@ class Settings(BaseSettings):
         default=None, description="fsspec URL (s3://bucket/prefix) through which hosts share artifacts."
     )
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
+    mlflow_registry_uri: str | None = Field(default=None, validation_alias="MLFLOW_REGISTRY_URI")
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
     configs: Path = Field(
         default=Path("configs"), description="Folder of the releases that follow registered FP32 models."
@@ -32,6 +35,10 @@ class Settings(BaseSettings):
     webhook_url: str | None = Field(
         default=None,
         description="Where MLflow reaches the receiver, which has MLflow send its webhooks there.",
+    )
+    lock_folder: Path | None = Field(
+        default=None,
+        description="Folder of the lock that has measurements on a host take turns; one for all containers.",
     )
     parallel_candidates: int = Field(
         default=2, ge=1, description="Quantizations, or a table's trainings, at a time on this host."
@@ -77,7 +84,7 @@ class Settings(BaseSettings):
     @property
     def threads_each(self) -> int:
         """Threads for each of the processes that work at a time on this host."""
-        return max(1, len(os.sched_getaffinity(0)) // self.parallel_candidates)
+        return max(1, own_threads() // self.parallel_candidates)
 
     @property
     def root(self) -> Path:
@@ -98,4 +105,21 @@ class Settings(BaseSettings):
 
     @property
     def tracking_uri(self) -> str:
-        return self.mlflow_tracking_uri or f"sqlite:///{self.root / 'mlflow.db'}"
+        """Raises: ConfigError when the embedded database would lie in a folder that no URL can name."""
+        if self.mlflow_tracking_uri:
+            return self.mlflow_tracking_uri
+        self.require_home_for_databases()
+        return f"sqlite:///{self.root / 'mlflow.db'}"
+
+    def require_home_for_databases(self) -> None:
+        """Raises: ConfigError when home's path holds what ends the path in a database's URL.
+
+        SQLAlchemy (`sqlalchemy.engine.url`, 2.0) takes a path as it stands, up to the first `?`.
+        """
+        if "?" in str(self.root):
+            raise ConfigError(
+                found=f"a question mark in the path {self.root}",
+                required="a home whose path can stand in a database's URL",
+                remedy="set PADDLE_INT8_HOME to a folder without `?`, or both MLFLOW_TRACKING_URI and "
+                "PREFECT_API_URL to servers",
+            )

@@ -126,13 +126,13 @@ def stage(name: str, *, here: bool = False) -> Iterator[list[str]]:
     `here`: the step works in this process, so its usage is recorded as that of isolated processes is.
     """
     summary: list[str] = []
-    started = time.time()
+    began = time.monotonic()
     progress.report(name, 0, 0)
     ended = progress.FAILED
     try:
         yield summary
         if here:
-            record_usage(name, step_log(name).parent, started)
+            record_usage(name, step_log(name).parent, began)
         ended = " · ".join(summary) or "done"
     finally:
         progress.end(name, ended)

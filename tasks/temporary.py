@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing.process
 import multiprocessing.util
+import os
 import re
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
+from tasks.errors import StorageError
 from tasks.ownership import PREFIX, forget_the_dead, lives, owner
 
 OWNED = re.compile(rf"{PREFIX}([0-9a-f]{{8}})-")
@@ -41,6 +45,26 @@ def sweep() -> None:
         if (owned := OWNED.match(folder.name)) and not lives(place, owned[1]):
             shutil.rmtree(folder, ignore_errors=True)
     forget_the_dead(place)
+
+
+def of_user() -> Path:
+    """A folder among the host's temporary ones that is this user's alone, where names need not be anybody's.
+
+    Raises: StorageError when it cannot be made, or is somebody else's.
+    """
+    folder = _place() / f"{PREFIX}{os.getuid()}"
+    try:
+        folder.mkdir(mode=stat.S_IRWXU, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise PermissionError(errno.EACCES, "it is another user's", str(folder))
+    except OSError as error:
+        raise StorageError(
+            found=f"{folder}: {error.strerror or error}",
+            required="a temporary folder of this user's own",
+            remedy="remove it, or set TMPDIR to a folder that you may write",
+        ) from error
+    return folder
 
 
 def _place() -> Path:

@@ -6,6 +6,20 @@ from collections.abc import Iterator
 
 import pytest
 
+from tasks.pace import slowness
+from tests.patience import allowed
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The limit on every test is for the reference host too."""
+    if config.getoption("timeout") is not None:  # given on the command line
+        return
+    stretch = slowness()
+    for item in items:
+        own = item.get_closest_marker("timeout")
+        seconds = float(own.args[0] if own else config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(stretch * seconds), append=False)
+
 
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[str]:
@@ -13,5 +27,5 @@ def prefect_server() -> Iterator[str]:
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=180):
+    with prefect_test_harness(server_startup_timeout=int(allowed(180))):
         yield str(PREFECT_API_URL.value())

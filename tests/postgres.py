@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.servers import free_port
+from tests.patience import allowed
 
 USER = "postgres"
 """PostgreSQL refuses to run as root."""
@@ -60,4 +61,4 @@ def _binaries() -> Path:
 
 
 def _run(command: list[str]) -> None:
-    subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, timeout=120)
+    subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, timeout=allowed(120))

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+
+
+def own_cores() -> float:
+    """CPUs that this process may use at once, here and now."""
+    return usable_cores(len(os.sched_getaffinity(0)), Path("/"))
+
+
+def own_threads() -> int:
+    """How many threads may compute at once; more would share CPUs or be stopped by a quota."""
+    return max(1, int(own_cores()))
 
 
 def usable_cores(affinity: int, root: Path) -> float:

@@ -7,9 +7,10 @@ import os
 import platform
 import tempfile
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
-from tasks import temporary
+from tasks import host_lock, temporary
 from tasks.artifacts import HostProfile, IsaLevel
 from tasks.hardware import onednn
 from tasks.hardware.cpuinfo import CpuInfo, microarchitecture, parse_cpuinfo
@@ -22,9 +23,11 @@ from tasks.hardware.levels import (
 )
 from tasks.hardware.limits import memory_limit, usable_cores
 from tasks.hardware.onednn import OneDnnReport
+from tasks.pace import slowness
 from tasks.process import run_isolated
 
 QUERY_TIMEOUT_S = 120
+"""On the reference host of `tasks/pace.py`."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +43,11 @@ def host_profile(log: Path | None = None) -> HostProfile:
             onednn.report,
             step="hardware check",
             log=log or Path(folder) / "hardware.log",
-            timeout_s=QUERY_TIMEOUT_S,
+            timeout_s=QUERY_TIMEOUT_S * slowness(),
         )
     profile = describe(Path("/"), report, affinity=len(os.sched_getaffinity(0)))
+    if (others := host_lock.not_excluded()) is not None:
+        profile = replace(profile, warnings=(*profile.warnings, others))
     logger.info(
         "%s (%s), %s, %.1f of %d cores",
         profile.cpu_model,

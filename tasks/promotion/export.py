@@ -9,6 +9,7 @@ from tasks.artifacts import Bundle
 from tasks.errors import RegistryError, StorageError
 from tasks.promotion.ledger import alias_version, find_version
 from tasks.promotion.lookup import fetch_bundle
+from tasks.promotion.renaming import require_not_renamed
 from tasks.store import folder_digest, storage_error
 from tasks.stored_path import StoredPath
 from tasks.tracking.connection import connection
@@ -33,6 +34,7 @@ def export_bundle(tracking_uri: str, name: str, folder: Path, *, version: int | 
             wanted = str(version) if version is not None else alias_version(client, name, alias)
             found = find_version(client, name, wanted) if wanted else None
             if found is None:
+                require_not_renamed(client, name)
                 raise _missing(name, version, alias)
             bundle = fetch_bundle(client, tracking_uri, found, Path(scratch) / "bundle")
             digest = folder_digest(bundle)

@@ -18,6 +18,7 @@ from tasks.artifacts import to_json
 from tasks.errors import RegistryError
 from tasks.promotion.decision import Decision
 from tasks.promotion.records import CHAMPION, Standing, left_behind, of_model, ruled, standing
+from tasks.promotion.renaming import lost_decisions, require_not_renamed, versions_of
 from tasks.promotion.vouchers import ID, RECORD, confirm, counted, missing, vouch
 from tasks.tracking.connection import connection, redact
 from tasks.tracking.registry import PROMOTIONS, ensure_ledger
@@ -56,6 +57,7 @@ def history(tracking_uri: str, name: str) -> History:
     with connection(tracking_uri) as client:
         model = _registered(client, name)
         if model is None:
+            require_not_renamed(client, name)
             raise RegistryError(
                 found=f"no model {name} in the registry",
                 required="a registered model",
@@ -74,8 +76,13 @@ def history(tracking_uri: str, name: str) -> History:
 
 
 def current(tracking_uri: str, name: str, alias: str) -> Standing:
-    """Who is champion, as the decisions say; before the first, where the alias points."""
+    """Who is champion, as the decisions say; before the first, where the alias points.
+
+    Raises: RegistryError when the model was renamed, or MLflow refuses.
+    """
     with connection(tracking_uri) as client:
+        if _registered(client, name) is None:
+            require_not_renamed(client, name)
         return standing(_decisions(client, name), alias, found=alias_version(client, name, alias))
 
 
@@ -176,28 +183,13 @@ def _registered(client: MlflowClient, name: str) -> RegisteredModel | None:
 
 
 def _decisions(client: MlflowClient, name: str) -> tuple[Decision, ...]:
-    versions = _versions(client, name + PROMOTIONS)
+    versions = versions_of(client, name + PROMOTIONS)
     model = _registered(client, name)
     tags = model.tags if model else {}
-    if missing(versions, tags) and (deleted := missing(_versions(client, name + PROMOTIONS), tags)):
+    if missing(versions, tags) and (deleted := missing(versions_of(client, name + PROMOTIONS), tags)):
         numbers = ", ".join(sorted(deleted, key=int))
-        raise RegistryError(
-            found=f"no version {numbers} of {name}{PROMOTIONS}, which was written",
-            required="every decision that was recorded",
-            remedy=f"find out who deleted it, or renamed {name}; to forget such a decision, delete the tag "
-            f"of {name} that names it",
-        )
+        raise lost_decisions(client, name, tags, numbers)
     return ruled(counted(versions, tags))
-
-
-def _versions(client: MlflowClient, ledger: str) -> list[ModelVersion]:
-    found: list[ModelVersion] = []
-    token = None
-    while True:
-        page = client.search_model_versions(f"name = '{ledger}'", max_results=1000, page_token=token)
-        found += page
-        if not (token := page.token):
-            return found
 
 
 def _written(client: MlflowClient, ledger: str, decision_id: str) -> int | None:

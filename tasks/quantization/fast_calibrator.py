@@ -20,6 +20,7 @@ import numpy as np
 import paddle
 from paddle.static.quantization import post_training_quantization as slim
 
+from tasks.hardware.limits import own_threads
 from tasks.quantization.calibrator import Array, Batch, Calibrator, checked, replaced
 from tasks.quantization.histogram import magnitude_counts, magnitude_range
 from tasks.quantization.kl import kl_threshold
@@ -36,7 +37,7 @@ class FastCalibrator(Calibrator):
         super().__init__(**options)
         self._padded: list[str] | None = None
         self._activations: Batch = {}
-        threads = os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))
+        threads = os.environ.get("OMP_NUM_THREADS") or own_threads()
         self._cores = ThreadPoolExecutor(int(threads))
 
     @contextmanager

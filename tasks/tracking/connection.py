@@ -10,26 +10,21 @@ import errno
 import fcntl
 import os
 import re
-import socket
 import sqlite3
-import urllib.error
-import urllib.request
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from http.client import HTTPException
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from tasks.errors import RegistryError, StorageError
+from tasks.settings import Settings
 from tasks.store import storage_error
+from tasks.tracking.probe import probe, remedy, root_cause, sqlite_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PROBE_TIMEOUT_S = 5
-DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 QUIET_AND_BOUNDED = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -64,19 +59,22 @@ def _preload() -> None:
 
 @contextmanager
 def connection(tracking_uri: str) -> Iterator[MlflowClient]:
-    """A client of the server or database at `tracking_uri`.
+    """A client of the server or database at `tracking_uri`, and of the registry that belongs to it.
 
     Raises: RegistryError when MLflow cannot be reached or refuses, StorageError when the disk is full.
     """
-    _probe(tracking_uri)
     _preload()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    registry = registry_uri(tracking_uri)
+    for uri in dict.fromkeys((tracking_uri, registry)):
+        _require_answer(uri)
     try:
-        with _alone_at_first(tracking_uri):
-            client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        with _alone_at_first(tracking_uri, registry):
+            client = MlflowClient(tracking_uri=tracking_uri, registry_uri=registry)
+            client._get_registry_client()  # type: ignore[no-untyped-call] # else it makes its tables later
     except (MlflowException, SQLAlchemyError, ImportError) as error:
         raise _unreachable(tracking_uri, error) from error
     try:
@@ -89,23 +87,25 @@ def connection(tracking_uri: str) -> Iterator[MlflowClient]:
         raise _refused(tracking_uri, error) from error
 
 
+def registry_uri(tracking_uri: str) -> str:
+    """Where registered models are: MLFLOW_REGISTRY_URI, or else with the runs."""
+    return Settings().mlflow_registry_uri or tracking_uri
+
+
 @contextmanager
-def _alone_at_first(tracking_uri: str) -> Iterator[None]:
+def _alone_at_first(*uris: str) -> Iterator[None]:
     """Two programs that open a new SQLite database at once would both make its tables, and break them."""
-    folder = database_folder(tracking_uri)
-    if folder is None:
-        yield
-        return
-    with (folder / "mlflow.lock").open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    folders = {folder for uri in uris if (folder := database_folder(uri)) is not None}
+    with ExitStack() as held:
+        for folder in sorted(folders):
+            fcntl.flock(held.enter_context((folder / "mlflow.lock").open("a")), fcntl.LOCK_EX)
         yield
 
 
 def database_folder(tracking_uri: str) -> Path | None:
     """The folder of an embedded SQLite database, or None for a server."""
-    if not tracking_uri.startswith("sqlite:"):
-        return None
-    return _sqlite_path(tracking_uri).parent
+    path = sqlite_path(tracking_uri)
+    return path.parent if path else None
 
 
 def redact(text: str) -> str:
@@ -113,46 +113,26 @@ def redact(text: str) -> str:
     return _SECRET.sub(r"\1***", _CREDENTIALS.sub("***@", text))
 
 
-def _probe(tracking_uri: str) -> None:
-    """Asks once, since MLflow itself asks a dead database fifteen times, ever more slowly.
+def _require_answer(uri: str) -> None:
+    from mlflow.exceptions import MlflowException
 
-    Of a server any answer will do, a refusal too: only silence is an error.
-    """
-    scheme = urlsplit(tracking_uri).scheme.partition("+")[0]
-    folder = database_folder(tracking_uri)
     try:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            _probe_sqlite(tracking_uri)
-        elif scheme in DATABASE_PORTS:
-            parts = urlsplit(tracking_uri)
-            address = (parts.hostname or "localhost", parts.port or DATABASE_PORTS[scheme])
-            socket.create_connection(address, PROBE_TIMEOUT_S).close()
-        elif scheme in ("http", "https"):
-            parts = urlsplit(tracking_uri)
-            plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-            urllib.request.urlopen(plain, timeout=PROBE_TIMEOUT_S).close()
-    except urllib.error.HTTPError:
-        return
-    except (OSError, ValueError, HTTPException, sqlite3.Error) as error:
-        raise _unreachable(tracking_uri, error) from error
-
-
-def _probe_sqlite(tracking_uri: str) -> None:
-    with closing(sqlite3.connect(_sqlite_path(tracking_uri), timeout=PROBE_TIMEOUT_S)) as database:
-        database.execute("PRAGMA schema_version")
-
-
-def _sqlite_path(tracking_uri: str) -> Path:
-    return Path(urlsplit(tracking_uri.replace("sqlite:///", "sqlite://localhost/", 1)).path[1:]).absolute()
+        probe(uri)
+    except (OSError, ValueError, sqlite3.Error, MlflowException) as error:
+        raise _unreachable(uri, error) from error
 
 
 def _unreachable(tracking_uri: str, error: Exception) -> RegistryError:
     return RegistryError(
         found=_detail(tracking_uri, error),
         required="an MLflow tracking server or database that answers",
-        remedy="start it or correct MLFLOW_TRACKING_URI; without that variable a local SQLite file is used",
+        remedy=f"{remedy(error)}, or correct {_variable(tracking_uri)}; without that variable "
+        "a local SQLite file is used",
     )
+
+
+def _variable(uri: str) -> str:
+    return "MLFLOW_REGISTRY_URI" if uri == Settings().mlflow_registry_uri else "MLFLOW_TRACKING_URI"
 
 
 def _refused(tracking_uri: str, error: Exception) -> RegistryError:
@@ -165,5 +145,6 @@ def _refused(tracking_uri: str, error: Exception) -> RegistryError:
 
 
 def _detail(tracking_uri: str, error: Exception) -> str:
-    lines = str(getattr(error, "reason", None) or error).strip().splitlines() or [type(error).__name__]
+    cause = root_cause(error)
+    lines = str(cause).strip().splitlines() or [type(cause).__name__]
     return redact(f"{tracking_uri}: {lines[0]:.300}")

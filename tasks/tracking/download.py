@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from tasks.errors import RegistryError
-from tasks.tracking.connection import redact
+from tasks.tracking.connection import redact, registry_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import FileInfo
@@ -29,7 +29,7 @@ def repository(uri: str, tracking_uri: str) -> ArtifactRepository:
     """Where artifacts lie; a server that proxies them is asked at `tracking_uri`."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    return get_artifact_repository(uri, tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    return get_artifact_repository(uri, tracking_uri=tracking_uri, registry_uri=registry_uri(tracking_uri))
 
 
 def download(
@@ -116,7 +116,7 @@ def _require_inside(uri: str, name: PurePosixPath) -> None:
     parts = urlsplit(uri)
     if parts.scheme not in ("", "file"):
         return
-    root = Path(unquote(parts.path)).resolve()
+    root = Path(unquote(parts.path) if parts.scheme else uri).resolve()
     if not (root / name).resolve().is_relative_to(root):
         raise _refused(f"{name} is a link out of the artifacts")
 

@@ -133,7 +133,7 @@ def _log_pyfunc(
                 mlflow.pyfunc.save_model(
                     path=str(path),
                     python_model=str(python_model),
-                    artifacts={"bundle": str(bundle.folder)},
+                    artifacts={"bundle": bundle.folder.absolute().as_uri()},  # MLflow parses it as a URI
                     pip_requirements=list(REQUIREMENTS),
                     signature=_signature(deployment),
                     mlflow_model=Model(

@@ -73,7 +73,7 @@ def resolve_source(tracking_uri: str, config: RegisteredModel) -> SourceVersion:
             raise RegistryError(
                 found=f"no {config.registered} in the registry",
                 required="a registered version of the FP32 model",
-                remedy="register one, or correct `model.registered`",
+                remedy="register one, or correct `model.registered`; a renamed model has its new name only",
             ) from error
     return SourceVersion(model=name, version=str(found.version))
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import paddle
 
 from tasks.errors import TrainingError
+from tasks.hardware.limits import own_threads
 from tasks.quantization.trainable import use_onednn
 from tasks.training.checkpoint import Checkpoint
 from tasks.training.growth import Weights, deepen
@@ -114,7 +115,7 @@ def export(build: Callable[[], Any], weights: Weights, folder: Path, *, side: in
 
 def _threads() -> int:
     """Paddle takes one unless told otherwise."""
-    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+    return int(os.environ.get("OMP_NUM_THREADS") or own_threads())
 
 
 def near_identity(network: Any, random: np.random.Generator) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import MeasurementError
+from tasks.hardware.limits import own_threads
 
 Run = Callable[[], object]
 WARM_UP_MS = 50.0
@@ -67,8 +68,10 @@ def pin(threads: int) -> tuple[int, ...]:
     """Pins this process to `threads` CPUs, on distinct cores as far as there are any.
 
     To be called before Paddle is imported: OpenMP's threads inherit the mask.
-    Raises: MeasurementError when fewer CPUs are allowed.
+    Raises: MeasurementError when fewer CPUs are allowed, by the mask or by a cgroup's quota.
     """
+    if threads > own_threads():
+        raise _too_few(threads, own_threads())
     chosen = choose_cpus(threads, sorted(os.sched_getaffinity(0)), _siblings)
     os.sched_setaffinity(0, chosen)
     return chosen
@@ -82,16 +85,20 @@ def choose_cpus(
     Raises: MeasurementError when there are not enough.
     """
     if threads > len(allowed):
-        raise MeasurementError(
-            found=f"{threads} threads to measure with, and {len(allowed)} CPUs that may be used",
-            required="a CPU for each thread",
-            remedy=f"set `validation.threads` to {len(allowed)} or less",
-        )
+        raise _too_few(threads, len(allowed))
     first_of_core: list[int] = []
     others: list[int] = []
     for cpu in reversed(allowed):
         (others if siblings(cpu) & set(first_of_core) else first_of_core).append(cpu)
     return tuple((first_of_core + others)[:threads])
+
+
+def _too_few(threads: int, cpus: int) -> MeasurementError:
+    return MeasurementError(
+        found=f"{threads} threads to measure with, and {cpus} CPUs that may be used at once",
+        required="a CPU for each thread",
+        remedy=f"set `validation.threads` to {cpus} or less",
+    )
 
 
 def _siblings(cpu: int) -> frozenset[int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.command_line import release_command
+from tests.patience import allowed
 
 ROOT = Path(__file__).parents[2]
 CACHED = ("train", "quantize", "convert", "measure", "baseline", "validate")
@@ -28,14 +29,18 @@ STEPS = (
 def kill(config: Path, step: str, report: str, environment: dict[str, str]) -> None:
     """A release that is killed at that point; see killed_release."""
     command = [sys.executable, "-W", "ignore", "-m", "tests.e2e.killed_release", str(config), step, report]
-    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=allowed(300)
+    )
     assert ended.returncode == -signal.SIGKILL, ended.stdout + ended.stderr
 
 
 def release(config: Path, environment: dict[str, str]) -> dict[str, Any]:
     """The document of a release that comes to its verdict."""
     command = release_command(config, "--json")
-    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    ended = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=allowed(300)
+    )
     assert ended.returncode in (0, 3, 4), ended.stderr
     document: dict[str, Any] = json.loads(ended.stdout)
     return document

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
+from tests.patience import allowed
+
 STEP_S = 1500
 PROGRAMS = ("chroot", "debootstrap", "setpriv", "unshare")
 PASSED_ON = re.compile(r"(?i)(\w+_proxy|pip_(index_url|extra_index_url|cert|default_timeout))$")
@@ -84,7 +86,7 @@ class Image:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=STEP_S,
+            timeout=allowed(STEP_S),
         )
         if ended.returncode:
             said = ended.stdout[-4000:], ended.stderr[-4000:]
@@ -96,7 +98,7 @@ class Image:
         if found is None:
             raise ValueError(f"FROM {image}")
         command = ["debootstrap", "--variant=minbase", "--include=ca-certificates", found[1], str(self.root)]
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=STEP_S)
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=allowed(STEP_S))
         python = "apt-get update && apt-get install --yes --no-install-recommends python3.11-venv"
         self.run(python, self._reach())
         self._inside("/usr/local/bin/python").symlink_to("/usr/bin/python3.11")

@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tasks.pace import Patience
+
 Progress = Callable[[int, int, str], None]
 
 
 def train_together(folder: Path, progress: Progress, *, name: str, model: str, meeting: str) -> None:
     """Ends when as many trainings are under way as may be at a time; notes its threads."""
     (Path(meeting) / name).write_text(os.environ["OMP_NUM_THREADS"])
-    deadline = time.monotonic() + 60
+    patience = Patience(60)
     while len(list(Path(meeting).iterdir())) < 2:
-        assert time.monotonic() < deadline, "alone"
+        assert not patience.is_over(), "alone"
         time.sleep(0.1)
     hand_over(folder, progress, model=model)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.pace import Patience
 from tasks.tracking.connection import connection
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def read_flow(client: SyncPrefectClient, name: str) -> FlowRecord:
 
 def eventually(read: Callable[[], FlowRecord], enough: Callable[[FlowRecord], object]) -> FlowRecord:
     """The first of `read()` that is enough, or the last."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not enough(found := read()) and time.monotonic() < deadline:
+    patience = Patience(PATIENCE_S)
+    while not enough(found := read()) and not patience.is_over():
         time.sleep(0.2)
     return found
 

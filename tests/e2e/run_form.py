@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, Route, sync_playwright
 
+from tests.patience import allowed
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SIZE = {"width": 1280, "height": 900}
 PATIENCE_MS = 20_000
@@ -28,7 +30,7 @@ def browser_page() -> Iterator[Page]:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         try:
             page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type] # a plain dict of the two
-            page.set_default_timeout(PATIENCE_MS)
+            page.set_default_timeout(allowed(PATIENCE_MS))
             page.route("**/*", _loopback_only)
             yield page
         finally:

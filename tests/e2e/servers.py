@@ -21,7 +21,9 @@ from cryptography.fernet import Fernet
 from prefect.client.base import PrefectHttpxSyncClient
 
 from flows.local_stack import read_env
+from tasks.pace import Patience
 from tests.e2e import databases
+from tests.patience import allowed
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -54,7 +56,7 @@ class PrefectServer:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=DEPLOY_S,
+            timeout=allowed(DEPLOY_S),
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
@@ -142,17 +144,20 @@ def running(
     finally:
         process.terminate()
         try:
-            process.wait(STOP_S)
+            process.wait(allowed(STOP_S))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
 def wait_until(read: Callable[[], T], enough: Callable[[T], object], *, seconds: float, what: str) -> T:
-    """The first of `read()` that is enough. Fails with `what` and the last one when time is up."""
-    deadline = time.monotonic() + seconds
+    """The first of `read()` that is enough. Fails with `what` and the last one when time is up.
+
+    seconds: on the reference host of `tasks/pace.py`.
+    """
+    patience = Patience(seconds)
     while not enough(found := read()):
-        assert time.monotonic() < deadline, f"{what} not within {seconds} s: {found}"
+        assert not patience.is_over(), f"{what} not within {patience.limit_s:.0f} s: {found}"
         time.sleep(0.3)
     return found
 

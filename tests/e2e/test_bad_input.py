@@ -32,6 +32,7 @@ from tests.e2e.failing_metrics import CGROUP_VARIABLE
 from tests.e2e.ground import Ground
 from tests.e2e.records import embedded_flow_states, read_run
 from tests.e2e.small_inputs import CLASSES, SIDE, SmallInputs, labels, noise, save_data
+from tests.patience import allowed
 
 pytestmark = pytest.mark.paddle
 
@@ -99,7 +100,7 @@ def test_release_command_that_fails_ends_with_status_1_and_both_records(
 
 def _command_line(config: Path, home: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        release_command(config), env=new_home(home), capture_output=True, text=True, timeout=300
+        release_command(config), env=new_home(home), capture_output=True, text=True, timeout=allowed(300)
     )
 
 

@@ -12,13 +12,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tasks.pace import Patience
 from tests.e2e.command_line import release_command, variables
 from tests.e2e.records import embedded_flow_states, read_run
 from tests.e2e.small_inputs import SmallInputs
+from tests.patience import allowed
 
 pytestmark = pytest.mark.paddle
 
 LIMIT_S = 2.0
+"""On the reference host of `tasks/pace.py`, as all limits here."""
 PATIENCE_S = 300
 SLOW = {"algorithms": ["KL", "mse"], "layouts": ["offline"], "fast_calibration": False}
 
@@ -48,30 +51,30 @@ def test_interrupted_release_ends_whole_within_two_seconds(
     try:
         _wait_for(home, begun, release)
         children = psutil.Process(release.pid).children(recursive=True)
-        started = time.monotonic()
+        limit_s, started = allowed(LIMIT_S), time.monotonic()
         os.killpg(release.pid, signal.SIGINT)
-        status = release.wait(timeout=60)
+        status = release.wait(timeout=allowed(60))
         seconds = time.monotonic() - started
-        survivors = _survivors(children, until=started + LIMIT_S)
+        survivors = _survivors(children, until=started + limit_s)
     finally:
         _end(release)
     assert status == 130
-    assert seconds < LIMIT_S
+    assert seconds < limit_s
     assert len(children) > 1
     assert not survivors
     assert "cancelled (SIGINT); nothing was left half-written" in (tmp_path / "output").read_text()
     assert embedded_flow_states(home) == ["CANCELLED"]
     assert read_run(f"sqlite:///{home / 'mlflow.db'}", "interrupted").info.status == "KILLED"
-    assert {path.name for path in temporary.iterdir()} <= {f"paddle-int8-{os.getuid()}.lock"}
+    assert not list(temporary.iterdir())
     kinds = {path.parent.name for path in home.glob("artifacts/*/*")}
     assert kinds - {"results"} == complete
 
 
 def _wait_for(home: Path, pattern: str, release: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    patience = Patience(PATIENCE_S)
     while not list(home.glob(pattern)):
         assert release.poll() is None, "the release ended by itself"
-        assert time.monotonic() < deadline, f"no {pattern} within {PATIENCE_S} s"
+        assert not patience.is_over(), f"no {pattern} within {patience.limit_s:.0f} s"
         time.sleep(0.02)
 
 

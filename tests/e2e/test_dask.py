@@ -24,6 +24,7 @@ from tests.e2e.object_store import running_store
 from tests.e2e.records import FlowRecord
 from tests.e2e.servers import ROOT, free_port, program, running
 from tests.e2e.small_inputs import LENIENT, SmallInputs
+from tests.patience import allowed
 
 pytestmark = pytest.mark.paddle
 
@@ -93,7 +94,7 @@ def test_rows_of_the_table_are_trained_and_built_on_the_cluster_and_measured_on_
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=allowed(300),
     )
     assert ended.returncode == 0, ended.stderr
     built = {"train", "quantize", "convert"}

@@ -25,6 +25,7 @@ from tests.e2e.registration import promote, register
 from tests.e2e.servers import PrefectServer, answers, free_port, program, running, wait_until
 from tests.e2e.small_inputs import SmallInputs
 from tests.e2e.webhook import Webhook
+from tests.patience import allowed
 
 pytestmark = pytest.mark.paddle
 
@@ -85,7 +86,7 @@ class Registry:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=allowed(120),
             check=True,
         )
         return [line for line in ended.stdout.splitlines() if line.startswith("reconciled ")]
@@ -172,7 +173,7 @@ def deliver(
         TIMESTAMP: timestamp,
         SIGNATURE: signature(secret, delivery_id, timestamp, body),
     }
-    return httpx.post(url, content=body, headers=headers, timeout=30).status_code
+    return httpx.post(url, content=body, headers=headers, timeout=allowed(30)).status_code
 
 
 def test_promotion_in_the_registry_starts_one_release_and_lost_ones_are_found(registry: Registry) -> None:

@@ -20,6 +20,7 @@ from tests.e2e.servers import (
     wait_until,
 )
 from tests.e2e.small_inputs import SmallInputs
+from tests.patience import allowed
 
 pytestmark = [pytest.mark.paddle, pytest.mark.sweep]
 
@@ -40,7 +41,7 @@ def test_release_outlives_its_server_which_is_killed_and_started_again(
         wait_until(lambda: list(home.glob("logs/*/quantize-*.log")), bool, seconds=120, what="a candidate")
         kill_all_of(server.process)
     with prefect_server(tmp_path, port=port) as server:
-        said, complained = release.communicate(timeout=400)
+        said, complained = release.communicate(timeout=allowed(400))
         assert release.returncode == 0, complained
         (run,) = server.ask("flow_runs/filter", {})
     assert run["state_type"] == "COMPLETED"

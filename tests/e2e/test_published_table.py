@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.hardware.limits import own_threads
 from tasks.process import run_isolated
 from tasks.published.figures import IMAGES, RowKey
 from tasks.published.measured import Measured, Unmeasured
@@ -85,7 +85,7 @@ def test_models_are_trained_at_the_same_time_and_a_failed_training_is_not_tried_
     assert isinstance(failed, Unmeasured)
     assert "the loss is not finite" in failed.reason
     assert counted.read_text() == "called\n"
-    threads = max(1, len(os.sched_getaffinity(0)) // 2)
+    threads = max(1, own_threads() // 2)
     assert {each.name: each.read_text() for each in meeting.iterdir()} == dict.fromkeys(
         ("first", "second"), str(threads)
     )

@@ -25,6 +25,7 @@ from tests.decision_factory import build_decision
 from tests.e2e.registration import promote, register
 from tests.e2e.servers import ENDED, ROOT, STACK_PORTS, free_port, stack_secrets, wait_until
 from tests.e2e.small_inputs import SmallInputs
+from tests.patience import allowed
 
 pytestmark = pytest.mark.paddle
 
@@ -41,11 +42,13 @@ class Stack:
 
     def prefect(self, *, authenticated: bool = True) -> httpx.Client:
         auth = ("admin", self.secrets["PREFECT_PASSWORD"]) if authenticated else None
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.ports[4200]}/api/", auth=auth, timeout=30)
+        return httpx.Client(
+            base_url=f"http://127.0.0.1:{self.ports[4200]}/api/", auth=auth, timeout=allowed(30)
+        )
 
     def mlflow(self, *, authenticated: bool = True) -> httpx.Client:
         auth = ("admin", self.secrets["MLFLOW_PASSWORD"]) if authenticated else None
-        return httpx.Client(base_url=f"{self.tracking_uri}/api/2.0/mlflow/", auth=auth, timeout=30)
+        return httpx.Client(base_url=f"{self.tracking_uri}/api/2.0/mlflow/", auth=auth, timeout=allowed(30))
 
     @property
     def tracking_uri(self) -> str:
@@ -99,7 +102,7 @@ def test_stack_answers_nobody_without_a_password(stack: Stack) -> None:
         assert client.post("flow_runs/filter", json={}).status_code == 401
     with stack.mlflow(authenticated=False) as client:
         assert client.post("experiments/search", json={"max_results": 1}).status_code == 401
-    unsigned = httpx.post(f"http://127.0.0.1:{stack.ports[8090]}/mlflow", json={}, timeout=30)
+    unsigned = httpx.post(f"http://127.0.0.1:{stack.ports[8090]}/mlflow", json={}, timeout=allowed(30))
     assert unsigned.status_code in {400, 401}
 
 

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from tasks.artifacts import HostProfile
+from tasks.artifacts import Bundle, HostProfile
 from tasks.hardware.profile import host_profile
 from tasks.process import run_isolated
+from tasks.store import folder_digest
 from tests.integration.small_release import SmallRelease, build
+from tests.release_factory import build_release
+
+DOUBLER = """
+import json
+from pathlib import Path
+import mlflow
+from mlflow.pyfunc.model import PythonModel
+
+class Doubler(PythonModel):
+    def load_context(self, context):
+        self.factor = json.loads((Path(context.artifacts["bundle"]) / "factor.json").read_text())
+
+    def predict(self, context, model_input, params=None):
+        return {"scores": model_input["image"] * self.factor}
+
+mlflow.models.set_model(Doubler())
+"""
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +42,27 @@ def small_release(tmp_path_factory: pytest.TempPathFactory) -> SmallRelease:
 def host() -> HostProfile:
     """The machine the tests run on, whichever it is."""
     return host_profile()
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    """Of no model: what MLflow is told of a bundle, and a file."""
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    deployment = {
+        "digest": build_release().verdicts[0].digest,
+        "validated_on": [{"isa": "avx512_core_vnni"}, {"isa": "avx512_core"}],
+        "inputs": [{"name": "image", "shape": [-1, 3], "dtype": "float32"}],
+        "outputs": [{"name": "scores", "shape": [-1, 3], "dtype": "float32"}],
+    }
+    (folder / "deployment.json").write_text(json.dumps(deployment))
+    (folder / "factor.json").write_text("2")
+    return Bundle(folder=folder, digest=folder_digest(folder), size_bytes=1)
+
+
+@pytest.fixture
+def doubler(tmp_path: Path) -> Path:
+    """The code of a pyfunc that multiplies by the factor in its bundle."""
+    path = tmp_path / "doubler.py"
+    path.write_text(DOUBLER)
+    return path

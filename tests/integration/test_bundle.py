@@ -21,6 +21,7 @@ from tasks.inference import bundle as bundle_module
 from tasks.inference.audit_model import audit_isolated
 from tasks.inference.bundle import write_bundle
 from tests.integration.small_release import SmallRelease, measured
+from tests.patience import allowed
 
 pytestmark = pytest.mark.paddle
 
@@ -103,7 +104,9 @@ def bundle(
 
 
 def run(*command: str | Path, cwd: Path = Path("/"), env: dict[str, str] | None = None) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd, env=env)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=allowed(120), check=False, cwd=cwd, env=env
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

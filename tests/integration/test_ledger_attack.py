@@ -22,6 +22,7 @@ from tasks.tracking.connection import connection
 from tasks.tracking.registry import PROMOTIONS
 from tests.decision_factory import build_decision
 from tests.e2e.servers import STARTUP_S, answers, free_port, program, running, wait_until
+from tests.patience import allowed
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -80,7 +81,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         assert process.poll() is None, (folder / "mlflow.log").read_text(encoding="utf-8")
         asked = {"username": "reader", "password": secrets["reader"]}
         login_of_admin = ("admin", secrets["admin"])
-        answer = httpx.post(f"{uri}/api/2.0/mlflow/users/create", json=asked, auth=login_of_admin, timeout=30)
+        answer = httpx.post(
+            f"{uri}/api/2.0/mlflow/users/create", json=asked, auth=login_of_admin, timeout=allowed(30)
+        )
         answer.raise_for_status()
         yield Guarded(uri=uri, editor=login("admin"), reader=login("reader"))
 

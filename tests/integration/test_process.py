@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import resource
 import signal
@@ -17,7 +18,8 @@ import pytest
 
 from tasks import progress
 from tasks.errors import DataError, IsolatedProcessError
-from tasks.process import run_isolated
+from tasks.process import STEPS, record_usage, run_isolated
+from tests.patience import allowed, comes_true
 
 
 def _environment(name: str) -> str | None:
@@ -109,15 +111,12 @@ def test_run_isolated_process_that_dies_says_how(tmp_path: Path, function: objec
 def test_run_isolated_process_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     run_isolated(os.getpid, step="warm up", log=tmp_path / "log", timeout_s=120)
-    started = time.monotonic()
+    limit_s, started = allowed(20), time.monotonic()
     with pytest.raises(IsolatedProcessError, match="still running after 3 s"):
         run_isolated(_leave_grandchild, str(pid_file), step="hang", log=tmp_path / "log", timeout_s=3)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < limit_s
     grandchild = int(pid_file.read_text())
-    deadline = time.monotonic() + 10
-    while _alive(grandchild) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not _alive(grandchild)
+    assert comes_true(lambda: not _alive(grandchild), seconds=10)
 
 
 def test_isolated_process_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
@@ -130,17 +129,12 @@ def test_isolated_process_dies_with_a_parent_that_is_killed(tmp_path: Path) -> N
         run_isolated(_write_pid_and_sleep, {str(pid_file)!r}, step="s", log=log, timeout_s=300)
     """)
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
-    deadline = time.monotonic() + 120
-    while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    assert comes_true(lambda: pid_file.exists() and pid_file.read_text(), seconds=120)
     child = int(pid_file.read_text())
     assert _alive(child)
     parent.kill()
     parent.wait()
-    deadline = time.monotonic() + 20
-    while _alive(child) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not _alive(child)
+    assert comes_true(lambda: not _alive(child), seconds=20)
 
 
 def _write_pid_and_sleep(path: str) -> None:
@@ -153,3 +147,13 @@ def _alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_step_lasts_as_long_as_it_did_when_the_hosts_clock_is_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, now = time.monotonic(), time.time()
+    monkeypatch.setattr("tasks.process.time.time", lambda: now - 3600)
+    record_usage("step", tmp_path, began)
+    usage = json.loads((tmp_path / STEPS).read_text())
+    assert 0 <= usage["ended"] - usage["started"] < allowed(60)

@@ -29,6 +29,7 @@ from tests.decision_factory import build_decision
 from tests.e2e.command_line import variables
 from tests.integration.registry_ground import RegistryGround, pack
 from tests.integration.small_release import SmallRelease
+from tests.patience import allowed
 from tests.postgres import postgres
 
 pytestmark = pytest.mark.paddle
@@ -332,7 +333,7 @@ def paddle_int8(
         env=variables(home, MLFLOW_TRACKING_URI=ground.uri, **servers),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=allowed(180),
         check=False,
     )
 
@@ -357,7 +358,7 @@ def test_commands_promote_tell_the_history_and_export(
         [sys.executable, str(tmp_path / "out" / "examples" / "predict.py")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=allowed(120),
         check=True,
     )
     assert "equal to the validated output" in example.stdout
@@ -429,7 +430,7 @@ def test_served_champion_answers_as_the_validated_predictor(
     with np.load(bundle / "example_input.npz") as given, np.load(bundle / "example_output.npz") as expected:
         inputs = {input_name: values.tolist() for input_name, values in given.items()}
         with serving(f"models:/{two}@champion", ground.uri, tmp_path / "serving.log") as url:
-            answer = httpx.post(f"{url}/invocations", json={"inputs": inputs}, timeout=60)
+            answer = httpx.post(f"{url}/invocations", json={"inputs": inputs}, timeout=allowed(60))
         found = answer.raise_for_status().json()["predictions"]
         assert found.keys() == set(expected)
         for output_name, values in expected.items():

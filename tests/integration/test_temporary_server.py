@@ -9,6 +9,7 @@ import pytest
 from flows import embedded, temporary_server
 from flows.temporary_server import TemporaryServer
 from tasks.errors import IsolatedProcessError
+from tests.patience import allowed
 
 
 @pytest.fixture
@@ -35,4 +36,4 @@ def test_server_that_cannot_open_its_database_says_why(home: Path) -> None:
     server: TemporaryServer = temporary_server.start(home / "server.log")
     with pytest.raises(IsolatedProcessError, match="file is not a database"):
         server.wait_until_ready()
-    assert server.process.wait(20) == temporary_server.STARTUP_FAILURE
+    assert server.process.wait(allowed(20)) == temporary_server.STARTUP_FAILURE

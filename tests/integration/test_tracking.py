@@ -19,6 +19,7 @@ from tasks.tracking import runs
 from tasks.tracking.connection import connection
 from tasks.tracking.registry import register
 from tasks.tracking.runs import RunStatus
+from tests.patience import allowed
 from tests.release_factory import (
     build_artifacts,
     build_config,
@@ -29,21 +30,6 @@ from tests.release_factory import (
 )
 
 CONFIG = build_config()
-DOUBLER = """
-import json
-from pathlib import Path
-import mlflow
-from mlflow.pyfunc.model import PythonModel
-
-class Doubler(PythonModel):
-    def load_context(self, context):
-        self.factor = json.loads((Path(context.artifacts["bundle"]) / "factor.json").read_text())
-
-    def predict(self, context, model_input, params=None):
-        return {"scores": model_input["image"] * self.factor}
-
-mlflow.models.set_model(Doubler())
-"""
 LOAD = """
 import warnings
 warnings.simplefilter("ignore")
@@ -77,28 +63,6 @@ def run_id(uri: str) -> str:
     return runs.start_release(uri, CONFIG)
 
 
-@pytest.fixture
-def bundle(tmp_path: Path) -> Bundle:
-    folder = tmp_path / "bundle"
-    folder.mkdir()
-    deployment = {
-        "digest": approved().digest,
-        "validated_on": [{"isa": "avx512_core_vnni"}, {"isa": "avx512_core"}],
-        "inputs": [{"name": "image", "shape": [-1, 3], "dtype": "float32"}],
-        "outputs": [{"name": "scores", "shape": [-1, 3], "dtype": "float32"}],
-    }
-    (folder / "deployment.json").write_text(json.dumps(deployment))
-    (folder / "factor.json").write_text("2")
-    return Bundle(folder=folder, digest=folder_digest(folder), size_bytes=1)
-
-
-@pytest.fixture
-def doubler(tmp_path: Path) -> Path:
-    path = tmp_path / "doubler.py"
-    path.write_text(DOUBLER)
-    return path
-
-
 def approved() -> Verdict:
     return build_release().verdicts[0]
 
@@ -127,7 +91,7 @@ def test_two_programs_that_open_a_new_database_at_once_both_get_their_run(tmp_pa
         subprocess.Popen([sys.executable, "-c", START, uri], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    found = [program.communicate(timeout=120)[0].strip() for program in started]
+    found = [program.communicate(timeout=allowed(120))[0].strip() for program in started]
     with connection(uri) as client:
         assert {client.get_run(run_id).info.status for run_id in found} == {"RUNNING"}
 
@@ -400,20 +364,20 @@ def closed_port() -> int:
 )
 def test_mlflow_that_does_not_answer_is_a_registry_error_within_seconds(uri: str, tmp_path: Path) -> None:
     (tmp_path / "not-a-database").write_text("text " * 1000)
-    started = time.monotonic()
+    limit_s, started = allowed(15), time.monotonic()
     with pytest.raises(RegistryError) as raised:
         runs.start_release(uri.format(port=closed_port(), folder=tmp_path), CONFIG)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < limit_s
     assert "hunter2" not in str(raised.value)
     assert "MLFLOW_TRACKING_URI" in raised.value.remedy
 
 
 def test_server_that_accepts_and_never_answers_is_a_registry_error_within_seconds() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
-        started = time.monotonic()
+        limit_s, started = allowed(15), time.monotonic()
         with pytest.raises(RegistryError, match="timed out"):
             runs.start_release(f"http://127.0.0.1:{silent.getsockname()[1]}", CONFIG)
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < limit_s
 
 
 def test_release_of_a_deleted_experiment_says_how_to_restore_it(uri: str) -> None:

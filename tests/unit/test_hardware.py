@@ -239,3 +239,9 @@ def test_profile_of_this_host_agrees_with_onednn(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
     capped = host_profile()
     assert (capped.isa, capped.emulates) == (IsaLevel.SSE41, ())
+
+
+@pytest.mark.paddle
+def test_profile_says_whose_work_a_measurement_here_does_not_exclude(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.host_lock.not_excluded", lambda: "others do not wait")
+    assert host_profile().warnings[-1] == "others do not wait"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
-import time
 import weakref
 
 from flows.prefect_worker import collect_regularly
+from tests.patience import comes_true
 
 
 class Held:
@@ -22,10 +22,7 @@ def test_garbage_is_collected_regularly_until_told_enough() -> None:
         held = weakref.ref(Held())
         assert held() is not None
         enough = collect_regularly(every_s=0.01)
-        deadline = time.monotonic() + 10
-        while held() is not None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert held() is None
+        assert comes_true(lambda: held() is None, seconds=10)
         enough.set()
     finally:
         gc.enable()

@@ -31,6 +31,7 @@ from tasks.calibration.reader import BatchReader
 from tasks.calibration.sources import ONLY_INPUT, Samples, open_source, read_idx
 from tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Preprocessing
 from tasks.errors import DataError
+from tests.patience import allowed
 from tests.release_factory import build_dataset
 
 IMAGE = (TensorSpec(name="image", shape=(-1, 3, 8, 8), dtype="float32"),)
@@ -636,7 +637,9 @@ print(peaks[1] - peaks[0])
 def test_materialise_memory_does_not_grow_with_the_number_of_samples(tmp_path: Path) -> None:
     """300 samples are 225 MiB; a tenth of that is the bound, in KiB."""
     program = [sys.executable, "-c", MEMORY_PROGRAM, str(tmp_path)]
-    run = subprocess.run(program, capture_output=True, text=True, timeout=120, cwd=Path.cwd(), check=True)
+    run = subprocess.run(
+        program, capture_output=True, text=True, timeout=allowed(120), cwd=Path.cwd(), check=True
+    )
     assert int(run.stdout) < 225 * 1024 // 10
 
 
@@ -661,7 +664,7 @@ def test_materialise_on_a_full_disk_is_an_error_and_not_a_dead_process(tmp_path:
         pytest.skip("this container may not mount a file system")
     try:
         program = [sys.executable, "-c", FULL_DISK_PROGRAM, str(tmp_path)]
-        run = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
+        run = subprocess.run(program, capture_output=True, text=True, timeout=allowed(120), check=False)
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
     assert run.returncode == 0, run.stderr

@@ -24,6 +24,8 @@ from tasks.published.task import RELEASED
 from tasks.quantization.task import finetune, quantize
 from tasks.validation.task import baseline_outputs, measure_baselines, validate
 
+from tests.patience import allowed
+
 TASKS = Path(__file__).parents[2] / "tasks"
 CACHED = {
     *("train", "finetune", "quantize", "convert"),
@@ -83,7 +85,7 @@ def _keys(folder: Path) -> dict[str, Keys]:
         env=os.environ | {"PYTHONPATH": str(folder), "PREFECT_HOME": str(folder / "prefect")},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=allowed(240),
     )
     assert ended.returncode == 0, ended.stderr
     printed = json.loads(ended.stdout)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks import temporary
+from tasks.errors import StorageError
 
 MAKE = """
 import tempfile
@@ -24,7 +25,7 @@ def test_sweep_removes_the_folders_of_killed_processes_only(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    notes, lock = tmp_path / "paddle-int8-notes", tmp_path / "paddle-int8-0.lock"
+    notes, lock = tmp_path / "paddle-int8-notes", tmp_path / "paddle-int8.lock"
     notes.mkdir()
     lock.touch()
     own = Path(tempfile.mkdtemp(prefix=temporary.prefix()))
@@ -39,3 +40,24 @@ def test_sweep_removes_the_folders_of_killed_processes_only(
     temporary.sweep()
     assert {path for path in tmp_path.iterdir() if path.suffix != ".owner"} == {own, notes, lock}
     assert len(list(tmp_path.glob("*.owner"))) == 1
+
+
+def test_users_own_folder_is_closed_to_others_and_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = temporary.of_user()
+    assert (folder.parent, folder.stat().st_mode & 0o777) == (tmp_path, 0o700)
+    assert temporary.of_user() == folder
+
+
+@pytest.mark.parametrize("foreign", ["file", "link"])
+def test_users_own_folder_that_somebody_else_put_there_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, foreign: str
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = temporary.of_user()
+    folder.rmdir()
+    folder.touch() if foreign == "file" else folder.symlink_to(tmp_path)
+    with pytest.raises(StorageError, match="TMPDIR"):
+        temporary.of_user()

@@ -1,0 +1,86 @@
+"""A registered model that was renamed in MLflow, which takes its versions along but not its decisions.
+
+Both sides are told by the vouchers on the model (`vouchers`), which its new name keeps: records that nobody
+vouches for say nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tasks.errors import RegistryError
+from tasks.promotion.vouchers import ID, PREFIX, counted, missing
+from tasks.tracking.registry import PROMOTIONS
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+DECISION_ID = re.compile(r"[\w-]+")
+
+
+def versions_of(client: MlflowClient, name: str) -> list[ModelVersion]:
+    """Every version of the registered model."""
+    found: list[ModelVersion] = []
+    token = None
+    while True:
+        page = client.search_model_versions(f"name = '{name}'", max_results=1000, page_token=token)
+        found += page
+        if not (token := page.token):
+            return found
+
+
+def require_not_renamed(client: MlflowClient, name: str) -> None:
+    """For a model that is not in the registry. Raises: RegistryError when it is there under another name."""
+    if new := _new_name(client, versions_of(client, name + PROMOTIONS)):
+        raise RegistryError(
+            found=f"no model {name} in the registry: it was renamed to {new}",
+            required="a registered model",
+            remedy=f"use {new}, and in MLflow rename its decisions {name}{PROMOTIONS} to {new}{PROMOTIONS}",
+        )
+
+
+def lost_decisions(client: MlflowClient, name: str, tags: Mapping[str, str], numbers: str) -> RegistryError:
+    """What is wrong with a model whose decisions of these `numbers` are gone; `tags` are the model's."""
+    if (old := _former_ledger(client, tags)) and old != name + PROMOTIONS:
+        return RegistryError(
+            found=f"the decisions on {name} in {old}: the model was renamed, and they were not",
+            required=f"every decision that was recorded, in {name}{PROMOTIONS}",
+            remedy=f"rename {old} to {name}{PROMOTIONS} in MLflow, such as with "
+            f"`MlflowClient().rename_registered_model({old!r}, {name + PROMOTIONS!r})`",
+        )
+    return RegistryError(
+        found=f"no version {numbers} of {name}{PROMOTIONS}, which was written",
+        required="every decision that was recorded",
+        remedy=f"find out who deleted it; to forget such a decision, delete the tag of {name} that names it",
+    )
+
+
+def _new_name(client: MlflowClient, records: Sequence[ModelVersion]) -> str | None:
+    """The model that vouches for one of the records."""
+    for record in reversed(records):
+        if DECISION_ID.fullmatch(decision := record.tags.get(ID, "")):
+            for model in client.search_registered_models(f"tags.`{PREFIX}{decision}` LIKE '%'"):
+                return str(model.name)
+    return None
+
+
+def _former_ledger(client: MlflowClient, tags: Mapping[str, str]) -> str | None:
+    """The ledger that holds all that the model's tags vouch for, unchanged."""
+    decision = next((key.removeprefix(PREFIX) for key in tags if key.startswith(PREFIX)), "")
+    if not DECISION_ID.fullmatch(decision):
+        return None
+    for ledger in {version.name for version in client.search_model_versions(f"tags.{ID} = '{decision}'")}:
+        versions = versions_of(client, ledger)
+        if ledger.endswith(PROMOTIONS) and not missing(versions, tags) and _unchanged(versions, tags):
+            return str(ledger)
+    return None
+
+
+def _unchanged(versions: Sequence[ModelVersion], tags: Mapping[str, str]) -> bool:
+    try:
+        return bool(counted(versions, tags))
+    except RegistryError:
+        return False

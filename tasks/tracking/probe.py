@@ -1,0 +1,103 @@
+"""Whether MLflow answers, asked once and soon: MLflow's own client asks a dead one again for minutes.
+
+A server is asked with MLflow's own function, so that its own variables decide: certificates, tokens,
+passwords and proxies.
+"""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import ssl
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tasks.pace import slowness
+
+PROBE_TIMEOUT_S = 5
+DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+SQLITE = "sqlite:"
+FIRST_QUESTION = "/api/2.0/mlflow/experiments/search"
+NOT_LET_IN = (401, 403, 407)
+
+
+def probe(uri: str) -> None:
+    """Raises: OSError, ValueError, sqlite3.Error or MlflowException when nobody answers at `uri`, or a
+    server does not answer as MLflow does, such as a proxy that refuses.
+    """
+    scheme = urlsplit(uri).scheme.partition("+")[0]
+    if (database := sqlite_path(uri)) is not None:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(database, timeout=PROBE_TIMEOUT_S)) as opened:
+            opened.execute("PRAGMA schema_version")
+    elif scheme in DATABASE_PORTS:
+        parts = urlsplit(uri)
+        address = (parts.hostname or "localhost", parts.port or DATABASE_PORTS[scheme])
+        socket.create_connection(address, PROBE_TIMEOUT_S).close()
+    elif scheme in ("http", "https"):
+        _ask_patiently(uri)
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of an embedded database, None for all else. As SQLAlchemy reads it: only `?` ends the path."""
+    if not uri.startswith(SQLITE):
+        return None
+    return Path(uri.partition("://")[2].partition("?")[0].removeprefix("/")).absolute()
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The innermost error of those that MLflow's client, requests and urllib3 wrapped around each other."""
+    while (inner := _wrapped(error)) is not None:
+        error = inner
+    return error
+
+
+def remedy(error: BaseException) -> str:
+    """What to do about an MLflow that does not answer; a part of a sentence."""
+    if isinstance(root_cause(error), ssl.SSLError):
+        return (
+            "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of its authority, and "
+            "MLFLOW_TRACKING_CLIENT_CERT_PATH where it asks for one of yours"
+        )
+    if getattr(error, "get_http_status_code", int)() in NOT_LET_IN:
+        return (
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; add its "
+            "host to NO_PROXY when a proxy answered in its place"
+        )
+    return "start it"
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    from requests import RequestException
+
+    for inner in (getattr(error, "reason", None), *error.args[:1]):
+        if isinstance(inner, BaseException):
+            return inner
+    return error.__context__ if isinstance(error.__context__, RequestException) else None
+
+
+def _ask_patiently(uri: str) -> None:
+    """Asks once more where no answer in time may be this host's own slowness."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        _ask(uri, PROBE_TIMEOUT_S)
+    except MlflowException as error:
+        if "timed out" not in str(root_cause(error)):
+            raise
+        _ask(uri, PROBE_TIMEOUT_S * slowness())
+
+
+def _ask(uri: str, timeout_s: float) -> None:
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request_safe
+
+    http_request_safe(  # type: ignore[no-untyped-call]
+        get_default_host_creds(uri),  # type: ignore[no-untyped-call]
+        FIRST_QUESTION,
+        "GET",
+        params={"max_results": 1},
+        max_retries=0,
+        timeout=timeout_s,
+    )

@@ -1,0 +1,45 @@
+"""What a person is told of a wait: nothing for two seconds, then what for, how long, how long at most."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from flows.terminal import StepDisplay
+from tasks import progress
+from tests.patience import comes_true
+from tests.unit.test_pace import Clock
+
+
+def _told(seconds: float) -> str:
+    return f"waiting for a server: {seconds:.0f} s so far, 180 s at most"
+
+
+def test_wait_is_told_of_again_and_again_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "QUIET_S", 0.01)
+    monkeypatch.setattr(progress, "AGAIN_S", 0.01)
+    heard: list[progress.Progress] = []
+    with progress.listen(heard.append), progress.waiting("start", _told):
+        assert comes_true(lambda: len(heard) >= 3, seconds=10)
+    assert [heard[0].note, heard[1].note, heard[-1].ended] == ["", _told(0), True]
+
+
+def test_short_wait_is_not_told_of() -> None:
+    heard: list[progress.Progress] = []
+    with progress.listen(heard.append), progress.waiting("start", _told):
+        pass
+    assert [event.note for event in heard] == ["", ""]
+
+
+def test_wait_is_written_into_a_log_ever_more_rarely() -> None:
+    clock, output = Clock(), StringIO()
+    display = StepDisplay(Console(file=output, width=200), clock=clock)
+    display.show(progress.Progress(step="start", done=0, total=0))
+    for second in range(1, 61):
+        clock.now_s += 1
+        display.show(progress.Progress(step="start", done=0, total=0, note=_told(second), waits=True))
+    lines = output.getvalue().splitlines()
+    assert lines[0].strip() == "start: waiting for a server: 1 s so far, 180 s at most"
+    assert 5 < len(lines) < 15

@@ -1,0 +1,22 @@
+"""A worker that cannot start says why, once and first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.worker import become_worker
+from tasks.errors import StorageError
+from tasks.settings import Settings
+
+
+def test_worker_whose_home_cannot_be_written_is_refused_before_prefect_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PADDLE_INT8_HOME", str(tmp_path / "file" / "home"))
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(StorageError, match="set PADDLE_INT8_HOME"):
+        become_worker(Settings(), pool="skylake", limit=1, health_port=8080)
