@@ -30,6 +30,7 @@ from tasks.conversion.products import (
     flatten_layer_inputs,
     give_products_a_bias,
     keep_unusual_products_fp32,
+    multiply_rows,
 )
 from tasks.conversion.signs import RECTIFIERS, unsigned_tensors
 from tasks.conversion.stored_weights import (
@@ -161,6 +162,7 @@ REWRITES = (
     Rewrite("mark_inference", mark_inference),
     Rewrite("keep_control_flow_fp32", keep_control_flow_fp32),
     Rewrite("fold_computed_weights", fold_computed_weights),
+    Rewrite("multiply_rows", multiply_rows),
     Rewrite("transpose_stored_weights", transpose_stored_weights),
     Rewrite("separate_shared_weights", separate_shared_weights),
     Rewrite("remove_inference_dropout", remove_inference_dropout),

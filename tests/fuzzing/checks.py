@@ -34,7 +34,7 @@ from tests.fuzzing.network import Feed, disturbed, export, samples
 
 Outputs = list[Any]
 
-BATCH, CALIBRATED, COMPARED = 8, 16, 24
+BATCH, CALIBRATED, COMPARED = 8, 16, 48
 """Samples that are calibrated at a time, and in all; those compared, in one batch too."""
 FP32_TOLERANCE, FP32_ROUNDING = 1e-4, 1e-6
 """Of an output's greatest value; and the relative error of the inputs by which a graph's own sensitivity is
@@ -150,21 +150,26 @@ class Checks:
         self.result.int8[layout] = (audited.int8_primitives, promised)
         if audited.int8_primitives != promised:
             self._find("share", layout, f"{audited.int8_primitives} of {promised} layers in INT8")
-        self._sqnr(layout, f"batch {BATCH}", BATCH, simulated, first)
-        self._sqnr(layout, f"batch {COMPARED}", COMPARED, simulated, predictor.run(feed))
+        self._sqnr(layout, simulated, predictor.run(feed), first)
 
-    def _sqnr(self, layout: Layout, batch: str, count: int, simulated: Outputs, int8: Outputs) -> None:
+    def _sqnr(self, layout: Layout, simulated: Outputs, int8: Outputs, few: Outputs) -> None:
+        """`few` are the first samples in a batch as it was calibrated."""
         if effective_isa() not in VNNI and layout is not Layout.OFFLINE_7BIT:
             return  # sums of products saturate
-        for name, *values in zip(self._graph.outputs, self._exact, simulated, int8, strict=True):
-            exact, expected, found = (array[:count] for array in values)
+        outputs = zip(self._graph.outputs, self._exact, simulated, int8, few, strict=True)
+        for name, exact, expected, found, first in outputs:
             if exact.dtype != np.float32 or not np.abs(exact).max() > 0:
                 continue
             needed, have = sqnr_db(exact, expected), sqnr_db(exact, found)
             lost = min(needed, ENOUGH_DB) - have
             self.result.lost_db[layout] = max(lost, self.result.lost_db.get(layout, -np.inf))
             if not lost <= LOST_DB[layout]:
-                self._find("sqnr", layout, f"{name}, {batch}: {have:.1f} dB, simulated {needed:.1f} dB")
+                self._find("sqnr", layout, f"{name}: {have:.1f} dB, simulated {needed:.1f} dB")
+            head = exact[:BATCH]
+            alone, together = sqnr_db(head, first), sqnr_db(head, found[:BATCH])
+            if not min(together, ENOUGH_DB) - alone <= LOST_DB[layout]:
+                text = f"{name}: {alone:.1f} dB in a batch of {BATCH}, {together:.1f} dB in one of {COMPARED}"
+                self._find("batch", layout, text)
 
     def _find(self, check: str, where: str, detail: str) -> None:
         self.result.findings.append(Finding(check, where, detail))
