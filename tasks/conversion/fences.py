@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tasks.conversion.products import ACTIVATIONS
-from tasks.model.blocks import operators, place, writer
+from tasks.model.blocks import operators, place, readers, writer
 from tasks.model.census import CONVOLUTIONS
 
 if TYPE_CHECKING:
@@ -46,6 +46,21 @@ def separate_second_activations(loaded: LoadedProgram) -> int:
     )
 
 
+def separate_normalised_readers(loaded: LoadedProgram) -> int:
+    """batch_norm -> ReLU and others, with a copy in front of the ReLU.
+
+    The conversion to `offline` fuses the two without asking for others, which then read what nothing writes:
+    the predictor dies.
+    """
+    return sum(
+        _fence(block, op, op.input("X")[0])
+        for block, op in operators(loaded, "relu")
+        if (source := writer(block, op.input("X")[0])) is not None
+        and source.type == "batch_norm"
+        and len(readers(block, op.input("X")[0])) > 1
+    )
+
+
 def straighten_convolved_factors(loaded: LoadedProgram) -> int:
     """convolution -> product of activations, with a copy between.
 
@@ -58,6 +73,20 @@ def straighten_convolved_factors(loaded: LoadedProgram) -> int:
         for name in dict.fromkeys(op.input("X") + op.input("Y"))
         if _is_convolved(block, name)
     )
+
+
+def separate_equal_factors(loaded: LoadedProgram) -> int:
+    """x times x -> a copy of x times another. Paddle quantizes inputs by their names, and does none twice.
+
+    Both are copies, since the predictor of `qdq` knows no sign of a copy, and multiplies no two signs.
+    """
+    block = loaded.program.global_block()
+    found = [op for op in block.ops if op.type in PRODUCTS and op.input("X") == op.input("Y")]
+    for op in found:
+        (source,) = op.input("X")
+        for slot in ("X", "Y"):
+            op.desc.set_input(slot, [_copy(block, op, source, slot)])
+    return len(found)
 
 
 def _is_convolved(block: Any, name: str) -> bool:
@@ -76,8 +105,13 @@ def _is_convolved(block: Any, name: str) -> bool:
 
 def _fence(block: Any, op: Any, source: str) -> bool:
     """Has `op` read a copy of `source`."""
-    copy = f"{source}.{op.output_arg_names[0]}.copy"
+    op.desc._rename_input(source, _copy(block, op, source, "copy"))
+    return True
+
+
+def _copy(block: Any, op: Any, source: str, suffix: str) -> str:
+    """The name of a copy of `source`, made in front of `op`."""
+    copy = f"{source}.{op.output_arg_names[0]}.{suffix}"
     block.create_var(name=copy, shape=block.var(source).shape, dtype=block.var(source).dtype)
     block._insert_op(place(block, op), type="assign", inputs={"X": [source]}, outputs={"Out": [copy]})
-    op.desc._rename_input(source, copy)
-    return True
+    return copy

@@ -16,7 +16,12 @@ from tasks.conversion.affine import (
     join_scalars,
 )
 from tasks.conversion.channels_first import compute_channels_first
-from tasks.conversion.fences import separate_second_activations, straighten_convolved_factors
+from tasks.conversion.fences import (
+    separate_equal_factors,
+    separate_normalised_readers,
+    separate_second_activations,
+    straighten_convolved_factors,
+)
 from tasks.conversion.kept_fp32 import (
     keep_attention_scores_fp32,
     keep_control_flow_fp32,
@@ -175,7 +180,9 @@ REWRITES = (
     Rewrite("give_products_a_bias", give_products_a_bias),
     Rewrite("flatten_layer_inputs", flatten_layer_inputs),
     Rewrite("separate_second_activations", separate_second_activations),
+    Rewrite("separate_normalised_readers", separate_normalised_readers),
     Rewrite("straighten_convolved_factors", straighten_convolved_factors),
+    Rewrite("separate_equal_factors", separate_equal_factors),
     Rewrite("remove_identity_pooling", remove_identity_pooling),
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
     Rewrite("keep_attention_scores_fp32", keep_attention_scores_fp32),

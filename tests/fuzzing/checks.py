@@ -50,7 +50,7 @@ LAYOUTS = (Layout.OFFLINE, Layout.OFFLINE_7BIT, Layout.QDQ)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check that failed. check: `native`, `prepare`, `onednn`, `sqnr`, `share`, `error` or `died`."""
+    """One check that failed. check: `prepare`, `onednn`, `sqnr`, `share`, `error` or `died`."""
 
     check: str
     where: str
@@ -98,7 +98,6 @@ class Checks:
         if not all(np.isfinite(values).all() for values in exact):
             self.result.refused = "not finite"
             return None
-        self._compare("native", exported, Engine.NATIVE_FP32, feed, exact, nearly)
         try:
             with self._timed("prepare"):
                 model = _prepare(exported, prepared)
@@ -121,7 +120,7 @@ class Checks:
 
     def _quantized(self, model: ModelArtifact) -> None:
         feed = samples(self._graph, COMPARED, 2)
-        for layout in LAYOUTS[::2]:
+        for layout in (Layout.OFFLINE, Layout.QDQ):
             with self._timed(f"quantize {layout}"), self._guarded(f"quantize {layout}"):
                 _quantize(model, samples(self._graph, CALIBRATED, 1), layout, self._folder / f"{layout}-fake")
         simulated: Outputs = []

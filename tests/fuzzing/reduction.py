@@ -32,7 +32,7 @@ def reduced(graph: Graph, *, int8: bool = True) -> tuple[Graph, list[str]]:
     if not wanted:
         return graph, []
     kind, changed = wanted[0], True
-    int8 = int8 and not kind.startswith(("native", "prepare", "onednn", "error onednn", "error prepare"))
+    int8 = int8 and not kind.startswith(("prepare", "onednn", "error onednn", "error prepare"))
     while changed:
         changed = False
         for smaller in _smaller(graph):
