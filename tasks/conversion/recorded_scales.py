@@ -56,7 +56,7 @@ def record_scales(loaded: LoadedProgram, weights: Scales) -> int:
     compute_propagate_scales_mkldnn_pass.cc, Paddle 2.6.
     """
     block = loaded.program.global_block()
-    activations = _activation_scales(loaded)
+    activations = activation_scales(loaded)
     activations |= scales_before_factors(activations, loaded.program)
     activations = common_scales(activations, loaded.program, fp32_too=True)
     scales = weights | {name: [scale] for name, scale in activations.items()}
@@ -71,7 +71,7 @@ def record_scales(loaded: LoadedProgram, weights: Scales) -> int:
     return len(weights)
 
 
-def _activation_scales(loaded: LoadedProgram) -> dict[str, float]:
+def activation_scales(loaded: LoadedProgram) -> dict[str, float]:
     """As `quant_dequant_mkldnn_pass` gathers them; what comes first stays."""
     operators = loaded.program.global_block().ops
     found: dict[str, float] = {}

@@ -10,12 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tasks.conversion.affine import (
     fold_affine_behind_layers,
     fold_factors_before_layers,
     join_scalars,
+)
+from tasks.conversion.channels_first import compute_channels_first
+from tasks.conversion.fences import (
+    separate_equal_factors,
+    separate_normalised_readers,
+    separate_second_activations,
+    straighten_convolved_factors,
 )
 from tasks.conversion.kept_fp32 import (
     keep_attention_scores_fp32,
@@ -30,6 +35,7 @@ from tasks.conversion.products import (
     flatten_layer_inputs,
     give_products_a_bias,
     keep_unusual_products_fp32,
+    multiply_rows,
 )
 from tasks.conversion.signs import RECTIFIERS, unsigned_tensors
 from tasks.conversion.stored_weights import (
@@ -40,12 +46,9 @@ from tasks.conversion.stored_weights import (
 from tasks.model.blocks import (
     bypass,
     operators,
-    place,
     readers,
     remove,
-    remove_unread,
     scale_before,
-    store,
     writer,
 )
 from tasks.model.census import CONVOLUTIONS
@@ -88,50 +91,6 @@ def fold_convolution_bias(loaded: LoadedProgram) -> int:
                 add._set_attr("axis", 1)
             remove(block, reshape)
             matched += 1
-    return matched
-
-
-def normalise_channels_last_bias(loaded: LoadedProgram) -> int:
-    """channels-last conv + bias -> conv + batch_norm of mean 0 and variance 1, which Paddle folds into it.
-
-    oneDNN computes with the channels first and takes the addition's last dimension for that of the channels,
-    so that even the FP32 model ends with "Broadcast dimension mismatch".
-    """
-    matched = 0
-    for block, add in operators(loaded, "elementwise_add"):
-        conv, bias = writer(block, add.input("X")[0]), _channels_last_bias(block, add.input("Y")[0])
-        if (
-            conv is None
-            or conv.type not in ANY_CONVOLUTION
-            or conv.attr("data_format") != "NHWC"
-            or bias is None
-        ):
-            continue
-        output = add.output("Out")[0]
-        channels = block.var(bias).shape[0]
-        parameters = {"Scale": 1.0, "Mean": 0.0, "Variance": 1.0}
-        names = {slot: f"{output}.{slot}" for slot in parameters}
-        for slot, value in parameters.items():
-            store(loaded, names[slot], np.full(channels, value, np.float32))
-        saved = {
-            slot: block.create_var(name=f"{output}.{slot}").name for slot in ("SavedMean", "SavedVariance")
-        }
-        block._insert_op(
-            place(block, add),
-            type="batch_norm",
-            inputs={"X": add.input("X"), "Bias": [bias], **{slot: [name] for slot, name in names.items()}},
-            outputs={
-                "Y": [output],
-                "MeanOut": [names["Mean"]],
-                "VarianceOut": [names["Variance"]],
-                **{slot: [name] for slot, name in saved.items()},
-            },
-            attrs={"epsilon": 0.0, "data_layout": "NHWC", "is_test": True, "use_global_stats": True},
-        )
-        block._remove_op(place(block, add))
-        matched += 1
-    if matched:
-        remove_unread(loaded.program.global_block(), loaded.fetches)
     return matched
 
 
@@ -215,9 +174,11 @@ REWRITES = (
     Rewrite("mark_inference", mark_inference),
     Rewrite("keep_control_flow_fp32", keep_control_flow_fp32),
     Rewrite("fold_computed_weights", fold_computed_weights),
+    Rewrite("multiply_rows", multiply_rows),
     Rewrite("transpose_stored_weights", transpose_stored_weights),
     Rewrite("separate_shared_weights", separate_shared_weights),
     Rewrite("remove_inference_dropout", remove_inference_dropout),
+    Rewrite("compute_channels_first", compute_channels_first),
     Rewrite("fold_convolution_bias", fold_convolution_bias),
     Rewrite("fold_affine_behind_layers", fold_affine_behind_layers),
     Rewrite("fold_factors_before_layers", fold_factors_before_layers),
@@ -225,7 +186,10 @@ REWRITES = (
     Rewrite("keep_unusual_products_fp32", keep_unusual_products_fp32),
     Rewrite("give_products_a_bias", give_products_a_bias),
     Rewrite("flatten_layer_inputs", flatten_layer_inputs),
-    Rewrite("normalise_channels_last_bias", normalise_channels_last_bias),
+    Rewrite("separate_second_activations", separate_second_activations),
+    Rewrite("separate_normalised_readers", separate_normalised_readers),
+    Rewrite("straighten_convolved_factors", straighten_convolved_factors),
+    Rewrite("separate_equal_factors", separate_equal_factors),
     Rewrite("remove_identity_pooling", remove_identity_pooling),
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
     Rewrite("keep_attention_scores_fp32", keep_attention_scores_fp32),
@@ -280,15 +244,6 @@ def _is_channel_bias(block: Any, reshape: Any) -> bool:
         and len(bias.shape) == 1
         and shape in ([1, -1, 1, 1], [1, bias.shape[0], 1, 1])
     )
-
-
-def _channels_last_bias(block: Any, name: str) -> str | None:
-    """The stored vector that `name` is, or is the reshaped form of."""
-    reshape = writer(block, name)
-    if reshape is not None and reshape.type == "reshape2" and block.var(name).shape[:-1] == (1, 1, 1):
-        name = reshape.input("X")[0]
-    variable = block.var(name)
-    return name if variable.persistable and len(variable.shape) == 1 else None
 
 
 def _adds_bias(block: Any, reshape: Any, add: Any) -> bool:

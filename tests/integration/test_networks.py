@@ -73,7 +73,7 @@ REWRITTEN: dict[str, dict[str, int]] = {
         "keep_normalised_sums_fp32": 1,
     },
     "channels_last": {"flatten_layer_inputs": 2, "fold_convolution_bias": 2},
-    "pixels_last": {"normalise_channels_last_bias": 2},
+    "pixels_last": {"compute_channels_first": 3},
     "language_model": {
         "transpose_stored_weights": 1,
         "separate_shared_weights": 1,

@@ -1,0 +1,270 @@
+"""What is held to what, of one graph, through the product's own code. Runs in a process that may die."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.artifacts import Algorithm, Candidate, DatasetArtifact, Layout, ModelArtifact
+from tasks.config import ModelFiles, QuantizationConfig
+from tasks.conversion.offline import OfflineRequest, convert_offline
+from tasks.conversion.qdq import convert_qdq
+from tasks.conversion.task import WEIGHT_BITS
+from tasks.errors import PipelineError
+from tasks.hardware.onednn import effective_isa
+from tasks.inference.layouts import Engine, engine_of
+from tasks.inference.predictor import open_predictor, spec_of
+from tasks.model.blocks import is_skipped
+from tasks.model.census import QUANTIZABLE
+from tasks.model.files import ModelFormat, find_model
+from tasks.model.load import prepare_model
+from tasks.quantization.ptq import PtqRequest, quantize_with
+from tasks.validation import simulation
+from tasks.validation.audit import audit, comparable
+from tasks.validation.diagnosis import VNNI
+from tasks.validation.verbose import VerboseRecorder
+from tests.fuzzing.graphs import Graph
+from tests.fuzzing.network import Feed, disturbed, export, samples
+
+Outputs = list[Any]
+
+BATCH, CALIBRATED, COMPARED = 8, 16, 48
+"""Samples that are calibrated at a time, and in all; those compared, in one batch too."""
+FP32_TOLERANCE, FP32_ROUNDING = 1e-4, 1e-6
+"""Of an output's greatest value; and the relative error of the inputs by which a graph's own sensitivity is
+measured. Ten times what that changes is allowed."""
+SENSITIVITY = 10
+LOST_DB = {Layout.OFFLINE: 6.0, Layout.QDQ: 6.0, Layout.OFFLINE_7BIT: 12.0}
+"""How far INT8 may lie below the simulation, which has weights of 8 bits; a bit is 6 dB."""
+ENOUGH_DB = 45.0
+"""A simulation above this has rounded nothing to speak of; INT8 need not be better than this less what it may
+lose."""
+LAYOUTS = (Layout.OFFLINE, Layout.OFFLINE_7BIT, Layout.QDQ)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check that failed. check: `prepare`, `onednn`, `sqnr`, `share`, `error` or `died`."""
+
+    check: str
+    where: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Result:
+    """Of one graph. `refused` is the message of a model that `load model` refuses by name."""
+
+    seed: int
+    operators: int
+    findings: list[Finding] = field(default_factory=list)
+    refused: str = ""
+    int8: dict[str, tuple[int, int]] = field(default_factory=dict)
+    lost_db: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Checks:
+    """The checks of one graph, in a folder of its own."""
+
+    def __init__(self, graph: Graph, folder: Path, *, int8: bool = True) -> None:
+        self._graph, self._folder, self._int8 = graph, folder, int8
+        self.result = Result(graph.seed, len(graph.nodes))
+
+    def run(self) -> Result:
+        with self._timed("export"):
+            export(self._graph, self._folder / "exported")
+        with self._guarded("load model"):
+            model = self._fp32()
+            if model is not None and self._int8 and model.census.quantizable:
+                self._quantized(model)
+        return self.result
+
+    def _fp32(self) -> ModelArtifact | None:
+        """The prepared model; None where it is refused or the graph has no finite answer."""
+        exported, prepared = self._folder / "exported", self._folder / "fp32"
+        feed = samples(self._graph, COMPARED, 2)
+        with self._timed("exact"):
+            exact, nearly = simulation.outputs(exported, [feed, disturbed(feed, FP32_ROUNDING)])
+        if not all(np.isfinite(values).all() for values in exact):
+            self.result.refused = "not finite"
+            return None
+        try:
+            with self._timed("prepare"):
+                model = _prepare(exported, prepared)
+        except PipelineError as error:
+            self.result.refused = str(error)
+            return None
+        self._compare("prepare", prepared, Engine.NATIVE_FP32, feed, exact, nearly)
+        self._compare("onednn", prepared, Engine.BASELINE, feed, exact, nearly)
+        self._exact = exact
+        return model
+
+    def _compare(
+        self, check: str, folder: Path, engine: Engine, feed: Feed, exact: Outputs, nearly: Outputs
+    ) -> None:
+        with self._timed(check), self._guarded(check):
+            found = open_predictor(spec_of(folder, engine, 1)).run(feed)
+            for index, pair in enumerate(zip(exact, found, nearly, strict=True)):
+                if trouble := unequal(*pair):
+                    self._find(check, self._graph.outputs[index], trouble)
+
+    def _quantized(self, model: ModelArtifact) -> None:
+        feed = samples(self._graph, COMPARED, 2)
+        for layout in (Layout.OFFLINE, Layout.QDQ):
+            with self._timed(f"quantize {layout}"), self._guarded(f"quantize {layout}"):
+                _quantize(model, samples(self._graph, CALIBRATED, 1), layout, self._folder / f"{layout}-fake")
+        simulated: Outputs = []
+        if not (self._folder / f"{Layout.QDQ}-fake" / "model.pdmodel").is_file():
+            return
+        with self._timed("simulate"), self._guarded("simulate"):
+            simulated = simulation.outputs(self._folder / f"{Layout.QDQ}-fake", [feed])[0]
+        for layout in LAYOUTS:
+            source = Layout.OFFLINE if layout is Layout.OFFLINE_7BIT else layout
+            if simulated and (self._folder / f"{source}-fake" / "model.pdmodel").is_file():
+                with self._timed(layout), self._guarded(layout):
+                    self._layout(layout, self._folder / f"{source}-fake", model, feed, simulated)
+
+    def _layout(
+        self, layout: Layout, quantized: Path, model: ModelArtifact, feed: Feed, simulated: Outputs
+    ) -> None:
+        deployable = self._folder / layout
+        _convert(layout, quantized, deployable)
+        predictor = open_predictor(spec_of(deployable, engine_of(layout), 1))
+        few = {name: values[:BATCH] for name, values in feed.items()}
+        first = predictor.run(few)
+        lines = VerboseRecorder().record(lambda: predictor.run(few), inferences=1)
+        census = comparable(model.census, engine_of(layout))
+        audited = audit(lines, inferences=1, expect_int8=True, census=census)
+        promised = model.census.quantizable - _hidden(self._folder / "fp32")
+        self.result.int8[layout] = (audited.int8_primitives, promised)
+        if audited.int8_primitives != promised:
+            self._find("share", layout, f"{audited.int8_primitives} of {promised} layers in INT8")
+        self._sqnr(layout, simulated, predictor.run(feed), first)
+
+    def _sqnr(self, layout: Layout, simulated: Outputs, int8: Outputs, few: Outputs) -> None:
+        """`few` are the first samples in a batch as it was calibrated."""
+        if effective_isa() not in VNNI and layout is not Layout.OFFLINE_7BIT:
+            return  # sums of products saturate
+        outputs = zip(self._graph.outputs, self._exact, simulated, int8, few, strict=True)
+        for name, exact, expected, found, first in outputs:
+            if exact.dtype != np.float32 or not np.abs(exact).max() > 0:
+                continue
+            needed, have = sqnr_db(exact, expected), sqnr_db(exact, found)
+            lost = min(needed, ENOUGH_DB) - have
+            self.result.lost_db[layout] = max(lost, self.result.lost_db.get(layout, -np.inf))
+            if not lost <= LOST_DB[layout]:
+                self._find("sqnr", layout, f"{name}: {have:.1f} dB, simulated {needed:.1f} dB")
+            head = exact[:BATCH]
+            alone, together = sqnr_db(head, first), sqnr_db(head, found[:BATCH])
+            if not min(together, ENOUGH_DB) - alone <= LOST_DB[layout]:
+                text = f"{name}: {alone:.1f} dB in a batch of {BATCH}, {together:.1f} dB in one of {COMPARED}"
+                self._find("batch", layout, text)
+
+    def _find(self, check: str, where: str, detail: str) -> None:
+        self.result.findings.append(Finding(check, where, detail))
+
+    @contextmanager
+    def _guarded(self, where: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
+            self._find("error", where, f"{type(error).__name__}: {error}"[-700:])
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.result.seconds[what] = round(time.perf_counter() - started, 4)
+
+
+def unequal(exact: Any, found: Any, nearly: Any) -> str:
+    """What is wrong with `found`; "" for nothing. `nearly` is what rounding errors make of `exact`."""
+    if exact.shape != found.shape or exact.dtype != found.dtype:
+        return f"{found.dtype} {list(found.shape)} instead of {exact.dtype} {list(exact.shape)}"
+    if exact.size == 0:
+        return ""
+    if exact.dtype != np.float32:
+        wrong = ((exact != found) & (exact == nearly)).mean()
+        return f"{100 * wrong:.0f} % of the classes differ" if wrong > 0 else ""
+    greatest = float(np.abs(exact).max()) or 1.0
+    difference = float(np.abs(exact - found).max()) / greatest
+    allowed = max(FP32_TOLERANCE, SENSITIVITY * float(np.abs(exact - nearly).max()) / greatest)
+    return "" if difference <= allowed else f"{100 * difference:.3g} % of the greatest value"
+
+
+def sqnr_db(exact: Any, found: Any) -> float:
+    """Not a number where `found` is not finite."""
+    noise = float(np.square(exact.astype(np.float64) - found).sum())
+    signal = float(np.square(exact.astype(np.float64)).sum())
+    return float(10 * np.log10(signal / noise)) if noise else 200.0
+
+
+def _prepare(exported: Path, folder: Path) -> ModelArtifact:
+    source = find_model(ModelFiles(path=exported))
+    prepared = prepare_model(source, folder)
+    return ModelArtifact(
+        folder=folder,
+        source=str(source.program),
+        source_format=ModelFormat.COMBINED,
+        source_digest=source.source_digest,
+        **{name: getattr(prepared, name) for name in prepared.__dataclass_fields__},
+    )
+
+
+class _Samples:
+    """Arrays by input name, in batches."""
+
+    def __init__(self, values: Feed) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(next(iter(self._values.values())))
+
+    def batches(self, batch_size: int) -> Iterator[Feed]:
+        for start in range(0, len(self), batch_size):
+            yield {name: array[start : start + batch_size] for name, array in self._values.items()}
+
+
+def _quantize(model: ModelArtifact, values: Feed, layout: Layout, folder: Path) -> None:
+    folder.mkdir()
+    data = DatasetArtifact(
+        folder=folder, digest="", source="", samples=CALIBRATED, classes=0, seed=0, labelled=False
+    )
+    candidate = Candidate(algorithm=Algorithm.ABS_MAX, layout=layout)
+    request = PtqRequest(
+        model=model,
+        calibration=data,
+        candidate=candidate,
+        config=QuantizationConfig(),
+        batch_size=BATCH,
+        folder=folder,
+    )
+    quantize_with(request, _Samples(values))
+
+
+def _convert(layout: Layout, quantized: Path, folder: Path) -> None:
+    source = find_model(ModelFiles(path=quantized))
+    if layout is Layout.QDQ:
+        convert_qdq(source, folder)
+    else:
+        convert_offline(OfflineRequest(source=source, folder=folder, weight_bits=WEIGHT_BITS[layout]))
+
+
+def _hidden(folder: Path) -> int:
+    """Quantizable operators that a rewrite keeps in FP32."""
+    from tasks.model.program import load_program
+
+    loaded = load_program(find_model(ModelFiles(path=folder)))
+    return sum(op.type in QUANTIZABLE and is_skipped(op) for op in loaded.program.global_block().ops)

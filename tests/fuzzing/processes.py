@@ -1,0 +1,97 @@
+"""Graphs in forked processes: what kills one of them is a finding, not the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tests.fuzzing.checks import Checks, Finding, Result
+from tests.fuzzing.graphs import Graph
+
+LIMIT_S = 60
+"""Of one graph; the slowest take some five seconds."""
+STACKED = 20
+"""Graphs that share a process: starting one costs as much as a graph, and what one leaves behind is found."""
+
+
+def check_all(graphs: Sequence[Callable[[], Graph]], *, int8: bool = True) -> Iterator[dict[str, Any]]:
+    """A result for each graph, in order. Whatever fails in company is checked once more alone."""
+    place = 0
+    while place < len(graphs):
+        results = _in_child(graphs[place : place + STACKED], int8=int8)
+        for offset, result in enumerate(results):
+            if result["findings"]:
+                (alone,) = _in_child([graphs[place + offset]], int8=int8)
+                if not alone["findings"]:
+                    alone["company"] = result["findings"]
+                result = alone
+            yield result
+        place += len(results)
+
+
+def check_one(graph: Graph, *, int8: bool = True) -> dict[str, Any]:
+    return _in_child([lambda: graph], int8=int8)[0]
+
+
+def _in_child(graphs: Sequence[Callable[[], Graph]], *, int8: bool) -> list[dict[str, Any]]:
+    """Results up to the first graph that ends the process, with that one's."""
+    reading, writing = os.pipe()
+    root = Path(tempfile.mkdtemp(prefix="fuzzing"))
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _work(graphs, root, writing, int8=int8)
+    os.close(writing)
+    results: list[dict[str, Any]] = []
+    with os.fdopen(reading, encoding="utf-8") as stream:
+        for line in stream:
+            results.append(json.loads(line))
+    _, status = os.waitpid(child, 0)
+    shutil.rmtree(root, ignore_errors=True)
+    if len(results) < len(graphs):
+        results.append(_death(graphs[len(results)](), status))
+    return results
+
+
+def _work(graphs: Sequence[Callable[[], Graph]], root: Path, pipe: int, *, int8: bool) -> None:
+    """Does not return."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    log = os.open(root / "log.txt", os.O_WRONLY | os.O_CREAT)
+    for descriptor in (1, 2):
+        os.dup2(log, descriptor)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    code = 1
+    with suppress(Exception), os.fdopen(pipe, "w", encoding="utf-8") as stream:
+        for index, graph in enumerate(graphs):
+            signal.alarm(LIMIT_S)
+            started = time.perf_counter()
+            drawn = graph()
+            folder = root / str(index)
+            result = Checks(drawn, folder, int8=int8).run().to_dict()
+            result["seconds"]["all"] = round(time.perf_counter() - started, 4)
+            shutil.rmtree(folder, ignore_errors=True)
+            stream.write(json.dumps(result) + "\n")
+            stream.flush()
+        code = 0
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _death(graph: Graph, status: int) -> dict[str, Any]:
+    if os.WIFSIGNALED(status):
+        name = signal.Signals(os.WTERMSIG(status)).name
+        how = f"still running after {LIMIT_S} s" if name == "SIGALRM" else name
+    else:
+        how = f"exit status {os.WEXITSTATUS(status)}"
+    return asdict(Result(graph.seed, len(graph.nodes), [Finding("died", "", how)]))
