@@ -29,8 +29,9 @@ from tasks.hardware.profile import host_profile
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import spec_of
 from tasks.process import run_isolated
+from tasks.validation.fitness import measure_baseline
 from tasks.validation.gate import judge
-from tasks.validation.load import LoadEvidence, measure_load
+from tasks.validation.load import LoadEvidence
 from tasks.validation.measure import MeasureRequest, environment, measure
 from tests.e2e.trained_release import (
     SHIFTED_LABELS,
@@ -126,9 +127,7 @@ def intact(tmp_path_factory: pytest.TempPathFactory) -> Laboratory:
     log = folder / "log"
     release = _isolated(build, folder, host=host, log=log)
     spec = spec_of(release.model.folder, Engine.BASELINE, CONFIG.threads)
-    load = _isolated(
-        measure_load, spec, release.model, release.validation, CONFIG.batch_size, host=host, log=log
-    )
+    load = _isolated(measure_baseline, spec, release.model, release.validation, CONFIG, host=host, log=log)
     return Laboratory(release=release, host=host, baseline_load=load, folder=folder, shared=folder)
 
 

@@ -140,7 +140,7 @@ def test_markdown_tables_keep_their_columns_whatever_the_text() -> None:
     markdown = render_markdown(dataclasses.replace(release, failed=failed), WHY)
     assert "<" not in markdown
     tables = re.findall(r"(?:^\|.*\n)+", markdown, flags=re.MULTILINE)
-    assert len(tables) == 3
+    assert len(tables) == 4
     for table in tables:
         columns = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(columns) == 1
