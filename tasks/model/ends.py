@@ -30,11 +30,16 @@ TRANSPARENT = frozenset(
 BIASED = frozenset({"elementwise_add", "elementwise_mul", "elementwise_sub"})
 """Transparent too, where the other operand is a parameter."""
 
+SHAPE_ALONE = frozenset(
+    {"fill_any_like", "fill_constant_batch_size_like", "fill_zeros_like", "shape", "size"}
+)
+"""Operators that read how many values there are, and none of them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ends:
-    """`operators`: by output, the operator that makes what it holds. `constant` outputs depend on no input;
-    no operator reads the `unread` inputs."""
+    """`operators`: by output, the operator that makes what it holds. `constant` outputs depend on no
+    input's values; no operator reads the `unread` inputs."""
 
     operators: dict[str, str]
     constant: frozenset[str]
@@ -72,12 +77,13 @@ def _end(name: str, makers: dict[str, Any], parameters: set[str]) -> str:
 
 
 def _reached(name: str, makers: dict[str, Any]) -> set[str]:
-    """Every tensor that `name` is computed from."""
+    """Every tensor whose values `name` is computed from."""
     reached, left = set[str](), [name]
     while left:
         if (each := left.pop()) not in reached:
             reached.add(each)
-            left += _names(makers[each].inputs) if each in makers else []
+            if each in makers and makers[each].type not in SHAPE_ALONE:
+                left += _names(makers[each].inputs)
     return reached
 
 

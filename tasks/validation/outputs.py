@@ -55,7 +55,7 @@ def judged_output(
     if named is OutputKind.IGNORE:
         return JudgedOutput(name=spec.name, kind=named, why=CONFIGURED, sequence=spec.sequence)
     if named is None and constant:
-        kind, why = OutputKind.CONSTANT, "no input reaches it"
+        kind, why = OutputKind.CONSTANT, "it is the same for every input"
     elif named is None:
         kind, why = _found(values, end, labels, sequence=spec.sequence)
     else:

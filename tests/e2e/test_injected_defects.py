@@ -141,6 +141,13 @@ def complaints(verdict: Verdict) -> dict[str, Outcome]:
     return {item.criterion: item.outcome for item in verdict.results if item.outcome is not Outcome.APPROVED}
 
 
+def beside_the_signal(verdict: Verdict) -> dict[str, Outcome]:
+    """The same without the criterion that may see damage too, by how much of the outputs is left."""
+    found = complaints(verdict)
+    assert found.pop("signal", Outcome.REJECTED) is Outcome.REJECTED
+    return found
+
+
 @pytest.mark.parametrize("layout", SLIM)
 def test_undamaged_candidate_is_approved(laboratory: Laboratory, layout: Layout) -> None:
     evidence = laboratory.measured(laboratory.converted(layout))
@@ -155,7 +162,7 @@ def test_conversion_that_forgets_fused_convolutions_is_rejected_by_proof(laborat
 
 def test_conversion_that_quantizes_parameters_is_rejected_by_accuracy(laboratory: Laboratory) -> None:
     evidence = laboratory.measured(laboratory.converted(Layout.OFFLINE, keep_fp32_params=False))
-    assert complaints(judge(evidence, GATE)) == ACCURACY_REJECTED
+    assert beside_the_signal(judge(evidence, GATE)) == ACCURACY_REJECTED
 
 
 def test_qdq_opened_without_its_switch_is_rejected_by_proof_and_speed(laboratory: Laboratory) -> None:
@@ -184,7 +191,7 @@ def test_scales_multiplied_by_four_are_rejected_by_accuracy(
     source = laboratory.release.quantized[layout]
     damaged = laboratory.isolated(multiply_scales, source, laboratory.folder / "damaged", factor)
     evidence = laboratory.measured(laboratory.converted(layout, quantized=damaged))
-    assert complaints(judge(evidence, GATE)) == ACCURACY_REJECTED
+    assert beside_the_signal(judge(evidence, GATE)) == ACCURACY_REJECTED
 
 
 @pytest.mark.parametrize("layout", SLIM)
@@ -192,7 +199,7 @@ def test_shuffled_channels_are_rejected_by_accuracy(laboratory: Laboratory, layo
     right = laboratory.converted(layout)
     damaged = laboratory.isolated(shuffle_channels, right, laboratory.folder / "damaged")
     verdict = judge(laboratory.measured(damaged), GATE)
-    assert complaints(verdict) == ACCURACY_REJECTED
+    assert beside_the_signal(verdict) == ACCURACY_REJECTED
     assert verdict.digest == damaged.digest != right.digest
 
 

@@ -6,6 +6,7 @@ Runs in isolated processes only.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import paddle
 from paddle import nn
 from paddle.nn import functional
 
-from tasks.artifacts import Algorithm, DatasetArtifact, JudgedOutput
+from tasks.artifacts import DatasetArtifact, JudgedOutput
 from tasks.config import Preprocessing, ValidationConfig
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import spec_of
@@ -22,7 +23,6 @@ from tasks.validation.fitness import measure_baseline
 from tests.integration.small_release import SLIM, SmallRelease, deployable, prepare
 
 SIDE, SAMPLES, LOUD = 16, 200, 3000.0
-ALGORITHM = Algorithm.ABS_MAX
 
 
 class TwoAnswers(nn.Layer):  # type: ignore[misc]
@@ -38,36 +38,32 @@ class TwoAnswers(nn.Layer):  # type: ignore[misc]
         return self.scores(stem.flatten(1)), self.map(self.features(stem))
 
 
+ANSWERS: dict[str, Callable[[Any], Any]] = {
+    "scores": lambda scores: scores,
+    "softmax": functional.softmax,
+    "class": lambda scores: scores.argmax(-1),
+    "flags": lambda scores: scores > 0,
+    "length_one": functional.normalize,
+    "scalar": lambda scores: (scores, scores.mean()),
+    "two_columns": lambda scores: scores.reshape([-1, 2]),
+    "unknown": lambda scores: scores.reshape([-1, 2, 5]) * scores.reshape([-1, 2, 5]),
+    "dead": lambda scores: scores * 0.0,
+    "anchors": lambda scores: (scores, paddle.zeros_like(scores) + paddle.arange(10, dtype="float32")),
+    "constant": lambda scores: (scores, paddle.arange(10, dtype="float32").reshape([1, 10]) * 2),
+}
+"""What a model makes of ten scores."""
+
+
 class Answers(nn.Layer):  # type: ignore[misc]
-    """One answer of a kind, made of ten scores."""
+    """One of ANSWERS."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
-        self.kind, self.stem, self.scores = kind, nn.Conv2D(3, 8, 3, 2, 1), nn.Linear(8 * 64, 10)
+        self.answer = ANSWERS[kind]
+        self.stem, self.scores = nn.Conv2D(3, 8, 3, 2, 1), nn.Linear(8 * 64, 10)
 
     def forward(self, image: Any) -> Any:
-        features = functional.relu(self.stem(image))
-        scores = self.scores(features.flatten(1))
-        match self.kind:
-            case "softmax":
-                return functional.softmax(scores)
-            case "class":
-                return scores.argmax(-1)
-            case "flags":
-                return scores > 0
-            case "length_one":
-                return functional.normalize(scores)
-            case "scalar":
-                return scores, scores.mean()
-            case "twenty_rows":
-                return scores.reshape([-1, 2])
-            case "unknown":
-                return scores.reshape([-1, 2, 5]) * scores.reshape([-1, 2, 5])
-            case "dead":
-                return scores * 0.0
-            case "constant":
-                return scores, paddle.arange(10, dtype="float32").reshape([1, 10])
-        return scores
+        return self.answer(self.scores(functional.relu(self.stem(image)).flatten(1)))
 
 
 def export(network: nn.Layer, folder: Path) -> None:

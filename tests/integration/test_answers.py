@@ -1,4 +1,4 @@
-"""Models that answer with more than one row of scores: judged as what they are, or refused at the baseline."""
+"""Models that answer with more than a row of scores: judged as what they are, or refused at the baseline."""
 
 from __future__ import annotations
 
@@ -135,7 +135,12 @@ def test_baseline_labels_beyond_the_classes_are_refused_though_the_first_batch_h
         run("judged", tmp_path, "scores", TOP1, labels)
 
 
-def test_baseline_constant_output_is_seen_and_may_be_told_to_be_ignored(tmp_path: Path) -> None:
+def test_baseline_output_that_is_the_same_for_every_input_is_no_answer_to_judge(tmp_path: Path) -> None:
+    scores, anchors = run("judged", tmp_path, "anchors", AGREEMENT)
+    assert (scores.kind, anchors.kind) == (OutputKind.CLASSES, OutputKind.CONSTANT)
+
+
+def test_baseline_constant_output_without_rows_is_seen_and_may_be_told_to_be_ignored(tmp_path: Path) -> None:
     with pytest.raises(MeasurementError, match="one value for the whole batch"):
         run("judged", tmp_path / "refused", "constant", AGREEMENT)
     names = {"save_infer_model/scale_1.tmp_0": OutputKind.IGNORE}
@@ -148,7 +153,7 @@ def test_baseline_constant_output_is_seen_and_may_be_told_to_be_ignored(tmp_path
     ("kind", "words"),
     [
         ("scalar", "one value for the whole batch"),
-        ("twenty_rows", r"reshape the output to \[-1, 5, \.\.\.\]"),
+        ("two_columns", r"reshape the output to \[-1, 5, \.\.\.\]"),
     ],
 )
 def test_baseline_output_without_a_row_for_each_sample_is_refused(
