@@ -52,7 +52,8 @@ def alike(ours: Array, theirs: Array, output: JudgedOutput, lengths: Array | Non
     boxes [N, K, 6]: F1 of the boxes, FP32's taken as true.
     """
     finite = _finite(ours) & _finite(theirs)
-    ours, theirs = (np.where(_beside(finite, values), values, 0) for values in (ours, theirs))
+    if not finite.all():
+        ours, theirs = (np.where(_beside(finite, values), values, 0) for values in (ours, theirs))
     scores = SCORES[output.kind](ours, theirs, output, lengths)
     found: Array = np.where(finite, scores, 0.0)
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from tasks.artifacts import DatasetArtifact, JudgedOutput, ModelArtifact, OutputKind
 from tasks.calibration.reader import BatchReader
@@ -20,6 +21,9 @@ from tasks.validation.accuracy import AGREEMENT, LABELLED, resolve_metrics
 from tasks.validation.comparison import Comparison
 from tasks.validation.load import LoadEvidence, first_batch, lengths_of, load_and_run
 from tasks.validation.outputs import judged_output, possible, require_known, with_labels
+
+if TYPE_CHECKING:
+    from tasks.model.ends import Ends
 
 CUT_NMS = (
     "export the model without NMS and do it outside (PaddleDetection: `-o export.nms=False` for "
@@ -77,10 +81,20 @@ def examine(
         *_smallest(predictor, reader, model),
     ]
     _require_rows(model, probes, config)
-    largest = max(
-        (probe for probe in probes if probe.samples <= len(reader)), key=lambda probe: probe.samples
-    )
+    distinct = [probe for probe in probes if probe.samples <= len(reader)]
+    largest = max(distinct, key=lambda probe: probe.samples)
     labels = None if reader.labels is None else reader.labels[: largest.samples]
+    outputs = _judged(model, found, largest, labels, config)
+    _require_dependence(largest, outputs)
+    _require_judgeable(outputs, largest, config)
+    _require_classes(outputs, largest, reader, config)
+    _try_metrics(outputs, largest, labels, config)
+    return outputs
+
+
+def _judged(
+    model: ModelArtifact, found: Ends, probe: Probe, labels: Array | None, config: ValidationConfig
+) -> tuple[JudgedOutput, ...]:
     judged = [
         judged_output(
             each,
@@ -90,14 +104,9 @@ def examine(
             named=config.outputs.get(each.name),
             constant=each.name in found.constant,
         )
-        for each, values in zip(model.outputs, largest.outputs, strict=True)
+        for each, values in zip(model.outputs, probe.outputs, strict=True)
     ]
-    outputs = with_labels(judged, largest.outputs, config.labelled_output)
-    _require_dependence(largest, outputs)
-    _require_judgeable(outputs, largest, config)
-    _require_classes(outputs, largest, reader, config)
-    _try_metrics(outputs, largest, labels, config)
-    return outputs
+    return with_labels(judged, probe.outputs, config.labelled_output)
 
 
 def _sizes(reader: BatchReader, config: ValidationConfig) -> list[int]:

@@ -80,7 +80,7 @@ def test_second_output_that_is_noise_is_rejected(
     assert scores.name not in results["signal"].found
 
 
-def test_second_output_that_is_noise_does_not_pass_beside_labels_or_a_callable(
+def test_second_output_that_is_noise_does_not_pass_beside_a_callable_that_is_content(
     two_answers: SmallRelease, host: HostProfile, tmp_path: Path
 ) -> None:
     config = AGREEMENT.model_copy(update={"metrics": CALLABLE.metrics})
