@@ -7,7 +7,8 @@ them, and which inputs nothing reads. Runs in the isolated process of `measure b
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,8 @@ def measure_baseline(
     speaks of other outputs.
     """
     reader = BatchReader(validation, model.inputs)
-    predictor, load = load_and_run(spec, first_batch(reader, config.batch_size))
+    with _running(config.batch_size):
+        predictor, load = load_and_run(spec, first_batch(reader, config.batch_size))
     outputs = examine(predictor, spec, model, reader, config)
     for output in outputs:
         labelled = "; the labels are of it" if output.labelled and validation.labelled else ""
@@ -127,15 +129,23 @@ def _smallest(predictor: Predictor, reader: BatchReader, model: ModelArtifact) -
 
 def _probe(predictor: Predictor, reader: BatchReader, size: int) -> Probe:
     feed = first_batch(reader, size)
-    try:
+    with _running(size):
         return Probe(feed=feed, outputs=predictor.run(feed))
+
+
+@contextmanager
+def _running(samples: int) -> Iterator[None]:
+    """Says of a run that fails what the model was asked for."""
+    try:
+        yield
     except (RuntimeError, ValueError) as error:
         raise MeasurementError(
-            found=f"FP32 cannot run {size} samples at a time: {error}",
+            found=f"FP32 cannot run {samples} samples at a time: {error}",
             required="a model that runs `validation.batch_size` samples, `validation.accuracy_batch_size`, "
             "and what is left of the data for the last batch",
-            remedy="export the model with a free first dimension (`InputSpec([None, ...])`), or set both to "
-            "the number that it was exported for, and `data.validation_samples` to a multiple of it",
+            remedy="export the model with a free first dimension (`InputSpec([None, ...])`), or set both and "
+            "`data.calibration_batch_size` to the number that it was exported for, and "
+            "`data.validation_samples` and `data.calibration_samples` to multiples of it",
         ) from error
 
 

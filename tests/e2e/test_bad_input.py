@@ -33,7 +33,7 @@ from tests.e2e.command_line import new_home, release_command
 from tests.e2e.failing_metrics import CGROUP_VARIABLE
 from tests.e2e.ground import Ground
 from tests.e2e.records import embedded_flow_states, read_run
-from tests.e2e.small_inputs import CLASSES, SAMPLES, SIDE, SmallInputs, labels, noise, save_data
+from tests.e2e.small_inputs import CLASSES, SIDE, SmallInputs, labels, noise, save_data
 
 pytestmark = pytest.mark.paddle
 
@@ -253,7 +253,7 @@ def test_release_with_too_few_samples_says_so_before_anything_is_quantized(groun
         ground.failure(gate={"max_drop_pp": 0.5}, quantization={"timeout_s": 0.01})
     said = [event.note for event in heard if event.step == "check data" and event.ended]
     assert len(said) == 1
-    assert f"{SAMPLES} validation samples cannot decide `gate.max_drop_pp: 0.5`" in said[0]
+    assert "40 validation samples cannot decide `gate.max_drop_pp: 0.5`" in said[0]
     assert "at least 598 samples" in said[0]
 
 

@@ -47,6 +47,7 @@ ANSWERS: dict[str, Callable[[Any], Any]] = {
     "scalar": lambda scores: (scores, scores.mean()),
     "two_columns": lambda scores: scores.reshape([-1, 2]),
     "unknown": lambda scores: scores.reshape([-1, 2, 5]) * scores.reshape([-1, 2, 5]),
+    "four_at_once": lambda scores: scores.reshape([4, 10]),
     "dead": lambda scores: scores * 0.0,
     "anchors": lambda scores: (scores, paddle.zeros_like(scores) + paddle.arange(10, dtype="float32")),
     "constant": lambda scores: (scores, paddle.arange(10, dtype="float32").reshape([1, 10]) * 2),
@@ -66,9 +67,9 @@ class Answers(nn.Layer):  # type: ignore[misc]
         return self.answer(self.scores(functional.relu(self.stem(image)).flatten(1)))
 
 
-def export(network: nn.Layer, folder: Path) -> None:
+def export(network: nn.Layer, folder: Path, batch: int | None = None) -> None:
     network.eval()
-    spec = [paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", "image")]
+    spec = [paddle.static.InputSpec([batch, 3, SIDE, SIDE], "float32", "image")]
     paddle.jit.save(network, str(folder / "model"), input_spec=spec)
 
 
@@ -118,17 +119,22 @@ def two_answers(folder: Path) -> SmallRelease:
 
 
 def judged(
-    folder: Path, kind: str, config: ValidationConfig, labels: Any = None, samples: int = 40
+    folder: Path,
+    kind: str,
+    config: ValidationConfig,
+    labels: Any = None,
+    samples: int = 40,
+    batch: int | None = None,
 ) -> tuple[JudgedOutput, ...]:
     """What the baseline's measurement finds of a model with that answer."""
     paddle.seed(0)
-    export(Answers(kind), folder / "exported")
+    export(Answers(kind), folder / "exported", batch)
     return _measured(folder, dataset(folder / "validation", {"image": pictures(samples)}, labels), config)
 
 
-def judged_detector(folder: Path, config: ValidationConfig) -> tuple[JudgedOutput, ...]:
-    """Three convolutions, a head of boxes and one of scores, and NMS in the graph."""
-    _export_detector(folder / "exported")
+def judged_detector(folder: Path, config: ValidationConfig, *, nms: bool) -> tuple[JudgedOutput, ...]:
+    """Three convolutions, a head of boxes and one of scores, and NMS in the graph or not."""
+    _export_detector(folder / "exported", nms=nms)
     image = np.random.default_rng(0).standard_normal((64, 3, 64, 64)).astype(np.float32)
     arrays = {"image": image, "scale_factor": np.ones((64, 2), np.float32)}
     return _measured(folder, dataset(folder / "validation", arrays), config)
@@ -155,7 +161,7 @@ def _measured(
     return measure_baseline(spec, model, validation, config).outputs
 
 
-def _export_detector(folder: Path) -> None:
+def _export_detector(folder: Path, *, nms: bool) -> None:
     paddle.enable_static()
     main, start = paddle.static.Program(), paddle.static.Program()
     with paddle.static.program_guard(main, start):
@@ -167,25 +173,31 @@ def _export_detector(folder: Path) -> None:
         boxes = paddle.static.nn.conv2d(features, 4, 1).flatten(2).transpose([0, 2, 1])
         boxes = boxes * paddle.concat([scale, scale], 1).unsqueeze(1)
         scores = functional.sigmoid(paddle.static.nn.conv2d(features, 3, 1).flatten(2))
-        helper = paddle.base.layer_helper.LayerHelper("multiclass_nms3")
-        kept, place, count = (
-            helper.create_variable_for_type_inference(dtype) for dtype in ("float32", "int32", "int32")
-        )
-        helper.append_op(
-            type="multiclass_nms3",
-            inputs={"BBoxes": boxes, "Scores": scores},
-            outputs={"Out": kept, "Index": place, "NmsRoisNum": count},
-            attrs={
-                "score_threshold": 0.5,
-                "nms_top_k": 64,
-                "keep_top_k": 20,
-                "nms_threshold": 0.5,
-                "background_label": -1,
-                "nms_eta": 1.0,
-                "normalized": False,
-            },
-        )
-    _save(main, start, [image, scale], [kept, count], folder)
+        answers = _suppressed(boxes, scores) if nms else [boxes, scores]
+    _save(main, start, [image, scale], answers, folder)
+
+
+def _suppressed(boxes: Any, scores: Any) -> list[Any]:
+    """The boxes that NMS keeps, of all samples, and how many each has."""
+    helper = paddle.base.layer_helper.LayerHelper("multiclass_nms3")
+    kept, place, count = (
+        helper.create_variable_for_type_inference(dtype) for dtype in ("float32", "int32", "int32")
+    )
+    helper.append_op(
+        type="multiclass_nms3",
+        inputs={"BBoxes": boxes, "Scores": scores},
+        outputs={"Out": kept, "Index": place, "NmsRoisNum": count},
+        attrs={
+            "score_threshold": 0.5,
+            "nms_top_k": 64,
+            "keep_top_k": 20,
+            "nms_threshold": 0.5,
+            "background_label": -1,
+            "nms_eta": 1.0,
+            "normalized": False,
+        },
+    )
+    return [kept, count]
 
 
 def _save(main: Any, start: Any, inputs: list[Any], outputs: list[Any], folder: Path) -> None:

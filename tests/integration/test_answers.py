@@ -26,16 +26,16 @@ def ones(outputs: list[np.ndarray], labels: np.ndarray | None) -> np.ndarray:
     return np.ones(len(outputs[0]))
 
 
-def run(function: str, folder: Path, *arguments: Any) -> Any:
+def run(function: str, folder: Path, *arguments: Any, **options: Any) -> Any:
     return run_isolated(
-        _called, function, folder, arguments, step=function, log=folder / "log", timeout_s=300
+        _called, function, folder, arguments, options, step=function, log=folder / "log", timeout_s=300
     )
 
 
-def _called(function: str, folder: Path, arguments: tuple[Any, ...]) -> Any:
+def _called(function: str, folder: Path, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
     from tests.integration import answers
 
-    return getattr(answers, function)(folder, *arguments)
+    return getattr(answers, function)(folder, *arguments, **options)
 
 
 @pytest.fixture(scope="module")
@@ -184,8 +184,21 @@ def test_baseline_metric_that_fails_is_refused_before_anything_is_quantized(tmp_
 
 def test_baseline_boxes_out_of_nms_are_refused_with_how_to_cut_it(tmp_path: Path) -> None:
     with pytest.raises(MeasurementError, match=r"export\.nms=False") as raised:
-        run("judged_detector", tmp_path, CALLABLE)
+        run("judged_detector", tmp_path, CALLABLE, nms=True)
     assert "the boxes of all samples, counted by another output" in raised.value.found
+
+
+def test_baseline_boxes_and_scores_before_nms_are_accepted_with_a_callable(tmp_path: Path) -> None:
+    boxes, scores = run("judged_detector", tmp_path, CALLABLE, nms=False)
+    assert (boxes.kind, scores.kind) == (OutputKind.OTHER, OutputKind.FLAGS)
+
+
+def test_baseline_model_of_a_fixed_batch_is_refused_and_runs_as_the_remedy_says(tmp_path: Path) -> None:
+    with pytest.raises(MeasurementError, match="cannot run 1 samples at a time"):
+        run("judged", tmp_path / "refused", "four_at_once", AGREEMENT, batch=4)
+    fours = AGREEMENT.model_copy(update={"batch_size": 4, "accuracy_batch_size": 4})
+    (found,) = run("judged", tmp_path / "accepted", "four_at_once", fours, batch=4)
+    assert found.kind is OutputKind.CLASSES
 
 
 def test_baseline_input_that_nothing_reads_is_refused(tmp_path: Path) -> None:
