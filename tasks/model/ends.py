@@ -39,7 +39,7 @@ SHAPE_ALONE = frozenset(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ends:
     """`operators`: by output, the operator that makes what it holds. `constant` outputs depend on no
-    input's values; no operator reads the `unread` inputs."""
+    input's values, as a program without loops and branches shows it; nothing reads the `unread` inputs."""
 
     operators: dict[str, str]
     constant: frozenset[str]
@@ -55,9 +55,10 @@ def ends(program: Path) -> Ends:
     read = {name for each in desc.blocks for op in each.ops for name in _names(op.inputs)}
     outputs = [name for op in block.ops if op.type == "fetch" for name in _names(op.inputs)]
     inputs = [name for op in block.ops if op.type == "feed" for name in _names(op.outputs)]
+    straight = len(desc.blocks) == 1
     return Ends(
         operators={name: _end(name, makers, parameters) for name in outputs},
-        constant=frozenset(name for name in outputs if not _reached(name, makers) & set(inputs)),
+        constant=frozenset(name for name in outputs if straight and not _reached(name, makers) & set(inputs)),
         unread=tuple(sorted(set(inputs) - read)),
     )
 

@@ -25,7 +25,8 @@ PROBABILITY = frozenset({"sigmoid", "hard_sigmoid"})
 DISTRIBUTION = frozenset({"softmax", "log_softmax"})
 NORMALISED = frozenset({"layer_norm", "batch_norm", "l2_normalize", "norm", "tanh"})
 """Metric learning ends in these, and BERT's pooler; scores of classes never do."""
-LAYERS = frozenset({"mul", "matmul", "matmul_v2", "fc", "conv2d", "depthwise_conv2d", "conv2d_transpose"})
+LAYERS = frozenset({"mul", "matmul", "matmul_v2", "fc"})
+"""Scores of steps come out of these; a convolution that is read as rows is the head of a detector."""
 POSSIBLE = {
     1: (OutputKind.CLASSES, OutputKind.FLAGS),
     2: (OutputKind.CLASSES, OutputKind.FLAGS, OutputKind.EMBEDDING),

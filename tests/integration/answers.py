@@ -132,6 +132,14 @@ def judged(
     return _measured(folder, dataset(folder / "validation", {"image": pictures(samples)}, labels), config)
 
 
+def judged_network(folder: Path, name: str, config: ValidationConfig) -> tuple[JudgedOutput, ...]:
+    """Of a network of `tests.integration.networks`."""
+    from tests.integration import networks
+
+    networks.export(name, folder / "exported")
+    return _measured(folder, dataset(folder / "validation", networks.feed(name, 20, 1)), config)
+
+
 def judged_detector(folder: Path, config: ValidationConfig, *, nms: bool) -> tuple[JudgedOutput, ...]:
     """Three convolutions, a head of boxes and one of scores, and NMS in the graph or not."""
     _export_detector(folder / "exported", nms=nms)

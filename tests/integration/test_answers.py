@@ -115,6 +115,20 @@ def test_baseline_finds_what_an_output_holds(kind: str, holds: OutputKind, tmp_p
     assert found.kind is holds
 
 
+@pytest.mark.parametrize(
+    ("name", "holds"),
+    [
+        ("branches", [OutputKind.CLASSES, OutputKind.CLASSES]),
+        ("language_model", [OutputKind.STEPS]),
+        ("loop_and_branch", [OutputKind.CLASSES]),
+        ("shared_head", [OutputKind.FLAGS, OutputKind.OTHER]),
+        ("unet", [OutputKind.PIXELS]),
+    ],
+)
+def test_baseline_finds_what_a_network_answers(name: str, holds: list[OutputKind], tmp_path: Path) -> None:
+    assert [each.kind for each in run("judged_network", tmp_path, name, CALLABLE)] == holds
+
+
 def test_baseline_labels_go_with_the_class_that_the_model_answers(tmp_path: Path) -> None:
     (found,) = run("judged", tmp_path, "class", TOP1, np.arange(40) % 10)
     assert found.labelled

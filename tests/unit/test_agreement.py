@@ -182,6 +182,7 @@ MAP = np.stack([SOFT, 1 - SOFT], axis=1)[:, :, None, :]
         (NORMAL((4, 1)), "matmul_v2", np.array([0, 1, 1, 0]), OutputKind.CLASSES),
         (NORMAL((4, 7, 10)), "matmul_v2", None, OutputKind.STEPS),
         (NORMAL((4, 7, 10)), "concat", None, OutputKind.OTHER),
+        (NORMAL((4, 7, 10)), "conv2d", None, OutputKind.OTHER),
         (NORMAL((4, 7, 10)), "concat", np.zeros((4, 7), dtype=int), OutputKind.STEPS),
         (NORMAL((4, 7, 10)), "layer_norm", None, OutputKind.EMBEDDING),
         (NORMAL((4, 19, 8, 8)), "bilinear_interp_v2", None, OutputKind.PIXELS),
