@@ -19,6 +19,7 @@ from tasks.errors import DataError, MeasurementError, ModelFormatError
 from tasks.inference.predictor import PredictorSpec
 from tasks.inference.serving import Array, Feed, Predictor
 from tasks.validation.accuracy import AGREEMENT, LABELLED, resolve_metrics
+from tasks.validation.agreement import decided
 from tasks.validation.comparison import Comparison
 from tasks.validation.load import LoadEvidence, first_batch, lengths_of, load_and_run
 from tasks.validation.outputs import judged_output, possible, require_known, with_labels
@@ -108,7 +109,17 @@ def _judged(
         )
         for each, values in zip(model.outputs, probe.outputs, strict=True)
     ]
+    if AGREEMENT in config.metrics:
+        judged = [_said_of_monotony(*pair, probe) for pair in zip(judged, probe.outputs, strict=True)]
     return with_labels(judged, probe.outputs, config.labelled_output)
+
+
+def _said_of_monotony(output: JudgedOutput, values: Array, probe: Probe) -> JudgedOutput:
+    """Agreement with a model that always answers one class shows little; it is told, not forbidden."""
+    if output.kind is not OutputKind.CLASSES or probe.samples < 2 or not _all_alike(decided(values, output)):
+        return output
+    told = f"FP32 answers one class to all of the first {probe.samples} samples, so agreement shows little"
+    return replace(output, why=f"{output.why}; {told}")
 
 
 def _sizes(reader: BatchReader, config: ValidationConfig) -> list[int]:

@@ -220,6 +220,13 @@ def test_baseline_input_that_nothing_reads_is_refused(tmp_path: Path) -> None:
         run("judged_unread", tmp_path, AGREEMENT)
 
 
+def test_baseline_one_class_for_every_sample_is_told_where_agreement_is_asked_for(tmp_path: Path) -> None:
+    (found,) = run("judged", tmp_path / "agreement", "one_class", AGREEMENT)
+    assert "FP32 answers one class to all of the first 16 samples" in found.why
+    (found,) = run("judged", tmp_path / "scores", "scores", AGREEMENT)
+    assert "one class" not in found.why
+
+
 def test_baseline_same_answer_to_every_sample_is_refused(tmp_path: Path) -> None:
     config = AGREEMENT.model_copy(update={"outputs": {}})
     with pytest.raises(MeasurementError, match="the same answer of FP32 to each of 16 different samples"):
