@@ -186,7 +186,7 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
     log_input(run_id, validation, "validation")
     qat = config.quantization.qat
     training = draw_training_data(config.data, qat, model) if qat else None
-    check_data(calibration, validation, model, training)
+    check_data(calibration, validation, model, training, config.gate)
     baselines = measure_baselines(model, validation, config.validation, host)
     return Inputs(
         config=config,

@@ -60,6 +60,21 @@ POST_TRAINING = tuple(algorithm for algorithm in Algorithm if algorithm is not A
 """Algorithms that need no training."""
 
 
+class OutputKind(StrEnum):
+    """What one output of a model holds, and so how INT8 is compared with FP32 in it."""
+
+    CLASSES = "classes"
+    STEPS = "steps"
+    PIXELS = "pixels"
+    FLAGS = "flags"
+    EMBEDDING = "embedding"
+    BOXES = "boxes"
+    DECISIONS = "decisions"
+    CONSTANT = "constant"
+    OTHER = "other"
+    IGNORE = "ignore"
+
+
 class Outcome(StrEnum):
     """What the gate says, of one criterion and of the whole."""
 
@@ -107,6 +122,23 @@ class TensorSpec:
     name: str
     shape: tuple[int, ...]
     dtype: str
+    sequence: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedOutput:
+    """How one output is compared with FP32's; `why` says in words how its kind was found.
+
+    `axis` holds the scores of one decision, and the greatest decides. A score that decides alone says yes
+    above `threshold`. `labelled`: the labels of the data are this output's. `sequence` as in `TensorSpec`.
+    """
+
+    name: str
+    kind: OutputKind
+    why: str
+    axis: int = 1
+    threshold: float = 0.0
+    labelled: bool = False
     sequence: bool = False
 
 
@@ -379,12 +411,30 @@ class KernelAudit:
 class Simulation:
     """PaddleSlim's simulation of the rounding, in FP32, beside the INT8 model on the same few samples.
 
-    What INT8 loses beyond it is lost by the conversion or by a kernel.
+    What INT8 loses beyond it is lost by the conversion or by a kernel. The two figures are those of the
+    output that keeps least; `simulated_by_output_db` and `int8_by_output_db` are of each, in model order,
+    None where an output has no signal to compare.
     """
 
     samples: int
     simulated_sqnr_db: float
     int8_sqnr_db: float
+    simulated_by_output_db: tuple[float | None, ...] = ()
+    int8_by_output_db: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputEvidence(JudgedOutput):
+    """One output of INT8 beside FP32's, over all validation samples.
+
+    `agreement` is the mean of the samples' scores for its kind, None where the kind has none; `sqnr_db` is
+    None for whole numbers, which have no size, and for an output that FP32 leaves at 0. `judged_by` names the
+    metrics that look at this output.
+    """
+
+    agreement: float | None
+    sqnr_db: float | None
+    judged_by: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,13 +442,15 @@ class IsaEvidence:
     """Everything measured of one candidate on one instruction set.
 
     `simulation` is of the instruction set that serves, None on emulated ones and where Paddle has none.
+    `agreement` of a sample is the least of its outputs', None when no output has a kind that can be compared;
+    `sqnr_db` is that of the output that keeps least. `outputs` has the figures of each, in model order.
     """
 
     isa: IsaLevel
     emulated: bool
     metrics: tuple[MetricEvidence, ...]
     worst_class: ClassDrop | None
-    agreement: float
+    agreement: float | None
     sqnr_db: float
     non_finite_outputs: int
     baseline_non_finite_outputs: int
@@ -412,6 +464,7 @@ class IsaEvidence:
     outcomes: StoredPath
     log: Path
     simulation: Simulation | None = None
+    outputs: tuple[OutputEvidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from tasks.artifacts import Algorithm, Candidate, IsaLevel, Layout
+from tasks.artifacts import Algorithm, Candidate, IsaLevel, Layout, OutputKind
 from tasks.keys import Incidental
 from tasks.spoken import (
     CALLABLE,
@@ -391,12 +391,32 @@ class Reference(StrEnum):
     BF16 = "bf16"
 
 
+NamedKind = Literal[
+    OutputKind.CLASSES,
+    OutputKind.STEPS,
+    OutputKind.PIXELS,
+    OutputKind.FLAGS,
+    OutputKind.EMBEDDING,
+    OutputKind.BOXES,
+    OutputKind.IGNORE,
+]
+"""Kinds that a configuration may name; the others are found only."""
+
+
 class ValidationConfig(Section):
     metrics: MetricNames = Field(
         default=("top1", "top5"),
         min_length=1,
-        description="`top1`, `top5`, `agreement` (same decision as FP32, no labels needed), or "
+        description="`top1`, `top5`, `agreement` (FP32's own answer, in every output; no labels needed), or "
         "`package.module:function` of (outputs, labels) or (outputs, labels, FP32 outputs) -> score [N].",
+    )
+    outputs: dict[str, NamedKind] = Field(
+        default_factory=dict,
+        description="What an output of the model holds, by its name, where the release finds it out wrongly.",
+    )
+    labelled_output: str | None = Field(
+        default=None,
+        description="Output that the labels belong to; None takes the first that holds classes.",
     )
     deploy_isas: tuple[IsaLevel, ...] = Field(
         default=(), description="Lower instruction sets that will serve too; emulated here."
@@ -453,6 +473,16 @@ class GateConfig(Section):
     )
     min_int8_share: float = Field(
         default=0.9, gt=0, le=1, description="Share of the compute operators that ran in INT8."
+    )
+    min_sqnr_db: float | None = Field(
+        default=1.0,
+        ge=0,
+        description="Signal to quantization noise that every output must keep, in decibel.",
+    )
+    max_conversion_loss_db: float | None = Field(
+        default=10.0,
+        gt=0,
+        description="How far an output's signal may lie below that of PaddleSlim's simulation, in decibel.",
     )
     max_size_ratio: float | None = Field(default=None, gt=0, description="INT8 / FP32 bytes on disk.")
     max_latency_p99_ms: float | None = Field(

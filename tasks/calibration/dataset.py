@@ -200,8 +200,11 @@ def sample_digests(dataset: DatasetArtifact) -> list[DrawnSample]:
 
 
 def check_labels(dataset: DatasetArtifact, outputs: tuple[TensorSpec, ...]) -> None:
-    """Raises: DataError when a label is beyond the classes of the model's first output, [N, classes]."""
-    classes = outputs[0].shape[1] if outputs and len(outputs[0].shape) == 2 else -1
+    """Raises: DataError when a label is beyond the classes of the model's only output, [N, classes].
+
+    Which of several outputs the labels belong to is known when FP32 has run (`tasks.validation.fitness`).
+    """
+    classes = outputs[0].shape[1] if len(outputs) == 1 and len(outputs[0].shape) == 2 else -1
     if dataset.labelled and 1 < classes < dataset.classes:
         folder = f", the class folder {dataset.class_names[-1]}," if dataset.class_names else ""
         raise DataError(

@@ -19,11 +19,12 @@ from tasks.calibration.dataset import (
 )
 from tasks.calibration.sampling import check_disjoint
 from tasks.calibration.sources import describe
-from tasks.config import DataConfig, QatConfig, Source
+from tasks.config import DataConfig, GateConfig, QatConfig, Source
 from tasks.process import run_isolated
 from tasks.settings import Settings
 from tasks.store import commit, scratch
 from tasks.task import stage, step, step_log
+from tasks.validation.sufficiency import too_few
 
 TIMEOUT_S = 24 * 3600.0
 """A network drive of millions of pictures is slow, and not ours."""
@@ -53,14 +54,22 @@ def check_data(
     validation: DatasetArtifact,
     model: ModelArtifact,
     training: DatasetArtifact | None = None,
+    gate: GateConfig | None = None,
 ) -> None:
-    """Raises: DataError when validation shares samples with another, or a label is of no class or another."""
+    """Says beforehand when no outcome of the validation could be within the margin of `gate`.
+
+    Raises: DataError when validation shares samples with another, or a label is of no class or another.
+    """
     check_disjoint(sample_digests(calibration), sample_digests(validation))
     check_labels(validation, model.outputs)
     if training is not None:
         check_disjoint(sample_digests(training), sample_digests(validation), use="trained on")
         check_labels(training, model.outputs)
         check_class_names(training, validation)
+    if gate is not None and (warning := too_few(validation.samples, gate, calibration.samples)):
+        get_run_logger().warning(warning)
+        with stage("check data") as summary:
+            summary.extend(("too few samples to approve anything", f"[yellow]warning: {warning}[/]"))
 
 
 def _draw(

@@ -20,6 +20,15 @@ REQUIRED_FLAGS: dict[IsaLevel, frozenset[str]] = {
 """Flags as Linux spells them in /proc/cpuinfo. The order of this table is the order of the levels."""
 ORDER = tuple(REQUIRED_FLAGS)
 
+VNNI = frozenset(
+    {
+        IsaLevel.AVX2_VNNI,
+        IsaLevel.AVX512_CORE_VNNI,
+        IsaLevel.AVX512_CORE_BF16,
+        IsaLevel.AVX512_CORE_AMX,
+    }
+)
+"""Levels that multiply and add bytes in one instruction, without sums of 16 bits in between."""
 VNNI_BAND = SpeedBand(
     low=3.0,
     high=3.7,

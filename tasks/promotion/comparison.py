@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.artifacts import DatasetArtifact, IsaEvidence, IsaLevel, TensorSpec
+from tasks.artifacts import DatasetArtifact, IsaEvidence, IsaLevel, JudgedOutput, TensorSpec
 from tasks.errors import PipelineError, RegistryError
 from tasks.hardware.levels import environment_for
 from tasks.inference.serving import LENGTHS, Array, Feed
@@ -31,7 +31,10 @@ Scores = Mapping[str, Array]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescoring:
-    """A bundle to run on `data`: `inputs` are those that the data were drawn for."""
+    """A bundle to run on `data`: `inputs` are those that the data were drawn for.
+
+    `outputs` are the challenger's, which say what its labels belong to.
+    """
 
     bundle: Path
     data: DatasetArtifact
@@ -39,6 +42,7 @@ class Rescoring:
     metrics: tuple[str, ...]
     batch_size: int
     isa: IsaLevel
+    outputs: tuple[JudgedOutput, ...] = ()
 
 
 def compare(
@@ -99,7 +103,7 @@ def rescore(request: Rescoring) -> dict[str, Array]:
 
     require_isa(request.isa)
     predictor = open_bundle(request.bundle)
-    metrics = resolve_metrics(request.metrics, labelled=request.data.labelled)
+    metrics = resolve_metrics(request.metrics, labelled=request.data.labelled, outputs=request.outputs)
     reader = BatchReader(request.data, request.inputs)
     if len(predictor.input_names) != len(request.inputs):
         raise RegistryError(
@@ -119,7 +123,7 @@ def rescore(request: Rescoring) -> dict[str, Array]:
     for feed in reader.batches(request.batch_size):
         fed = _renamed(feed, request.inputs, predictor.input_names)
         outputs = predictor.run(fed)
-        rows = len(outputs[0])
+        rows = len(next(iter(feed.values())))
         labels = None if reader.labels is None else reader.labels[done : done + rows]
         for name, metric in metrics.items():
             columns[name].append(score(name, metric, outputs, labels, outputs))
@@ -160,6 +164,7 @@ def _champion_scores(
         metrics=tuple(metric.name for metric in item.metrics),
         batch_size=16,
         isa=item.isa,
+        outputs=item.outputs,
     )
     scores = run_isolated(
         rescore,

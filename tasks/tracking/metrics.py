@@ -33,7 +33,6 @@ def _isa_metrics(item: IsaEvidence) -> dict[str, float]:
         "int8_share_by_count": audit.int8_share_by_count,
         "operators_outside_onednn": float(audit.outside_onednn),
         "sqnr_db": item.sqnr_db,
-        "agreement_pct": item.agreement * 100,
         "non_finite_outputs": float(item.non_finite_outputs),
         "load_ms": item.load_ms,
         "peak_memory_bytes": float(item.peak_memory_bytes),
@@ -46,8 +45,23 @@ def _isa_metrics(item: IsaEvidence) -> dict[str, float]:
             f"{name}_drop_pp": metric.drop_pp,
             f"{name}_drop_upper_pp": metric.drop_upper_pp,
         }
+    if item.agreement is not None:
+        metrics["agreement_pct"] = item.agreement * 100
+    if len(item.outputs) > 1:
+        metrics |= _output_metrics(item)
     if item.simulation:
         metrics["conversion_loss_db"] = item.simulation.simulated_sqnr_db - item.simulation.int8_sqnr_db
     if item.worst_class:
         metrics["worst_class_drop_pp"] = item.worst_class.drop_pp
+    return metrics
+
+
+def _output_metrics(item: IsaEvidence) -> dict[str, float]:
+    """By the outputs' places in the model, since their names may be too long for MLflow."""
+    metrics = {}
+    for place, output in enumerate(item.outputs):
+        if output.sqnr_db is not None:
+            metrics[f"output_{place}_sqnr_db"] = output.sqnr_db
+        if output.agreement is not None:
+            metrics[f"output_{place}_agreement_pct"] = output.agreement * 100
     return metrics

@@ -102,6 +102,7 @@ def render_markdown(release: Release, why: tuple[str, ...]) -> str:
         lines += _table(("", "Criterion", "On", "Found", "Required", "Remedy"), rows)
     if release.evidence:
         lines += ["", f"## Candidates on {release.evidence[0].per_isa[0].isa}", "", *_candidates(release)]
+        lines += _outputs((focused or (release.evidence[0], None))[0].per_isa[0])
         lines += ["", _cell(audit_sentence((focused or (release.evidence[0], None))[0].per_isa[0]))]
     if why:
         lines += ["", "## Why", "", *(f"- {_cell(reason)}" for reason in why)]
@@ -138,6 +139,23 @@ def _candidates(release: Release) -> list[str]:
         ]
         body.append(tuple(cells))
     return _table(tuple(heads), body)
+
+
+def _outputs(item: IsaEvidence) -> list[str]:
+    """A row for each output of the model."""
+    rows = [
+        (
+            output.name,
+            output.kind.value,
+            output.why,
+            ", ".join(map(metric_label, output.judged_by)),
+            "" if output.agreement is None else f"{100 * output.agreement:.2f} %",
+            "" if output.sqnr_db is None else f"{output.sqnr_db:.1f} dB",
+        )
+        for output in item.outputs
+    ]
+    heads = ("Output", "Holds", "Because", "Judged by", "Agreement", "SQNR")
+    return ["", "## Outputs", "", *_table(heads, rows)] if rows else []
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:

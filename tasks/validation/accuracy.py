@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
 import numpy as np
 
+from tasks.artifacts import JudgedOutput, OutputKind
 from tasks.callables import imported
 from tasks.errors import DataError, MeasurementError
 from tasks.inference.serving import Array
+from tasks.validation.agreement import agreements, decided, least
 
 Outputs = Sequence[Array]
 Metric = Callable[[Outputs, Array | None], Array]
@@ -20,16 +21,19 @@ Metric = Callable[[Outputs, Array | None], Array]
 RelativeMetric = Callable[[Outputs, Array | None, Outputs], Array]
 """The same with the FP32 model's outputs of the batch, for scores that are relative to them."""
 RELATIVE_PARAMETERS = 3
+AGREEMENT = "agreement"
+LABELLED: dict[str, int] = {"top1": 1, "top5": 5}
+"""Metrics by name that need labels, with how many classes may be right."""
 
 
-def top_k(outputs: Outputs, labels: Array | None, *, k: int) -> Array:
+def top_k(outputs: Outputs, labels: Array | None, *, k: int, place: int = 0) -> Array:
     """1.0 where fewer than `k` classes score above the label's, else 0.0: [N].
 
-    outputs[0]: [N, classes]. Among equal scores the lower class number comes first. A sample with NaN
+    outputs[place]: [N, classes]. Among equal scores the lower class number comes first. A sample with NaN
     or Inf is wrong.
     Raises: MeasurementError when the output has another shape, DataError when a label is out of range.
     """
-    logits = outputs[0].reshape(len(outputs[0]), -1)
+    logits = outputs[place].reshape(len(outputs[place]), -1)
     labels = _class_labels(labels, logits)
     own = np.take_along_axis(logits, labels[:, None], axis=1)
     earlier = np.arange(logits.shape[1]) < labels[:, None]
@@ -38,20 +42,51 @@ def top_k(outputs: Outputs, labels: Array | None, *, k: int) -> Array:
     return correct.astype(np.float64)
 
 
-def agreement(outputs: Outputs, labels: Array | None, baseline: Outputs) -> Array:
-    """1.0 where the decision is the FP32 model's own, else 0.0: [N]. Needs no labels."""
-    ours, theirs = predictions(outputs), predictions(baseline)
-    alike: Array = (ours == theirs) & (ours >= 0)
-    return alike.astype(np.float64)
+def labelled_top_k(
+    outputs: Outputs, labels: Array | None, *, k: int, judged: Sequence[JudgedOutput]
+) -> Array:
+    """`top_k` of the output that the labels belong to: [N].
+
+    One score for each sample says 0 or 1, a whole number for each sample is the class itself.
+    Raises: MeasurementError when no output has a decision for each sample, or a whole number should show
+    more places than the first.
+    """
+    place = next((place for place, each in enumerate(judged) if each.labelled), None)
+    if place is None:
+        raise _nothing_labelled(outputs, judged)
+    values = outputs[place]
+    if values[:1].size > 1:
+        return top_k(outputs, labels, k=k, place=place)
+    if judged[place].kind is OutputKind.DECISIONS and k > 1:
+        raise MeasurementError(
+            found=f"metric top{k}, and output {judged[place].name} that holds the first place only",
+            required="scores of classes",
+            remedy="set `validation.metrics` to [top1], or export the model without its argmax",
+        )
+    rows = values.reshape(len(values), 1)
+    right = decided(rows, judged[place]).reshape(-1) == _labels(labels, rows)
+    correct: Array = (right | (k > 1)) & np.isfinite(rows[:, 0])
+    return correct.astype(np.float64)
 
 
-LABELLED: dict[str, Metric] = {"top1": partial(top_k, k=1), "top5": partial(top_k, k=5)}
-"""Metrics by name that need labels."""
-UNLABELLED: dict[str, RelativeMetric] = {"agreement": agreement}
+def agreement(
+    outputs: Outputs, labels: Array | None, baseline: Outputs, *, judged: Sequence[JudgedOutput]
+) -> Array:
+    """How far the answer is the FP32 model's own: [N], see `tasks.validation.agreement`. Needs no labels."""
+    scores = least(agreements(outputs, baseline, judged))
+    if scores is None:
+        raise MeasurementError(
+            found="metric agreement, and no output that it can compare",
+            required="one output at least of a known kind",
+            remedy="say what an output holds in `validation.outputs`, or name a callable",
+        )
+    return scores
 
 
-def resolve_metrics(names: Sequence[str], *, labelled: bool) -> dict[str, Metric | RelativeMetric]:
-    """The functions behind the configured names.
+def resolve_metrics(
+    names: Sequence[str], *, labelled: bool, outputs: Sequence[JudgedOutput] = ()
+) -> dict[str, Metric | RelativeMetric]:
+    """The functions behind the configured names. Without `outputs` the labels are of the first.
 
     Raises: DataError when a metric needs labels and there are none, MeasurementError when a name is
     neither known nor importable.
@@ -63,7 +98,17 @@ def resolve_metrics(names: Sequence[str], *, labelled: bool) -> dict[str, Metric
             remedy="add labels to `data.validation`, or set `validation.metrics` to `agreement` or to a "
             "Python callable `package.module:function` that scores without them",
         )
-    return {name: LABELLED.get(name) or UNLABELLED.get(name) or _imported(name) for name in names}
+    return {name: _built_in(name, outputs) or _imported(name) for name in names}
+
+
+def _built_in(name: str, outputs: Sequence[JudgedOutput]) -> Metric | RelativeMetric | None:
+    if name == AGREEMENT:
+        return partial(agreement, judged=outputs)
+    if name not in LABELLED:
+        return None
+    if not outputs:
+        return partial(top_k, k=LABELLED[name])
+    return partial(labelled_top_k, k=LABELLED[name], judged=outputs)
 
 
 def score(
@@ -102,43 +147,20 @@ def is_relative(metric: Metric | RelativeMetric) -> bool:
     return sum(each.kind in positional for each in parameters) >= RELATIVE_PARAMETERS
 
 
-def predictions(outputs: Outputs) -> Array:
-    """The decision on each sample: int64 [N].
-
-    The class of the highest score in the first output; of a single value, the nearest integer. A
-    sequence [N, steps, scores] decides on each step, and its decision stands for all of them. A sample with
-    NaN or Inf decides -1.
-    """
-    if outputs[0].ndim == 3:
-        return _sequence_predictions(outputs[0])
-    flat = outputs[0].reshape(len(outputs[0]), -1)
-    finite = np.isfinite(flat).all(axis=1)
-    known = np.where(finite[:, None], flat, 0)
-    decided = np.rint(known[:, 0]) if flat.shape[1] == 1 else known.argmax(axis=1)
-    return np.where(finite, decided, -1).astype(np.int64)
-
-
-def _sequence_predictions(scores: Array) -> Array:
-    decided = np.rint(scores[..., 0]) if scores.shape[2] == 1 else scores.argmax(axis=2)
-    finite = np.isfinite(scores).all(axis=(1, 2))
-    return np.array(
-        [
-            zlib.crc32(row.tobytes()) if whole else -1
-            for row, whole in zip(decided.astype(np.int64), finite, strict=True)
-        ],
-        dtype=np.int64,
-    )
+def _labels(labels: Array | None, rows: Array) -> Array:
+    if labels is None or labels.size != len(rows):
+        raise MeasurementError(
+            found=f"labels of shape {'none' if labels is None else list(labels.shape)} for {len(rows)} rows "
+            "of the output that they belong to",
+            required="an output [samples, classes] and one label per sample",
+            remedy="for another kind of model, name a callable in `validation.metrics`",
+        )
+    return np.asarray(labels).reshape(-1).astype(np.int64)
 
 
 def _class_labels(labels: Array | None, logits: Array) -> Array:
-    if labels is None or len(labels) != len(logits):
-        raise MeasurementError(
-            found=f"{0 if labels is None else len(labels)} labels for {len(logits)} rows of the first output",
-            required="a first output [samples, classes] and one label per sample",
-            remedy="for another kind of model, name a callable in `validation.metrics`",
-        )
+    labels = _labels(labels, logits)
     classes = logits.shape[1]
-    labels = np.asarray(labels).reshape(-1).astype(np.int64)
     if labels.min(initial=0) < 0 or labels.max(initial=0) >= classes:
         raise DataError(
             found=f"labels from {labels.min()} to {labels.max()}, and {classes} model outputs",
@@ -154,11 +176,24 @@ def _imported(name: str) -> Metric | RelativeMetric:
     except (ImportError, AttributeError, ValueError) as error:
         raise MeasurementError(
             found=f"no metric {name!r} ({error})",
-            required=f"{', '.join((*LABELLED, *UNLABELLED))}, or `package.module:function` that Python can "
+            required=f"{', '.join((*LABELLED, AGREEMENT))}, or `package.module:function` that Python can "
             "import",
             remedy="correct `validation.metrics`; PYTHONPATH must reach the module",
         ) from error
     return cast("Metric | RelativeMetric", found)
+
+
+def _nothing_labelled(outputs: Outputs, judged: Sequence[JudgedOutput]) -> MeasurementError:
+    found = ", ".join(
+        f"{each.name} {list(values.shape)} ({each.kind})"
+        for each, values in zip(judged, outputs, strict=True)
+    )
+    return MeasurementError(
+        found=f"metrics of labels, and outputs without one class for each sample: {found}",
+        required="an output [samples, classes]",
+        remedy="set `validation.metrics` to [agreement], or to a callable `package.module:function` that "
+        "compares these outputs with the labels",
+    )
 
 
 def _bad_metric(found: str) -> MeasurementError:

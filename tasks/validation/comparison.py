@@ -6,54 +6,113 @@ Nothing grows with the number of samples but one score, one prediction and one l
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from tasks.artifacts import ClassDrop
+from tasks.artifacts import ClassDrop, JudgedOutput, OutputEvidence, OutputKind
 from tasks.errors import MeasurementError
 from tasks.inference.noise import Noise
 from tasks.inference.serving import Array
-from tasks.validation.accuracy import Metric, RelativeMetric, predictions, score
+from tasks.validation.accuracy import AGREEMENT, LABELLED, Metric, RelativeMetric, score
+from tasks.validation.agreement import UNJUDGED, agreements, least
+
+NUMBERS_WITHOUT_SIZE = frozenset({OutputKind.DECISIONS, OutputKind.BOXES})
+"""Of these the distance between two values means nothing: class 7 is no worse an error than class 2."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Comparison:
-    """Accumulates batches. `metrics` are of `tasks.validation.accuracy`."""
+    """Accumulates batches. `metrics` are of `tasks.validation.accuracy`, `outputs` all of the model's."""
 
     metrics: Mapping[str, Metric | RelativeMetric]
-    noise: Noise = field(default_factory=Noise)
+    outputs: tuple[JudgedOutput, ...]
+    noise: Noise = field(init=False)
     _columns: dict[str, list[Array]] = field(default_factory=dict)
 
-    def add(self, baseline: Sequence[Array], candidate: Sequence[Array], labels: Array | None) -> None:
-        """One batch's outputs, in model order.
+    def __post_init__(self) -> None:
+        self.noise = Noise(ignored=ignored(self.outputs))
+
+    def add(
+        self,
+        baseline: Sequence[Array],
+        candidate: Sequence[Array],
+        labels: Array | None,
+        lengths: Array | None = None,
+    ) -> None:
+        """One batch's outputs, in model order; `lengths` [N] of its sequences.
 
         Raises: MeasurementError when the two disagree in shape, or outputs have no row per sample.
         """
-        _require_comparable(baseline, candidate)
+        _require_comparable(baseline, candidate, self.noise.ignored)
         self.noise.add(baseline, candidate)
-        for name, metric in self.metrics.items():
-            self._append(f"baseline/{name}", score(name, metric, baseline, labels, baseline))
-            self._append(f"candidate/{name}", score(name, metric, candidate, labels, baseline))
-        self._append("baseline/prediction", predictions(baseline))
-        self._append("candidate/prediction", predictions(candidate))
+        for subject, outputs in (("baseline", baseline), ("candidate", candidate)):
+            scores = agreements(outputs, baseline, self.outputs, lengths)
+            for place, each in enumerate(scores):
+                if each is not None:
+                    self._append(f"{subject}/output {place}", each)
+            if (together := least(scores)) is not None:
+                self._append(f"{subject}/{AGREEMENT}", together)
+            for name, metric in self.metrics.items():
+                if name != AGREEMENT:
+                    self._append(f"{subject}/{name}", score(name, metric, outputs, labels, baseline))
         if labels is not None:
             self._append("label", labels)
 
     @property
     def columns(self) -> dict[str, Array]:
-        """Per sample: `label`, and of `baseline/` and `candidate/` every metric and `prediction`."""
+        """Per sample: `label`, and of `baseline/` and `candidate/` every metric, `agreement`, and that of
+        each output which has one (`output 0`)."""
         return {name: np.concatenate(parts) for name, parts in self._columns.items()}
+
+    @property
+    def agreement(self) -> float | None:
+        """Mean over samples of the least of the outputs' scores; None when no output has any."""
+        return self._mean(f"candidate/{AGREEMENT}")
+
+    @property
+    def sqnr_db(self) -> float:
+        """Of the output that keeps least, among those that hold numbers if there are such."""
+        return min(
+            (each.sqnr_db for each in self.found if each.sqnr_db is not None), default=self.noise.sqnr_db
+        )
+
+    @property
+    def found(self) -> tuple[OutputEvidence, ...]:
+        """The figures of each output."""
+        return tuple(
+            OutputEvidence(
+                **asdict(output),
+                agreement=self._mean(f"candidate/output {place}"),
+                sqnr_db=None if output.kind in NUMBERS_WITHOUT_SIZE else sqnr_db,
+                judged_by=tuple(name for name in self.metrics if judges(name, output)),
+            )
+            for place, (output, sqnr_db) in enumerate(
+                zip(self.outputs, self.noise.by_output_db(len(self.outputs)), strict=True)
+            )
+        )
+
+    def _mean(self, column: str) -> float | None:
+        parts = self._columns.get(column)
+        return float(np.concatenate(parts).mean()) if parts else None
 
     def _append(self, name: str, values: Array) -> None:
         self._columns.setdefault(name, []).append(values)
 
 
-def agreement(columns: Mapping[str, Array]) -> float:
-    """Share of samples on which both decide alike; a non-finite output agrees with nothing."""
-    ours, theirs = columns["candidate/prediction"], columns["baseline/prediction"]
-    return float(((ours == theirs) & (ours >= 0)).mean()) if len(ours) else 0.0
+def ignored(outputs: Sequence[JudgedOutput]) -> frozenset[int]:
+    """Places of the outputs that nobody reads."""
+    return frozenset(place for place, each in enumerate(outputs) if each.kind is OutputKind.IGNORE)
+
+
+def judges(metric: str, output: JudgedOutput) -> bool:
+    """Whether a metric looks at an output. A callable is given every one, so its author answers for all."""
+    if output.kind is OutputKind.IGNORE:
+        return False
+    if metric == AGREEMENT:
+        return output.kind not in UNJUDGED
+    return output.labelled if metric in LABELLED else True
 
 
 def worst_class(columns: Mapping[str, Array], metric: str) -> ClassDrop | None:
@@ -100,11 +159,15 @@ def read_outputs(path: Path, outputs: int) -> Generator[list[Array], None, None]
                 ) from error
 
 
-def _require_comparable(baseline: Sequence[Array], candidate: Sequence[Array]) -> None:
-    shapes, others = [out.shape for out in baseline], [out.shape for out in candidate]
+def _require_comparable(
+    baseline: Sequence[Array], candidate: Sequence[Array], unread: frozenset[int]
+) -> None:
+    pairs = [pair for place, pair in enumerate(zip(baseline, candidate, strict=True)) if place not in unread]
+    shapes, others = [out.shape for out, _ in pairs], [out.shape for _, out in pairs]
     if shapes != others or any(not shape or shape[0] != shapes[0][0] for shape in shapes):
         raise MeasurementError(
             found=f"outputs of shapes {others} from the candidate and {shapes} from the baseline",
             required="equal shapes, with one row per sample",
-            remedy="use `model.path` of the model that was quantized; outputs must keep the batch first",
+            remedy="take out of the model what makes a number of rows that depends on values (such as NMS), "
+            "or set the output to `ignore` in `validation.outputs`",
         )

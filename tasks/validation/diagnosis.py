@@ -20,18 +20,20 @@ from tasks.artifacts import (
     Outcome,
     Verdict,
 )
-from tasks.hardware.levels import published_band
+from tasks.hardware.levels import VNNI, published_band
 from tasks.validation.audit import counted
+from tasks.validation.signal import EVERY_OUTPUT, SIGNAL
 
-VNNI = frozenset(
-    {
-        IsaLevel.AVX2_VNNI,
-        IsaLevel.AVX512_CORE_VNNI,
-        IsaLevel.AVX512_CORE_BF16,
-        IsaLevel.AVX512_CORE_AMX,
-    }
+SPEED, ACCURACY = (
+    ("speed-up", "INT8 share", "latency p99"),
+    (
+        "accuracy",
+        "worst class",
+        "finite outputs",
+        SIGNAL,
+        EVERY_OUTPUT,
+    ),
 )
-SPEED, ACCURACY = ("speed-up", "INT8 share", "latency p99"), ("accuracy", "worst class", "finite outputs")
 FP32_TIME_SHARE = 0.1
 REORDER_TIME_SHARE = 0.15
 KERNEL_TIME_SHARE = 0.5
@@ -147,7 +149,9 @@ def bf16_is_faster(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[s
 
 
 def low_sqnr(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
-    found = f"On {item.isa}, the outputs' signal-to-quantization-noise ratio is {item.sqnr_db:.1f} dB"
+    weakest = next((each.name for each in item.outputs if each.sqnr_db == item.sqnr_db), "")
+    where = f" in {weakest}, the output that keeps least" if weakest and len(item.outputs) > 1 else ""
+    found = f"On {item.isa}, the outputs' signal-to-quantization-noise ratio is {item.sqnr_db:.1f} dB{where}"
     if item.sqnr_db < BROKEN_SQNR_DB:
         yield (
             f"{found}: they hardly resemble FP32's. That is rarely calibration; check that scales, "

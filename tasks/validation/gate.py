@@ -8,7 +8,7 @@ function in `CRITERIA`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 from tasks.artifacts import (
     CandidateEvidence,
@@ -23,9 +23,9 @@ from tasks.artifacts import (
 )
 from tasks.config import GateConfig
 from tasks.validation.audit import aside, counted
+from tasks.validation.criterion import Criterion, stated
+from tasks.validation.signal import every_output, signal
 from tasks.validation.statistics import fewest_samples, samples_needed, speed_ratio
-
-Criterion = Callable[[CandidateEvidence, GateConfig], Iterable[CriterionResult]]
 
 MIN_SPEEDUP = {
     IsaLevel.SSE41: 1.0,
@@ -68,7 +68,7 @@ def identity(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Criterio
         "validation data": evidence.validation_digest,
     }
     missing = [name for name, digest in named.items() if not digest.strip()]
-    yield _result(
+    yield stated(
         "identity",
         None,
         Outcome.REJECTED if missing else Outcome.APPROVED,
@@ -81,7 +81,7 @@ def identity(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Criterio
 def native_measurement(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
     """Emulation shows an older server's instruction set, not its caches and clocks: it is never enough."""
     native = [item.isa for item in evidence.per_isa if not item.emulated]
-    yield _result(
+    yield stated(
         "native measurement",
         None,
         Outcome.APPROVED if native else Outcome.INCONCLUSIVE,
@@ -98,7 +98,7 @@ def accuracy(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Criterio
     for item in evidence.per_isa:
         metrics = _gated(item, gate)
         if not metrics:
-            yield _result(
+            yield stated(
                 f"accuracy {gate.metric or ''}".strip(),
                 item.isa,
                 Outcome.INCONCLUSIVE,
@@ -122,7 +122,7 @@ def baseline_quality(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
         for metric in item.metrics:
             if metric.lost is None or (metric not in gated and metric.name != TOP1):
                 continue
-            yield _result(
+            yield stated(
                 f"baseline {metric.title}",
                 item.isa,
                 Outcome.APPROVED if 100 * metric.baseline >= required_pp else Outcome.INCONCLUSIVE,
@@ -149,7 +149,7 @@ def native_speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Crit
         if item.emulated:
             continue
         if NATIVE not in samples:
-            yield _result(
+            yield stated(
                 NATIVE_SPEED,
                 item.isa,
                 Outcome.INCONCLUSIVE,
@@ -185,7 +185,7 @@ def _fast_enough(
         outcome = Outcome.REJECTED
     else:
         remedy = "raise `validation.repeats`, or measure while nothing else runs on the host"
-    return _result(criterion, isa, outcome, found=found, required=f"at least {least:g}x", remedy=remedy)
+    return stated(criterion, isa, outcome, found=found, required=f"at least {least:g}x", remedy=remedy)
 
 
 def proof(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
@@ -199,7 +199,7 @@ def proof(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionRe
         share = f"{100 * audit.int8_share_by_count:.1f} %"
         found = f"{counted(audit)} in INT8 ({share}){aside(audit)}"
         known = _share_of_reachable(audit) >= gate.min_int8_share
-        yield _result(
+        yield stated(
             "INT8 share",
             item.isa,
             Outcome.APPROVED if enough and audit.int8_primitives > 0 else Outcome.REJECTED,
@@ -242,7 +242,7 @@ def finite_outputs(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Cr
         remedy = "calibrate on samples like those that serve, or with another algorithm"
         if baseline:
             remedy = "FP32 itself gives NaN or Inf: correct the model or the validation data first"
-        yield _result(
+        yield stated(
             "finite outputs",
             item.isa,
             Outcome.REJECTED if bad or baseline else Outcome.APPROVED,
@@ -311,6 +311,8 @@ CRITERIA: tuple[Criterion, ...] = (
     native_speed,
     proof,
     finite_outputs,
+    signal,
+    every_output,
     size,
     latency_p99,
     worst_class,
@@ -335,7 +337,7 @@ def _accuracy_of(metric: MetricEvidence, isa: IsaLevel, gate: GateConfig) -> Cri
         remedy = f"validate on at least {fewest:,} samples: with fewer, even no loss at all proves nothing"
     else:
         remedy = f"the drop itself is not below the margin: more samples alone will not help; {remedy}"
-    return _result(
+    return stated(
         f"accuracy {metric.title}",
         isa,
         outcome,
@@ -369,20 +371,7 @@ def _at_most(
     else:
         outcome = Outcome.APPROVED if value <= limit else Outcome.REJECTED
         found = f"{value:.3f}{unit}{detail}"
-    return _result(criterion, isa, outcome, found=found, required=f"at most {limit:g}{unit}", remedy=remedy)
-
-
-def _result(
-    criterion: str, isa: IsaLevel | None, outcome: Outcome, *, found: str, required: str, remedy: str
-) -> CriterionResult:
-    return CriterionResult(
-        criterion=criterion,
-        isa=isa,
-        outcome=outcome,
-        found=found,
-        required=required,
-        remedy="" if outcome is Outcome.APPROVED else remedy,
-    )
+    return stated(criterion, isa, outcome, found=found, required=f"at most {limit:g}{unit}", remedy=remedy)
 
 
 def _finite(*values: float) -> bool:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.artifacts import DatasetArtifact, ModelArtifact
+from tasks.artifacts import JudgedOutput
 from tasks.calibration.reader import BatchReader
 from tasks.errors import MeasurementError
 from tasks.inference.predictor import PredictorSpec, open_predictor
-from tasks.inference.serving import Feed, Predictor
+from tasks.inference.serving import LENGTHS, Array, Feed, Predictor
 
 SEQUENCE_BATCHES = 20
 STATUS = Path("/proc/self/status")
@@ -21,21 +21,12 @@ STATUS = Path("/proc/self/status")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadEvidence:
     """`load_ms` runs from opening the files to the first output, as oneDNN builds its kernels in the
-    first run; importing Paddle is not in it. `peak_memory_bytes` is of the process, Paddle included."""
+    first run; importing Paddle is not in it. `peak_memory_bytes` is of the process, Paddle included.
+    `outputs` says of each of the FP32 model's how it will be compared (`tasks.validation.fitness`)."""
 
     load_ms: float
     peak_memory_bytes: int
-
-
-def measure_load(
-    spec: PredictorSpec, model: ModelArtifact, validation: DatasetArtifact, batch_size: int
-) -> LoadEvidence:
-    """Opens one predictor and runs one batch; for an isolated process that has done nothing else.
-
-    Raises: ModelFormatError when it cannot be opened.
-    """
-    feed = first_batch(BatchReader(validation, model.inputs), batch_size)
-    return load_and_run(spec, feed)[1]
+    outputs: tuple[JudgedOutput, ...] = ()
 
 
 def load_and_run(spec: PredictorSpec, feed: Feed) -> tuple[Predictor, LoadEvidence]:
@@ -57,6 +48,11 @@ def first_batch(reader: BatchReader, batch_size: int) -> Feed:
             found="no validation samples", required="at least one", remedy="correct `data.validation`"
         )
     return {name: np.resize(values, (batch_size, *values.shape[1:])) for name, values in feed.items()}
+
+
+def lengths_of(feed: Feed) -> Array | None:
+    """[N], of the samples of the first input that is a sequence; None where none is."""
+    return next((values for name, values in feed.items() if name.endswith(LENGTHS)), None)
 
 
 def latency_batches(reader: BatchReader, batch_size: int) -> list[Feed]:

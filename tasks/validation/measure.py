@@ -41,9 +41,9 @@ from tasks.stored_path import StoredPath
 from tasks.validation.accuracy import resolve_metrics
 from tasks.validation.audit import aside, audit, comparable, counted
 from tasks.validation.baseline import batches_told
-from tasks.validation.comparison import Comparison, agreement, read_outputs, worst_class
+from tasks.validation.comparison import Comparison, ignored, read_outputs, worst_class
 from tasks.validation.latency import interleave, pin, turns
-from tasks.validation.load import LoadEvidence, first_batch, latency_batches, load_and_run
+from tasks.validation.load import LoadEvidence, first_batch, latency_batches, lengths_of, load_and_run
 from tasks.validation.simulation import simulate
 from tasks.validation.statistics import latency_summary, metric_evidence, speed_ratio
 from tasks.validation.verbose import VerboseRecorder
@@ -59,7 +59,7 @@ logger = logging.getLogger(__name__)
 class MeasureRequest:
     """What to measure.
 
-    `folder` receives `outcomes.npz` (per-sample scores and predictions of both) and the example that a
+    `folder` receives `outcomes.npz` (per-sample scores of both) and the example that a
     bundle ships. `baseline_outputs` is the file that `write_baseline_outputs` made with the same model and
     validation data, `accuracy_batch_size`, threads and instruction set. `enable_int8` overrides the layout's
     own switch. The references of `config` are timed on the instruction set that serves, not on emulated ones.
@@ -101,7 +101,8 @@ def measure(request: MeasureRequest) -> IsaEvidence:
     """
     pin(request.config.threads)
     require_isa(request.isa)
-    metrics = resolve_metrics(request.config.metrics, labelled=request.validation.labelled)
+    outputs = request.baseline_load.outputs
+    metrics = resolve_metrics(request.config.metrics, labelled=request.validation.labelled, outputs=outputs)
     reader = BatchReader(request.validation, request.model.inputs)
     feed = first_batch(reader, request.config.batch_size)
     report(request.step, 0, 0, "load")
@@ -113,7 +114,7 @@ def measure(request: MeasureRequest) -> IsaEvidence:
     baseline = open_predictor(request.baseline_spec())
     baseline.run(feed)
     baseline_audit = _audit(recorder, baseline, feed, expect_int8=False)
-    comparison = Comparison(metrics=metrics)
+    comparison = Comparison(metrics=metrics, outputs=outputs)
     _compare(request, reader, baseline, candidate, comparison)
     latency = _latency(request, reader, baseline, candidate)
     _require_undisturbed(example, candidate.run(feed))
@@ -132,8 +133,8 @@ def measure(request: MeasureRequest) -> IsaEvidence:
             for name in metrics
         ),
         worst_class=worst_class(columns, request.config.metrics[0]),
-        agreement=agreement(columns),
-        sqnr_db=comparison.noise.sqnr_db,
+        agreement=comparison.agreement,
+        sqnr_db=comparison.sqnr_db,
         non_finite_outputs=comparison.noise.non_finite,
         baseline_non_finite_outputs=comparison.noise.baseline_non_finite,
         latency=latency,
@@ -146,15 +147,16 @@ def measure(request: MeasureRequest) -> IsaEvidence:
         outcomes=StoredPath(request.folder / OUTCOMES),
         log=request.log,
         simulation=_simulation(request, reader, baseline, candidate),
+        outputs=comparison.found,
     )
     logger.info(
-        "%s: %.2fx, %s INT8%s, SQNR %.1f dB, agreement %.4f",
+        "%s: %.2fx, %s INT8%s, SQNR %.1f dB, agreement %s",
         request.step,
         latency.speedup.ratio,
         counted(candidate_audit),
         aside(candidate_audit),
         evidence.sqnr_db,
-        evidence.agreement,
+        "unknown" if evidence.agreement is None else f"{evidence.agreement:.4f}",
     )
     return evidence
 
@@ -172,8 +174,8 @@ def _compare(
     with closing(read_outputs(request.baseline_outputs, len(baseline.output_names))) as stored:
         for expected, feed in zip(stored, batches, strict=False):
             labels = None if reader.labels is None else reader.labels[done : done + size]
-            comparison.add(expected, candidate.run(feed), labels)
-            done += len(expected[0])
+            comparison.add(expected, candidate.run(feed), labels, lengths_of(feed))
+            done += len(next(iter(feed.values())))
     if done != total:
         raise MeasurementError(
             found=f"outputs for {done} of {total} validation samples",
@@ -239,7 +241,14 @@ def _simulation(
     quantized = request.deployable.quantized
     if request.emulated or quantized is None:
         return None
-    return simulate(quantized, reader, request.config.accuracy_batch_size, baseline, candidate)
+    return simulate(
+        quantized,
+        reader,
+        request.config.accuracy_batch_size,
+        baseline,
+        candidate,
+        ignored(request.baseline_load.outputs),
+    )
 
 
 def run_all(predictor: Predictor, feeds: Sequence[Feed]) -> None:

@@ -23,16 +23,21 @@ logger = logging.getLogger(__name__)
 
 
 def simulate(
-    quantized: Path, reader: BatchReader, batch_size: int, baseline: Predictor, candidate: Predictor
+    quantized: Path,
+    reader: BatchReader,
+    batch_size: int,
+    baseline: Predictor,
+    candidate: Predictor,
+    ignored: frozenset[int] = frozenset(),
 ) -> Simulation | None:
     """The simulation of `quantized` and the candidate made of it, both against the baseline on the reader's
-    first samples, `batch_size` at a time at most.
+    first samples, `batch_size` at a time at most. `ignored`: places of outputs that nobody reads.
 
     None where Paddle cannot run it: convolutions with the channels last in the fake-quant format, and models
     that want more samples at a time than there are.
     """
     feeds = list(reader.batches(min(batch_size, SAMPLES), limit=SAMPLES))
-    rounding, int8 = Noise(), Noise()
+    rounding, int8 = Noise(ignored=ignored), Noise(ignored=ignored)
     try:
         for feed, rounded in zip(feeds, outputs(quantized, feeds), strict=True):
             exact = baseline.run(feed)
@@ -45,6 +50,8 @@ def simulate(
         samples=sum(len(next(iter(feed.values()))) for feed in feeds),
         simulated_sqnr_db=rounding.sqnr_db,
         int8_sqnr_db=int8.sqnr_db,
+        simulated_by_output_db=rounding.by_output_db(len(baseline.output_names)),
+        int8_by_output_db=int8.by_output_db(len(baseline.output_names)),
     )
 
 

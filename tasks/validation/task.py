@@ -28,24 +28,29 @@ from tasks.settings import Settings
 from tasks.store import commit, folder_digest, scratch
 from tasks.task import cached, stage, step, step_log
 from tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
+from tasks.validation.fitness import measure_baseline
 from tasks.validation.gate import judge
-from tasks.validation.load import LoadEvidence, measure_load
+from tasks.validation.load import LoadEvidence
 from tasks.validation.measure import MeasureRequest, measure
 
 
-@step(name="measure baselines", **cached(measure_load, environment))
+@step(name="measure baselines", **cached(measure_baseline, environment))
 def measure_baselines(
     model: ModelArtifact, validation: DatasetArtifact, config: ValidationConfig, host: HostProfile
 ) -> dict[IsaLevel, LoadEvidence]:
-    """Load time and peak memory of the FP32 baseline, alone in its process, by instruction set.
+    """Load time, peak memory and outputs of the FP32 baseline, alone in its process, by instruction set.
 
     The host's own comes first, then the emulated ones that the release deploys to.
+    Raises: what `tasks.validation.fitness` finds of the FP32 model before anything is quantized.
     """
-    with stage("measure baselines"):
-        return {
+    with stage("measure baselines") as summary:
+        measured = {
             isa: _measure_baseline(model, validation, config, isa, held=isa is not host.isa)
             for isa in dict.fromkeys((served_isa(host, config), *config.deploy_isas))
         }
+        outputs = next(iter(measured.values())).outputs
+        summary.extend(f"{output.name} holds {output.kind}: {output.why}" for output in outputs)
+        return measured
 
 
 def _measure_baseline(
@@ -58,11 +63,11 @@ def _measure_baseline(
 ) -> LoadEvidence:
     with measuring():
         return run_isolated(
-            measure_load,
+            measure_baseline,
             spec_of(baseline_folder(model.folder), Engine.BASELINE, config.threads),
             model,
             validation,
-            config.batch_size,
+            config,
             step=f"measure baseline {isa}",
             log=step_log(f"baseline-{isa}"),
             timeout_s=config.timeout_s,

@@ -1,4 +1,7 @@
-"""Metrics, and a source of data, that end the isolated process they run in. Configurations name them."""
+"""Metrics, and a source of data, that end the isolated process they run in. Configurations name them.
+
+The metrics are tried on FP32's own answers before anything is quantized; those pass.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,44 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
+
 CGROUP_VARIABLE = "TEST_MEMORY_CGROUP"
 
 
-def segfault(_outputs: object, _labels: object) -> None:
-    ctypes.string_at(0)
+Outputs = list[np.ndarray]
 
 
 def segfault_while_reading() -> None:
     ctypes.string_at(0)
 
 
-def abort(_outputs: object, _labels: object) -> None:
-    os.abort()
+def segfault(outputs: Outputs, _labels: object, fp32: Outputs) -> np.ndarray:
+    return _right(outputs) if outputs is fp32 else ctypes.string_at(0)
 
 
-def take_too_much_memory(_outputs: object, _labels: object) -> None:
+def abort(outputs: Outputs, _labels: object, fp32: Outputs) -> np.ndarray:
+    return _right(outputs) if outputs is fp32 else os.abort()
+
+
+def take_too_much_memory(outputs: Outputs, _labels: object, fp32: Outputs) -> np.ndarray:
     """Until the kernel ends the process, in the memory cgroup that the environment names."""
+    if outputs is fp32:
+        return _right(outputs)
     (Path(os.environ[CGROUP_VARIABLE]) / "cgroup.procs").write_text(str(os.getpid()))
     taken = [bytearray(os.urandom(1 << 20)) for _ in range(1 << 10)]
     raise AssertionError(f"{len(taken)} MiB were to be had")
 
 
-def hang(_outputs: object, _labels: object) -> None:
-    time.sleep(600)
+def hang(outputs: Outputs, _labels: object, fp32: Outputs) -> np.ndarray:
+    if outputs is not fp32:
+        time.sleep(600)
+    return _right(outputs)
+
+
+def unfit(_outputs: Outputs, _labels: object) -> np.ndarray:
+    raise KeyError("no such field")
+
+
+def _right(outputs: Outputs) -> np.ndarray:
+    return np.ones(len(outputs[0]))

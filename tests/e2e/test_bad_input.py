@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks import progress
 from tasks.artifacts import IsaLevel
 from tasks.errors import (
     DataError,
     HardwareError,
     IsolatedProcessError,
+    MeasurementError,
     ModelFormatError,
     RegistryError,
     StorageError,
@@ -256,6 +258,24 @@ def test_release_with_unfit_validation_data_fails_in_check_data(
     assert said in error.found
     ground.require_failed(error, task="check data", tags=DATA)
     assert ground.kinds() == {"models", "data"}
+
+
+def test_release_with_an_unfit_metric_fails_before_anything_is_quantized(ground: Ground) -> None:
+    error = ground.failure(validation={"metrics": [f"{METRICS}:unfit"]})
+    assert isinstance(error, MeasurementError)
+    assert "raised KeyError" in error.found
+    ground.require_failed(error, task="measure baselines", tags=DATA)
+    assert ground.kinds() == {"models", "data"}
+
+
+def test_release_with_too_few_samples_says_so_before_anything_is_quantized(ground: Ground) -> None:
+    heard: list[progress.Progress] = []
+    with progress.listen(heard.append):
+        ground.failure(gate={"max_drop_pp": 0.5}, quantization={"timeout_s": 0.01})
+    said = [event.note for event in heard if event.step == "check data" and event.ended]
+    assert len(said) == 1
+    assert "40 validation samples cannot decide `gate.max_drop_pp: 0.5`" in said[0]
+    assert "at least 598 samples" in said[0]
 
 
 def test_release_on_host_below_required_isa_fails_in_hardware_check(ground: Ground) -> None:

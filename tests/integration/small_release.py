@@ -32,7 +32,7 @@ from tasks.model.original import baseline_folder
 from tasks.process import run_isolated
 from tasks.quantization.ptq import PtqRequest, quantize
 from tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
-from tasks.validation.load import measure_load
+from tasks.validation.fitness import measure_baseline
 from tasks.validation.measure import MeasureRequest, measure
 
 SIDE, CLASSES, SAMPLES = 32, 10, 50
@@ -54,7 +54,7 @@ def build(folder: Path) -> SmallRelease:
     labels = _export(folder / "exported")
     validation = _dataset(folder / "validation", labels)
     model = prepare(folder)
-    deployables = {layout: _deployable(folder, model, validation, layout) for layout in SLIM}
+    deployables = {layout: deployable(folder, model, validation, layout) for layout in SLIM}
     return SmallRelease(model=model, validation=validation, deployables=deployables)
 
 
@@ -120,7 +120,7 @@ def prepare(folder: Path, *, legacy: bool = False) -> ModelArtifact:
     )
 
 
-def _deployable(
+def deployable(
     folder: Path, model: ModelArtifact, data: DatasetArtifact, layout: Layout
 ) -> DeployableArtifact:
     candidate = Candidate(algorithm=Algorithm.ABS_MAX, layout=layout)
@@ -169,11 +169,11 @@ def measured(
     config = changes.pop("config", ValidationConfig(repeats=20, warmup=2))
     variables = environment(isa, emulated=emulated, threads=config.threads)
     baseline_load = run_isolated(
-        measure_load,
+        measure_baseline,
         spec_of(baseline_folder(release.model.folder), Engine.BASELINE, config.threads),
         release.model,
         release.validation,
-        config.batch_size,
+        config,
         step="load baseline",
         log=folder / "load.log",
         timeout_s=300,

@@ -12,12 +12,13 @@ import pytest
 from tasks.artifacts import HostProfile, IsaEvidence, IsaLevel, Layout
 from tasks.config import Reference, ValidationConfig
 from tasks.errors import ConfigError, DataError, MeasurementError, ModelFormatError
+from tasks.hardware.levels import VNNI
 from tasks.inference.audit_model import audit_isolated
 from tasks.process import run_isolated
 from tasks.stored_path import StoredPath
 from tasks.validation.baseline import OUTPUTS
 from tasks.validation.comparison import read_outputs, write_outputs
-from tasks.validation.diagnosis import CONVERSION_LOSS_DB, VNNI
+from tasks.validation.diagnosis import CONVERSION_LOSS_DB
 from tests.integration.small_release import SAMPLES, SLIM, SmallRelease, measured
 
 pytestmark = pytest.mark.paddle
@@ -98,8 +99,9 @@ def test_outcomes_on_disk_are_those_of_the_evidence(evidence: dict[Layout, IsaEv
     found = evidence[Layout.QDQ]
     with np.load(found.outcomes) as stored:
         assert stored["candidate/top1"].mean() == pytest.approx(found.metrics[0].candidate)
-        same = stored["candidate/prediction"] == stored["baseline/prediction"]
-        assert same.mean() == pytest.approx(found.agreement)
+        assert stored["candidate/agreement"].mean() == pytest.approx(found.agreement)
+        assert (stored["candidate/output 0"] == stored["candidate/agreement"]).all()
+        assert stored["baseline/agreement"].all()
         assert len(stored["label"]) == SAMPLES
 
 

@@ -20,6 +20,7 @@ from tasks.config import ModelFiles, QuantizationConfig
 from tasks.conversion.offline import OfflineRequest, convert_offline
 from tasks.conversion.qdq import convert_qdq
 from tasks.conversion.repairs import REWRITES
+from tasks.hardware.levels import VNNI
 from tasks.hardware.onednn import effective_isa
 from tasks.inference.layouts import engine_of
 from tasks.inference.predictor import open_predictor, spec_of
@@ -27,7 +28,6 @@ from tasks.model.files import find_model
 from tasks.process import run_isolated
 from tasks.quantization.ptq import PtqRequest, quantize_with
 from tasks.validation.audit import audit
-from tasks.validation.diagnosis import VNNI
 from tasks.validation.verbose import VerboseRecorder
 from tests.integration.small_models import sqnr_db
 from tests.integration.small_release import SLIM, SmallRelease, prepare

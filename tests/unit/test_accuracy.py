@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.artifacts import JudgedOutput, OutputKind
 from tasks.errors import DataError, MeasurementError
 from tasks.inference.noise import SQNR_LIMIT_DB, Noise
-from tasks.validation.accuracy import LABELLED, predictions, resolve_metrics, score
-from tasks.validation.comparison import (
-    Comparison,
-    agreement,
-    read_outputs,
-    worst_class,
-    write_outputs,
-)
+from tasks.validation.accuracy import resolve_metrics, score, top_k
+from tasks.validation.comparison import Comparison, read_outputs, worst_class, write_outputs
 
 LOGITS = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [0.0, 5.0, 0.0]], dtype=np.float32)
-TOP1 = {"top1": LABELLED["top1"]}
+top1, top5 = partial(top_k, k=1), partial(top_k, k=5)
+TOP1 = {"top1": top1}
+CLASSES = JudgedOutput(name="scores", kind=OutputKind.CLASSES, why="", labelled=True)
 
 
 def ones(outputs: list[np.ndarray], labels: np.ndarray | None) -> np.ndarray:
@@ -41,17 +39,17 @@ def raises(outputs: list[np.ndarray], labels: np.ndarray | None) -> np.ndarray:
 
 
 def test_top1_scores_each_sample() -> None:
-    assert LABELLED["top1"]([LOGITS], np.array([0, 0, 1])).tolist() == [1.0, 0.0, 1.0]
+    assert top1([LOGITS], np.array([0, 0, 1])).tolist() == [1.0, 0.0, 1.0]
 
 
 def test_top5_with_three_classes_is_always_right() -> None:
-    assert LABELLED["top5"]([LOGITS], np.array([2, 0, 0])).tolist() == [1.0, 1.0, 1.0]
+    assert top5([LOGITS], np.array([2, 0, 0])).tolist() == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(("label", "right"), [(5, 1.0), (6, 0.0)], ids=["fifth", "sixth"])
 def test_top5_ends_at_the_fifth(label: int, right: float) -> None:
     logits = np.array([[0.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0]])
-    assert LABELLED["top5"]([logits], np.array([label])) == right
+    assert top5([logits], np.array([label])) == right
 
 
 @given(
@@ -61,29 +59,24 @@ def test_top5_ends_at_the_fifth(label: int, right: float) -> None:
 def test_top_scores_agree_with_a_stable_sort(rows: list[list[int]], label: int) -> None:
     logits, labels = np.array(rows, dtype=np.float32), np.full(len(rows), label)
     ranked = np.argsort(-logits, axis=1, kind="stable")
-    assert (LABELLED["top1"]([logits], labels) == (ranked[:, 0] == label)).all()
-    assert (LABELLED["top5"]([logits], labels) == (ranked[:, :5] == label).any(axis=1)).all()
+    assert (top1([logits], labels) == (ranked[:, 0] == label)).all()
+    assert (top5([logits], labels) == (ranked[:, :5] == label).any(axis=1)).all()
 
 
 def test_sample_with_nan_is_wrong_and_decides_nothing() -> None:
     logits = LOGITS.copy()
     logits[0, 2] = np.nan
-    assert LABELLED["top1"]([logits], np.array([0, 2, 1])).tolist() == [0.0, 1.0, 1.0]
-    assert predictions([logits]).tolist() == [-1, 2, 1]
-
-
-def test_prediction_of_a_single_value_is_its_nearest_integer() -> None:
-    assert predictions([np.array([[0.2], [0.9]])]).tolist() == [0, 1]
+    assert top1([logits], np.array([0, 2, 1])).tolist() == [0.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("label", [-1, 3], ids=["negative", "one_too_high"])
 def test_label_out_of_range_is_a_data_error(label: int) -> None:
     with pytest.raises(DataError, match="from 0 to 2"):
-        score("top1", LABELLED["top1"], [LOGITS], np.array([0, 1, label]), [LOGITS])
+        score("top1", top1, [LOGITS], np.array([0, 1, label]), [LOGITS])
 
 
 def test_label_at_the_last_class_is_accepted() -> None:
-    assert score("top1", LABELLED["top1"], [LOGITS], np.array([0, 2, 2]), [LOGITS]).tolist() == [
+    assert score("top1", top1, [LOGITS], np.array([0, 2, 2]), [LOGITS]).tolist() == [
         1.0,
         1.0,
         0.0,
@@ -118,7 +111,7 @@ def test_bad_metric_result_is_a_measurement_error(metric: object, words: str) ->
 
 
 def compared(baseline: np.ndarray, candidate: np.ndarray, labels: np.ndarray | None) -> Comparison:
-    comparison = Comparison(metrics=TOP1 if labels is not None else {})
+    comparison = Comparison(metrics=TOP1 if labels is not None else {}, outputs=(CLASSES,))
     half = len(baseline) // 2
     for part in (slice(0, half), slice(half, None)):
         comparison.add([baseline[part]], [candidate[part]], None if labels is None else labels[part])
@@ -133,13 +126,13 @@ def test_comparison_streams_to_the_same_as_at_once() -> None:
     noise = (candidate.astype(np.float64) - baseline) ** 2
     expected = 10 * np.log10((baseline.astype(np.float64) ** 2).sum() / noise.sum())
     assert found.noise.sqnr_db == pytest.approx(expected)
-    assert agreement(found.columns) == (baseline.argmax(1) == candidate.argmax(1)).mean()
+    assert found.agreement == (baseline.argmax(1) == candidate.argmax(1)).mean()
     assert found.columns["label"].tolist() == (np.arange(20) % 5).tolist()
 
 
 def test_equal_outputs_agree_fully_and_have_the_highest_sqnr() -> None:
     found = compared(LOGITS, LOGITS, None)
-    assert (found.noise.sqnr_db, agreement(found.columns)) == (SQNR_LIMIT_DB, 1.0)
+    assert (found.noise.sqnr_db, found.agreement) == (SQNR_LIMIT_DB, 1.0)
 
 
 def test_non_finite_outputs_are_counted_and_never_agree() -> None:
@@ -148,7 +141,7 @@ def test_non_finite_outputs_are_counted_and_never_agree() -> None:
     candidate[2, 0] = np.inf
     found = compared(LOGITS, candidate, None)
     assert (found.noise.non_finite, found.noise.baseline_non_finite) == (4, 0)
-    assert agreement(found.columns) == pytest.approx(1 / 3)
+    assert found.agreement == pytest.approx(1 / 3)
     assert -SQNR_LIMIT_DB <= found.noise.sqnr_db <= SQNR_LIMIT_DB
 
 
@@ -174,7 +167,7 @@ def test_worst_class_without_labels_is_none() -> None:
 
 def test_outputs_of_other_shape_are_refused() -> None:
     with pytest.raises(MeasurementError, match="shapes"):
-        Comparison(metrics={}).add([LOGITS], [LOGITS[:, :2]], None)
+        Comparison(metrics={}, outputs=(CLASSES,)).add([LOGITS], [LOGITS[:, :2]], None)
 
 
 def test_stored_outputs_come_back_batch_by_batch(tmp_path: Path) -> None:
@@ -197,8 +190,8 @@ def half_of_fp32(outputs: list[np.ndarray], labels: np.ndarray | None, fp32: lis
 
 
 def test_agreement_needs_no_labels_and_scores_the_fp32_models_own_decision() -> None:
-    metrics = resolve_metrics(("agreement",), labelled=False)
-    comparison = Comparison(metrics=metrics)
+    metrics = resolve_metrics(("agreement",), labelled=False, outputs=(CLASSES,))
+    comparison = Comparison(metrics=metrics, outputs=(CLASSES,))
     changed = LOGITS[[0, 0, 2]].copy()
     changed[2, 0] = np.nan
     comparison.add([LOGITS], [changed], None)
@@ -208,7 +201,78 @@ def test_agreement_needs_no_labels_and_scores_the_fp32_models_own_decision() -> 
 
 def test_callable_with_a_third_parameter_gets_the_fp32_outputs() -> None:
     name = f"{__name__}:half_of_fp32"
-    comparison = Comparison(metrics=resolve_metrics((name,), labelled=False))
+    comparison = Comparison(metrics=resolve_metrics((name,), labelled=False), outputs=(CLASSES,))
     comparison.add([LOGITS], [LOGITS.copy()], None)
     assert comparison.columns[f"baseline/{name}"].tolist() == [1.0, 1.0, 1.0]
     assert comparison.columns[f"candidate/{name}"].tolist() == [0.5, 0.5, 0.5]
+
+
+VECTOR = JudgedOutput(name="vector", kind=OutputKind.EMBEDDING, why="")
+HEADS = (VECTOR, CLASSES)
+WITHOUT = np.ones((3, 4), dtype=np.float32)
+
+
+def test_top1_is_of_the_output_that_the_labels_belong_to() -> None:
+    metric = resolve_metrics(("top1",), labelled=True, outputs=HEADS)["top1"]
+    scores = score("top1", metric, [WITHOUT, LOGITS], np.array([0, 2, 0]), [WITHOUT, LOGITS])
+    assert scores.tolist() == [1.0, 1.0, 0.0]
+
+
+def test_top1_without_an_output_of_classes_is_refused() -> None:
+    metric = resolve_metrics(("top1",), labelled=True, outputs=(VECTOR,))["top1"]
+    with pytest.raises(MeasurementError, match=r"vector \[3, 4\] \(embedding\)"):
+        score("top1", metric, [WITHOUT], np.array([0, 1, 2]), [WITHOUT])
+
+
+def test_top1_of_one_probability_is_decided_at_a_half() -> None:
+    output = JudgedOutput(name="p", kind=OutputKind.CLASSES, why="", threshold=0.5, labelled=True)
+    metrics = resolve_metrics(("top1", "top5"), labelled=True, outputs=(output,))
+    values, labels = [np.array([[0.2], [0.9], [0.5]])], np.array([0, 0, 0])
+    assert score("top1", metrics["top1"], values, labels, values).tolist() == [1.0, 0.0, 1.0]
+    assert score("top5", metrics["top5"], values, labels, values).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_top1_of_a_model_that_answers_the_class_itself_is_its_equality() -> None:
+    output = JudgedOutput(name="answer", kind=OutputKind.DECISIONS, why="", labelled=True)
+    metrics = resolve_metrics(("top1", "top5"), labelled=True, outputs=(output,))
+    values, labels = [np.array([3, 7, 2])], np.array([3, 0, 2])
+    assert score("top1", metrics["top1"], values, labels, values).tolist() == [1.0, 0.0, 1.0]
+    with pytest.raises(MeasurementError, match=r"set `validation.metrics` to \[top1\]"):
+        score("top5", metrics["top5"], values, labels, values)
+
+
+def test_comparison_agreement_of_a_sample_is_the_least_of_its_outputs() -> None:
+    comparison = Comparison(
+        metrics=resolve_metrics(("top1", "agreement"), labelled=True, outputs=HEADS), outputs=HEADS
+    )
+    turned = WITHOUT * np.array([[1], [-1], [1]], dtype=np.float32)
+    changed = LOGITS[[0, 1, 0]]
+    comparison.add([WITHOUT, LOGITS], [turned, changed], np.array([0, 2, 1]))
+    assert comparison.columns["candidate/agreement"].tolist() == [1.0, 0.0, 0.0]
+    assert comparison.agreement == pytest.approx(1 / 3)
+    vector, classes = comparison.found
+    assert (vector.agreement, vector.judged_by) == (pytest.approx(2 / 3), ("agreement",))
+    assert (classes.agreement, classes.judged_by) == (pytest.approx(2 / 3), ("top1", "agreement"))
+
+
+def test_comparison_leaves_out_an_ignored_output_of_whatever_shape() -> None:
+    unread = JudgedOutput(name="boxes", kind=OutputKind.IGNORE, why="")
+    comparison = Comparison(metrics={}, outputs=(CLASSES, unread))
+    comparison.add([LOGITS, np.ones((7, 6))], [LOGITS, np.full((5, 6), np.nan)], None)
+    assert (comparison.noise.non_finite, comparison.sqnr_db) == (0, SQNR_LIMIT_DB)
+    assert comparison.found[1].sqnr_db is None
+
+
+def test_comparison_whole_numbers_have_no_signal_and_do_not_hide_that_of_scores() -> None:
+    tags = JudgedOutput(name="tags", kind=OutputKind.DECISIONS, why="")
+    comparison = Comparison(metrics={}, outputs=(CLASSES, tags))
+    comparison.add([LOGITS, np.array([1, 1, 1])], [LOGITS * 1.1, np.array([9, 1, 1])], None)
+    assert [each.sqnr_db for each in comparison.found] == [pytest.approx(20.0), None]
+    assert comparison.sqnr_db == pytest.approx(20.0)
+
+
+def test_sqnr_of_each_output_knows_silence_from_loss() -> None:
+    noise = Noise(ignored=frozenset({3}))
+    zeros, ones = np.zeros((2, 2)), np.ones((2, 2))
+    noise.add([ones, zeros, zeros, ones], [zeros, zeros, ones, zeros])
+    assert noise.by_output_db(4) == (pytest.approx(0.0), SQNR_LIMIT_DB, None, None)

@@ -144,6 +144,14 @@ def test_diagnosis_low_sqnr_is_named_with_what_to_check(sqnr_db: float, words: s
     assert words in text_of(spoil(GOOD, metrics=BAD_ACCURACY, sqnr_db=sqnr_db))
 
 
+def test_diagnosis_low_sqnr_of_several_outputs_names_the_one_that_keeps_least() -> None:
+    (scores,) = native(GOOD).outputs
+    outputs = (scores, dataclasses.replace(scores, name="map", sqnr_db=0.2))
+    said = text_of(spoil(GOOD, sqnr_db=0.2, outputs=outputs))
+    assert "0.2 dB in map, the output that keeps least: they hardly resemble" in said
+    assert "signal on avx512_core_vnni is rejected: found 0.2 dB are left of map" in said
+
+
 @pytest.mark.parametrize(
     ("isa", "simulated_db", "said"),
     [(VNNI, 29.0, True), (VNNI, 10.0, False), (VNNI, None, False), (SKYLAKE, 29.0, False)],

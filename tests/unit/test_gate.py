@@ -1,10 +1,22 @@
 import dataclasses
+import json
 import math
 from typing import Any
 
 import pytest
 
-from tasks.artifacts import CandidateEvidence, ClassDrop, CriterionResult, IsaLevel, Outcome
+from tasks.artifacts import (
+    CandidateEvidence,
+    ClassDrop,
+    CriterionResult,
+    IsaLevel,
+    Outcome,
+    OutputEvidence,
+    OutputKind,
+    Simulation,
+    from_json,
+    to_json,
+)
 from tasks.config import GateConfig
 from tasks.validation.gate import MIN_SPEEDUP, judge
 from tests.unit.evidence_factory import (
@@ -390,3 +402,130 @@ def test_native_speed_is_compared_where_it_was_measured(factor: float | None, ou
 
 def test_native_speed_is_off_until_configured() -> None:
     assert not [each for each in judge(timed(0.5), GateConfig()).results if "native FP32" in each.criterion]
+
+
+SCORES = OutputEvidence(
+    name="scores",
+    kind=OutputKind.CLASSES,
+    why="",
+    agreement=0.99,
+    sqnr_db=24.0,
+    judged_by=("top1",),
+    labelled=True,
+)
+
+
+def with_second(**changes: Any) -> CandidateEvidence:
+    """A second output beside the scores, at which no metric looks."""
+    second = dataclasses.replace(SCORES, name="map", judged_by=(), labelled=False, **changes)
+    return spoil(good_evidence(), outputs=(SCORES, second))
+
+
+@pytest.mark.parametrize(
+    ("sqnr_db", "outcome"),
+    [
+        (1.0, Outcome.APPROVED),
+        (0.999, Outcome.REJECTED),
+        (-200.0, Outcome.REJECTED),
+        (math.nan, Outcome.REJECTED),
+    ],
+    ids=["at the floor", "below", "nothing left", "no number"],
+)
+def test_signal_of_every_output_is_held_to_the_floor(sqnr_db: float, outcome: Outcome) -> None:
+    evidence = with_second(sqnr_db=sqnr_db, agreement=1.0)
+    result = result_of(evidence, "signal")
+    assert result.outcome is outcome
+    assert "map" in result.found
+    assert result_of(spoil(good_evidence(), sqnr_db=sqnr_db, outputs=()), "signal").outcome is outcome
+
+
+def test_signal_is_off_when_both_of_its_limits_are() -> None:
+    gate = GateConfig(min_sqnr_db=None, max_conversion_loss_db=None)
+    verdict = judge(with_second(sqnr_db=0.0), gate)
+    assert "signal" not in {result.criterion for result in verdict.results}
+
+
+@pytest.mark.parametrize(
+    ("simulated_db", "int8_db", "outcome"),
+    [
+        (17.0, 10.0, Outcome.APPROVED),
+        (25.0, 15.0, Outcome.APPROVED),
+        (25.1, 15.0, Outcome.REJECTED),
+        (200.0, 20.0, Outcome.APPROVED),
+        (200.0, 19.9, Outcome.REJECTED),
+        (None, 3.0, Outcome.APPROVED),
+    ],
+    ids=[
+        "a sound classifier",
+        "at the limit",
+        "beyond",
+        "unrounded but sound",
+        "unrounded and not",
+        "silent",
+    ],
+)
+def test_signal_far_below_the_simulations_is_rejected(
+    simulated_db: float | None, int8_db: float, outcome: Outcome
+) -> None:
+    simulation = Simulation(
+        samples=4,
+        simulated_sqnr_db=25.0,
+        int8_sqnr_db=20.0,
+        simulated_by_output_db=(25.0, simulated_db),
+        int8_by_output_db=(25.0, int8_db),
+    )
+    result = result_of(spoil(with_second(sqnr_db=12.0), simulation=simulation), "signal")
+    assert result.outcome is outcome
+    if outcome is Outcome.REJECTED:
+        assert "left of map where PaddleSlim's simulation keeps" in result.found
+
+
+def test_signal_below_the_simulations_is_no_fault_where_sums_saturate() -> None:
+    simulation = Simulation(
+        samples=4,
+        simulated_sqnr_db=25.0,
+        int8_sqnr_db=6.0,
+        simulated_by_output_db=(25.0,),
+        int8_by_output_db=(6.0,),
+    )
+    evidence = spoil(good_evidence(isas=(SKYLAKE,)), outputs=(SCORES,), simulation=simulation)
+    assert result_of(evidence, "signal").outcome is Outcome.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"sqnr_db": 10.0}, Outcome.APPROVED),
+        ({"sqnr_db": 9.9, "agreement": 1.0}, Outcome.INCONCLUSIVE),
+        ({"sqnr_db": None, "agreement": 0.9}, Outcome.APPROVED),
+        ({"sqnr_db": None, "agreement": 0.89}, Outcome.INCONCLUSIVE),
+        ({"sqnr_db": None, "agreement": None}, Outcome.INCONCLUSIVE),
+        ({"sqnr_db": None, "agreement": None, "kind": OutputKind.IGNORE}, Outcome.APPROVED),
+    ],
+    ids=["enough", "too little", "enough alike", "too few alike", "not measured", "ignored"],
+)
+def test_output_that_no_gated_metric_looks_at_must_be_beyond_doubt(
+    changes: dict[str, Any], outcome: Outcome
+) -> None:
+    assert judge(with_second(**changes), GATE).outcome is outcome
+
+
+def test_output_that_only_a_metric_looks_at_which_is_not_gated_counts_as_unseen() -> None:
+    evidence = with_second(sqnr_db=5.0)
+    seen = dataclasses.replace(evidence.per_isa[0].outputs[1], judged_by=("agreement",))
+    evidence = spoil(evidence, outputs=(SCORES, seen))
+    assert result_of(evidence, "every output", GateConfig(metric="top1")).outcome is Outcome.INCONCLUSIVE
+    assert "every output" not in {result.criterion for result in judge(evidence, GATE).results}
+
+
+def test_gate_evidence_of_before_there_were_outputs_is_judged_by_its_one_figure() -> None:
+    document = json.loads(to_json(good_evidence()))
+    for item in document["per_isa"]:
+        del (
+            item["outputs"],
+            item["simulation"]["simulated_by_output_db"],
+            item["simulation"]["int8_by_output_db"],
+        )
+    old = from_json(CandidateEvidence, json.dumps(document))
+    assert judge(old, GATE).outcome is Outcome.APPROVED
+    assert result_of(spoil(old, sqnr_db=0.0), "signal").outcome is Outcome.REJECTED

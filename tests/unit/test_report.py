@@ -148,10 +148,17 @@ def test_markdown_tables_keep_their_columns_whatever_the_text() -> None:
     markdown = render_markdown(dataclasses.replace(release, failed=failed), WHY)
     assert "<" not in markdown
     tables = re.findall(r"(?:^\|.*\n)+", markdown, flags=re.MULTILINE)
-    assert len(tables) == 3
+    assert len(tables) == 4
     for table in tables:
         columns = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(columns) == 1
+
+
+def test_report_says_of_every_output_what_it_was_taken_for_and_what_it_keeps() -> None:
+    release = build_release()
+    for said in (render_markdown(release, WHY), render_html(release, build_config(), WHY, {})):
+        for words in ("scores", "classes", "the labels fit its 10 columns", "Top-1, Top-5", "24.1"):
+            assert words in said
 
 
 def test_markdown_without_a_measured_candidate_shows_the_failure() -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tasks.errors import MeasurementError
-from tasks.validation.accuracy import predictions
 from tasks.validation.sequence_metrics import label_accuracy, tagged_word_f1, word_f1
 
 B, I, E, S = 0, 1, 2, 3  # noqa: E741 - LAC's names
@@ -50,10 +49,3 @@ def test_fewer_steps_than_labels_are_refused() -> None:
 def test_one_label_a_sample_is_refused() -> None:
     with pytest.raises(MeasurementError, match="no labels of steps"):
         label_accuracy([np.array([[[1]]])], np.array([1]))
-
-
-def test_prediction_of_a_sequence_stands_for_all_of_its_steps() -> None:
-    tags = np.array([[[1], [2]], [[1], [2]], [[2], [1]]])
-    first, same, other = predictions([tags])
-    assert first == same != other
-    assert predictions([np.full((1, 2, 3), np.nan)]).tolist() == [-1]

@@ -23,7 +23,6 @@ from tasks.conversion.task import convert
 from tasks.published.task import RELEASED
 from tasks.quantization.task import finetune, quantize
 from tasks.validation.task import baseline_outputs, measure_baselines, validate
-
 from tests.patience import allowed
 
 TASKS = Path(__file__).parents[2] / "tasks"

@@ -1,0 +1,161 @@
+"""How alike an output of INT8 and of FP32 are, sample by sample, by what the output holds.
+
+Every score is within 0 and 1, and 1 for equal answers. Several outputs give a sample the least of their
+scores: a reader of the answer reads all of them, and a mean would hide one that is lost behind those that
+are kept. For outputs of 0/1 scores the least says that each of them agrees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from tasks.artifacts import JudgedOutput, OutputKind
+from tasks.inference.serving import Array
+
+MIN_OVERLAP = 0.5
+BOX_COLUMNS = 6
+UNJUDGED = frozenset({OutputKind.CONSTANT, OutputKind.OTHER, OutputKind.IGNORE})
+"""Kinds without a score."""
+
+
+def agreements(
+    ours: Sequence[Array],
+    theirs: Sequence[Array],
+    outputs: Sequence[JudgedOutput],
+    lengths: Array | None = None,
+) -> list[Array | None]:
+    """The score of each sample in each output: [N], None for kinds without one.
+
+    ours, theirs: one batch of INT8's and of FP32's outputs. lengths: [N], of the samples of a sequence model.
+    """
+    pairs = zip(outputs, ours, theirs, strict=True)
+    return [
+        None if output.kind in UNJUDGED else alike(mine, other, output, lengths if output.sequence else None)
+        for output, mine, other in pairs
+    ]
+
+
+def least(scores: Iterable[Array | None]) -> Array | None:
+    """Of each sample, the least of its outputs' scores: [N]; None when no output has one."""
+    known = [each for each in scores if each is not None]
+    return np.minimum.reduce(known) if known else None
+
+
+def alike(ours: Array, theirs: Array, output: JudgedOutput, lengths: Array | None = None) -> Array:
+    """The scores of one output: [N]. A sample with NaN or Inf, in either, agrees with nothing.
+
+    classes [N, C]: 1 where the greatest score is of the same class. steps [N, T, C], pixels [N, C, H, W],
+    flags and decisions of any shape: the share of a sample's decisions that are the same. embedding [N, D]
+    or [N, T, D]: the cosine of the vectors, their mean over steps, 0 where they point away from one another.
+    boxes [N, K, 6]: F1 of the boxes, FP32's taken as true.
+    """
+    finite = _finite(ours) & _finite(theirs)
+    if not finite.all():
+        ours, theirs = (np.where(_beside(finite, values), values, 0) for values in (ours, theirs))
+    scores = SCORES[output.kind](ours, theirs, output, lengths)
+    found: Array = np.where(finite, scores, 0.0)
+    return found
+
+
+def decided(values: Array, output: JudgedOutput) -> Array:
+    """The decisions that an output states: int64 [N, ...].
+
+    Among equal scores the lower class number comes first.
+    """
+    if output.kind is OutputKind.DECISIONS:
+        return values.astype(np.int64)
+    if output.kind is OutputKind.FLAGS or values.ndim == 1:
+        return (values > output.threshold).astype(np.int64)
+    if values.shape[output.axis] == 1:
+        return (np.squeeze(values, output.axis) > output.threshold).astype(np.int64)
+    greatest: Array = values.argmax(axis=output.axis).astype(np.int64)
+    return greatest
+
+
+def _same_decisions(ours: Array, theirs: Array, output: JudgedOutput, lengths: Array | None) -> Array:
+    same = decided(ours, output) == decided(theirs, output)
+    steps = same[:, None] if same.ndim == 1 else same
+    return _mean_of_steps(steps.mean(axis=tuple(range(2, steps.ndim))), lengths)
+
+
+def _cosine(ours: Array, theirs: Array, output: JudgedOutput, lengths: Array | None) -> Array:
+    steps = ours.shape[1] if ours.ndim == 3 else 1
+    first, second = (values.reshape(len(ours), steps, -1).astype(np.float64) for values in (ours, theirs))
+    sizes = np.linalg.norm(first, axis=2) * np.linalg.norm(second, axis=2)
+    cosines = (first * second).sum(axis=2) / np.where(sizes > 0, sizes, 1.0)
+    equal = (first == second).all(axis=2)  # whose cosine rounding leaves below 1, and which may be 0
+    return _mean_of_steps(np.where(equal, 1.0, cosines.clip(0.0, 1.0)), lengths)
+
+
+def _same_boxes(ours: Array, theirs: Array, output: JudgedOutput, lengths: Array | None) -> Array:
+    pairs = zip(ours.astype(np.float64), theirs.astype(np.float64), strict=True)
+    return np.array([_f1(_seen(mine, output), _seen(other, output)) for mine, other in pairs])
+
+
+SCORES: dict[OutputKind, Callable[[Array, Array, JudgedOutput, Array | None], Array]] = {
+    OutputKind.CLASSES: _same_decisions,
+    OutputKind.STEPS: _same_decisions,
+    OutputKind.PIXELS: _same_decisions,
+    OutputKind.FLAGS: _same_decisions,
+    OutputKind.DECISIONS: _same_decisions,
+    OutputKind.EMBEDDING: _cosine,
+    OutputKind.BOXES: _same_boxes,
+}
+
+
+def _mean_of_steps(scores: Array, lengths: Array | None) -> Array:
+    """[N, T] to [N]; what lies beyond a sample's length does not count."""
+    steps = scores.shape[1]
+    if lengths is None or lengths.max(initial=0) > steps:
+        mean: Array = scores.mean(axis=1) if steps else np.ones(len(scores))
+        return mean
+    there = np.arange(steps) < lengths[:, None]
+    shares: Array = (scores * there).sum(axis=1) / there.sum(axis=1)
+    return shares
+
+
+def _seen(rows: Array, output: JudgedOutput) -> Array:
+    """Rows [class, score, left, top, right, bottom] that count, the surest first."""
+    there = rows[(rows[:, 0] >= 0) & (rows[:, 1] > output.threshold)]
+    ordered: Array = there[np.argsort(-there[:, 1], kind="stable")]
+    return ordered
+
+
+def _f1(ours: Array, theirs: Array) -> float:
+    """A box is found when one of the same class, not taken yet, overlaps it by half."""
+    if not len(ours) and not len(theirs):
+        return 1.0
+    free, matched = np.ones(len(theirs), dtype=bool), 0
+    for box in ours:
+        overlaps = np.where(free & (theirs[:, 0] == box[0]), _overlap(box[2:6], theirs[:, 2:6]), -1.0)
+        if len(overlaps) and overlaps.max() >= MIN_OVERLAP:
+            free[overlaps.argmax()] = False
+            matched += 1
+    return 2 * matched / (len(ours) + len(theirs))
+
+
+def _overlap(box: Array, others: Array) -> Array:
+    """Intersection over union of one box with each of [K, 4]; for boxes without area, 1 for equal ones."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    shared = sides.clip(0).prod(axis=1)
+    joined = _area(box[None]) + _area(others) - shared
+    equal = (others == box).all(axis=1)
+    found: Array = np.where(joined > 0, shared / np.where(joined > 0, joined, 1.0), equal)
+    return found
+
+
+def _area(boxes: Array) -> Array:
+    area: Array = (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1)
+    return area
+
+
+def _finite(values: Array) -> Array:
+    finite: Array = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+    return finite
+
+
+def _beside(rows: Array, values: Array) -> Array:
+    """[N] in a shape that goes with `values`."""
+    return rows.reshape(-1, *(1 for _ in values.shape[1:]))

@@ -1,0 +1,24 @@
+"""What a criterion of the gate is, and how it states what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from tasks.artifacts import CandidateEvidence, CriterionResult, IsaLevel, Outcome
+from tasks.config import GateConfig
+
+Criterion = Callable[[CandidateEvidence, GateConfig], Iterable[CriterionResult]]
+
+
+def stated(
+    criterion: str, isa: IsaLevel | None, outcome: Outcome, *, found: str, required: str, remedy: str
+) -> CriterionResult:
+    """One line of a verdict; what is approved needs no remedy."""
+    return CriterionResult(
+        criterion=criterion,
+        isa=isa,
+        outcome=outcome,
+        found=found,
+        required=required,
+        remedy="" if outcome is Outcome.APPROVED else remedy,
+    )

@@ -1,0 +1,291 @@
+"""What can be known of the FP32 model alone is known here, before anything is quantized.
+
+Whether its outputs have a row for each sample, what they hold, whether the configured metrics can judge
+them, and which inputs nothing reads. Runs in the isolated process of `measure baselines`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tasks.artifacts import DatasetArtifact, JudgedOutput, ModelArtifact, OutputKind
+from tasks.calibration.reader import BatchReader
+from tasks.config import ValidationConfig
+from tasks.errors import DataError, MeasurementError, ModelFormatError
+from tasks.inference.predictor import PredictorSpec
+from tasks.inference.serving import Array, Feed, Predictor
+from tasks.validation.accuracy import AGREEMENT, LABELLED, resolve_metrics
+from tasks.validation.agreement import decided
+from tasks.validation.comparison import Comparison
+from tasks.validation.load import LoadEvidence, first_batch, lengths_of, load_and_run
+from tasks.validation.outputs import judged_output, possible, require_known, with_labels
+
+if TYPE_CHECKING:
+    from tasks.model.ends import Ends
+
+CUT_NMS = (
+    "export the model without NMS and do it outside (PaddleDetection: `-o export.nms=False` for "
+    "`tools/export_model.py`), with a callable in `validation.metrics` that compares the boxes before it"
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What FP32 answers to `feed`, in model order."""
+
+    feed: Feed
+    outputs: list[Array]
+
+    @property
+    def samples(self) -> int:
+        return len(next(iter(self.feed.values())))
+
+
+def measure_baseline(
+    spec: PredictorSpec, model: ModelArtifact, validation: DatasetArtifact, config: ValidationConfig
+) -> LoadEvidence:
+    """Load time and memory of FP32, then what its outputs are; for a process that has done nothing else.
+
+    Raises: ModelFormatError when it cannot be opened or nothing reads an input, MeasurementError when its
+    outputs cannot be measured, DataError when the labels do not fit, ConfigError when the configuration
+    speaks of other outputs.
+    """
+    reader = BatchReader(validation, model.inputs)
+    with _running(config.batch_size):
+        predictor, load = load_and_run(spec, first_batch(reader, config.batch_size))
+    outputs = examine(predictor, spec, model, reader, config)
+    for output in outputs:
+        labelled = "; the labels are of it" if output.labelled and validation.labelled else ""
+        logger.info("output %s holds %s: %s%s", output.name, output.kind, output.why, labelled)
+    return replace(load, outputs=outputs)
+
+
+def examine(
+    predictor: Predictor,
+    spec: PredictorSpec,
+    model: ModelArtifact,
+    reader: BatchReader,
+    config: ValidationConfig,
+) -> tuple[JudgedOutput, ...]:
+    """How each output will be compared; raises what `measure_baseline` does."""
+    from tasks.model.ends import ends
+
+    found = ends(spec.program)
+    _require_read(found.unread)
+    require_known([*config.outputs, *filter(None, [config.labelled_output])], model.outputs)
+    probes = [
+        *(_probe(predictor, reader, size) for size in _sizes(reader, config)),
+        *_smallest(predictor, reader, model),
+    ]
+    _require_rows(model, probes, config)
+    distinct = [probe for probe in probes if probe.samples <= len(reader)]
+    largest = max(distinct, key=lambda probe: probe.samples)
+    labels = None if reader.labels is None else reader.labels[: largest.samples]
+    outputs = _judged(model, found, largest, labels, config)
+    _require_dependence(largest, outputs)
+    _require_judgeable(outputs, largest, config)
+    _require_classes(outputs, largest, reader, config)
+    _try_metrics(outputs, largest, labels, config)
+    return outputs
+
+
+def _judged(
+    model: ModelArtifact, found: Ends, probe: Probe, labels: Array | None, config: ValidationConfig
+) -> tuple[JudgedOutput, ...]:
+    judged = [
+        judged_output(
+            each,
+            values,
+            end=found.operators.get(each.name, ""),
+            labels=labels,
+            named=config.outputs.get(each.name),
+            constant=each.name in found.constant,
+        )
+        for each, values in zip(model.outputs, probe.outputs, strict=True)
+    ]
+    if AGREEMENT in config.metrics:
+        judged = [_said_of_monotony(*pair, probe) for pair in zip(judged, probe.outputs, strict=True)]
+    return with_labels(judged, probe.outputs, config.labelled_output)
+
+
+def _said_of_monotony(output: JudgedOutput, values: Array, probe: Probe) -> JudgedOutput:
+    """Agreement with a model that always answers one class shows little; it is told, not forbidden."""
+    if output.kind is not OutputKind.CLASSES or probe.samples < 2 or not _all_alike(decided(values, output)):
+        return output
+    told = f"FP32 answers one class to all of the first {probe.samples} samples, so agreement shows little"
+    return replace(output, why=f"{output.why}; {told}")
+
+
+def _sizes(reader: BatchReader, config: ValidationConfig) -> list[int]:
+    """How many samples at a time the release is going to run."""
+    accuracy = min(config.accuracy_batch_size, len(reader))
+    return sorted({config.batch_size, accuracy, len(reader) % accuracy or accuracy})
+
+
+def _smallest(predictor: Predictor, reader: BatchReader, model: ModelArtifact) -> list[Probe]:
+    """One sample and two show what a number of rows depends on; a model of a fixed batch runs neither."""
+    if any(spec.shape[:1] != (-1,) for spec in model.inputs):
+        return []
+    try:
+        return [_probe(predictor, reader, size) for size in (1, 2)]
+    except MeasurementError:
+        return []
+
+
+def _probe(predictor: Predictor, reader: BatchReader, size: int) -> Probe:
+    feed = first_batch(reader, size)
+    with _running(size):
+        return Probe(feed=feed, outputs=predictor.run(feed))
+
+
+@contextmanager
+def _running(samples: int) -> Iterator[None]:
+    """Says of a run that fails what the model was asked for."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        raise MeasurementError(
+            found=f"FP32 cannot run {samples} samples at a time: {error}",
+            required="a model that runs `validation.batch_size` samples, `validation.accuracy_batch_size`, "
+            "and what is left of the data for the last batch",
+            remedy="export the model with a free first dimension (`InputSpec([None, ...])`), or set both and "
+            "`data.calibration_batch_size` to the number that it was exported for, and "
+            "`data.validation_samples` and `data.calibration_samples` to multiples of it",
+        ) from error
+
+
+def _require_read(unread: Sequence[str]) -> None:
+    if unread:
+        raise ModelFormatError(
+            found=f"inputs that no operator reads: {', '.join(unread)}",
+            required="inputs that the answer depends on; PaddleSlim cannot save a model with others",
+            remedy="export the model again without them (leave them out of `input_spec`), and take them "
+            "out of the data",
+        )
+
+
+def _require_rows(model: ModelArtifact, probes: Sequence[Probe], config: ValidationConfig) -> None:
+    """Each output must have a row for each sample, whatever their number."""
+    sequences = any(spec.sequence for spec in model.inputs)
+    for place, spec in enumerate(model.outputs):
+        if config.outputs.get(spec.name) is OutputKind.IGNORE:
+            continue
+        shapes = [(probe.samples, probe.outputs[place].shape) for probe in probes]
+        if spec.sequence and not sequences:
+            raise _rows_error(spec.name, shapes, "lists whose length depends on values", CUT_NMS)
+        if all(shape[:1] == (samples,) for samples, shape in shapes):
+            continue
+        raise _rows_error(spec.name, shapes, *_meaning(place, probes))
+
+
+def _meaning(place: int, probes: Sequence[Probe]) -> tuple[str, str]:
+    """What rows that do not follow the samples are, and what to do about them."""
+    rows = [probe.outputs[place].shape[:1] for probe in probes]
+    counted = any(
+        all(_counts(values, probe, place) for values, probe in zip(column, probes, strict=True))
+        for column in zip(*(probe.outputs for probe in probes), strict=True)
+    )
+    if counted:
+        return "the boxes of all samples, counted by another output", CUT_NMS
+    if len(set(rows)) == 1:
+        return (
+            "one value for the whole batch",
+            "set the output to `ignore` in `validation.outputs`, or export the model without it "
+            "(`output_spec` of `paddle.jit.save`)",
+        )
+    each = {row[0] / probe.samples for row, probe in zip(rows, probes, strict=True) if row}
+    if len(each) == 1 and (count := each.pop()).is_integer() and count > 1:
+        return (
+            f"{count:g} rows for each sample, or as many boxes as NMS keeps",
+            f"reshape the output to [-1, {count:g}, ...] in the model before export; of NMS, {CUT_NMS}",
+        )
+    return "a number of rows that depends on values", CUT_NMS
+
+
+def _counts(values: Array, probe: Probe, place: int) -> bool:
+    """Whether these are the numbers of rows that each sample has in another output."""
+    rows = probe.outputs[place].shape[:1]
+    whole = values.dtype.kind in "iu" and values.shape == (probe.samples,)
+    return whole and rows == (int(values.sum()),)
+
+
+def _rows_error(
+    name: str, shapes: Sequence[tuple[int, tuple[int, ...]]], meaning: str, remedy: str
+) -> MeasurementError:
+    seen = ", ".join(f"{list(shape)} for {samples}" for samples, shape in sorted(dict(shapes).items()))
+    return MeasurementError(
+        found=f"output {name} of FP32 has shape {seen} samples: {meaning}",
+        required="one row for each sample in every output, since INT8 is compared with FP32 sample by sample",
+        remedy=remedy,
+    )
+
+
+def _require_dependence(probe: Probe, outputs: Sequence[JudgedOutput]) -> None:
+    """Nothing can be proven of a model that answers every sample alike."""
+    silent = (OutputKind.CONSTANT, OutputKind.IGNORE)
+    answers = [values for each, values in zip(outputs, probe.outputs, strict=True) if each.kind not in silent]
+    if not answers:
+        raise MeasurementError(
+            found="no output that depends on the input and is not ignored",
+            required="one at least",
+            remedy="take it out of `validation.outputs`, or export the model with its answer",
+        )
+    numbers = [values for values in answers if values.dtype.kind == "f"]
+    if numbers and all(map(_all_alike, numbers)) and not all(map(_all_alike, probe.feed.values())):
+        raise MeasurementError(
+            found=f"the same answer of FP32 to each of {probe.samples} different samples",
+            required="an answer that depends on the sample",
+            remedy="check `data.preprocessing` (scale, mean, std), and that the trained model was exported",
+        )
+
+
+def _all_alike(values: Array) -> bool:
+    return len(values) < 2 or bool((values == values[:1]).all())
+
+
+def _require_judgeable(outputs: Sequence[JudgedOutput], probe: Probe, config: ValidationConfig) -> None:
+    if AGREEMENT not in config.metrics:
+        return
+    for output, values in zip(outputs, probe.outputs, strict=True):
+        if output.kind is OutputKind.OTHER:
+            kinds = possible(values)
+            raise MeasurementError(
+                found=f"metric agreement, and output {output.name}, {values.dtype} {list(values.shape)}: "
+                f"{output.why}",
+                required="outputs of which it is known what they hold",
+                remedy=f"set `validation.outputs: {{{output.name!r}: ...}}` to one of {', '.join(kinds)}, or "
+                "name a callable `package.module:function` in `validation.metrics` instead of agreement",
+            )
+
+
+def _require_classes(
+    outputs: Sequence[JudgedOutput], probe: Probe, reader: BatchReader, config: ValidationConfig
+) -> None:
+    """The labels of all samples, where the metrics of them look at scores of classes."""
+    if reader.labels is None or not set(LABELLED) & set(config.metrics):
+        return
+    for output, values in zip(outputs, probe.outputs, strict=True):
+        classes = values[:1].size
+        if output.labelled and classes > 1 and reader.labels.max(initial=0) >= classes:
+            raise DataError(
+                found=f"labels from {reader.labels.min()} to {reader.labels.max()}, and {classes} classes in "
+                f"output {output.name}",
+                required=f"labels from 0 to {classes - 1}",
+                remedy="correct the labels (do they start at 1?), or name the output that they belong to in "
+                "`validation.labelled_output`",
+            )
+
+
+def _try_metrics(
+    outputs: tuple[JudgedOutput, ...], probe: Probe, labels: Array | None, config: ValidationConfig
+) -> None:
+    """A metric that fails on FP32's own answers would fail on every candidate."""
+    metrics = resolve_metrics(config.metrics, labelled=labels is not None, outputs=outputs)
+    trial = Comparison(metrics=metrics, outputs=outputs)
+    trial.add(probe.outputs, probe.outputs, labels, lengths_of(probe.feed))

@@ -1,0 +1,64 @@
+"""How many validation samples can decide a margin: known before anything is measured.
+
+`python -m tasks.validation.sufficiency` prints the README's table.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from tasks.config import GateConfig
+from tasks.validation.statistics import fewest_samples, metric_evidence, samples_needed
+
+MARGINS_PP = (0.5, 1.0, 1.5, 2.0, 5.0)
+CONFIDENCE = 0.95
+
+
+def too_few(samples: int, gate: GateConfig, calibration_samples: int = 0) -> str | None:
+    """What to say of data with which nothing can be approved; None when they can decide.
+
+    calibration_samples: drawn from the same stock of samples, perhaps.
+    """
+    fewest = fewest_samples(gate.max_drop_pp, confidence=gate.confidence)
+    if samples >= fewest:
+        return None
+    reachable_pp = margin_within(samples, confidence=gate.confidence)
+    fewer = (
+        f"; or calibrate on fewer than {calibration_samples} samples and give the others to the validation"
+        if calibration_samples and samples + calibration_samples > fewest
+        else ""
+    )
+    return (
+        f"{samples:,} validation samples cannot decide `gate.max_drop_pp: {gate.max_drop_pp:g}`, since even "
+        f"an INT8 model that loses nothing would be inconclusive. Validate on at least {fewest:,} samples, "
+        f"more as soon as one of them is lost; or widen `gate.max_drop_pp` to {reachable_pp:g} or more{fewer}"
+    )
+
+
+def margin_within(samples: int, *, confidence: float) -> float:
+    """The narrowest margin that so many samples can decide, in points, rounded up to a tenth.
+
+    The inverse of `fewest_samples`: 1 - (1 - confidence)^(1/samples).
+    """
+    exact_tenths = 1000 * (1 - (1 - confidence) ** (1 / samples)) if samples else 1000
+    return min(100.0, -(-exact_tenths // 1) / 10)
+
+
+def table() -> list[str]:
+    """Markdown rows: margin in points, samples when none is lost, and when half of the margin is lost."""
+    fewest = {margin_pp: fewest_samples(margin_pp, confidence=CONFIDENCE) for margin_pp in MARGINS_PP}
+    return [f"| {margin_pp:g} | {none:,} | {_half_lost(margin_pp):,} |" for margin_pp, none in fewest.items()]
+
+
+def _half_lost(margin_pp: float) -> int | None:
+    """Samples that decide when INT8 loses one of every so many that the drop is half of the margin."""
+    one_lost_in = round(200 / margin_pp)
+    before = np.ones(one_lost_in)
+    after = np.where(np.arange(one_lost_in) == 0, 0.0, before)
+    return samples_needed(metric_evidence("top1", before, after, confidence=CONFIDENCE), margin_pp=margin_pp)
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(table()) + "\n")

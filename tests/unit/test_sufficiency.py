@@ -1,0 +1,55 @@
+"""What is said before a release of a validation that is too small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.config import GateConfig
+from tasks.validation.statistics import fewest_samples, paired_drop_bounds
+from tasks.validation.sufficiency import margin_within, table, too_few
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_sufficiency_three_hundred_pictures_without_those_of_the_calibration_are_too_few() -> None:
+    said = too_few(300 - 64, GateConfig(), 64)
+    assert said is not None
+    assert "at least 299 samples" in said
+    assert "`gate.max_drop_pp` to 1.3 or more" in said
+    assert "fewer than 64" in said
+
+
+@pytest.mark.parametrize(("samples", "told"), [(298, True), (299, False)], ids=["one less", "just enough"])
+def test_sufficiency_ends_where_nothing_lost_is_approved(samples: int, told: bool) -> None:
+    assert (too_few(samples, GateConfig()) is not None) is told
+    _, upper_pp = paired_drop_bounds(0, 0, samples, confidence=0.95)
+    assert (upper_pp > 1.0) is told
+
+
+def test_sufficiency_of_a_margin_of_everything_is_one_sample() -> None:
+    assert too_few(1, GateConfig(max_drop_pp=100)) is None
+
+
+@given(st.integers(1, 20_000), st.floats(0.6, 0.999))
+def test_margin_within_is_the_narrowest_that_so_many_samples_decide(samples: int, confidence: float) -> None:
+    margin_pp = margin_within(samples, confidence=confidence)
+    assert fewest_samples(margin_pp, confidence=confidence) <= samples or margin_pp == 100.0
+    if margin_pp > 0.1:
+        assert fewest_samples(margin_pp - 0.1, confidence=confidence) >= samples
+
+
+def test_readme_numbers_of_pictures_are_those_of_the_gate() -> None:
+    readme = README.read_text(encoding="utf-8")
+    assert [row for row in table() if row not in readme] == []
+
+
+def test_table_half_of_the_margin_lost_is_approved_with_its_number_of_samples() -> None:
+    for row in table():
+        margin, _, found = row.strip("| ").split(" | ")
+        margin_pp, samples = float(margin), int(found.replace(",", ""))
+        lost = int(samples * margin_pp / 200)
+        assert paired_drop_bounds(lost, 0, samples, confidence=0.95)[1] <= margin_pp
