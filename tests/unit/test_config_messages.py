@@ -269,6 +269,13 @@ def test_message_of_any_wrong_value_at_any_key_has_no_word_of_the_validator(valu
             id="model",
         ),
         pytest.param(
+            "",
+            {"model": {}},
+            "missing key `model.path`",
+            "a path, as `model` is a section with `path`, `train` or `registered`",
+            id="empty model",
+        ),
+        pytest.param(
             "", {"task_runner": "Dask"}, "did you mean `dask`?", "one of threads, dask", id="runner"
         ),
     ],
