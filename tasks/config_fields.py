@@ -25,7 +25,7 @@ class Place:
     """What stands at a key path of the user's file.
 
     `path` is that of the file; `expected` the type, None where none belongs; `section` the one around it,
-    and `constraints` what is demanded of the value beyond its type.
+    `union` the sections of which it could be another, and `constraints` what is demanded beyond the type.
     """
 
     path: tuple[str | int, ...]
@@ -33,6 +33,7 @@ class Place:
     section: type[Section]
     field: FieldInfo | None
     constraints: tuple[Any, ...]
+    union: Any = None
 
     @property
     def key(self) -> str:
@@ -50,13 +51,20 @@ def locate(kind: type[Section], location: Sequence[str | int]) -> Place:
 def _inside(place: Place, part: str | int) -> Place:
     expected, path = _bare(place.expected), (*place.path, part)
     if len(kinds := members(expected)) > 1:
-        return replace(place, expected=kinds.get(str(part)), constraints=())
+        return replace(place, expected=kinds.get(str(part)), constraints=(), union=expected)
     if kinds:
         section = next(iter(kinds.values()))
         field = section.model_fields.get(str(part))
         expected = field.annotation if field else None
         constraints = (*field.metadata, *_of(field.annotation)) if field else ()
-        return Place(path=path, expected=expected, section=section, field=field, constraints=constraints)
+        return Place(
+            path=path,
+            expected=expected,
+            section=section,
+            field=field,
+            constraints=constraints,
+            union=place.union,
+        )
     items = get_args(expected)
     if get_origin(expected) is tuple and isinstance(part, int):
         item = items[0] if items[-1] is Ellipsis or part >= len(items) else items[part]

@@ -185,7 +185,11 @@ def _homes(kind: type[Section], name: str, path: str = "") -> Iterable[str]:
 
 
 def _missing(place: Place, item: Any) -> Mistake:
-    return Mistake(key=place.key, found=f"missing key `{place.key}`", required=words(place))
+    required = words(place)
+    if place.union and "kind" not in place.section.model_fields:
+        around = replace(place, expected=place.union, constraints=())
+        required += f", as `{'.'.join(map(str, place.path[:-1]))}` is {words(around)}"
+    return Mistake(key=place.key, found=f"missing key `{place.key}`", required=required)
 
 
 def _no_kind(place: Place, item: Any) -> Mistake:

@@ -208,10 +208,16 @@ def check_labels(dataset: DatasetArtifact, outputs: tuple[TensorSpec, ...]) -> N
     if dataset.labelled and 1 < classes < dataset.classes:
         folder = f", the class folder {dataset.class_names[-1]}," if dataset.class_names else ""
         raise DataError(
-            found=f"label {dataset.classes - 1}{folder} in {dataset.source}",
+            found=f"label {dataset.classes - 1}{folder} in {dataset.source}{_first_with_it(dataset)}",
             required=f"labels from 0 to {classes - 1}, as {outputs[0].name} has {classes} classes",
             remedy="correct the labels (do they start at 1?), or give the model that they belong to",
         )
+
+
+def _first_with_it(dataset: DatasetArtifact) -> str:
+    """The first sample of the highest label; an empty class folder has none."""
+    rows = np.argwhere(np.load(dataset.folder / LABELS) == dataset.classes - 1)
+    return f", of {sample_digests(dataset)[rows[0][0]].name}" if len(rows) else ""
 
 
 def check_class_names(training: DatasetArtifact, validation: DatasetArtifact) -> None:

@@ -18,6 +18,7 @@ from tasks.config_fields import members
 from tasks.config_file import load_config
 from tasks.config_messages import config_error, shown
 from tasks.errors import ConfigError
+from tasks.inference.audit_model import audit_isolated
 from tasks.promotion.request import PromoteRequest, checked
 from tasks.published.request import TableRequest
 from tasks.settings import Settings
@@ -268,6 +269,13 @@ def test_message_of_any_wrong_value_at_any_key_has_no_word_of_the_validator(valu
             id="model",
         ),
         pytest.param(
+            "",
+            {"model": {}},
+            "missing key `model.path`",
+            "a path, as `model` is a section with `path`, `train` or `registered`",
+            id="empty model",
+        ),
+        pytest.param(
             "", {"task_runner": "Dask"}, "did you mean `dask`?", "one of threads, dask", id="runner"
         ),
     ],
@@ -395,3 +403,8 @@ def test_message_of_a_variable_of_the_environment_names_it(monkeypatch: pytest.M
         Settings()
     assert caught.value.found == "`PADDLE_INT8_PARALLEL_CANDIDATES` is two"
     assert caught.value.required == "a whole number from 1"
+
+
+def test_message_of_a_layout_to_audit_suggests_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="layout Offline7bit, did you mean `offline_7bit`"):
+        audit_isolated(tmp_path, "Offline7bit")

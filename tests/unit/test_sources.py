@@ -588,7 +588,7 @@ def test_check_labels_beyond_the_models_classes(tmp_path: Path, classes: int, re
     if not refused:
         check_labels(dataset, outputs)
         return
-    with pytest.raises(DataError, match="label 3"):
+    with pytest.raises(DataError, match="label 3 in test, of sample 3"):
         check_labels(dataset, outputs)
 
 
