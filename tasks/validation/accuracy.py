@@ -191,8 +191,9 @@ def _nothing_labelled(outputs: Outputs, judged: Sequence[JudgedOutput]) -> Measu
     return MeasurementError(
         found=f"metrics of labels, and outputs without one class for each sample: {found}",
         required="an output [samples, classes]",
-        remedy="set `validation.metrics` to [agreement], or to a callable `package.module:function` that "
-        "compares these outputs with the labels",
+        remedy="say `classes` of an output [samples, classes] in `validation.outputs`, or set "
+        "`validation.metrics` to [agreement], or to a callable `package.module:function` that compares these "
+        "outputs with the labels",
     )
 
 

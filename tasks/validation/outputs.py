@@ -1,7 +1,8 @@
 """What each output of a model holds: told by the configuration, else by its shape, its values and its graph.
 
-A wrong guess is on the safe side: a vector taken for scores of classes agrees less than it should, never
-more. What even a guess would not be fair to is `other`, which no built-in metric judges.
+A vector taken for scores of classes mostly agrees less than it should; where one of its numbers is always
+the greatest, `tasks.validation.fitness` says so. What a guess would not be fair to is `other`, which no
+built-in metric judges.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.artifacts import CandidateEvidence, HostProfile, Layout, Outcome, OutputKind
 from tasks.config import GateConfig, ValidationConfig
-from tasks.errors import DataError, MeasurementError, ModelFormatError
+from tasks.errors import ConfigError, DataError, MeasurementError, ModelFormatError
 from tasks.process import run_isolated
 from tasks.validation.gate import judge
 from tests.integration.small_release import SLIM, SmallRelease, measured
@@ -132,6 +132,18 @@ def test_baseline_finds_what_a_network_answers(name: str, holds: list[OutputKind
 def test_baseline_labels_go_with_the_class_that_the_model_answers(tmp_path: Path) -> None:
     (found,) = run("judged", tmp_path, "class", TOP1, np.arange(40) % 10)
     assert found.labelled
+
+
+def test_baseline_vector_taken_for_an_embedding_is_refused_for_labels_until_told(tmp_path: Path) -> None:
+    labels = np.arange(40) % 10
+    with pytest.raises(MeasurementError, match="say `classes` of an output"):
+        run("judged", tmp_path / "refused", "length_one", TOP1, labels)
+    told = TOP1.model_copy(update={"outputs": {"save_infer_model/scale_0.tmp_0": OutputKind.CLASSES}})
+    (found,) = run("judged", tmp_path / "told", "length_one", told, labels)
+    assert found.labelled
+    mistyped = TOP1.model_copy(update={"outputs": {"save_infer_model/scale_9.tmp_0": OutputKind.CLASSES}})
+    with pytest.raises(ConfigError, match=r"did you mean 'save_infer_model/scale_0\.tmp_0'"):
+        run("judged", tmp_path / "mistyped", "length_one", mistyped, labels)
 
 
 def test_baseline_top5_of_a_model_that_answers_one_class_is_refused_with_what_works(tmp_path: Path) -> None:
