@@ -18,7 +18,7 @@ from tasks.errors import PipelineError
 from tasks.tracking.connection import redact
 from tasks.validation.audit import aside, counted
 
-RARER = 1.5
+RARER = 2.0
 """How many times longer a wait has lasted when it is told of again."""
 COLOURS = {Outcome.APPROVED: "green", Outcome.REJECTED: "red", Outcome.INCONCLUSIVE: "yellow"}
 

@@ -39,8 +39,12 @@ def remove_own() -> None:
 
 
 def sweep() -> None:
-    """Removes the temporary folders of processes that are dead."""
-    place = _place()
+    """Removes the temporary folders of processes that are dead, a worker's among them."""
+    for place in filter(Path.is_dir, (_place(), _of_user())):
+        _sweep(place)
+
+
+def _sweep(place: Path) -> None:
     for folder in filter(Path.is_dir, place.iterdir()):
         if (owned := OWNED.match(folder.name)) and not lives(place, owned[1]):
             shutil.rmtree(folder, ignore_errors=True)
@@ -52,7 +56,7 @@ def of_user() -> Path:
 
     Raises: StorageError when it cannot be made, or is somebody else's.
     """
-    folder = _place() / f"{PREFIX}{os.getuid()}"
+    folder = _of_user()
     try:
         folder.mkdir(mode=stat.S_IRWXU, exist_ok=True)
         found = folder.lstat()
@@ -65,6 +69,10 @@ def of_user() -> Path:
             remedy="remove it, or set TMPDIR to a folder that you may write",
         ) from error
     return folder
+
+
+def _of_user() -> Path:
+    return _place() / f"{PREFIX}{os.getuid()}"
 
 
 def _place() -> Path:

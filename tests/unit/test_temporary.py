@@ -42,6 +42,22 @@ def test_sweep_removes_the_folders_of_killed_processes_only(
     assert len(list(tmp_path.glob("*.owner"))) == 1
 
 
+def test_sweep_removes_what_a_killed_worker_has_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(temporary.of_user()))
+    with subprocess.Popen(
+        [sys.executable, "-c", MAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as worker:
+        assert worker.stdout is not None
+        theirs = Path(worker.stdout.readline().decode().strip())
+        temporary.sweep()
+        assert theirs.parent == temporary.of_user()
+        assert theirs.is_dir()
+        worker.kill()
+    temporary.sweep()
+    assert not list(temporary.of_user().iterdir())
+
+
 def test_users_own_folder_is_closed_to_others_and_found_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
