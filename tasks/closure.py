@@ -59,13 +59,12 @@ def closure(*modules: str) -> dict[str, Path]:
 
 @cache
 def read(source: bytes, package: str) -> Text:
-    """What the source of a module in `package` names.
-
-    Raises: SyntaxError when it is not Python.
-    """
+    """What the source of a module in `package` names; nothing where it is not Python."""
     imports: set[str] = set()
     strings: set[str] = set()
-    waiting: list[ast.AST] = [ast.parse(source)]
+    waiting: list[ast.AST] = []
+    with suppress(SyntaxError, ValueError):
+        waiting.append(ast.parse(source))
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.If) and _for_type_checkers(node.test):

@@ -22,7 +22,7 @@ from tasks.closure import code_digest
 from tasks.host_lock import WAIT
 from tasks.keys import decisive_parameters, step_key
 from tasks.process import record_usage
-from tasks.results.task import ArtifactSerializer, ResultFolder
+from tasks.results.task import ArtifactSerializer, ResultFolder, declared
 from tasks.settings import Settings
 from tasks.sharing import fetch, publish
 
@@ -87,10 +87,10 @@ def content_key(modules: tuple[str, ...], context: TaskRunContext, parameters: d
 
     Functions that its parameters name, such as a metric, are code of the step as `modules` are.
     """
-    function = context.task.fn
-    given = decisive_parameters(function, parameters)
+    name = step_name(context.task.fn)
+    given = decisive_parameters(declared(name), parameters)
     code = code_digests({*modules, *modules_named(given)}) if modules else ()
-    return step_key(step_name(function), (*code, *engines()), given)
+    return step_key(name, (*code, *engines()), given)
 
 
 def own_key() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -46,8 +47,17 @@ class ArtifactSerializer(Serializer):  # a generic base would not register
 
 @cache
 def _returned(step: str) -> TypeAdapter[Any]:
+    return TypeAdapter(get_type_hints(declared(step))["return"])
+
+
+def declared(step: str) -> Callable[..., Any]:
+    """The step's function as its module has it.
+
+    One that came pickled from another host has left behind the names that its annotations need.
+    """
     module, _, function = step.partition(":")
-    return TypeAdapter(get_type_hints(getattr(import_module(module), function).fn)["return"])
+    found: Callable[..., Any] = getattr(import_module(module), function).fn
+    return found
 
 
 class ResultFolder(WritableFileSystem):

@@ -76,6 +76,14 @@ def test_closure_of_a_module_outside_any_package_is_its_file(
     assert [path.name for path in closure("lone_module_of_keys").values()] == ["lone_module_of_keys.py"]
 
 
+def test_closure_of_a_module_that_is_not_python_is_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_module_of_keys.py").write_text("def (")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [path.name for path in closure("broken_module_of_keys").values()] == ["broken_module_of_keys.py"]
+
+
 def test_closure_of_a_module_that_is_nowhere_is_empty() -> None:
     assert closure("no_such_module_of_keys.at_all") == {}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cloudpickle
 import pytest
 
 from tasks import task
@@ -237,6 +238,12 @@ def test_baseline_outputs_key_holds_what_decides_them(monkeypatch: pytest.Monkey
     ]
     monkeypatch.setattr(task, "version", lambda name: f"{name} of tomorrow")
     assert len({plain, *changed, _outputs_key()}) == 2 + len(changed)
+
+
+def test_step_that_was_pickled_to_another_host_has_the_same_key_there() -> None:
+    inputs = {"config": TrainedModel(train="tasks.training.ernie:train_ernie"), "source": "s", "data": ""}
+    there = cloudpickle.loads(cloudpickle.dumps(train))
+    assert _key(there, **inputs, shares=True) == _key(train, **inputs, shares=False)
 
 
 def test_training_key_ignores_what_trains_beside_it() -> None:
