@@ -31,7 +31,7 @@ from tasks.config import Reference, ValidationConfig
 from tasks.errors import MeasurementError
 from tasks.hardware import onednn
 from tasks.hardware.levels import environment_for, rank
-from tasks.inference.bundle import EXAMPLE_INPUT, EXAMPLE_OUTPUT
+from tasks.inference.bundle import write_example
 from tasks.inference.layouts import Engine, engine_of
 from tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
 from tasks.inference.serving import Array, Feed, Predictor
@@ -315,5 +315,4 @@ def _alike(old: Array, new: Array) -> bool:
 def _save(folder: Path, columns: Mapping[str, Array], feed: Feed, example: Mapping[str, Array]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(folder / OUTCOMES, **columns)
-    np.savez(folder / EXAMPLE_INPUT, **feed)
-    np.savez(folder / EXAMPLE_OUTPUT, **example)
+    write_example(folder, feed, example)

@@ -52,7 +52,7 @@ def build(folder: Path) -> SmallRelease:
     labels = _export(folder / "exported")
     validation = _dataset(folder / "validation", labels)
     model = prepare(folder)
-    deployables = {layout: _deployable(folder, model, validation, layout) for layout in SLIM}
+    deployables = {layout: deployable(folder, model, validation, layout) for layout in SLIM}
     return SmallRelease(model=model, validation=validation, deployables=deployables)
 
 
@@ -118,7 +118,7 @@ def prepare(folder: Path, *, legacy: bool = False) -> ModelArtifact:
     )
 
 
-def _deployable(
+def deployable(
     folder: Path, model: ModelArtifact, data: DatasetArtifact, layout: Layout
 ) -> DeployableArtifact:
     candidate = Candidate(algorithm=Algorithm.ABS_MAX, layout=layout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import shutil
@@ -56,14 +55,6 @@ try:
 except ValueError as error:
     print(error)
 """
-CALL_MAIN = """
-import ctypes, sys
-import paddle
-main = ctypes.CDLL(sys.argv[1]).main
-arguments = [text.encode() for text in sys.argv[1:]]
-sys.exit(main(len(arguments), (ctypes.c_char_p * len(arguments))(*arguments)))
-"""
-"""libpaddle.so wants Python's symbols, so that a program of C++ alone cannot open it."""
 
 
 @pytest.fixture(scope="module")
@@ -155,26 +146,6 @@ def test_python_example_tells_a_different_output(bundle: Bundle, tmp_path: Path)
         wrong = {name: values + 1 for name, values in stored.items()}
     np.savez(moved / "example_output.npz", **wrong)
     assert "DIFFERS" in run(sys.executable, moved / "examples" / "predict.py")
-
-
-def test_cpp_example_with_paddles_library_gives_the_validated_output(bundle: Bundle, tmp_path: Path) -> None:
-    if shutil.which("g++") is None:
-        pytest.skip("g++ is missing")
-    library = importlib.metadata.distribution("paddlepaddle").locate_file("paddle/base/libpaddle.so")
-    example, values = tmp_path / "predict.so", tmp_path / "input.bin"
-    options = ("-std=c++17", "-Wall", "-Werror", "-shared", "-fPIC", f"-I{Path(__file__).parent}")
-    source = bundle.folder / "examples" / "predict.cpp"
-    assert "config.EnableMkldnnInt8()" in source.read_text()
-    run("g++", *options, source, str(library), "-o", example)
-    with np.load(bundle.folder / "example_input.npz") as stored:
-        stored["image"].tofile(values)
-        shape = [str(side) for side in stored["image"].shape]
-    said = python(
-        CALL_MAIN, example, bundle.folder / "model", values, *shape, cwd=tmp_path, env={**os.environ}
-    )
-    answers = [float(line) for line in said.splitlines() if not line.endswith(" ms")]
-    with np.load(bundle.folder / "example_output.npz") as stored:
-        np.testing.assert_allclose(answers, stored[stored.files[0]].ravel()[:10], rtol=1e-5)
 
 
 def test_audit_of_a_bundle_runs_its_own_example_in_int8(bundle: Bundle) -> None:
