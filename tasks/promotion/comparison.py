@@ -93,12 +93,12 @@ def rescore(request: Rescoring) -> dict[str, Array]:
     Raises: MeasurementError when oneDNN uses another instruction set than asked.
     """
     from tasks.calibration.reader import BatchReader
-    from tasks.inference.serving import open_bundle
+    from tasks.inference.serving import load_bundle
     from tasks.validation.accuracy import is_relative, resolve_metrics, score
     from tasks.validation.measure import require_isa
 
     require_isa(request.isa)
-    predictor = open_bundle(request.bundle)
+    predictor = load_bundle(request.bundle)
     metrics = resolve_metrics(request.metrics, labelled=request.data.labelled)
     reader = BatchReader(request.data, request.inputs)
     if len(predictor.input_names) != len(request.inputs):

@@ -38,6 +38,7 @@ print(logged.model_uri)
 """
 PREDICT = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 import numpy as np, pandas as pd
 import mlflow
 model = mlflow.pyfunc.load_model(sys.argv[1])
@@ -54,6 +55,12 @@ try:
     model.predict({"picture": image})
 except ValueError as error:
     print(error)
+batches = [np.repeat(image, 1 + place % 5, axis=0) * (1 + place) for place in range(80)]
+wanted = [model.predict({"image": batch}) for batch in batches]
+with ThreadPoolExecutor(8) as clients:
+    found = list(clients.map(lambda batch: model.predict({"image": batch}), batches))
+right = [all(np.array_equal(each[name], own[name]) for name in own) for each, own in zip(found, wanted)]
+print(sum(right), "of 80 right")
 """
 
 
@@ -159,6 +166,7 @@ def test_pyfunc_in_a_fresh_process_gives_the_validated_output(bundle: Bundle, tm
     uri = python(LOG, PYFUNC, bundle.folder, cwd=tmp_path, env=environment).split()[-1]
     said = python(PREDICT, uri, inputs, answers, cwd=tmp_path, env=environment)
     assert "inputs image are missing" in said
+    assert "80 of 80 right" in said
     with np.load(bundle.folder / "example_output.npz") as expected, np.load(answers) as found:
         kinds = {name.split("/")[0] for name in found}
         assert kinds == {"dict", "array", "nested_frame", "list_frame", "flat_frame"}
