@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -85,7 +85,8 @@ class MeasureRequest:
         return spec_of(self.deployable.folder, engine, self.config.threads, self.enable_int8)
 
     def baseline_spec(self, engine: Engine = Engine.BASELINE) -> PredictorSpec:
-        return spec_of(baseline_folder(self.model.folder), engine, self.config.threads)
+        spec = spec_of(baseline_folder(self.model.folder), engine, self.config.threads)
+        return replace(spec, cached_shapes=self.candidate_spec.switches.onednn_cache_capacity)
 
     @property
     def step(self) -> str:

@@ -6,6 +6,7 @@ import functools
 import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,27 @@ def test_recurrent_model_is_served_from_threads_that_come_and_go(
     release: SmallRelease = getattr(taggers, kind)
     folder = Path(release.deployables[Layout.RECURRENT].folder)
     assert isolated(served_in_passing_threads, folder, log=tmp_path / "log")
+
+
+def answered_by_few_kernels(folder: Path, engine: Engine) -> bool:
+    """Whether shapes whose kernels were given up, and are built anew, get the answers they got before."""
+    feeds, spec = picture_batches(len(SIZES)), spec_of(folder, engine, 1)
+    wanted = [open_predictor(spec).run(feed)[0].copy() for feed in feeds]
+    few = open_predictor(replace(spec, cached_shapes=2))
+    return all(
+        np.array_equal(few.run(feed)[0], right)
+        for _ in range(3)
+        for feed, right in zip(feeds, wanted, strict=True)
+    )
+
+
+@pytest.mark.parametrize("engine", [Engine.BASELINE, Engine.OFFLINE, Engine.QDQ])
+def test_kernels_that_were_given_up_are_built_anew(
+    small_release: SmallRelease, engine: Engine, tmp_path: Path
+) -> None:
+    deployables = {engine_of(layout): each.folder for layout, each in small_release.deployables.items()}
+    folder = Path(deployables.get(engine, small_release.model.folder))
+    assert isolated(answered_by_few_kernels, folder, engine, log=tmp_path / "log")
 
 
 def refused(folder: Path) -> tuple[list[str], bool]:
