@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.inference.serving import Array, Feed
+from tasks.arrays import Array, Feed
 
 WARMUP = 20
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks import temporary
+from tasks.arrays import Feed
 from tasks.artifacts import KernelAudit, TensorSpec
 from tasks.config import ModelFiles
 from tasks.conversion.recorded_scales import HOLDER
@@ -19,7 +20,7 @@ from tasks.conversion.recurrent import FUSED
 from tasks.errors import ConfigError, DataError
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import PredictorSpec, open_predictor
-from tasks.inference.serving import LENGTHS, Feed
+from tasks.inference.serving import LENGTHS
 from tasks.model.files import find_model
 from tasks.process import run_isolated
 from tasks.validation.audit import audit, comparable

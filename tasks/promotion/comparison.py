@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.arrays import Array, Feed
 from tasks.artifacts import DatasetArtifact, IsaEvidence, IsaLevel, TensorSpec
 from tasks.errors import PipelineError, RegistryError
 from tasks.hardware.levels import environment_for
-from tasks.inference.serving import LENGTHS, Array, Feed
+from tasks.inference.serving import LENGTHS
 from tasks.process import run_isolated
 from tasks.promotion.judgement import Comparison
 from tasks.promotion.lookup import OUTCOMES, Registered

@@ -10,9 +10,9 @@ from typing import cast
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.callables import imported
 from tasks.errors import DataError, MeasurementError
-from tasks.inference.serving import Array
 
 Outputs = Sequence[Array]
 Metric = Callable[[Outputs, Array | None], Array]

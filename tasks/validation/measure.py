@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.arrays import Array, Feed
 from tasks.artifacts import (
     DatasetArtifact,
     DeployableArtifact,
@@ -34,7 +35,7 @@ from tasks.hardware.levels import environment_for, rank
 from tasks.inference.bundle import write_example
 from tasks.inference.layouts import Engine, engine_of
 from tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
-from tasks.inference.serving import Array, Feed, Predictor
+from tasks.inference.serving import Predictor
 from tasks.model.original import baseline_folder
 from tasks.progress import report
 from tasks.stored_path import StoredPath

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.arrays import Array, Feed
 from tasks.artifacts import Simulation
 from tasks.calibration.reader import BatchReader
 from tasks.inference.noise import Noise
-from tasks.inference.serving import Array, Feed, Predictor
+from tasks.inference.serving import Predictor
 
 SAMPLES = 4
 

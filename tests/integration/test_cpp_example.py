@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.arrays import Array
 from tasks.artifacts import CandidateEvidence, HostProfile, Layout, TensorSpec
 from tasks.inference.bundle import EXAMPLE_OUTPUT
 from tasks.inference.bundle_texts import CPP, ELEMENTS, render
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import open_predictor, spec_of
-from tasks.inference.serving import Array
 from tasks.process import run_isolated
 from tests.integration.masked_release import build
 from tests.integration.registry_ground import write

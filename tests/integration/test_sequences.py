@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.arrays import Array
 from tasks.artifacts import (
     Algorithm,
     Bundle,
@@ -28,7 +29,7 @@ from tasks.hardware.levels import environment_for
 from tasks.inference.audit_model import audit_isolated
 from tasks.inference.layouts import LENGTH_BUCKETS, SWITCHES, Engine
 from tasks.inference.predictor import open_predictor, spec_of
-from tasks.inference.serving import LENGTHS, Array, filled, padded
+from tasks.inference.serving import LENGTHS, filled, padded
 from tasks.process import run_isolated
 from tasks.promotion.assessment import assess_promotion, settle
 from tasks.promotion.comparison import MEASURED_ANEW, compare

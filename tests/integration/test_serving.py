@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.arrays import Array, Feed
 from tasks.artifacts import Layout
 from tasks.inference.layouts import Engine, engine_of
 from tasks.inference.predictor import open_predictor, spec_of
-from tasks.inference.serving import LENGTHS, Array, Feed, SharedPredictor
+from tasks.inference.serving import LENGTHS, SharedPredictor
 from tasks.process import run_isolated
 from tests.integration.small_release import SmallRelease, pictures
 from tests.integration.small_sequences import WORDS, SmallTaggers, build

@@ -12,7 +12,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from tasks.inference.serving import Array, Feed, Predictor, SharedPredictor
+from tasks.arrays import Array, Feed
+from tasks.inference.serving import Predictor, SharedPredictor
 
 
 class Model:
