@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.inference.serving import Array, Feed
+from tasks.arrays import Array, Feed
 
 WARMUP = 20
 
 
 def own_latencies(bundle: Path, feed: Feed, repeats: int) -> tuple[list[Array], list[float]]:
     """The predictor's answer and its latencies in milliseconds. In the isolated process only."""
-    from tasks.inference.serving import open_bundle
+    from tasks.inference.serving import load_bundle
     from tasks.validation.latency import pin
 
     pin(1)
-    predictor = open_bundle(bundle)
+    predictor = load_bundle(bundle)
     return predictor.run(feed), timed(lambda: predictor.run(feed), repeats)
 
 

@@ -23,7 +23,7 @@ import httpx
 import numpy as np
 
 from benchmarks.latencies import own_latencies, timed
-from tasks.inference.serving import Feed
+from tasks.arrays import Feed
 from tasks.process import run_isolated
 from tasks.promotion.export import export_bundle
 from tasks.settings import Settings

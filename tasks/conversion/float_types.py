@@ -18,7 +18,7 @@ from tasks.errors import ModelFormatError
 from tasks.model.blocks import bypass
 
 if TYPE_CHECKING:
-    from tasks.inference.serving import Array
+    from tasks.arrays import Array
     from tasks.model.program import LoadedProgram
 
 FP32 = VarDesc.VarType.FP32

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.artifacts import Layout
 from tasks.conversion.converted import ConvertedModel
 from tasks.errors import ConversionError
-from tasks.inference.serving import Array
 from tasks.model.digest import program_digest
 from tasks.model.files import ModelSource
 from tasks.model.form import FUSED_RECURRENT as FUSED

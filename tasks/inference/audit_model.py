@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from tasks import temporary
+from tasks.arrays import Feed
 from tasks.artifacts import KernelAudit, TensorSpec
 from tasks.config import ModelFiles
 from tasks.errors import ConfigError, DataError
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
-from tasks.inference.serving import LENGTHS, Feed
+from tasks.inference.serving import LENGTHS
 from tasks.model.files import ModelSource, find_model
 from tasks.model.form import Form
 from tasks.model.form_errors import require_runnable

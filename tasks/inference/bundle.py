@@ -4,18 +4,17 @@ model/model.pdmodel, model/model.pdiparams
 deployment.json       how to open it, what it was validated on, what goes in and comes out
 example_input.npz     one batch of validation samples ...
 example_output.npz    ... and what the validated predictor answered
-examples/predict.py, examples/predict.cpp (not for `recurrent`), README.md
+examples/predict.py, README.md, and examples/predict.cpp or, in the README, why there is none
 """
 
 from __future__ import annotations
 
 import shutil
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from pydantic import TypeAdapter
 
@@ -30,6 +29,7 @@ from tasks.artifacts import (
 )
 from tasks.config import Preprocessing
 from tasks.errors import StorageError
+from tasks.inference.bundle_texts import render
 from tasks.inference.example import EXAMPLE_INPUT, EXAMPLE_OUTPUT
 from tasks.inference.layouts import SWITCHES, Switches, engine_of
 from tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
@@ -37,10 +37,10 @@ from tasks.store import folder_digest
 from tasks.stored_path import StoredPath
 
 SCHEMA_VERSION = 1
-HERE = Path(__file__).parent
-CPP = "examples/predict.cpp"
-TEMPLATES = {"predict.cpp.jinja": CPP, "bundle_readme.md.jinja": "README.md"}
-ENGINES = ("paddlepaddle", "numpy")
+SERVING = Path(__file__).with_name("serving.py")
+PADDLE = "paddlepaddle"
+ENGINES = (PADDLE, "numpy")
+PYTHON_OF_A_WHEEL = "Programming Language :: Python :: 3."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,10 @@ class ValidatedIsa:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """`deployment.json`. `preprocessing` is what the model's inputs went through before they got here."""
+    """`deployment.json`. `preprocessing` is what the model's inputs went through before they got here.
+
+    pythons: those that `versions` of Paddle has wheels for.
+    """
 
     schema_version: int
     layout: Layout
@@ -69,6 +72,7 @@ class Deployment:
     baseline_digest: str
     validation_digest: str
     versions: dict[str, str]
+    pythons: tuple[str, ...]
 
 
 def write_bundle(
@@ -97,12 +101,19 @@ def write_bundle(
         shutil.copyfile(deployable.folder / name, folder / "model" / name)
     for name in (EXAMPLE_INPUT, EXAMPLE_OUTPUT):
         shutil.copyfile(evidence.per_isa[0].outcomes.with_name(name), folder / name)
-    shutil.copyfile(HERE / "serving.py", folder / "examples" / "predict.py")
+    shutil.copyfile(SERVING, folder / "examples" / "predict.py")
     text = TypeAdapter(Deployment).dump_json(deployment, indent=2).decode()
     (folder / "deployment.json").write_text(text + "\n", encoding="utf-8")
-    _render(folder, deployment)
+    for place, text in render(asdict(deployment)).items():
+        (folder / place).write_text(text, encoding="utf-8")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Bundle(folder=StoredPath(folder), digest=folder_digest(folder), size_bytes=size)
+
+
+def pythons() -> tuple[str, ...]:
+    """The Pythons that this Paddle has wheels for, "3.8" and on."""
+    classifiers = metadata(PADDLE).get_all("Classifier") or []
+    return tuple(text.split()[-1] for text in classifiers if text.startswith(PYTHON_OF_A_WHEEL))
 
 
 def _deployment(
@@ -133,6 +144,7 @@ def _deployment(
         baseline_digest=evidence.baseline_digest,
         validation_digest=evidence.validation_digest,
         versions={name: version(name) for name in ENGINES} | {"onednn": evidence.host.onednn_version},
+        pythons=pythons(),
     )
 
 
@@ -149,19 +161,3 @@ def _outputs(model: ModelArtifact, evidence: CandidateEvidence) -> tuple[TensorS
             replace(spec, name=name, dtype=str(values.dtype))
             for spec, (name, values) in zip(model.outputs, example.items(), strict=True)
         )
-
-
-def _render(folder: Path, deployment: Deployment) -> None:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # C++ and Markdown
-    )
-    for template, name in TEMPLATES.items():
-        if deployment.layout is Layout.RECURRENT and name == CPP:
-            continue  # the example knows nothing of lengths and buckets
-        text = environment.get_template(template).render(asdict(deployment))
-        (folder / name).write_text(text, encoding="utf-8")

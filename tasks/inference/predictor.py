@@ -17,7 +17,8 @@ class PredictorSpec:
     """A model and how to run it.
 
     `params` is None for one file per parameter beside `program`. `enable_int8` overrides the engine's
-    own switch, to show what a forgotten one costs.
+    own switch, to show what a forgotten one costs. `cached_shapes` overrides it to be that of another
+    predictor in the same process.
     """
 
     program: Path
@@ -25,11 +26,16 @@ class PredictorSpec:
     engine: Engine
     threads: int
     enable_int8: bool | None = None
+    cached_shapes: int | None = None
 
     @property
     def switches(self) -> Switches:
         switches = SWITCHES[self.engine]
-        return switches if self.enable_int8 is None else replace(switches, onednn_int8=self.enable_int8)
+        if self.enable_int8 is not None:
+            switches = replace(switches, onednn_int8=self.enable_int8)
+        if self.cached_shapes is not None:
+            switches = replace(switches, onednn_cache_capacity=self.cached_shapes)
+        return switches
 
 
 def spec_of(folder: Path, engine: Engine, threads: int, enable_int8: bool | None = None) -> PredictorSpec:

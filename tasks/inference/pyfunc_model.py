@@ -18,7 +18,10 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 
 class Int8Model(PythonModel):
-    """Predicts from preprocessed inputs, see `preprocessing` in the bundle's `deployment.json`."""
+    """Predicts from preprocessed inputs, see `preprocessing` in the bundle's `deployment.json`.
+
+    Any number of threads may predict, as MLflow's scoring server does: see `SharedPredictor` of the bundle.
+    """
 
     def load_context(self, context: PythonModelContext) -> None:
         """Opens the artifact `bundle`."""
@@ -67,6 +70,8 @@ def _sequences(values: Any, spec: dict[str, Any]) -> dict[str, np.ndarray[Any, A
     """Sequences [length, ...] padded to the longest, with their lengths, for the bundle's predictor."""
     rest = spec["shape"][1:]
     rows = [np.asarray(value, dtype=spec["dtype"]) for value in values]
+    if not rows:
+        raise ValueError(f"input {spec['name']} holds no sequence: give at least one")
     rows = [row[:, None] if row.ndim == 1 and rest == [1] else row for row in rows]
     for place, row in enumerate(rows):
         if row.ndim != 1 + len(rest) or len(row) == 0:

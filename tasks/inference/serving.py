@@ -4,6 +4,9 @@ Needs numpy and paddlepaddle only. This very file is in every bundle as `example
 
     python examples/predict.py                       # predicts example_input.npz, compares, times
     python examples/predict.py --input my_batch.npz  # one array per model input, by name
+
+A server opens it once with `open_bundle`, and any of its threads may call `run`.
+Written for every Python that Paddle 2.6 has wheels for, from 3.8 on.
 """
 
 from __future__ import annotations
@@ -11,16 +14,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import queue
+import threading
 import time
-from collections.abc import Sequence
+import weakref
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable, Dict, Sequence
 
 import numpy as np  # before Paddle, whose zlib otherwise crashes the interpreter
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Feed = dict[str, Array]
+Feed = Dict[str, Array]
 LENGTHS = ".lengths"
 """A sequence input `x`, [N, longest, ...], comes with `x.lengths`, [N]; what lies beyond is not read."""
 GROUP_SEQUENCES, STEPS_APART = 24, 32
@@ -122,7 +128,7 @@ class Executor:
 
 
 class Predictor:
-    """A loaded model. Not for use from two threads at once: open another.
+    """A loaded model, for the thread that opened it: see `SharedPredictor` for others.
 
     length_buckets: longest sequence of each bucket, ascending, from 8 steps. A batch is run bucket by bucket,
     see `filled`; a sequence that is alone in its bucket, or longer than all, is run as it is.
@@ -135,6 +141,7 @@ class Predictor:
     def __init__(self, config: Any, length_buckets: Sequence[int] = ()) -> None:
         from paddle.inference import create_predictor
 
+        self._thread = threading.get_ident()
         self._buckets = list(length_buckets)
         self._executor = Executor(create_predictor(config))
         self._executors: dict[int, Executor] = {}
@@ -145,7 +152,15 @@ class Predictor:
         """One batch: an array per input name, in the model's dtype; the outputs in model order.
 
         Sequences go in as `LENGTHS` says, and come out as [N, longest, ...], zero beyond their lengths.
+        Raises: ValueError for a missing or an empty input; RuntimeError in another thread, and what Paddle
+        raises. The next batch is answered all the same.
         """
+        if self._thread != threading.get_ident():
+            raise RuntimeError(
+                "this predictor was opened in another thread, where its kernels have their memory: "
+                "use what `open_bundle` returns, which any thread may run"
+            )
+        self._require_filled(feeds)
         lengths = [feeds[name + LENGTHS] for name in self.input_names if name + LENGTHS in feeds]
         alike = len(lengths) == len(self.input_names) and all(map(np.array_equal, lengths, lengths[1:]))
         if alike and self._buckets and len(lengths[0]) > 1:
@@ -153,13 +168,24 @@ class Predictor:
         executor = self._executor_for(len(lengths[0])) if lengths else self._executor
         return [values if steps is None else padded(values, steps) for values, steps in executor.run(feeds)]
 
+    def _require_filled(self, feeds: Feed) -> None:
+        missing = [name for name in self.input_names if name not in feeds]
+        if missing:
+            takes = ", ".join(self.input_names)
+            raise ValueError(f"inputs {', '.join(missing)} are missing; the model takes {takes}")
+        for name in self.input_names:
+            empty = len(feeds[name]) == 0 if name + LENGTHS in feeds else feeds[name].size == 0
+            if empty:
+                shape = feeds[name].shape
+                raise ValueError(f"input {name} of shape {shape} holds no sample: give at least one")
+
     def _run_in_buckets(self, feeds: Feed, lengths: Array) -> list[Array]:
         outputs: list[Array] = []
         for rows, fillers in filled(lengths, self._buckets):
             executor = self._executor_for(FILLED if fillers else 1)
             part = executor.run(_with_fillers(feeds, rows, fillers))
             outputs = outputs or [_room(*output, lengths) for output in part]
-            for target, (values, steps) in zip(outputs, part, strict=True):
+            for target, (values, steps) in zip(outputs, part):
                 if steps is None:
                     target[rows] = values[: len(rows)]
                 else:
@@ -229,12 +255,56 @@ def _with_fillers(feeds: Feed, rows: Array, fillers: list[int]) -> Feed:
         values = np.zeros((len(lengths), int(lengths.max()), *feeds[name].shape[2:]), feeds[name].dtype)
         given = feeds[name][rows, : values.shape[1]]
         values[: len(rows), : given.shape[1]] = given
-        feed |= {name: values, name + LENGTHS: lengths}
+        feed.update({name: values, name + LENGTHS: lengths})
     return feed
 
 
-def open_bundle(bundle: Path, threads: int | None = None) -> Predictor:
-    """The predictor of a bundle, with the switches that it was validated with."""
+class SharedPredictor:
+    """A loaded model for any number of threads: batches run one after another, in a thread of its own.
+
+    A lock would not do. oneDNN's kernels work in memory of the thread that built them; in another thread
+    recurrent ones fail ("could not execute a primitive"), and others may end the process.
+    For batches side by side, open the bundle several times.
+    Source: `dnnl::scratchpad_mode::library` in oneDNN's documentation; its issue 1385; Paddle's issue 34492.
+    """
+
+    def __init__(self, open_predictor: Callable[[], Predictor]) -> None:
+        self._batches: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        opened: Future[Any] = Future()
+        self._thread = threading.Thread(
+            target=_serve, args=(open_predictor, opened, self._batches), name="predictor", daemon=True
+        )
+        self._thread.start()
+        self.input_names, self.output_names = opened.result()
+        weakref.finalize(self, self._batches.put, None).atexit = False  # the process takes all with it
+
+    def run(self, feeds: Feed) -> list[Array]:
+        """See `Predictor.run`; waits for its turn."""
+        if not self._thread.is_alive():
+            raise RuntimeError("this predictor was opened before the process forked: open it afterwards")
+        answer: Future[list[Array]] = Future()
+        self._batches.put((feeds, answer))
+        return answer.result()
+
+
+def _serve(open_predictor: Callable[[], Predictor], opened: Future[Any], batches: Any) -> None:
+    """Opens, runs and drops a predictor. `batches` holds pairs of feeds and answer, and None at the end."""
+    try:
+        predictor = open_predictor()
+        opened.set_result((predictor.input_names, predictor.output_names))
+    except BaseException as error:  # noqa: BLE001 - raised where the model is opened
+        opened.set_exception(error)
+        return
+    for feeds, answer in iter(batches.get, None):
+        try:
+            answer.set_result(predictor.run(feeds))
+        except BaseException as error:  # noqa: BLE001 - raised where the answer is awaited
+            answer.set_exception(error)
+        del feeds, answer
+
+
+def load_bundle(bundle: Path, threads: int | None = None) -> Predictor:
+    """The predictor of a bundle, with the switches that it was validated with, for this thread alone."""
     deployment = json.loads((bundle / "deployment.json").read_text(encoding="utf-8"))
     model = bundle / "model"
     config = paddle_config(
@@ -246,6 +316,13 @@ def open_bundle(bundle: Path, threads: int | None = None) -> Predictor:
     return Predictor(config, deployment["switches"]["length_buckets"])
 
 
+def open_bundle(bundle: Path, threads: int | None = None) -> SharedPredictor:
+    """As `load_bundle`, for any number of threads."""
+    import paddle  # noqa: F401 - here, not in the predictor's thread: it keeps modes for the thread that imports it
+
+    return SharedPredictor(lambda: load_bundle(bundle, threads))
+
+
 def main() -> None:
     bundle = Path(__file__).resolve().parent.parent
     parser = argparse.ArgumentParser(description="Predict with this bundle's INT8 model.")
@@ -253,21 +330,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=None, help="default: as validated")
     arguments = parser.parse_args()
 
-    predictor = open_bundle(bundle, arguments.threads)
+    predictor = load_bundle(bundle, arguments.threads)
     with np.load(arguments.input) as stored:
         feeds = dict(stored)
     outputs = predictor.run(feeds)  # the first run builds the kernels
     started = time.perf_counter()
     predictor.run(feeds)
     print(f"{(time.perf_counter() - started) * 1e3:.2f} ms")  # noqa: T201 - a command line example
-    for name, output in zip(predictor.output_names, outputs, strict=True):
-        print(name, output.shape, output.reshape(len(output), -1).argmax(axis=1))  # noqa: T201
+    for name, output in zip(predictor.output_names, outputs):
+        print(name, output.dtype, output.shape, output.ravel()[:10])  # noqa: T201
     if arguments.input == bundle / "example_input.npz":
         with np.load(bundle / "example_output.npz") as expected:
-            same = all(
-                np.array_equal(out, expected[name])
-                for name, out in zip(predictor.output_names, outputs, strict=True)
-            )
+            names = predictor.output_names
+            same = all(np.array_equal(expected[name], out) for name, out in zip(names, outputs))
         print("equal to the validated output" if same else "DIFFERS from the validated output")  # noqa: T201
 
 

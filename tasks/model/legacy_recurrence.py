@@ -16,8 +16,8 @@ import numpy as np
 import paddle
 from paddle.base import core
 
+from tasks.arrays import Array
 from tasks.errors import ModelFormatError
-from tasks.inference.serving import Array
 from tasks.model.blocks import readers, remove_unread, value, writer
 from tasks.model.program import LoadedProgram
 

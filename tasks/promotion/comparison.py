@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.arrays import Array, Feed
 from tasks.artifacts import DatasetArtifact, IsaEvidence, IsaLevel, JudgedOutput, TensorSpec
 from tasks.errors import PipelineError, RegistryError
 from tasks.hardware.levels import environment_for
-from tasks.inference.serving import LENGTHS, Array, Feed
+from tasks.inference.serving import LENGTHS
 from tasks.process import run_isolated
 from tasks.promotion.judgement import Comparison
 from tasks.promotion.lookup import OUTCOMES, Registered
@@ -98,11 +99,11 @@ def rescore(request: Rescoring) -> dict[str, Array]:
     """
     from tasks.calibration.reader import BatchReader
     from tasks.hardware.onednn import require_isa
-    from tasks.inference.serving import open_bundle
+    from tasks.inference.serving import load_bundle
     from tasks.validation.accuracy import is_relative, resolve_metrics, score
 
     require_isa(request.isa)
-    predictor = open_bundle(request.bundle)
+    predictor = load_bundle(request.bundle)
     metrics = resolve_metrics(request.metrics, labelled=request.data.labelled, outputs=request.outputs)
     reader = BatchReader(request.data, request.inputs)
     if len(predictor.input_names) != len(request.inputs):

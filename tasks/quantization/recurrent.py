@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 
+from tasks.arrays import Array, Feed
 from tasks.artifacts import Algorithm
 from tasks.calibration.reader import BatchReader
 from tasks.config import ModelFiles, QuantizationConfig
 from tasks.errors import QuantizationError
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import open_predictor, spec_of
-from tasks.inference.serving import Array, Feed
 from tasks.model.digest import program_digest
 from tasks.model.files import find_model
 from tasks.model.original import baseline_folder

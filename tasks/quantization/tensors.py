@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import paddle
 
-from tasks.inference.serving import LENGTHS, Feed, offsets, packed
+from tasks.arrays import Feed
+from tasks.inference.serving import LENGTHS, offsets, packed
 
 WIDEST_BLOCK = 16
 """Channels in a block of oneDNN's layouts (nChw16c); other channel counts may be padded in memory."""

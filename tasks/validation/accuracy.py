@@ -9,10 +9,10 @@ from typing import cast
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.artifacts import JudgedOutput, OutputKind
 from tasks.callables import imported
 from tasks.errors import DataError, MeasurementError
-from tasks.inference.serving import Array
 from tasks.validation.agreement import agreements, decided, least
 
 Outputs = Sequence[Array]

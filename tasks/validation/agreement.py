@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.artifacts import JudgedOutput, OutputKind
-from tasks.inference.serving import Array
 
 MIN_OVERLAP = 0.5
 BOX_COLUMNS = 6

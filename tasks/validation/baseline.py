@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.arrays import Feed
 from tasks.artifacts import DatasetArtifact, IsaLevel, ModelArtifact
 from tasks.calibration.reader import BatchReader
 from tasks.hardware.onednn import require_isa
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import open_predictor, spec_of
-from tasks.inference.serving import Feed
 from tasks.model.original import baseline_folder
 from tasks.progress import report
 from tasks.validation.comparison import write_outputs

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.artifacts import ClassDrop, JudgedOutput, OutputEvidence, OutputKind
 from tasks.errors import MeasurementError
 from tasks.inference.noise import Noise
-from tasks.inference.serving import Array
 from tasks.validation.accuracy import AGREEMENT, LABELLED, Metric, RelativeMetric, score
 from tasks.validation.agreement import UNJUDGED, agreements, least
 

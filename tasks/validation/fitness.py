@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tasks.arrays import Array, Feed
 from tasks.artifacts import DatasetArtifact, JudgedOutput, ModelArtifact, OutputKind
 from tasks.calibration.reader import BatchReader
 from tasks.config import ValidationConfig
 from tasks.errors import DataError, MeasurementError, ModelFormatError
 from tasks.inference.predictor import PredictorSpec
-from tasks.inference.serving import Array, Feed, Predictor
+from tasks.inference.serving import Predictor
 from tasks.validation.accuracy import AGREEMENT, LABELLED, resolve_metrics
 from tasks.validation.agreement import decided
 from tasks.validation.comparison import Comparison

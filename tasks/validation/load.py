@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.arrays import Array, Feed
 from tasks.artifacts import JudgedOutput
 from tasks.calibration.reader import BatchReader
 from tasks.errors import MeasurementError
 from tasks.inference.predictor import PredictorSpec, open_predictor
-from tasks.inference.serving import LENGTHS, Array, Feed, Predictor
+from tasks.inference.serving import LENGTHS, Predictor
 
 SEQUENCE_BATCHES = 20
 STATUS = Path("/proc/self/status")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from tasks.arrays import Array, Feed
 from tasks.artifacts import (
     DatasetArtifact,
     DeployableArtifact,
@@ -31,10 +32,10 @@ from tasks.config import Reference, ValidationConfig
 from tasks.errors import MeasurementError
 from tasks.hardware.levels import rank
 from tasks.hardware.onednn import require_isa
-from tasks.inference.example import EXAMPLE_INPUT, EXAMPLE_OUTPUT
+from tasks.inference.example import write_example
 from tasks.inference.layouts import Engine, engine_of
 from tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
-from tasks.inference.serving import Array, Feed, Predictor
+from tasks.inference.serving import Predictor
 from tasks.model.original import baseline_folder
 from tasks.progress import report
 from tasks.stored_path import StoredPath
@@ -85,7 +86,8 @@ class MeasureRequest:
         return spec_of(self.deployable.folder, engine, self.config.threads, self.enable_int8)
 
     def baseline_spec(self, engine: Engine = Engine.BASELINE) -> PredictorSpec:
-        return spec_of(baseline_folder(self.model.folder), engine, self.config.threads)
+        spec = spec_of(baseline_folder(self.model.folder), engine, self.config.threads)
+        return replace(spec, cached_shapes=self.candidate_spec.switches.onednn_cache_capacity)
 
     @property
     def step(self) -> str:
@@ -293,5 +295,4 @@ def _alike(old: Array, new: Array) -> bool:
 def _save(folder: Path, columns: Mapping[str, Array], feed: Feed, example: Mapping[str, Array]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(folder / OUTCOMES, **columns)
-    np.savez(folder / EXAMPLE_INPUT, **feed)
-    np.savez(folder / EXAMPLE_OUTPUT, **example)
+    write_example(folder, feed, example)

@@ -13,9 +13,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.artifacts import JudgedOutput, OutputKind, TensorSpec
 from tasks.errors import ConfigError
-from tasks.inference.serving import Array
 from tasks.validation.agreement import BOX_COLUMNS
 
 CONFIGURED = "as `validation.outputs` says"

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.calibration.dataset import NO_LABEL
 from tasks.errors import MeasurementError
-from tasks.inference.serving import Array
 
 Begins = Callable[[Array], Array]
 BEGIN, SINGLE = 0, 3

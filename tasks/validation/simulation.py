@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from tasks.arrays import Array, Feed
 from tasks.artifacts import Simulation
 from tasks.calibration.reader import BatchReader
 from tasks.inference.noise import Noise
-from tasks.inference.serving import Array, Feed, Predictor, padded
+from tasks.inference.serving import Predictor, padded
 
 SAMPLES = 4
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.artifacts import (
     Algorithm,
     Candidate,
@@ -28,7 +29,6 @@ from tasks.calibration.sources import Labels, open_source
 from tasks.config import CallableSource, ModelFiles, Preprocessing, QuantizationConfig
 from tasks.conversion.offline import OfflineRepairs, OfflineRequest, convert_offline
 from tasks.conversion.qdq import convert_qdq
-from tasks.inference.serving import Array
 from tasks.model.digest import program_digest
 from tasks.model.files import find_model
 from tasks.quantization.ptq import PtqRequest, quantize

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.inference.serving import Array
+from tasks.arrays import Array
 
 IDS, WIDTH, PROFILE = 60, 16, 8
 INPUTS = ("words", "tags", "profile")

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <unordered_set>
@@ -32,7 +33,9 @@ class AnalysisConfig {
   ~AnalysisConfig();
   void SetModel(const std::string& folder);
   void SetModel(const std::string& program, const std::string& params);
+  void DisableGlogInfo();
   void EnableMKLDNN();
+  void SetMkldnnCacheCapacity(int shapes);
   void EnableMkldnnInt8(const std::unordered_set<std::string>& operators = {});
   void EnableMkldnnBfloat16();
   void EnableMemoryOptim(bool on = true);

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.artifacts import (
     Algorithm,
     Candidate,
@@ -25,7 +26,6 @@ from tasks.conversion.qdq import convert_qdq
 from tasks.hardware.levels import environment
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import spec_of
-from tasks.inference.serving import Array
 from tasks.model.files import ModelFormat, find_model
 from tasks.model.load import prepare_model
 from tasks.model.original import baseline_folder

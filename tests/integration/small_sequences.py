@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.artifacts import Algorithm, Candidate, DatasetArtifact, DeployableArtifact, Layout, ModelArtifact
 from tasks.calibration.dataset import DatasetSummary, materialise
 from tasks.calibration.sources import ONLY_INPUT, Samples
@@ -15,7 +16,7 @@ from tasks.config import ModelFiles, Preprocessing, QuantizationConfig
 from tasks.conversion.recurrent import convert_recurrent
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import open_predictor, spec_of
-from tasks.inference.serving import LENGTHS, Array, padded
+from tasks.inference.serving import LENGTHS, padded
 from tasks.model.files import find_model
 from tasks.quantization.ptq import PtqRequest
 from tasks.quantization.recurrent import quantize_recurrent

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tasks.arrays import Array, Feed
 from tasks.artifacts import HostProfile, Layout
 from tasks.calibration.dataset import materialise
 from tasks.calibration.sources import Samples
@@ -16,7 +17,6 @@ from tasks.config import ModelFiles, ValidationConfig
 from tasks.errors import ModelFormatError, QuantizationError
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import open_predictor, spec_of
-from tasks.inference.serving import Array, Feed
 from tasks.model.files import find_model
 from tasks.model.load import PreparedModel, prepare_model
 from tasks.model.original import ORIGINAL

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.arrays import Array
 from tasks.artifacts import (
     Algorithm,
     Bundle,
@@ -31,7 +32,7 @@ from tasks.hardware.levels import environment_for
 from tasks.inference.audit_model import audit_isolated
 from tasks.inference.layouts import LENGTH_BUCKETS, SWITCHES, Engine
 from tasks.inference.predictor import open_predictor, spec_of
-from tasks.inference.serving import LENGTHS, Array, filled, padded
+from tasks.inference.serving import LENGTHS, filled, padded
 from tasks.model.files import find_model
 from tasks.model.load import prepare_model
 from tasks.process import run_isolated

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tasks.arrays import Array
 from tasks.config import CallableSource
-from tasks.inference.serving import Array
 
 CONFIG = CallableSource(kind="callable", function="tests.unit.sequence_source:sentences")
 

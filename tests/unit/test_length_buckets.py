@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.inference.layouts import CACHED_SHAPES, LENGTH_BUCKETS
+from tasks.inference.layouts import CACHED_LENGTHS, LENGTH_BUCKETS
 from tasks.inference.serving import STEPS_APART, filled
 
 LENGTHS = st.lists(st.integers(1, 2000), min_size=1, max_size=80)
@@ -51,7 +51,7 @@ def test_batches_of_a_corpus_share_shapes() -> None:
         for rows, fillers in filled(lengths, LENGTH_BUCKETS):
             groups += 1
             shapes.add(shape(lengths[rows].tolist(), fillers))
-    assert len(shapes) < min(CACHED_SHAPES, groups / 8)
+    assert len(shapes) < min(CACHED_LENGTHS, groups / 8)
 
 
 def test_large_bucket_runs_in_groups_that_kernels_handle_well() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.inference.serving import Array
+from tasks.arrays import Array
 from tasks.validation.region_metrics import overlap, region_agreement, regions
 
 
