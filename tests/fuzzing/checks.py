@@ -35,7 +35,7 @@ from tests.fuzzing.network import Feed, disturbed, export, samples
 Outputs = list[Any]
 
 BATCH, SAMPLES = 8, 32
-"""Samples that are calibrated at a time; and those calibrated and compared in all, which run in one batch too.
+"""Samples calibrated at a time; and those calibrated and compared in all, which run in one batch too.
 They are the same, so that INT8 clips nothing that the simulation leaves alone."""
 FP32_TOLERANCE, FP32_ROUNDING = 1e-4, 1e-6
 """Of an output's greatest value; and the relative error of the inputs by which a graph's own sensitivity is
@@ -66,6 +66,7 @@ class Result:
     operators: int
     findings: list[Finding] = field(default_factory=list)
     refused: str = ""
+    repairs: dict[str, int] = field(default_factory=dict)
     int8: dict[str, tuple[int, int]] = field(default_factory=dict)
     lost_db: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -105,6 +106,7 @@ class Checks:
         except PipelineError as error:
             self.result.refused = str(error)
             return None
+        self.result.repairs = {name: count for name, count in model.repairs.items() if count}
         self._compare("prepare", prepared, Engine.NATIVE_FP32, feed, exact, nearly)
         self._compare("onednn", prepared, Engine.BASELINE, feed, exact, nearly)
         self._exact = exact
