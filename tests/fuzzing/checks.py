@@ -127,15 +127,24 @@ class Checks:
             with self._timed(f"quantize {layout}"), self._guarded(f"quantize {layout}"):
                 _quantize(model, feed, layout, self._folder / f"{layout}-fake")
         simulated: Outputs = []
-        if not (self._folder / f"{Layout.QDQ}-fake" / "model.pdmodel").is_file():
-            return
         with self._timed("simulate"), self._guarded("simulate"):
-            simulated = simulation.outputs(self._folder / f"{Layout.QDQ}-fake", [feed])[0]
+            simulated = self._simulated(feed)
         for layout in LAYOUTS:
             source = Layout.OFFLINE if layout is Layout.OFFLINE_7BIT else layout
             if simulated and (self._folder / f"{source}-fake" / "model.pdmodel").is_file():
                 with self._timed(layout), self._guarded(layout):
                     self._layout(layout, self._folder / f"{source}-fake", model, feed, simulated)
+
+    def _simulated(self, feed: Feed) -> Outputs:
+        """Of the format that Paddle can run: one knows channels last, the other casts from FP64."""
+        folders = [self._folder / f"{layout}-fake" for layout in (Layout.QDQ, Layout.OFFLINE)]
+        first, *others = [folder for folder in folders if (folder / "model.pdmodel").is_file()]
+        try:
+            return simulation.outputs(first, [feed])[0]
+        except (RuntimeError, ValueError):
+            if not others:
+                raise
+            return simulation.outputs(others[0], [feed])[0]
 
     def _layout(
         self, layout: Layout, quantized: Path, model: ModelArtifact, feed: Feed, simulated: Outputs
