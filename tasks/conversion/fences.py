@@ -70,6 +70,7 @@ def straighten_convolved_factors(loaded: LoadedProgram) -> int:
         fence(block, op, name)
         for kind in PRODUCTS
         for block, op in operators(loaded, kind)
+        if not any(block.var(name).persistable for name in op.input("X") + op.input("Y"))
         for name in dict.fromkeys(op.input("X") + op.input("Y"))
         if _is_convolved(block, name)
     )
