@@ -39,7 +39,7 @@ def separate_second_activations(loaded: LoadedProgram) -> int:
     the first one's parameters, and not the first.
     """
     return sum(
-        _fence(block, op, op.input("X")[0])
+        fence(block, op, op.input("X")[0])
         for kind in ACTIVATIONS
         for block, op in operators(loaded, kind)
         if (source := writer(block, op.input("X")[0])) is not None and source.type in ACTIVATIONS
@@ -53,7 +53,7 @@ def separate_normalised_readers(loaded: LoadedProgram) -> int:
     the predictor dies.
     """
     return sum(
-        _fence(block, op, op.input("X")[0])
+        fence(block, op, op.input("X")[0])
         for block, op in operators(loaded, "relu")
         if (source := writer(block, op.input("X")[0])) is not None
         and source.type == "batch_norm"
@@ -67,9 +67,10 @@ def straighten_convolved_factors(loaded: LoadedProgram) -> int:
     Convolutions interleave their channels, and the product's kernel takes what it reads for plain rows.
     """
     return sum(
-        _fence(block, op, name)
+        fence(block, op, name)
         for kind in PRODUCTS
         for block, op in operators(loaded, kind)
+        if not any(block.var(name).persistable for name in op.input("X") + op.input("Y"))
         for name in dict.fromkeys(op.input("X") + op.input("Y"))
         if _is_convolved(block, name)
     )
@@ -103,7 +104,7 @@ def _is_convolved(block: Any, name: str) -> bool:
     return False
 
 
-def _fence(block: Any, op: Any, source: str) -> bool:
+def fence(block: Any, op: Any, source: str) -> bool:
     """Has `op` read a copy of `source`."""
     op.desc._rename_input(source, _copy(block, op, source, "copy"))
     return True

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import Layout
 from tasks.conversion.converted import CAST, ConvertedModel
-from tasks.conversion.data_movement import DATA_MOVEMENT, keep_data_movement_fp32
+from tasks.conversion.data_movement import (
+    DATA_MOVEMENT,
+    PARTED_MEANS,
+    keep_data_movement_fp32,
+    part_means,
+)
 from tasks.conversion.integer_weights import INTEGERS, store_integer_weights
 from tasks.conversion.mixed_signs import MIXED_SIGNS, hide_mixed_products
 from tasks.conversion.recorded_scales import activation_scales, record_scales, weight_scales
@@ -61,6 +66,7 @@ def convert_qdq(
         INTEGERS: integers,
         SQUARE_WEIGHTS: dequantize_square_weights(loaded),
         DATA_MOVEMENT: keep_data_movement_fp32(loaded.program, activation_scales(loaded), fused=False),
+        PARTED_MEANS: part_means(loaded.program),
         MIXED_SIGNS: hide_mixed_products(loaded.program),
         SIGNED_RESIDUALS: widen_signed_residual_sums(loaded),
         WEIGHT_SCALES: record_scales(loaded, weights),

@@ -120,7 +120,8 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
 
     def _leave_skipped_tensors(self) -> None:
         """PaddleSlim measures the weights of operators that it skips too, and fails on a vector; and tensors
-        inside loops and branches, which are gone when it looks, or that a loop writes anew.
+        inside loops and branches, which are gone when it looks, or that a loop writes anew; and it quantizes
+        FP64, for which there is no kernel.
         """
         read: dict[bool, set[str]] = {True: set(), False: set()}
         written: Counter[str] = Counter()
@@ -130,7 +131,11 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
                 written.update(set(op.output_arg_names))
         self._quantized_weight_var_name -= read[True] - read[False]
         outside = self._program.global_block().vars
-        fleeting = {name for name in self._quantized_act_var_name if name not in outside or written[name] > 1}
+        fleeting = {
+            name
+            for name in self._quantized_act_var_name
+            if name not in outside or written[name] > 1 or outside[name].dtype != paddle.float32
+        }
         self._quantized_act_var_name -= fleeting
         self._zero_size_var_names |= fleeting  # PaddleSlim's word for tensors that get no threshold
 

@@ -12,6 +12,7 @@ os.environ.update({"OMP_NUM_THREADS": "1", "GLOG_minloglevel": "2"})  # before P
 
 import argparse
 import json
+import sys
 import warnings
 from functools import partial
 from multiprocessing import Process
@@ -29,6 +30,8 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=30, help="operators of the largest graph")
     parser.add_argument("--out", type=Path, default=Path("var/fuzz"), help="folder of the results")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
+    parser.add_argument("--given", action="store_true", help="check graphs as JSON lines from standard input")
+    parser.add_argument("--without", default="", help="leave this rewrite out, to see that it is needed")
     parser.add_argument("--fp32-only", action="store_true", help="leave INT8 out")
     parser.add_argument(
         "--reduce",
@@ -46,12 +49,26 @@ def main() -> None:
     if arguments.reduce is not None:
         reduce_all(arguments)
         return
+    if arguments.given:
+        check_given(arguments)
+        return
     jobs = [Process(target=work, args=(arguments, job)) for job in range(arguments.jobs)]
     for job in jobs:
         job.start()
     for job in jobs:
         job.join()
     report(arguments.out)
+
+
+def check_given(arguments: argparse.Namespace) -> None:
+    """Prints a result for each graph, as a JSON line."""
+    from tasks.conversion import repairs
+    from tests.fuzzing.graphs import from_json
+    from tests.fuzzing.processes import check_one
+
+    repairs.REWRITES = tuple(one for one in repairs.REWRITES if one.name != arguments.without)
+    for line in sys.stdin:
+        print(json.dumps(check_one(from_json(line), int8=not arguments.fp32_only)))  # noqa: T201
 
 
 def work(arguments: argparse.Namespace, job: int) -> None:

@@ -1,0 +1,123 @@
+"""The smallest graphs on which the fuzzer found defects, by the rewrite that repairs each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.fuzzing.graphs import Graph, Input, Node, Shape
+
+PICTURE: Shape = (-1, 4, 6, 6)
+LAYER = {
+    "channels": 4,
+    "kernel": [1, 1],
+    "stride": 1,
+    "padding": 0,
+    "dilation": 1,
+    "groups": 1,
+    "bias": False,
+}
+
+
+def _graph(shape: Shape, *nodes: Node, outputs: tuple[str, ...] = ()) -> Graph:
+    return Graph(0, (Input("x", shape),), nodes, outputs or (nodes[-1].name,))
+
+
+def _node(name: str, operator: str, *inputs: str, **settings: Any) -> Node:
+    return Node(name, operator, inputs, name, settings)
+
+
+def _conv(name: str, source: str, layout: str = "NCHW", **settings: Any) -> Node:
+    operator = "conv2d" if layout == "NCHW" else "conv2d_last"
+    return _node(name, operator, source, **{**LAYER, **settings}, data_format=layout)
+
+
+def _mean(name: str, source: str) -> Node:
+    return _node(name, "adaptive_pool2d", source, kind="avg", size=1)
+
+
+PRODUCT = {"transpose_x": False, "transpose_y": False}
+
+SMALLEST: dict[str, tuple[str, Graph]] = {
+    "channels_last_bias": (
+        "compute_channels_first",
+        _graph((-1, 1, 4, 4), _conv("a", "x", "NHWC", bias=True)),
+    ),
+    "channels_last_offset": (
+        "compute_channels_first",
+        _graph(
+            PICTURE,
+            _conv("a", "x", "NHWC"),
+            _node("b", "scale", "a", factor=1.3, bias=-1.0, bias_first=False),
+        ),
+    ),
+    "both_orders": ("compute_channels_first", _graph(PICTURE, _conv("a", "x"), _conv("b", "a", "NHWC"))),
+    "channels_last_minimum": (
+        "compute_channels_first",
+        _graph(
+            PICTURE,
+            _conv("a", "x", "NHWC"),
+            _node("b", "reduce", "a", kind="min", axes=[3], keep=False),
+        ),
+    ),
+    "channels_last_rows": (
+        "compute_channels_first",
+        _graph(
+            (-1, 6, 16),
+            _node("a", "batch_norm", "x", data_format="NLC"),
+            _node("b", "linear", "a", outputs=4, bias=False),
+        ),
+    ),
+    "two_activations": (
+        "separate_second_activations",
+        _graph(PICTURE, _conv("a", "x"), _node("b", "abs", "a"), _node("c", "hardswish", "b")),
+    ),
+    "two_activations_of_a_product": (
+        "separate_second_activations",
+        _graph(
+            (-1, 8),
+            _node("a", "linear", "x", outputs=4, bias=True),
+            _node("b", "gelu", "a"),
+            _node("c", "sigmoid", "b"),
+        ),
+    ),
+    "normalisation_read_twice": (
+        "separate_normalised_readers",
+        _graph(
+            (-1, 8, 6),
+            _node("a", "batch_norm", "x", data_format="NCL"),
+            _node("b", "relu", "a"),
+            _node("c", "linear", "a", outputs=4, bias=True),
+            outputs=("b", "c"),
+        ),
+    ),
+    "product_of_convolved": (
+        "straighten_convolved_factors",
+        _graph(
+            (-1, 8, 4, 4),
+            _conv("a", "x"),
+            _conv("b", "x", kernel=[3, 3], padding=1),
+            _node("c", "matmul", "a", "b", **PRODUCT),
+        ),
+    ),
+    "square_of_a_matrix": (
+        "separate_equal_factors",
+        _graph(
+            (-1, 4, 8, 8),
+            _node("a", "matmul", "x", "x", **PRODUCT),
+            _conv("b", "a"),
+        ),
+    ),
+    "mul_of_rows": ("multiply_rows", _graph(PICTURE, _node("a", "mul", "x", outputs=4, columns=3))),
+    "mul_of_joined_rows": ("multiply_rows", _graph(PICTURE, _node("a", "mul", "x", outputs=4, columns=1))),
+    "mean_of_an_input": ("", _graph((-1, 4, 7, 7), _mean("a", "x"), _conv("b", "a"))),
+    "mean_of_a_layer": ("", _graph(PICTURE, _conv("a", "x", bias=True), _mean("b", "a"), _conv("c", "b"))),
+    "product_at_the_end": (
+        "",
+        _graph(
+            (-1, 4, 16),
+            _node("a", "linear", "x", outputs=10, bias=False),
+            _node("b", "binary", "a", "a", kind="multiply"),
+        ),
+    ),
+}
+"""By name; "" where the conversion to each layout has the repair."""
