@@ -13,6 +13,7 @@ from tasks.conversion.signed_residuals import S8_MAX
 from tasks.model.blocks import store, value
 
 if TYPE_CHECKING:
+    from tasks.inference.serving import Array
     from tasks.model.program import LoadedProgram
 
 INTEGERS = "store_integer_weights"
@@ -24,15 +25,23 @@ def store_integer_weights(loaded: LoadedProgram) -> int:
     `paddle.quantization` (`PTQ`, `QAT`) exports them so. At load `quant_dequant_mkldnn_pass` gives only INT8
     weights their scales back; the others are multiplied as they are, 127 times too large and more.
     """
-    block, count = loaded.program.global_block(), 0
-    for op in [op for op in block.ops if op.type == "dequantize_linear"]:
-        name = op.input("X")[0]
-        stored = loaded.scope.find_var(name)
-        if stored is None or not block.var(name).persistable:
-            continue
-        weight = value(loaded, name)
-        if weight.dtype == np.int8 or np.abs(weight).max(initial=0) > S8_MAX or (weight % 1).any():
-            continue
-        store(loaded, name, weight.astype(np.int8))
-        count += 1
-    return count
+    names = integers_in_fp32(loaded)
+    for name in names:
+        store(loaded, name, value(loaded, name).astype(np.int8))
+    return len(names)
+
+
+def integers_in_fp32(loaded: LoadedProgram) -> list[str]:
+    """Names of the quantized weights that are stored as floating-point numbers."""
+    block = loaded.program.global_block()
+    read = dict.fromkeys(op.input("X")[0] for op in block.ops if op.type == "dequantize_linear")
+    stored = [
+        name for name in read if block.var(name).persistable and loaded.scope.find_var(name) is not None
+    ]
+    return [name for name in stored if _are_integers(value(loaded, name))]
+
+
+def _are_integers(weight: Array) -> bool:
+    if weight.dtype.kind != "f":
+        return False
+    return bool(np.abs(weight).max(initial=0) <= S8_MAX and not (weight % 1).any())

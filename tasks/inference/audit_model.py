@@ -15,13 +15,13 @@ from tasks import temporary
 from tasks.arrays import Feed
 from tasks.artifacts import KernelAudit, TensorSpec
 from tasks.config import ModelFiles
-from tasks.errors import ConfigError, DataError
+from tasks.errors import ConfigError, DataError, ModelFormatError
 from tasks.inference.layouts import Engine
 from tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
 from tasks.inference.serving import LENGTHS
 from tasks.model.files import ModelSource, find_model
 from tasks.model.form import Form
-from tasks.model.form_errors import require_runnable
+from tasks.model.form_errors import convert_command, require_runnable
 from tasks.process import run_isolated
 from tasks.suggestion import did_you_mean
 from tasks.validation.audit import audit, comparable
@@ -118,12 +118,15 @@ def _audit(
 ) -> KernelAudit:
     """`folder` is where a model goes that must be cast."""
     from tasks.conversion.float_types import cast_to_fp32
+    from tasks.conversion.integer_weights import integers_in_fp32
     from tasks.model.census import census
     from tasks.model.gpu_only import require_cpu
     from tasks.model.program import load_program, save_program, tensor_specs
 
     loaded = load_program(source, quantized=quantized)
     require_cpu(loaded, source.program)
+    if engine is Engine.FOREIGN_QDQ and integers_in_fp32(loaded):
+        raise _unscaled(source)
     spec = PredictorSpec(program=source.program, params=source.params, engine=engine, threads=request.threads)
     if cast_to_fp32(loaded):
         save_program(loaded, folder)
@@ -138,6 +141,15 @@ def _audit(
         inferences=request.inferences,
         expect_int8=engine is not Engine.BASELINE,
         census=comparable(census(loaded.program), engine),
+    )
+
+
+def _unscaled(source: ModelSource) -> ModelFormatError:
+    return ModelFormatError(
+        found=f"{source.program} is {Form.QDQ} with integer weights that are stored as FP32, as "
+        "`paddle.quantization` exports them: Paddle's predictor multiplies them without their scales",
+        required="INT8 weights, as a conversion stores them",
+        remedy=f"convert it: `{convert_command(source)}`",
     )
 
 

@@ -45,6 +45,7 @@ KNOWN = {
 }
 CONVERTIBLE = [name for name, form in KNOWN.items() if form in (Form.FAKE_QUANT, Form.QDQ)]
 CONVERTED = [name for name, form in KNOWN.items() if form.converted]
+DYGRAPH = [name for name in KNOWN if name.startswith("dygraph")]
 RUNS_IN_FP32 = [FLOAT, "slim_fake", "aware_fake", "weights_restored"]
 
 
@@ -149,7 +150,7 @@ def test_model_that_convert_does_not_take_is_named_and_its_remedy_works(
     assert not (tmp_path / "int8").exists()
 
 
-@pytest.mark.parametrize("name", [name for name in KNOWN if name != "weights"])
+@pytest.mark.parametrize("name", [name for name in KNOWN if name != "weights" and name not in DYGRAPH])
 def test_any_form_that_runs_is_audited(root: Path, name: str) -> None:
     found = audit_isolated(root / name, None)
     layers = LAYERS["vgg" if name in FROM_VGG or name == "offline_7bit" else "own"]
@@ -160,6 +161,18 @@ def test_integer_weights_alone_are_refused_by_audit_before_anything_native(root:
     with pytest.raises(ModelFormatError, match="quantization_type post_weight") as error:
         audit_isolated(root / "weights", None)
     assert "model.path" in error.value.remedy
+
+
+@pytest.mark.parametrize("name", DYGRAPH)
+def test_weights_that_the_predictor_takes_wrongly_are_refused_by_audit_and_its_remedy_works(
+    root: Path, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(ModelFormatError, match="without their scales") as error:
+        audit_isolated(root / name, None)
+    assert follow(error.value.remedy, tmp_path / "home") == ["convert"]
+    converted = Path(f"{root / name}-int8")
+    assert audit_isolated(converted, None).int8_primitives == LAYERS["own"]
+    shutil.rmtree(converted)
 
 
 def test_files_of_other_names_are_written_into_the_remedies(root: Path, tmp_path: Path) -> None:
