@@ -174,7 +174,11 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
     host = check_hardware(config.hardware)
     log_input(run_id, host)
     files = _model_files(config, run_id)
-    model = load_model(files, legacy_recurrence=Layout.RECURRENT in config.quantization.layouts)
+    model = load_model(
+        files,
+        legacy_recurrence=Layout.RECURRENT in config.quantization.layouts,
+        native_ops=config.conversion.native_ops,
+    )
     log_input(run_id, model)
     calibration = draw_calibration_data(config.data, model)
     log_input(run_id, calibration, "calibration")
@@ -191,7 +195,7 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
         calibration=calibration,
         validation=validation,
         training=training,
-        baselines=measure_baselines(model, validation, config.validation, host),
+        baselines=measure_baselines(model, calibration, validation, config.validation, host),
     )
 
 

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.artifacts import OperatorCensus, TensorSpec
+from tasks.conversion.native_kernels import compute_natively
 from tasks.conversion.repairs import repair
 from tasks.errors import ModelFormatError
 from tasks.model.census import census
@@ -21,7 +23,7 @@ from tasks.model.original import ORIGINAL
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
-RNN, LEGACY = "rnn", "rewrite_rnn_as_lstm"
+RNN, LEGACY, NATIVE = "rnn", "rewrite_rnn_as_lstm", "compute_natively"
 
 logger = logging.getLogger(__name__)
 
@@ -38,11 +40,14 @@ class PreparedModel:
     size_bytes: int
 
 
-def prepare_model(source: ModelSource, folder: Path, *, legacy: bool = False) -> PreparedModel:
+def prepare_model(
+    source: ModelSource, folder: Path, *, legacy: bool = False, native_ops: Sequence[str] = ()
+) -> PreparedModel:
     """Loads `source`, repairs its graph and saves it into `folder` as `model.pdmodel` + `model.pdiparams`.
 
     legacy: rewrite operators `rnn` with `lstm`; the model with the `rnn` is then kept in `ORIGINAL` below
     `folder`. The census is of the repaired program.
+    native_ops: operator types that Paddle's own kernels are to run.
     Raises: ModelFormatError when the files cannot be used, hold a model that is quantized already, or an
     `rnn` that cannot be rewritten.
     """
@@ -51,6 +56,8 @@ def prepare_model(source: ModelSource, folder: Path, *, legacy: bool = False) ->
     loaded = load_program(source)
     _require_fp32(loaded, source)
     repairs = repair(loaded)
+    if native_ops:
+        repairs[NATIVE] = compute_natively(loaded, native_ops)
     if legacy and RNN in (op.type for op in loaded.program.global_block().ops):
         save_program(loaded, folder / ORIGINAL)
         repairs[LEGACY] = _rewrite(loaded)

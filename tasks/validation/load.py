@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.artifacts import DatasetArtifact, ModelArtifact
+from tasks.artifacts import DatasetArtifact, ModelArtifact, NativeComparison
 from tasks.calibration.reader import BatchReader
 from tasks.errors import MeasurementError
 from tasks.inference.predictor import PredictorSpec, open_predictor
@@ -21,10 +21,12 @@ STATUS = Path("/proc/self/status")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadEvidence:
     """`load_ms` runs from opening the files to the first output, as oneDNN builds its kernels in the
-    first run; importing Paddle is not in it. `peak_memory_bytes` is of the process, Paddle included."""
+    first run; importing Paddle is not in it. `peak_memory_bytes` is of the process, Paddle included.
+    `native` is of a baseline, which is measured once."""
 
     load_ms: float
     peak_memory_bytes: int
+    native: NativeComparison | None = None
 
 
 def measure_load(

@@ -152,6 +152,7 @@ def measure(request: MeasureRequest) -> IsaEvidence:
         outcomes=StoredPath(request.folder / OUTCOMES),
         log=request.log,
         simulation=_simulation(request, reader, baseline, candidate),
+        native=request.baseline_load.native,
     )
     logger.info(
         "%s: %.2fx, %s INT8%s, SQNR %.1f dB, agreement %.4f",
