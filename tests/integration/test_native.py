@@ -112,6 +112,12 @@ def test_remedy_of_a_wrong_kernel_followed_makes_the_baseline_right(
     assert output.greatest_difference < 1e-5
 
 
+def test_integer_outputs_are_compared_by_their_share_that_differs(tmp_path: Path) -> None:
+    (output,) = compared(tmp_path, "class of each pixel").outputs
+    assert output.greatest_difference == 0
+    assert output.sqnr_db is None
+
+
 def test_operator_with_parameters_is_named_by_its_layer(tmp_path: Path) -> None:
     with pytest.raises(MeasurementError, match=r"elementwise_div of layer create_parameter_0\.w_0"):
         compared(tmp_path, "divide [1] first")

@@ -113,6 +113,7 @@ OTHERS: dict[str, Body] = {
     "product of a pooling": lambda x: paddle.matmul(functional.max_pool2d(x, 2), parameter(3, 4, 5)),
     "two activations": _behind_layer(functional.gelu, functional.tanh),
     "absolute value of an activation": _behind_layer(paddle.abs, functional.sigmoid),
+    "class of each pixel": lambda x: paddle.argmax(x, 1),
     "one activation": _behind_layer(functional.gelu),
 }
 CASES: dict[str, tuple[int, Body]] = NEAREST | {
