@@ -178,7 +178,11 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
     host = check_hardware(config.hardware)
     log_input(run_id, host)
     files = _model_files(config, run_id)
-    model = load_model(files, legacy_recurrence=Layout.RECURRENT in config.quantization.layouts)
+    model = load_model(
+        files,
+        legacy_recurrence=Layout.RECURRENT in config.quantization.layouts,
+        native_ops=config.conversion.native_ops,
+    )
     log_input(run_id, model)
     calibration = draw_calibration_data(config.data, model)
     log_input(run_id, calibration, "calibration")
@@ -187,7 +191,7 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
     qat = config.quantization.qat
     training = draw_training_data(config.data, qat, model) if qat else None
     check_data(calibration, validation, model, training, config.gate)
-    baselines = measure_baselines(model, validation, config.validation, host)
+    baselines = measure_baselines(model, calibration, validation, config.validation, host)
     return Inputs(
         config=config,
         run_id=run_id,

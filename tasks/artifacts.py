@@ -438,12 +438,35 @@ class OutputEvidence(JudgedOutput):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NativeOutput:
+    """An output of the FP32 baseline, on oneDNN, beside that of Paddle's own kernels.
+
+    greatest_difference: of the greatest native value; of integers the share that differs, and no `sqnr_db`.
+    """
+
+    name: str
+    greatest_difference: float
+    sqnr_db: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeComparison:
+    """The baseline's outputs on calibration data beside native ones; none, with the reason in `note`, where
+    Paddle's own kernels cannot run the model."""
+
+    samples: int
+    outputs: tuple[NativeOutput, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IsaEvidence:
     """Everything measured of one candidate on one instruction set.
 
     `simulation` is of the instruction set that serves, None on emulated ones and where Paddle has none.
     `agreement` of a sample is the least of its outputs', None when no output has a kind that can be compared;
     `sqnr_db` is that of the output that keeps least. `outputs` has the figures of each, in model order.
+    `native` holds the baseline to Paddle's own kernels.
     """
 
     isa: IsaLevel
@@ -465,6 +488,7 @@ class IsaEvidence:
     log: Path
     simulation: Simulation | None = None
     outputs: tuple[OutputEvidence, ...] = ()
+    native: NativeComparison | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -376,10 +376,15 @@ class QuantizationConfig(Section):
 
 
 class ConversionConfig(Section):
-    """Of the `offline` layouts; the names are those of the published script's options."""
+    """Of the `offline` layouts, but for `native_ops`; the other names are those of the published script's
+    options."""
 
     ops_to_quantize: tuple[str, ...] = Field(default=(), description="Empty means all that can be.")
     op_ids_to_skip: tuple[int, ...] = Field(default=(), description="Operators that stay FP32.")
+    native_ops: tuple[str, ...] = Field(
+        default=(),
+        description="Operator types that Paddle's own kernels run, in the baseline and in every layout.",
+    )
     debug: bool = Field(default=False, description="Draw the graph after every pass.")
     timeout_s: Limit = Field(default=1800, gt=0, description="Limit of one candidate, in seconds.")
 

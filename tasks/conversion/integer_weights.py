@@ -13,7 +13,7 @@ from tasks.conversion.signed_residuals import S8_MAX
 from tasks.model.blocks import store, value
 
 if TYPE_CHECKING:
-    from tasks.inference.serving import Array
+    from tasks.arrays import Array
     from tasks.model.program import LoadedProgram
 
 INTEGERS = "store_integer_weights"

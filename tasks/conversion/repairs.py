@@ -30,6 +30,11 @@ from tasks.conversion.kept_fp32 import (
     keep_uneven_pooling_fp32,
     pooled_size,
 )
+from tasks.conversion.native_kernels import (
+    compute_wrong_kernels_natively,
+    divide_by_reciprocals,
+    resample_natively,
+)
 from tasks.conversion.products import (
     ACTIVATIONS,
     flatten_layer_inputs,
@@ -37,6 +42,7 @@ from tasks.conversion.products import (
     keep_unusual_products_fp32,
     multiply_rows,
 )
+from tasks.conversion.separated import give_scalars_a_dimension, order_operands, separate_activations
 from tasks.conversion.signs import RECTIFIERS, unsigned_tensors
 from tasks.conversion.stored_weights import (
     fold_computed_weights,
@@ -197,6 +203,12 @@ REWRITES = (
     Rewrite("sign_rectified_residuals", sign_rectified_residuals),
     Rewrite("keep_differences_fp32", keep_differences_fp32),
     Rewrite("keep_scale_factors", keep_scale_factors),
+    Rewrite("order_operands", order_operands),
+    Rewrite("separate_activations", separate_activations),
+    Rewrite("give_scalars_a_dimension", give_scalars_a_dimension),
+    Rewrite("resample_natively", resample_natively),
+    Rewrite("divide_by_reciprocals", divide_by_reciprocals),
+    Rewrite("compute_wrong_kernels_natively", compute_wrong_kernels_natively),
 )
 
 

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.artifacts import OperatorCensus, TensorSpec
 from tasks.conversion.converted import CAST
+from tasks.conversion.native_kernels import compute_natively
 from tasks.conversion.repairs import repair
 from tasks.model.census import census
 from tasks.model.digest import program_digest
@@ -23,7 +25,7 @@ from tasks.model.original import ORIGINAL
 if TYPE_CHECKING:
     from tasks.model.program import LoadedProgram
 
-RNN, LEGACY = "rnn", "rewrite_rnn_as_lstm"
+RNN, LEGACY, NATIVE = "rnn", "rewrite_rnn_as_lstm", "compute_natively"
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +46,15 @@ class PreparedModel:
     size_bytes: int
 
 
-def prepare_model(source: ModelSource, folder: Path, *, legacy: bool = False) -> PreparedModel:
+def prepare_model(
+    source: ModelSource, folder: Path, *, legacy: bool = False, native_ops: Sequence[str] = ()
+) -> PreparedModel:
     """Loads `source`, casts it to FP32, repairs its graph and saves it into `folder` as `model.pdmodel` +
     `model.pdiparams`.
 
     legacy: rewrite operators `rnn` with `lstm`; the model with the `rnn` is then kept in `ORIGINAL` below
     `folder`. The census is of the repaired program.
+    native_ops: operator types that Paddle's own kernels are to run.
     Raises: ModelFormatError when the files cannot be used, hold a model that is quantized already, that FP32
     cannot hold or that only a GPU runs, or an `rnn` that cannot be rewritten.
     """
@@ -61,6 +66,8 @@ def prepare_model(source: ModelSource, folder: Path, *, legacy: bool = False) ->
     require_cpu(loaded, source.program)
     cast_from = other_float_types(loaded)
     repairs = {CAST: cast_to_fp32(loaded)} | repair(loaded)
+    if native_ops:
+        repairs[NATIVE] = compute_natively(loaded, native_ops)
     if legacy and RNN in (op.type for op in loaded.program.global_block().ops):
         save_program(loaded, folder / ORIGINAL)
         repairs[LEGACY] = _rewrite(loaded)

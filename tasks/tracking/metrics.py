@@ -51,6 +51,11 @@ def _isa_metrics(item: IsaEvidence) -> dict[str, float]:
         metrics |= _output_metrics(item)
     if item.simulation:
         metrics["conversion_loss_db"] = item.simulation.simulated_sqnr_db - item.simulation.int8_sqnr_db
+    if item.native and item.native.outputs:
+        outputs = item.native.outputs
+        metrics["fp32_native_difference_pct"] = 100 * max(each.greatest_difference for each in outputs)
+        kept = [each.sqnr_db for each in outputs if each.sqnr_db is not None]
+        metrics |= {"fp32_native_sqnr_db": min(kept)} if kept else {}
     if item.worst_class:
         metrics["worst_class_drop_pp"] = item.worst_class.drop_pp
     return metrics

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.arrays import Array, Feed
-from tasks.artifacts import JudgedOutput
+from tasks.artifacts import JudgedOutput, NativeComparison
 from tasks.calibration.reader import BatchReader
 from tasks.errors import MeasurementError
 from tasks.inference.predictor import PredictorSpec, open_predictor
@@ -23,11 +23,13 @@ STATUS = Path("/proc/self/status")
 class LoadEvidence:
     """`load_ms` runs from opening the files to the first output, as oneDNN builds its kernels in the
     first run; importing Paddle is not in it. `peak_memory_bytes` is of the process, Paddle included.
-    `outputs` says of each of the FP32 model's how it will be compared (`tasks.validation.fitness`)."""
+    `outputs` says of each of the FP32 model's how it will be compared (`tasks.validation.fitness`); `native`
+    holds a baseline to Paddle's own kernels."""
 
     load_ms: float
     peak_memory_bytes: int
     outputs: tuple[JudgedOutput, ...] = ()
+    native: NativeComparison | None = None
 
 
 def load_and_run(spec: PredictorSpec, feed: Feed) -> tuple[Predictor, LoadEvidence]:

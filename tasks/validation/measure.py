@@ -150,6 +150,7 @@ def measure(request: MeasureRequest) -> IsaEvidence:
         log=request.log,
         simulation=_simulation(request, reader, baseline, candidate),
         outputs=comparison.found,
+        native=request.baseline_load.native,
     )
     logger.info(
         "%s: %.2fx, %s INT8%s, SQNR %.1f dB, agreement %s",

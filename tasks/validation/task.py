@@ -13,6 +13,7 @@ from tasks.artifacts import (
     IsaEvidence,
     IsaLevel,
     ModelArtifact,
+    NativeComparison,
     Outcome,
     Verdict,
 )
@@ -32,20 +33,27 @@ from tasks.validation.fitness import measure_baseline
 from tasks.validation.gate import judge
 from tasks.validation.load import LoadEvidence
 from tasks.validation.measure import MeasureRequest, measure
+from tasks.validation.native import NativeRequest, compare_with_native
 
 
-@step(name="measure baselines", **cached(measure_baseline, environment))
+@step(name="measure baselines", **cached(measure_baseline, compare_with_native, environment))
 def measure_baselines(
-    model: ModelArtifact, validation: DatasetArtifact, config: ValidationConfig, host: HostProfile
+    model: ModelArtifact,
+    calibration: DatasetArtifact,
+    validation: DatasetArtifact,
+    config: ValidationConfig,
+    host: HostProfile,
 ) -> dict[IsaLevel, LoadEvidence]:
-    """Load time, peak memory and outputs of the FP32 baseline, alone in its process, by instruction set.
+    """How the FP32 baseline compares with Paddle's own kernels, and its load time, peak memory and outputs,
+    each in a process of its own; by instruction set.
 
     The host's own comes first, then the emulated ones that the release deploys to.
-    Raises: what `tasks.validation.fitness` finds of the FP32 model before anything is quantized.
+    Raises: MeasurementError when oneDNN computes something else than Paddle's own kernels; what
+    `tasks.validation.fitness` finds of the FP32 model before anything is quantized.
     """
     with stage("measure baselines") as summary:
         measured = {
-            isa: _measure_baseline(model, validation, config, isa, held=isa is not host.isa)
+            isa: _measure_baseline(model, calibration, validation, config, isa, held=isa is not host.isa)
             for isa in dict.fromkeys((served_isa(host, config), *config.deploy_isas))
         }
         outputs = next(iter(measured.values())).outputs
@@ -55,14 +63,16 @@ def measure_baselines(
 
 def _measure_baseline(
     model: ModelArtifact,
+    calibration: DatasetArtifact,
     validation: DatasetArtifact,
     config: ValidationConfig,
     isa: IsaLevel,
     *,
     held: bool,
 ) -> LoadEvidence:
+    native = _hold_to_native(model, calibration, config, isa, held=held)
     with measuring():
-        return run_isolated(
+        load = run_isolated(
             measure_baseline,
             spec_of(baseline_folder(model.folder), Engine.BASELINE, config.threads),
             model,
@@ -73,6 +83,32 @@ def _measure_baseline(
             timeout_s=config.timeout_s,
             environment=environment(isa, emulated=held, threads=config.threads),
         )
+    return replace(load, native=native)
+
+
+def _hold_to_native(
+    model: ModelArtifact,
+    calibration: DatasetArtifact,
+    config: ValidationConfig,
+    isa: IsaLevel,
+    *,
+    held: bool,
+) -> NativeComparison:
+    request = NativeRequest(
+        folder=baseline_folder(model.folder),
+        inputs=model.inputs,
+        data=calibration,
+        batch_size=config.accuracy_batch_size,
+        threads=config.threads,
+    )
+    return run_isolated(
+        compare_with_native,
+        request,
+        step=f"compare with native {isa}",
+        log=step_log(f"native-{isa}"),
+        timeout_s=config.timeout_s,
+        environment=environment(isa, emulated=held, threads=config.threads),
+    )
 
 
 @step(

@@ -17,10 +17,13 @@ from tasks.artifacts import (
     Algorithm,
     Bundle,
     CandidateEvidence,
+    DatasetArtifact,
     HostProfile,
     IsaEvidence,
     IsaLevel,
     Layout,
+    ModelArtifact,
+    NativeComparison,
     TensorSpec,
 )
 from tasks.calibration.reader import BatchReader
@@ -35,6 +38,7 @@ from tasks.inference.predictor import open_predictor, spec_of
 from tasks.inference.serving import LENGTHS, filled, padded
 from tasks.model.files import find_model
 from tasks.model.load import prepare_model
+from tasks.model.original import baseline_folder
 from tasks.process import run_isolated
 from tasks.promotion.assessment import assess_promotion, settle
 from tasks.promotion.comparison import MEASURED_ANEW, compare
@@ -43,8 +47,10 @@ from tasks.promotion.lookup import bundle_inputs, fetch
 from tasks.promotion.request import PromoteRequest
 from tasks.quantization.ptq import quantize
 from tasks.quantization.recurrent import quantize_recurrent
+from tasks.validation.fault import Fault, find_fault
 from tasks.validation.gate import judge
 from tasks.validation.load import SEQUENCE_BATCHES
+from tasks.validation.native import NativeRequest, compare_with_native
 from tests.integration.registry_ground import LENIENT, Packed, RegistryGround, write
 from tests.integration.small_release import SmallRelease, measured, prepare
 from tests.integration.small_sequences import (
@@ -103,6 +109,25 @@ def packed(
 @pytest.fixture(scope="module")
 def bundle(packed: Packed) -> Bundle:
     return packed.bundle
+
+
+def hold_to_native(model: ModelArtifact, data: DatasetArtifact) -> tuple[NativeComparison, Fault | None]:
+    """The baseline beside native, and what a search finds in a model without a fault."""
+    folder = baseline_folder(model.folder)
+    request = NativeRequest(folder=folder, inputs=model.inputs, data=data, batch_size=4, threads=1)
+    feed = next(BatchReader(data, model.inputs).batches(4))
+    outputs = [output.name for output in model.outputs]
+    return compare_with_native(request), find_fault(folder, feed, 1, outputs)
+
+
+def test_baseline_of_sequences_is_held_to_native(taggers: SmallTaggers, tmp_path: Path) -> None:
+    arguments = (taggers.gru.model, taggers.gru.validation)
+    found, fault = run_isolated(
+        hold_to_native, *arguments, step="native", log=tmp_path / "log.txt", timeout_s=120
+    )
+    assert found.samples == 16
+    assert [output.greatest_difference < 1e-4 for output in found.outputs] == [True]
+    assert fault is None
 
 
 def test_sequence_inputs_and_outputs_are_told_apart(taggers: SmallTaggers) -> None:

@@ -171,6 +171,18 @@ def test_diagnosis_what_rounding_did_not_lose_is_laid_to_the_conversion(
     assert ("simulation of this quantization keeps 29.0 dB" in text) is said
 
 
+@pytest.mark.parametrize(("simulated_db", "said"), [(-1.9, True), (22.8, True), (23.0, False), (29.0, False)])
+@pytest.mark.parametrize("approved", [True, False])
+def test_diagnosis_simulation_far_worse_than_int8_makes_the_baseline_suspect(
+    simulated_db: float, said: bool, approved: bool
+) -> None:
+    simulation = Simulation(samples=4, simulated_sqnr_db=simulated_db, int8_sqnr_db=28.9)
+    bad = {} if approved else {"metrics": BAD_ACCURACY}
+    text = text_of(spoil(GOOD, simulation=simulation, **bad))
+    assert ("the FP32 baseline itself is suspect" in text) is said
+    assert "the conversion or a kernel gets wrong" not in text
+
+
 def test_diagnosis_samples_that_the_simulation_loses_too_are_not_laid_to_the_conversion() -> None:
     alike = Simulation(samples=4, simulated_sqnr_db=24.1, int8_sqnr_db=24.3)
     text = text_of(spoil(GOOD, metrics=BAD_ACCURACY, sqnr_db=4.2, simulation=alike))  # of all samples

@@ -1,0 +1,240 @@
+"""Which operator oneDNN gets wrong, in a model whose outputs differ from those of Paddle's own kernels.
+
+Every tensor is made an output of the program, so that an engine shows all that it computes. Each operator
+whose result differs is then run alone by Paddle's own kernel, on the inputs that oneDNN's had: what still
+differs is the operator's doing, not rounding that grew. A fault that vanishes when every tensor is an output
+is a fusion's, and is found by cutting the program at one tensor after another. Isolated process only.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.arrays import Array, Feed
+from tasks.config import ModelFiles
+from tasks.inference.layouts import SWITCHES, Engine
+from tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
+from tasks.inference.serving import LENGTHS, packed, paddle_config
+from tasks.model.blocks import place, remove_unread
+from tasks.model.files import find_model
+
+if TYPE_CHECKING:
+    from tasks.model.program import LoadedProgram
+
+WRONG = 1e-3
+"""Of the greatest native value. One operator rounds by a thousandth of that."""
+SAMPLES = 2
+NOT_ALONE = frozenset({"feed", "fetch", "while", "conditional_block", "conditional_block_infer"})
+
+Value = tuple[Array, Array | None]
+"""A tensor, and the lengths of the sequences in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """The operator that writes `tensor` otherwise than Paddle's own kernel, by `difference` of its greatest
+    value; `layer` is the name of its parameter, "" without one. `fused`: with the operators before it."""
+
+    operator: str
+    tensor: str
+    layer: str
+    difference: float
+    fused: bool
+
+    def __str__(self) -> str:
+        layer = f" of layer {self.layer}" if self.layer else ""
+        where = "fused with the operators in front of it" if self.fused else "on equal inputs"
+        return (
+            f"Operator {self.operator}{layer} is at fault: {where}, its tensor {self.tensor} differs by "
+            f"{100 * self.difference:.2g} % of its greatest value"
+        )
+
+
+def find_fault(folder: Path, feed: Feed, threads: int, outputs: Sequence[str]) -> Fault | None:
+    """The first operator at fault for differences in `outputs`, the model's; None when there is none alone.
+
+    feed: one batch, of which a few samples are used where the model takes fewer.
+    """
+    from tasks.model.program import load_program
+
+    loaded = load_program(find_model(ModelFiles(path=folder)))
+    with tempfile.TemporaryDirectory() as scratch:
+        reading = {name for op in loaded.program.global_block().ops for name in op.input_arg_names}
+        search = _Search(
+            loaded=loaded,
+            reading=reading,
+            feed=_few(loaded, feed),
+            threads=threads,
+            scratch=Path(scratch),
+        )
+        return search.operator_at_fault() or search.fusion_at_fault(outputs)
+
+
+@dataclass(slots=True)
+class _Search:
+    loaded: LoadedProgram
+    reading: set[str]
+    feed: Feed
+    threads: int
+    scratch: Path
+    _numbers: count[int] = field(default_factory=count)
+
+    def operator_at_fault(self) -> Fault | None:
+        """Operators run one by one when every tensor is an output, so that no fusion is in the way."""
+        operators = [op for op in self._operators() if op.type not in NOT_ALONE]
+        names = list(dict.fromkeys(name for op in operators for name in self._read(op)))
+        try:
+            native, onednn = (self._run(engine, names) for engine in (Engine.NATIVE_FP32, Engine.BASELINE))
+        except (RuntimeError, ValueError):
+            return None
+        for op in operators:
+            if all(_difference(native[name], onednn[name]) <= WRONG for name in self._read(op)):
+                continue
+            if (fault := self._alone(op, onednn)) is not None:
+                return fault
+        return None
+
+    def fusion_at_fault(self, outputs: Sequence[str]) -> Fault | None:
+        """The first tensor on the way to an output which differs when the program ends with it."""
+        for output in outputs:
+            chain = self._chain(output)
+            good, bad = -1, len(chain) - 1
+            if not chain or self._cut(chain[bad][1]) <= WRONG:
+                continue
+            while bad - good > 1:
+                middle = (good + bad) // 2
+                good, bad = (good, middle) if self._cut(chain[middle][1]) > WRONG else (middle, bad)
+            op, name = chain[bad]
+            return _fault(op, name, self._cut(name), fused=True)
+        return None
+
+    def _operators(self) -> list[Any]:
+        return list(self.loaded.program.global_block().ops)
+
+    def _read(self, op: Any) -> list[str]:
+        """What `op` writes and somebody reads."""
+        block = self.loaded.program.global_block()
+        return [n for n in op.output_arg_names if n in self.reading and not block.var(n).persistable]
+
+    def _chain(self, output: str) -> list[tuple[Any, str]]:
+        """The tensors that `output` follows from, it included, in the order in which they are computed."""
+        wanted, chain = {output}, []
+        for op in reversed(self._operators()):
+            written = [name for name in op.output_arg_names if name in wanted]
+            if written and op.type not in NOT_ALONE:
+                chain.append((op, written[0]))
+                wanted.update(op.input_arg_names)
+        return chain[::-1]
+
+    def _cut(self, name: str) -> float:
+        """How far `name` is from native where the program ends with it; 0 where that cannot be run."""
+        try:
+            native, onednn = (self._run(engine, [name]) for engine in (Engine.NATIVE_FP32, Engine.BASELINE))
+        except (RuntimeError, ValueError):  # what follows from stored values alone is no output
+            return 0.0
+        return _difference(native[name], onednn[name])
+
+    def _alone(self, op: Any, values: dict[str, Value]) -> Fault | None:
+        """The fault of `op`, if Paddle's own kernel makes other outputs of the inputs among `values`."""
+        block, names = self.loaded.program.global_block(), self._read(op)
+        inputs = [n for n in dict.fromkeys(op.input_arg_names) if not block.var(n).persistable]
+        known = values | {name: _value(self.feed, name) for name in self.loaded.feeds}
+        if not set(inputs) <= known.keys():
+            return None
+        try:
+            native = _run_alone(self.loaded, op, {name: known[name] for name in inputs}, names)
+        except (RuntimeError, ValueError):
+            return None
+        worst = max(names, key=lambda name: _difference(native[name], values[name]))
+        difference = _difference(native[worst], values[worst])
+        return _fault(op, worst, difference, fused=False) if difference > WRONG else None
+
+    def _run(self, engine: Engine, names: Sequence[str]) -> dict[str, Value]:
+        """The tensors `names` of the program, which ends with them."""
+        from paddle.inference import create_predictor
+
+        from tasks.inference.serving import Executor
+        from tasks.model.program import save_program
+
+        folder = self.scratch / str(next(self._numbers))
+        save_program(_ending_with(self.loaded, names), folder)
+        switches = asdict(replace(SWITCHES[engine], memory_optim=False))
+        config = paddle_config(folder / MODEL_FILENAME, folder / PARAMS_FILENAME, switches, self.threads)
+        executor = Executor(create_predictor(config))
+        return dict(zip(executor.output_names, executor.run(self.feed), strict=True))
+
+
+def _ending_with(loaded: LoadedProgram, names: Sequence[str]) -> LoadedProgram:
+    """A copy of the program with the outputs `names`."""
+    from paddle.static import io
+
+    program = _copy(loaded)
+    block = program.global_block()
+    for op in [op for op in block.ops if op.type == "fetch"]:
+        block._remove_op(place(block, op))
+    io.append_fetch_ops(program, list(names))
+    remove_unread(block, names)
+    return replace(loaded, program=program, fetches=tuple(names))
+
+
+def _run_alone(
+    loaded: LoadedProgram, op: Any, inputs: Mapping[str, Value], names: Sequence[str]
+) -> dict[str, Value]:
+    """What `op` makes of `inputs` by Paddle's own kernel."""
+    import paddle
+
+    program, here = _copy(loaded), place(loaded.program.global_block(), op)
+    block = program.global_block()
+    for index in reversed(range(len(block.ops))):
+        if index != here:
+            block._remove_op(index)
+    cpu = paddle.CPUPlace()
+    feed = {
+        name: rows if lengths is None else paddle.base.create_lod_tensor(rows, [lengths.tolist()], cpu)
+        for name, (rows, lengths) in inputs.items()
+    }
+    with paddle.static.scope_guard(loaded.scope):
+        found = paddle.static.Executor(cpu).run(
+            program, feed=feed, fetch_list=list(names), return_numpy=False
+        )
+    return {name: (np.array(values), None) for name, values in zip(names, found, strict=True)}
+
+
+def _copy(loaded: LoadedProgram) -> Any:
+    import paddle
+
+    return paddle.static.deserialize_program(loaded.program.desc.serialize_to_string())
+
+
+def _few(loaded: LoadedProgram, feed: Feed) -> Feed:
+    """The first samples, where every input takes any number."""
+    block = loaded.program.global_block()
+    free = all(block.var(name).shape[:1] in ((-1,), ()) for name in loaded.feeds)
+    return {name: values[:SAMPLES] for name, values in feed.items()} if free else feed
+
+
+def _value(feed: Feed, name: str) -> Value:
+    lengths = feed.get(name + LENGTHS)
+    return (feed[name], None) if lengths is None else (packed(feed[name], lengths), lengths)
+
+
+def _difference(native: Value, other: Value) -> float:
+    from tasks.validation.native import difference
+
+    left, right = native[0], other[0]
+    if left.shape == right.shape and not np.issubdtype(left.dtype, np.floating):
+        return float(np.mean(left != right)) if left.size else 0.0
+    return difference(left, right)
+
+
+def _fault(op: Any, tensor: str, difference: float, *, fused: bool) -> Fault:
+    parameters = [n for n in op.input_arg_names if op.block.has_var(n) and op.block.var(n).persistable]
+    layer = parameters[0] if parameters else ""
+    return Fault(operator=op.type, tensor=tensor, layer=layer, difference=difference, fused=fused)
