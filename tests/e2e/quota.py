@@ -11,6 +11,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.patience import comes_true
+
 GROUPS = Path("/sys/fs/cgroup")
 PERIOD_US = 100_000
 ENTER = 'echo $$ > "$0" && exec "$@"'
@@ -30,9 +32,11 @@ def cpu_quota(cpus: float) -> Iterator[Path]:
             (group / "cpu.max").write_text(f"{quota} {PERIOD_US}")
     except OSError as error:
         pytest.skip(f"no cgroup with a CPU quota can be made here: {error}")
+    processes = group / ("tasks" if first else "cgroup.procs")
     try:
-        yield group / ("tasks" if first else "cgroup.procs")
+        yield processes
     finally:
+        comes_true(lambda: not processes.read_text(), seconds=20)  # the last of them may still be dying
         group.rmdir()
 
 
