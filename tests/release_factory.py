@@ -28,6 +28,8 @@ from tasks.artifacts import (
     Layout,
     MetricEvidence,
     ModelArtifact,
+    NativeComparison,
+    NativeOutput,
     OperatorCensus,
     Outcome,
     OutputEvidence,
@@ -129,6 +131,9 @@ def build_isa_evidence(
         audit=build_audit(isa, int8=26),
         baseline_audit=build_audit(isa, int8=0),
         load_ms=262.0,
+        native=NativeComparison(
+            samples=16, outputs=(NativeOutput(name="logits", greatest_difference=3e-7, sqnr_db=131.0),)
+        ),
         baseline_load_ms=118.0,
         peak_memory_bytes=512 << 20,
         baseline_peak_memory_bytes=530 << 20,
