@@ -22,6 +22,9 @@ NEAREST = "nearest resizing by a factor that is not whole"
 DIVISION = "a quotient whose numerator is the smaller tensor"
 PADDING = "an average that counts the padding, with windows that reach beyond it"
 CONCATENATED = "qdq gives all that is concatenated one scale, also where FP32 reads it"
+RESHAPED = (
+    "a reshape of bytes in a convolution's order: could not construct a memory descriptor using strides"
+)
 KNOWN: dict[int, str] = {
     21: NEAREST,
     36: DIVISION,
@@ -30,6 +33,10 @@ KNOWN: dict[int, str] = {
     65: PADDING,
     69: CONCATENATED,
     91: DIVISION,
+    126: DIVISION,
+    137: DIVISION,
+    141: DIVISION,
+    146: RESHAPED,
 }
 """Seeds that still fail, with the cause."""
 ROOT = Path(__file__).parents[2]
