@@ -6,6 +6,7 @@ WORKDIR /app
 COPY requirements.lock ./
 RUN python -m venv .venv && pip install --no-cache-dir --require-hashes --no-deps -r requirements.lock
 COPY pyproject.toml README.md LICENSE prefect.yaml ./
+COPY paddle_int8 paddle_int8
 COPY flows flows
 COPY tasks tasks
 COPY configs configs

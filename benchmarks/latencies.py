@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.arrays import Array, Feed
+from paddle_int8.tasks.arrays import Array, Feed
 
 WARMUP = 20
 
 
 def own_latencies(bundle: Path, feed: Feed, repeats: int) -> tuple[list[Array], list[float]]:
     """The predictor's answer and its latencies in milliseconds. In the isolated process only."""
-    from tasks.inference.serving import load_bundle
-    from tasks.validation.latency import pin
+    from paddle_int8.tasks.inference.serving import load_bundle
+    from paddle_int8.tasks.validation.latency import pin
 
     pin(1)
     predictor = load_bundle(bundle)

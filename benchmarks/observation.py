@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import psycopg2
 
-from tasks.ownership import PREFIX
+from paddle_int8.tasks.ownership import PREFIX
 
 SERVICES = {
     "Prefect server": ("prefect", "server", "start"),
     "MLflow": ("mlflow", "server"),
-    "worker": ("flows.prefect_worker", "worker", "start"),
+    "worker": ("paddle_int8.flows.prefect_worker", "worker", "start"),
     "webhook receiver": ("receive-webhooks",),
 }
 """What the command line of each one's first process has."""

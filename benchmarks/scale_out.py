@@ -21,8 +21,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.console import out
-from tasks.hardware.limits import own_threads
+from paddle_int8.flows.console import out
+from paddle_int8.tasks.hardware.limits import own_threads
 
 SIZES = (1, 2, 4)
 ADDRESS = "PADDLE_INT8_DASK_SCHEDULER"
@@ -50,8 +50,8 @@ def make_flow() -> Callable[[int, int], Took]:
     """Imports Prefect, which reads its settings then."""
     from prefect import flow, task
 
-    from flows.fan_out import fanned_out
-    from tasks.config import FanOut
+    from paddle_int8.flows.fan_out import fanned_out
+    from paddle_int8.tasks.config import FanOut
 
     work = task(name="burn")(burn)
 
@@ -115,8 +115,8 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scale") as home:
         os.environ["PADDLE_INT8_HOME"] = str(Path(home))
-        from flows import embedded
-        from tasks.settings import Settings
+        from paddle_int8.flows import embedded
+        from paddle_int8.tasks.settings import Settings
 
         settings = Settings()
         embedded.prepare(settings)

@@ -23,10 +23,10 @@ import httpx
 import numpy as np
 
 from benchmarks.latencies import own_latencies, timed
-from tasks.arrays import Feed
-from tasks.process import run_isolated
-from tasks.promotion.export import export_bundle
-from tasks.settings import Settings
+from paddle_int8.tasks.arrays import Feed
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.promotion.export import export_bundle
+from paddle_int8.tasks.settings import Settings
 
 READY_S = 120
 

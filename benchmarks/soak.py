@@ -26,9 +26,9 @@ import yaml
 
 from benchmarks.observation import Observation, observe, processes_of, temporary_things
 from benchmarks.trend import trend
-from flows.compose import Host, Service, services
-from flows.local_stack import end_on_signals, running
-from tasks.process import run_isolated
+from paddle_int8.flows.compose import Host, Service, services
+from paddle_int8.flows.local_stack import end_on_signals, running
+from paddle_int8.tasks.process import run_isolated
 from tests.e2e.servers import ENDED, ROOT, STACK_PORTS, free_port, stack_secrets
 from tests.e2e.small_inputs import SmallInputs, export, save_data, teach
 

@@ -10,9 +10,9 @@ from prefect.input import RunInput
 from prefect.runtime import deployment
 from pydantic import Field
 
-from tasks.errors import ConfigError
-from tasks.promotion.decision import Decision, DecisionOutcome
-from tasks.promotion.summary import markdown
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.promotion.decision import Decision, DecisionOutcome
+from paddle_int8.tasks.promotion.summary import markdown
 
 
 class Word(StrEnum):

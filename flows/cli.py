@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import registry_cli
-from flows.console import Json, err, out
-from flows.console import guard as _guard
-from flows.console import print_json as _print_json
-from tasks.loopback import past_proxies
+from paddle_int8.flows import registry_cli
+from paddle_int8.flows.console import Json, err, out
+from paddle_int8.flows.console import guard as _guard
+from paddle_int8.flows.console import print_json as _print_json
+from paddle_int8.tasks.loopback import past_proxies
 
 if TYPE_CHECKING:
-    from tasks.artifacts import Outcome
+    from paddle_int8.tasks.artifacts import Outcome
 
 app = typer.Typer(
     help="From a trained PaddlePaddle model to an INT8 model for x86 servers, with proof.\n\n"
@@ -40,8 +40,8 @@ def hardware(json_output: Json = False) -> None:
 
     Example: paddle-int8 hardware --json
     """
-    from flows.terminal import print_host
-    from tasks.hardware.profile import host_profile
+    from paddle_int8.flows.terminal import print_host
+    from paddle_int8.tasks.hardware.profile import host_profile
 
     profile = _guard(host_profile)
     if json_output:
@@ -61,9 +61,9 @@ def release(
 
     Exit status: 0 approved, 3 rejected, 4 inconclusive, 2 configuration, 1 failure.
     """
-    from flows import embedded
-    from tasks.config_file import load_config
-    from tasks.settings import Settings
+    from paddle_int8.flows import embedded
+    from paddle_int8.tasks.config_file import load_config
+    from paddle_int8.tasks.settings import Settings
 
     # where users keep their functions; behind all else, so that none of their files stands in for a library
     sys.path += [str(Path.cwd()), str(config.resolve().parent)]
@@ -71,17 +71,17 @@ def release(
     settings = Settings()
     _guard(lambda: embedded.prepare(settings))
 
-    from flows.terminal import StepDisplay, print_release
+    from paddle_int8.flows.terminal import StepDisplay, print_release
 
     if not json_output:
         out.print(f"[bold]release {loaded.name}[/]  [dim]{config}[/]", highlight=False)
 
     def load() -> Any:
-        from flows.release import release as release_flow
+        from paddle_int8.flows.release import release as release_flow
 
         return release_flow
 
-    from flows.cancellation import cancellable
+    from paddle_int8.flows.cancellation import cancellable
 
     with cancellable(_say_cancelled), StepDisplay(err).shown():
         result = _guard(lambda: embedded.run_flow(settings, load, loaded))
@@ -113,11 +113,11 @@ def published_table(
 
     Example: paddle-int8 published-table --quick
     """
-    from flows import embedded
-    from flows.cancellation import cancellable
-    from tasks.promotion.request import checked
-    from tasks.published.request import TableRequest
-    from tasks.settings import Settings
+    from paddle_int8.flows import embedded
+    from paddle_int8.flows.cancellation import cancellable
+    from paddle_int8.tasks.promotion.request import checked
+    from paddle_int8.tasks.published.request import TableRequest
+    from paddle_int8.tasks.settings import Settings
 
     asked: dict[str, Any] = {"only": tuple(only or ()), "column": column, "quick": quick}
     asked |= {"configs": configs.resolve(), "task_runner": task_runner}
@@ -128,10 +128,10 @@ def published_table(
     request = _guard(lambda: checked(TableRequest, asked))
     settings = Settings()
     _guard(lambda: embedded.prepare(settings))
-    from flows.terminal import StepDisplay
+    from paddle_int8.flows.terminal import StepDisplay
 
     def load() -> Any:
-        from flows.published_table import published_table as table_flow
+        from paddle_int8.flows.published_table import published_table as table_flow
 
         return table_flow
 
@@ -166,9 +166,9 @@ def convert(
 
     Example: paddle-int8 convert --quant_model_path quant --int8_model_save_path int8
     """
-    from flows.cancellation import cancellable
-    from tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
-    from tasks.settings import Settings
+    from paddle_int8.flows.cancellation import cancellable
+    from paddle_int8.tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
+    from paddle_int8.tasks.settings import Settings
 
     options = ConvertOptions(
         quant_model_path=quant_model_path,
@@ -207,8 +207,8 @@ def audit(
 
     Example: paddle-int8 audit var/artifacts/deployable/…
     """
-    from flows.terminal import print_audit
-    from tasks.inference.audit_model import audit_isolated
+    from paddle_int8.flows.terminal import print_audit
+    from paddle_int8.tasks.inference.audit_model import audit_isolated
 
     result = _guard(lambda: audit_isolated(model, layout, params_filename=params_filename or None))
     if json_output:
@@ -223,9 +223,9 @@ def ui(
     mlflow_port: Annotated[int, typer.Option(help="Of MLflow's pages.")] = 5000,
 ) -> None:
     """Prefect's and MLflow's own pages on what the embedded runs left behind, until Ctrl-C."""
-    from flows import embedded
-    from flows.pages import serve_pages
-    from tasks.settings import Settings
+    from paddle_int8.flows import embedded
+    from paddle_int8.flows.pages import serve_pages
+    from paddle_int8.tasks.settings import Settings
 
     settings = Settings()
     _guard(lambda: embedded.prepare(settings))
@@ -243,8 +243,8 @@ def deploy(
 
     Example: PREFECT_API_URL=http://127.0.0.1:4200/api paddle-int8 deploy
     """
-    from flows import deployment, pools
-    from tasks.settings import Settings
+    from paddle_int8.flows import deployment, pools
+    from paddle_int8.tasks.settings import Settings
 
     chosen = _guard(lambda: pools.require_pool(pool or pools.host_pool()))
     printed = _guard(lambda: deployment.deploy(Settings(), file, chosen))
@@ -262,9 +262,9 @@ def worker(
 
     Example: PREFECT_API_URL=http://127.0.0.1:4200/api paddle-int8 worker
     """
-    from flows import pools
-    from flows.worker import become_worker
-    from tasks.settings import Settings
+    from paddle_int8.flows import pools
+    from paddle_int8.flows.worker import become_worker
+    from paddle_int8.tasks.settings import Settings
 
     chosen = _guard(lambda: pools.require_pool(pool or pools.host_pool()))
     _guard(lambda: become_worker(Settings(), pool=chosen, limit=limit, health_port=health_port))
@@ -280,13 +280,13 @@ def _status(outcome: Outcome) -> int:
 
 def main() -> None:
     """The program; a wrong variable of the environment, which any command may read first, is told too."""
-    from tasks.errors import ConfigError
+    from paddle_int8.tasks.errors import ConfigError
 
     os.environ.update(past_proxies(os.environ))
     try:
         app()
     except ConfigError as error:
-        from flows.terminal import print_error
+        from paddle_int8.flows.terminal import print_error
 
         print_error(err, error)
         sys.exit(2)

@@ -18,8 +18,8 @@ err = Console(stderr=True)
 
 def guard(action: Callable[[], T]) -> T:
     """`action()`, with a PipelineError shown as its message and the exit status that belongs to it."""
-    from flows.terminal import print_error
-    from tasks.errors import ConfigError, PipelineError
+    from paddle_int8.flows.terminal import print_error
+    from paddle_int8.tasks.errors import ConfigError, PipelineError
 
     try:
         return action()
@@ -33,8 +33,8 @@ def guard(action: Callable[[], T]) -> T:
 
 def print_json(command: str, value: Any) -> None:
     """The document of a command, see docs/json-output.md."""
-    from tasks.artifacts import Release
-    from tasks.tracking.schema import summary_json, wrap
+    from paddle_int8.tasks.artifacts import Release
+    from paddle_int8.tasks.tracking.schema import summary_json, wrap
 
     body = summary_json(value) if isinstance(value, Release) else wrap(command, value)
     typer.echo(json.dumps(body, indent=2))

@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flows import pools
-from tasks.errors import ConfigError, RegistryError
-from tasks.settings import Settings
-from tasks.tracking.connection import redact
+from paddle_int8.flows import pools
+from paddle_int8.tasks.errors import ConfigError, RegistryError
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.tracking.connection import redact
 
 TIMEOUT_S = 300
 LAST_CHARACTERS = 2000
@@ -43,11 +43,11 @@ def deploy(settings: Settings, file: Path, pool: str) -> str:
     )
     if ended.returncode:
         raise _refused(ended.stdout[-LAST_CHARACTERS:])
-    from flows.lost_runs import watch
+    from paddle_int8.flows.lost_runs import watch
 
     watch()
     if settings.notify_url:
-        from flows.notification import notify
+        from paddle_int8.flows.notification import notify
 
         notify(settings.notify_url)
     return ended.stdout

@@ -13,12 +13,12 @@ import shutil
 from collections.abc import Callable
 from typing import TypeVar
 
-from flows import temporary_server
-from tasks import garbage, process, progress
-from tasks.errors import StorageError
-from tasks.settings import Settings
-from tasks.store import storage_error
-from tasks.tracking import connection
+from paddle_int8.flows import temporary_server
+from paddle_int8.tasks import garbage, process, progress
+from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import storage_error
+from paddle_int8.tasks.tracking import connection
 
 P = TypeVar("P")
 R = TypeVar("R")

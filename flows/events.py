@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from prefect.events import emit_event
 
-from tasks.artifacts import Outcome, Release
-from tasks.promotion.decision import Action, Decision, DecisionOutcome
-from tasks.promotion.summary import sentence
-from tasks.tracking.connection import redact
+from paddle_int8.tasks.artifacts import Outcome, Release
+from paddle_int8.tasks.promotion.decision import Action, Decision, DecisionOutcome
+from paddle_int8.tasks.promotion.summary import sentence
+from paddle_int8.tasks.tracking.connection import redact
 
 RESOURCE = "paddle-int8.model"
 MAX_CHARACTERS = 2000

@@ -15,10 +15,10 @@ from typing import Any, cast
 from prefect.context import FlowRunContext
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from tasks.config import FanOut
-from tasks.errors import ConfigError
-from tasks.settings import Settings
-from tasks.tracking.connection import redact
+from paddle_int8.tasks.config import FanOut
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.tracking.connection import redact
 
 CONNECT_S = 10
 ADDRESS = "PADDLE_INT8_DASK_SCHEDULER"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.release import release
-from tasks.artifacts import Release
-from tasks.errors import PipelineError
-from tasks.following.followers import pinned
-from tasks.following.request import FollowRequest
-from tasks.following.task import open_releases
-from tasks.tracking.source import SourceVersion
+from paddle_int8.flows.release import release
+from paddle_int8.tasks.artifacts import Release
+from paddle_int8.tasks.errors import PipelineError
+from paddle_int8.tasks.following.followers import pinned
+from paddle_int8.tasks.following.request import FollowRequest
+from paddle_int8.tasks.following.task import open_releases
+from paddle_int8.tasks.tracking.source import SourceVersion
 
 
 @flow(name="follow", flow_run_name="{request.model} version {request.version}", persist_result=False)

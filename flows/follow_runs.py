@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flows import deployment_runs
-from tasks.following.request import FollowRequest
+from paddle_int8.flows import deployment_runs
+from paddle_int8.tasks.following.request import FollowRequest
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun

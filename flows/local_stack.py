@@ -1,6 +1,6 @@
 """`make stack`: the services of `docker-compose.yml` as local processes, for hosts without Docker.
 
-`python -m flows.local_stack` runs them until Ctrl-C; it needs PostgreSQL's programs and a filled-in `.env`.
+`python -m paddle_int8.flows.local_stack` runs them until Ctrl-C; it needs PostgreSQL's programs and a filled-in `.env`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from flows.compose import LOOPBACK, Host, Service, services
-from tasks.errors import ConfigError, IsolatedProcessError, PipelineError
-from tasks.pace import Patience, slowness
-from tasks.process import last_lines
+from paddle_int8.flows.compose import LOOPBACK, Host, Service, services
+from paddle_int8.tasks.errors import ConfigError, IsolatedProcessError, PipelineError
+from paddle_int8.tasks.pace import Patience, slowness
+from paddle_int8.tasks.process import last_lines
 
 START_S = 180
 """On the reference host of `tasks/pace.py`."""

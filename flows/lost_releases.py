@@ -9,12 +9,12 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
-from flows.cancellation import end_in_prefect
-from tasks import store, temporary
-from tasks.errors import PipelineError
-from tasks.settings import Settings
-from tasks.tracking import runs
-from tasks.tracking.open_releases import lost
+from paddle_int8.flows.cancellation import end_in_prefect
+from paddle_int8.tasks import store, temporary
+from paddle_int8.tasks.errors import PipelineError
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.tracking import runs
+from paddle_int8.tasks.tracking.open_releases import lost
 
 MESSAGE = "its process was killed; ended by a later release"
 

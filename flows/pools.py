@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.artifacts import IsaLevel
-from tasks.errors import ConfigError
-from tasks.hardware.cpuinfo import parse_cpuinfo
-from tasks.hardware.levels import isa_level
+from paddle_int8.tasks.artifacts import IsaLevel
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.hardware.cpuinfo import parse_cpuinfo
+from paddle_int8.tasks.hardware.levels import isa_level
 
 POOLS = {
     IsaLevel.SSE41: "avx2",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.approval import ask
-from flows.events import Happening, announce_decision, failure_announced
-from tasks import process
-from tasks.promotion.decision import Decision, DecisionOutcome
-from tasks.promotion.request import PromoteRequest
-from tasks.promotion.task import assess_promotion, settle
+from paddle_int8.flows.approval import ask
+from paddle_int8.flows.events import Happening, announce_decision, failure_announced
+from paddle_int8.tasks import process
+from paddle_int8.tasks.promotion.decision import Decision, DecisionOutcome
+from paddle_int8.tasks.promotion.request import PromoteRequest
+from paddle_int8.tasks.promotion.task import assess_promotion, settle
 
 
 @flow(name="promote", flow_run_name="{request.model}", persist_result=False)

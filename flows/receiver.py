@@ -13,14 +13,14 @@ import time
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from flows import follow_runs
-from flows.deployment import require_server
-from tasks.errors import ConfigError, PipelineError
-from tasks.following import hook
-from tasks.following.followers import followed_in, followers
-from tasks.following.request import FollowRequest
-from tasks.following.webhook import MOST_BYTES, RefusedError, Replays, alias_moved, verify
-from tasks.settings import Settings
+from paddle_int8.flows import follow_runs
+from paddle_int8.flows.deployment import require_server
+from paddle_int8.tasks.errors import ConfigError, PipelineError
+from paddle_int8.tasks.following import hook
+from paddle_int8.tasks.following.followers import followed_in, followers
+from paddle_int8.tasks.following.request import FollowRequest
+from paddle_int8.tasks.following.webhook import MOST_BYTES, RefusedError, Replays, alias_moved, verify
+from paddle_int8.tasks.settings import Settings
 
 FEWEST_SECRET_CHARACTERS = 16
 MOST_SECONDS = 10.0

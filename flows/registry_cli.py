@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.console import Json, err, guard, out, print_json
+from paddle_int8.flows.console import Json, err, guard, out, print_json
 
 if TYPE_CHECKING:
-    from tasks.promotion.decision import Decision
+    from paddle_int8.tasks.promotion.decision import Decision
 
 app = typer.Typer()
 Model = Annotated[str, typer.Argument(help="A registered model.")]
@@ -45,11 +45,11 @@ def promote(
     """
 
     def load() -> Any:
-        from flows.promote import promote as flow
+        from paddle_int8.flows.promote import promote as flow
 
         return flow
 
-    from tasks.promotion.request import PromoteRequest
+    from paddle_int8.tasks.promotion.request import PromoteRequest
 
     fields = {"version": version, "max_drop_pp": max_drop_pp, "reason": reason, "who": who}
     _decide(load, PromoteRequest, {"model": model, "isa": isa, **fields}, json_output)
@@ -67,11 +67,11 @@ def rollback(
     """
 
     def load() -> Any:
-        from flows.rollback import rollback as flow
+        from paddle_int8.flows.rollback import rollback as flow
 
         return flow
 
-    from tasks.promotion.request import RollbackRequest
+    from paddle_int8.tasks.promotion.request import RollbackRequest
 
     fields = {"model": model, "isa": isa, "reason": reason, "who": who}
     _decide(load, RollbackRequest, fields, json_output)
@@ -83,10 +83,10 @@ def history(model: Model, json_output: Json = False) -> None:
 
     Example: paddle-int8 history digits-mobilenet-v1
     """
-    from flows.registry_tables import print_history
-    from tasks.promotion.ledger import history as read_history
-    from tasks.promotion.request import require_model
-    from tasks.settings import Settings
+    from paddle_int8.flows.registry_tables import print_history
+    from paddle_int8.tasks.promotion.ledger import history as read_history
+    from paddle_int8.tasks.promotion.request import require_model
+    from paddle_int8.tasks.settings import Settings
 
     found = guard(lambda: read_history(Settings().tracking_uri, require_model(model)))
     if json_output:
@@ -107,9 +107,9 @@ def export(
 
     Example: paddle-int8 export digits-mobilenet-v1 ./champion
     """
-    from tasks.promotion.export import export_bundle
-    from tasks.promotion.request import require_model
-    from tasks.settings import Settings
+    from paddle_int8.tasks.promotion.export import export_bundle
+    from paddle_int8.tasks.promotion.request import require_model
+    from paddle_int8.tasks.settings import Settings
 
     bundle = guard(
         lambda: export_bundle(
@@ -133,24 +133,24 @@ def receive_webhooks(
 
     Example: paddle-int8 receive-webhooks --port 8090
     """
-    from flows.receiver import serve
-    from tasks.settings import Settings
+    from paddle_int8.flows.receiver import serve
+    from paddle_int8.tasks.settings import Settings
 
     guard(lambda: serve(Settings(), host=host, port=port))
 
 
 def _decide(load: Callable[[], Any], kind: Any, fields: dict[str, Any], json_output: bool) -> None:
     """Runs the flow on the request, and ends the program with the status of its decision."""
-    from flows import embedded
-    from tasks.promotion.request import checked
-    from tasks.settings import Settings
+    from paddle_int8.flows import embedded
+    from paddle_int8.tasks.promotion.request import checked
+    from paddle_int8.tasks.settings import Settings
 
     request = guard(lambda: checked(kind, fields))
     settings = Settings()
     guard(lambda: embedded.prepare(settings))
 
-    from flows.registry_tables import print_decision
-    from flows.terminal import StepDisplay
+    from paddle_int8.flows.registry_tables import print_decision
+    from paddle_int8.flows.terminal import StepDisplay
 
     with StepDisplay(err).shown():
         decision: Decision = guard(lambda: embedded.run_flow(settings, load, request))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from tasks.promotion.decision import Decision, DecisionOutcome
-from tasks.promotion.ledger import History
-from tasks.promotion.summary import MARKS, sentence
+from paddle_int8.tasks.promotion.decision import Decision, DecisionOutcome
+from paddle_int8.tasks.promotion.ledger import History
+from paddle_int8.tasks.promotion.summary import MARKS, sentence
 
 COLOURS = {
     DecisionOutcome.DONE: "green",

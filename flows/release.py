@@ -13,12 +13,12 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 
-from flows.cancellation import cancel_in_prefect, on_cancel
-from flows.events import announce_verdict, failure_announced
-from flows.fan_out import fanned_out
-from flows.lost_releases import clear_up
-from tasks import process
-from tasks.artifacts import (
+from paddle_int8.flows.cancellation import cancel_in_prefect, on_cancel
+from paddle_int8.flows.events import announce_verdict, failure_announced
+from paddle_int8.flows.fan_out import fanned_out
+from paddle_int8.flows.lost_releases import clear_up
+from paddle_int8.tasks import process
+from paddle_int8.tasks.artifacts import (
     Algorithm,
     BaselineOutputsArtifact,
     Candidate,
@@ -36,28 +36,34 @@ from tasks.artifacts import (
     Release,
     Verdict,
 )
-from tasks.calibration.task import (
+from paddle_int8.tasks.calibration.task import (
     check_data,
     draw_calibration_data,
     draw_training_data,
     draw_validation_data,
 )
-from tasks.callables import require_all_allowed
-from tasks.config import ModelFiles, RegisteredModel, ReleaseConfig, TrainedModel, ValidationConfig
-from tasks.conversion import section as conversion
-from tasks.conversion.task import convert
-from tasks.errors import PipelineError
-from tasks.hardware.task import check_hardware
-from tasks.inference.task import pack_bundle
-from tasks.model.task import load_model
-from tasks.quantization import section as quantization
-from tasks.quantization.task import finetune, quantize
-from tasks.settings import Settings
-from tasks.tracking import runs
-from tasks.tracking.live_curve import training_followed
-from tasks.tracking.open_releases import OpenRelease, under_way
-from tasks.tracking.runs import RunStatus
-from tasks.tracking.task import (
+from paddle_int8.tasks.callables import require_all_allowed
+from paddle_int8.tasks.config import (
+    ModelFiles,
+    RegisteredModel,
+    ReleaseConfig,
+    TrainedModel,
+    ValidationConfig,
+)
+from paddle_int8.tasks.conversion import section as conversion
+from paddle_int8.tasks.conversion.task import convert
+from paddle_int8.tasks.errors import PipelineError
+from paddle_int8.tasks.hardware.task import check_hardware
+from paddle_int8.tasks.inference.task import pack_bundle
+from paddle_int8.tasks.model.task import load_model
+from paddle_int8.tasks.quantization import section as quantization
+from paddle_int8.tasks.quantization.task import finetune, quantize
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.tracking import runs
+from paddle_int8.tasks.tracking.live_curve import training_followed
+from paddle_int8.tasks.tracking.open_releases import OpenRelease, under_way
+from paddle_int8.tasks.tracking.runs import RunStatus
+from paddle_int8.tasks.tracking.task import (
     close_run,
     fetch_registered,
     log_candidate,
@@ -68,11 +74,11 @@ from tasks.tracking.task import (
     publish_report,
     register,
 )
-from tasks.training.task import train_model
-from tasks.validation.choice import choose
-from tasks.validation.load import LoadEvidence
-from tasks.validation.strategy import GridStrategy, Strategy
-from tasks.validation.task import baseline_outputs, gate, measure_baselines, validate
+from paddle_int8.tasks.training.task import train_model
+from paddle_int8.tasks.validation.choice import choose
+from paddle_int8.tasks.validation.load import LoadEvidence
+from paddle_int8.tasks.validation.strategy import GridStrategy, Strategy
+from paddle_int8.tasks.validation.task import baseline_outputs, gate, measure_baselines, validate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

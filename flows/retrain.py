@@ -11,22 +11,22 @@ from prefect import State, flow
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from flows import deployment_runs
-from flows.events import Happening, announce, failure_announced
-from flows.promote import promote
-from flows.release import release
-from tasks.artifacts import RegisteredVersion, Release
-from tasks.callables import require_all_allowed
-from tasks.config import ModelFiles, TrainedModel
-from tasks.promotion.request import PromoteRequest
-from tasks.retraining import PromotionPolicy, RetrainConfig
-from tasks.settings import Settings
-from tasks.sharing import fetch
-from tasks.stored_path import StoredPath
-from tasks.tracking.task import find_last_training, record_training
-from tasks.tracking.trainings import Training
-from tasks.training.entry import source_digest
-from tasks.training.task import digest_training_data, train_model
+from paddle_int8.flows import deployment_runs
+from paddle_int8.flows.events import Happening, announce, failure_announced
+from paddle_int8.flows.promote import promote
+from paddle_int8.flows.release import release
+from paddle_int8.tasks.artifacts import RegisteredVersion, Release
+from paddle_int8.tasks.callables import require_all_allowed
+from paddle_int8.tasks.config import ModelFiles, TrainedModel
+from paddle_int8.tasks.promotion.request import PromoteRequest
+from paddle_int8.tasks.retraining import PromotionPolicy, RetrainConfig
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.sharing import fetch
+from paddle_int8.tasks.stored_path import StoredPath
+from paddle_int8.tasks.tracking.task import find_last_training, record_training
+from paddle_int8.tasks.tracking.trainings import Training
+from paddle_int8.tasks.training.entry import source_digest
+from paddle_int8.tasks.training.task import digest_training_data, train_model
 
 PROMOTION = "promote/promote"
 """The deployment whose run waits for a person's word."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.events import Happening, announce_decision, failure_announced
-from tasks import process
-from tasks.promotion.decision import Decision
-from tasks.promotion.request import RollbackRequest
-from tasks.promotion.task import assess_rollback, settle
+from paddle_int8.flows.events import Happening, announce_decision, failure_announced
+from paddle_int8.tasks import process
+from paddle_int8.tasks.promotion.decision import Decision
+from paddle_int8.tasks.promotion.request import RollbackRequest
+from paddle_int8.tasks.promotion.task import assess_rollback, settle
 
 
 @flow(name="rollback", flow_run_name="{request.model}", persist_result=False)

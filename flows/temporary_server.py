@@ -20,10 +20,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks import garbage
-from tasks.errors import IsolatedProcessError
-from tasks.pace import Patience
-from tasks.process import last_lines
+from paddle_int8.tasks import garbage
+from paddle_int8.tasks.errors import IsolatedProcessError
+from paddle_int8.tasks.pace import Patience
+from paddle_int8.tasks.process import last_lines
 
 STARTUP_TIMEOUT_S = 180
 """On the reference host of `tasks/pace.py`."""

@@ -12,11 +12,19 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tasks import progress
-from tasks.artifacts import Candidate, HostProfile, IsaEvidence, KernelAudit, Outcome, Release, Verdict
-from tasks.errors import PipelineError
-from tasks.tracking.connection import redact
-from tasks.validation.audit import aside, counted
+from paddle_int8.tasks import progress
+from paddle_int8.tasks.artifacts import (
+    Candidate,
+    HostProfile,
+    IsaEvidence,
+    KernelAudit,
+    Outcome,
+    Release,
+    Verdict,
+)
+from paddle_int8.tasks.errors import PipelineError
+from paddle_int8.tasks.tracking.connection import redact
+from paddle_int8.tasks.validation.audit import aside, counted
 
 RARER = 2.0
 """How many times longer a wait has lasted when it is told of again."""

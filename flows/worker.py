@@ -7,10 +7,10 @@ import signal
 import sys
 from typing import NoReturn
 
-from flows.deployment import require_server
-from flows.embedded import require_room
-from tasks import temporary
-from tasks.settings import Settings
+from paddle_int8.flows.deployment import require_server
+from paddle_int8.flows.embedded import require_room
+from paddle_int8.tasks import temporary
+from paddle_int8.tasks.settings import Settings
 
 DEFAULTS = {
     "DO_NOT_TRACK": "1",
@@ -43,6 +43,14 @@ def become_worker(settings: Settings, *, pool: str, limit: int, health_port: int
     options = f"--pool {pool} --type process --limit {limit} --install-policy never --with-healthcheck"
     os.execve(
         sys.executable,
-        [sys.executable, "-m", "flows.prefect_worker", "--no-prompt", "worker", "start", *options.split()],
+        [
+            sys.executable,
+            "-m",
+            "paddle_int8.flows.prefect_worker",
+            "--no-prompt",
+            "worker",
+            "start",
+            *options.split(),
+        ],
         environment,
     )

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from tasks.keys import Incidental
-from tasks.stored_path import StoredPath
+from paddle_int8.tasks.keys import Incidental
+from paddle_int8.tasks.stored_path import StoredPath
 
 T = TypeVar("T")
 
@@ -271,7 +271,7 @@ class DeployableArtifact:
 class BaselineOutputsArtifact:
     """What the FP32 baseline answers to every validation sample on one instruction set.
 
-    `folder` holds one file, as `tasks.validation.comparison.write_outputs` writes it.
+    `folder` holds one file, as `paddle_int8.tasks.validation.comparison.write_outputs` writes it.
     """
 
     folder: StoredPath

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.config import Section
-from tasks.errors import ConfigError
-from tasks.settings import Settings
-from tasks.spoken import CALLABLE
+from paddle_int8.tasks.config import Section
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.spoken import CALLABLE
 
 
 def brief(function: str) -> str:

@@ -21,9 +21,9 @@ from pydantic import (
     model_validator,
 )
 
-from tasks.artifacts import Algorithm, Candidate, IsaLevel, Layout, OutputKind
-from tasks.keys import Incidental
-from tasks.spoken import (
+from paddle_int8.tasks.artifacts import Algorithm, Candidate, IsaLevel, Layout, OutputKind
+from paddle_int8.tasks.keys import Incidental
+from paddle_int8.tasks.spoken import (
     CALLABLE,
     CallableName,
     FolderName,
@@ -34,7 +34,7 @@ from tasks.spoken import (
     ReleaseName,
     Spoken,
 )
-from tasks.suggestion import did_you_mean
+from paddle_int8.tasks.suggestion import did_you_mean
 
 METRICS = ("top1", "top5", "agreement")
 

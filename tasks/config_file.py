@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from tasks.config import ReleaseConfig, Section
-from tasks.config_messages import config_error
-from tasks.settings import Settings
-from tasks.yaml_file import WRITE, read_yaml
+from paddle_int8.tasks.config import ReleaseConfig, Section
+from paddle_int8.tasks.config_messages import config_error
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.yaml_file import WRITE, read_yaml
 
 FETCHED = "$PADDLE_INT8_DATA"
 

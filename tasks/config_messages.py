@@ -12,8 +12,8 @@ import yaml
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from tasks.config import ReleaseConfig, Section
-from tasks.config_fields import (
+from paddle_int8.tasks.config import ReleaseConfig, Section
+from paddle_int8.tasks.config_fields import (
     Place,
     choices,
     fixed_length,
@@ -24,9 +24,9 @@ from tasks.config_fields import (
     spoken_of,
     words,
 )
-from tasks.errors import ConfigError
-from tasks.spoken import MismatchError
-from tasks.suggestion import CLEARLY_ALIKE, did_you_mean
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.spoken import MismatchError
+from paddle_int8.tasks.suggestion import CLEARLY_ALIKE, did_you_mean
 
 Lines = Mapping[tuple[str | int, ...], int]
 """Where each key path stands in the file."""

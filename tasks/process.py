@@ -34,11 +34,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeVar, cast
 
-from tasks import progress, temporary
-from tasks.errors import IsolatedProcessError, PipelineError
-from tasks.lifeline import Lifeline
-from tasks.settings import Settings
-from tasks.store import storage_error
+from paddle_int8.tasks import progress, temporary
+from paddle_int8.tasks.errors import IsolatedProcessError, PipelineError
+from paddle_int8.tasks.lifeline import Lifeline
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import storage_error
 
 T = TypeVar("T")
 LAST_LINES = 15
@@ -46,7 +46,7 @@ STEPS = "steps.jsonl"
 GRACE_S = 2.0
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tasks.engine_preload"])
+_context.set_forkserver_preload(["paddle_int8.tasks.engine_preload"])
 _starting = threading.Lock()
 _children: set[BaseProcess] = set()
 _cancelled = threading.Event()

@@ -7,7 +7,7 @@ from typing import cast
 
 from pydantic import Field, model_validator
 
-from tasks.config import ReleaseConfig, Section, Source, TrainedModel
+from paddle_int8.tasks.config import ReleaseConfig, Section, Source, TrainedModel
 
 
 class PromotionPolicy(StrEnum):

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from tasks.errors import ConfigError
-from tasks.hardware.limits import own_threads
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.hardware.limits import own_threads
 
 
 class Settings(BaseSettings):
@@ -45,10 +45,10 @@ class Settings(BaseSettings):
     )
     allowed_callables: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(
-            "tasks.training",
-            "tasks.calibration.text_pages",
-            "tasks.validation.region_metrics",
-            "tasks.validation.sequence_metrics",
+            "paddle_int8.tasks.training",
+            "paddle_int8.tasks.calibration.text_pages",
+            "paddle_int8.tasks.validation.region_metrics",
+            "paddle_int8.tasks.validation.sequence_metrics",
         ),
         description="Packages and modules, comma-separated, whose functions a flow run of a server may name.",
     )
@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            from tasks.config_messages import variable_error
+            from paddle_int8.tasks.config_messages import variable_error
 
             raise variable_error(error, type(self)) from error
 

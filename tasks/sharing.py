@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from tasks.archives import pack, unpack
-from tasks.errors import StorageError
-from tasks.settings import Settings
-from tasks.store import commit, scratch
-from tasks.stored_path import StoredPath
+from paddle_int8.tasks.archives import pack, unpack
+from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import commit, scratch
+from paddle_int8.tasks.stored_path import StoredPath
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

@@ -12,8 +12,8 @@ import stat
 import tempfile
 from pathlib import Path
 
-from tasks.errors import StorageError
-from tasks.ownership import PREFIX, forget_the_dead, lives, owner
+from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.ownership import PREFIX, forget_the_dead, lives, owner
 
 OWNED = re.compile(rf"{PREFIX}([0-9a-f]{{8}})-")
 

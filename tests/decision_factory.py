@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.promotion.decision import Action, Decision, DecisionOutcome
+from paddle_int8.tasks.promotion.decision import Action, Decision, DecisionOutcome
 
 
 def build_decision(number: int | None = None, *, basis: int = 0, **changes: Any) -> Decision:

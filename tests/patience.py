@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from tasks.pace import Patience, slowness
+from paddle_int8.tasks.pace import Patience, slowness
 
 
 def allowed(seconds: float) -> float:

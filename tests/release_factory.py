@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     Algorithm,
     Bundle,
     Candidate,
@@ -44,7 +44,7 @@ from tasks.artifacts import (
     TensorSpec,
     Verdict,
 )
-from tasks.config import ReleaseConfig
+from paddle_int8.tasks.config import ReleaseConfig
 
 ISAS = (IsaLevel.AVX512_CORE_VNNI, IsaLevel.AVX512_CORE)
 ALGORITHMS = (Algorithm.HIST, Algorithm.KL, Algorithm.AVG)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tasks.calibration.class_folders import images_by_folder
-from tasks.calibration.image_files import ImageFiles
-from tasks.calibration.list_file import listed_images
-from tasks.config import ImageFolderSource
-from tasks.errors import DataError
+from paddle_int8.tasks.calibration.class_folders import images_by_folder
+from paddle_int8.tasks.calibration.image_files import ImageFiles
+from paddle_int8.tasks.calibration.list_file import listed_images
+from paddle_int8.tasks.config import ImageFolderSource
+from paddle_int8.tasks.errors import DataError
 
 
 def image_files(source: ImageFolderSource) -> ImageFiles:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.calibration.picture_file import picture_suffixes
+from paddle_int8.tasks.calibration.picture_file import picture_suffixes
 
 QUOTES = ('"', "'")
 

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tasks.config import Preprocessing
-from tasks.errors import DataError
+from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.errors import DataError
 
 Array = npt.NDArray[Any]
 CONVERTIBLE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))

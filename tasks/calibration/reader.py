@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from tasks.artifacts import DatasetArtifact, TensorSpec
-from tasks.calibration.dataset import LABELS, PREPROCESSING, input_file, lengths_file
-from tasks.calibration.preprocessing import Array, normalise
-from tasks.config import Preprocessing
-from tasks.inference.serving import LENGTHS, offsets, padded
+from paddle_int8.tasks.artifacts import DatasetArtifact, TensorSpec
+from paddle_int8.tasks.calibration.dataset import LABELS, PREPROCESSING, input_file, lengths_file
+from paddle_int8.tasks.calibration.preprocessing import Array, normalise
+from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.inference.serving import LENGTHS, offsets, padded
 
 
 class BatchReader:
@@ -49,7 +49,7 @@ class BatchReader:
     def batches(self, batch_size: int, limit: int | None = None) -> Iterator[dict[str, Array]]:
         """Arrays [<= batch_size, ...] by input name, the first `limit` samples in order.
 
-        Sequences are padded and have their lengths beside them, as `tasks.inference.serving` takes them.
+        Sequences are padded and have their lengths beside them, as `paddle_int8.tasks.inference.serving` takes them.
         """
         end = len(self) if limit is None else min(limit, len(self))
         for start in range(0, end, batch_size):

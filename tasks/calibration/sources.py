@@ -18,12 +18,12 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from tasks.calibration.image_folder import image_files
-from tasks.calibration.picture_file import opened
-from tasks.calibration.preprocessing import Array, place, place_array
-from tasks.calibration.tagged_text import read_tagged_text
-from tasks.callables import imported
-from tasks.config import (
+from paddle_int8.tasks.calibration.image_folder import image_files
+from paddle_int8.tasks.calibration.picture_file import opened
+from paddle_int8.tasks.calibration.preprocessing import Array, place, place_array
+from paddle_int8.tasks.calibration.tagged_text import read_tagged_text
+from paddle_int8.tasks.callables import imported
+from paddle_int8.tasks.config import (
     CallableSource,
     IdxSource,
     ImageFolderSource,
@@ -32,7 +32,7 @@ from tasks.config import (
     Source,
     TaggedTextSource,
 )
-from tasks.errors import DataError, PipelineError
+from paddle_int8.tasks.errors import DataError, PipelineError
 
 Sample = dict[str, Array]
 Labels = npt.NDArray[np.int64]

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from prefect import get_run_logger
 
-from tasks.artifacts import DatasetArtifact, ModelArtifact
-from tasks.calibration.dataset import (
+from paddle_int8.tasks.artifacts import DatasetArtifact, ModelArtifact
+from paddle_int8.tasks.calibration.dataset import (
     check_class_names,
     check_labels,
     class_notes,
     draw_dataset,
     sample_digests,
 )
-from tasks.calibration.sampling import check_disjoint
-from tasks.calibration.sources import describe
-from tasks.config import DataConfig, GateConfig, QatConfig, Source
-from tasks.process import run_isolated
-from tasks.settings import Settings
-from tasks.store import commit, scratch
-from tasks.task import stage, step, step_log
-from tasks.validation.sufficiency import too_few
+from paddle_int8.tasks.calibration.sampling import check_disjoint
+from paddle_int8.tasks.calibration.sources import describe
+from paddle_int8.tasks.config import DataConfig, GateConfig, QatConfig, Source
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import commit, scratch
+from paddle_int8.tasks.task import stage, step, step_log
+from paddle_int8.tasks.validation.sufficiency import too_few
 
 TIMEOUT_S = 24 * 3600.0
 """A network drive of millions of pictures is slow, and not ours."""

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.conversion.layers import add_bias, is_bias, layer_of, multiply_weight
-from tasks.model.blocks import place, readers, remove, remove_unread, scale_before, value, writer
+from paddle_int8.tasks.conversion.layers import add_bias, is_bias, layer_of, multiply_weight
+from paddle_int8.tasks.model.blocks import place, readers, remove, remove_unread, scale_before, value, writer
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 
 @dataclass(frozen=True, slots=True)

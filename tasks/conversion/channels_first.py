@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.conversion.products import ACTIVATIONS
-from tasks.model.blocks import place, remove_unread, writer
+from paddle_int8.tasks.conversion.products import ACTIVATIONS
+from paddle_int8.tasks.model.blocks import place, remove_unread, writer
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 LAYOUTS = ("data_format", "data_layout")
 """What an attribute with the order of the dimensions is called."""

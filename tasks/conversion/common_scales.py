@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tasks.conversion.kept_fp32 import is_kept_fp32
-from tasks.conversion.signs import CONCAT, QUANT_PAIR, SCALE_KEEPING
+from paddle_int8.tasks.conversion.kept_fp32 import is_kept_fp32
+from paddle_int8.tasks.conversion.signs import CONCAT, QUANT_PAIR, SCALE_KEEPING
 
 
 def common_scales(scales: Mapping[str, float], program: Any, *, fp32_too: bool) -> dict[str, float]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.artifacts import Layout
-from tasks.errors import ConversionError
-from tasks.model.census import QUANTIZABLE
+from paddle_int8.tasks.artifacts import Layout
+from paddle_int8.tasks.errors import ConversionError
+from paddle_int8.tasks.model.census import QUANTIZABLE
 
 CAST = "cast_to_fp32"
 """Name of the change that a model in another floating-point type gets before all others."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.conversion.fences import fence
-from tasks.conversion.kept_fp32 import is_kept_fp32, keep_fp32
-from tasks.conversion.signs import (
+from paddle_int8.tasks.conversion.fences import fence
+from paddle_int8.tasks.conversion.kept_fp32 import is_kept_fp32, keep_fp32
+from paddle_int8.tasks.conversion.signs import (
     CONCAT,
     LAYERS,
     QUANT_PAIR,

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.conversion.products import ACTIVATIONS
-from tasks.model.blocks import operators, place, readers, writer
-from tasks.model.census import CONVOLUTIONS
+from paddle_int8.tasks.conversion.products import ACTIVATIONS
+from paddle_int8.tasks.model.blocks import operators, place, readers, writer
+from paddle_int8.tasks.model.census import CONVOLUTIONS
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 PRODUCTS = ("matmul", "matmul_v2", "bmm")
 CONVOLVED = CONVOLUTIONS | {"conv2d_transpose", "conv3d", "conv3d_transpose", "depthwise_conv2d_transpose"}

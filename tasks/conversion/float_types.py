@@ -14,12 +14,12 @@ import numpy as np
 import paddle
 from paddle.base.core import VarDesc
 
-from tasks.errors import ModelFormatError
-from tasks.model.blocks import bypass
+from paddle_int8.tasks.errors import ModelFormatError
+from paddle_int8.tasks.model.blocks import bypass
 
 if TYPE_CHECKING:
-    from tasks.arrays import Array
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.arrays import Array
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 FP32 = VarDesc.VarType.FP32
 OTHERS = {VarDesc.VarType.FP16: "FP16", VarDesc.VarType.BF16: "BF16", VarDesc.VarType.FP64: "FP64"}

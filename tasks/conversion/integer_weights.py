@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.conversion.signed_residuals import S8_MAX
-from tasks.model.blocks import store, value
+from paddle_int8.tasks.conversion.signed_residuals import S8_MAX
+from paddle_int8.tasks.model.blocks import store, value
 
 if TYPE_CHECKING:
-    from tasks.arrays import Array
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.arrays import Array
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 INTEGERS = "store_integer_weights"
 

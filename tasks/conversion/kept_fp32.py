@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tasks.model.blocks import hide_from_slim, operators, writer
+from paddle_int8.tasks.model.blocks import hide_from_slim, operators, writer
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 MARK = "skip_quant"
 ELEMENTWISE = frozenset({"elementwise_add", "elementwise_sub", "elementwise_mul"})

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.model.blocks import place, readers, store, value
-from tasks.model.census import CONVOLUTIONS
+from paddle_int8.tasks.model.blocks import place, readers, store, value
+from paddle_int8.tasks.model.census import CONVOLUTIONS
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 FLAGS = {"matmul": ("transpose_X", "transpose_Y"), "matmul_v2": ("trans_x", "trans_y")}
 """Of a product, those that must be off."""

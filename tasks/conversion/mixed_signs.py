@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.conversion.kept_fp32 import keep_fp32
-from tasks.conversion.signs import QUANT_PAIR, SIGN_KEEPING, unsigned_tensors
-from tasks.model.blocks import place
+from paddle_int8.tasks.conversion.kept_fp32 import keep_fp32
+from paddle_int8.tasks.conversion.signs import QUANT_PAIR, SIGN_KEEPING, unsigned_tensors
+from paddle_int8.tasks.model.blocks import place
 
 MIXED_SIGNS = "keep_mixed_signs_fp32"
 PRODUCTS = frozenset({"matmul", "matmul_v2", "fused_matmul"})

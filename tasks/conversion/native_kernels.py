@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.conversion.kept_fp32 import keep_fp32, pooled_size
-from tasks.errors import ModelFormatError
-from tasks.model.blocks import hide_from_slim, operators, place
+from paddle_int8.tasks.conversion.kept_fp32 import keep_fp32, pooled_size
+from paddle_int8.tasks.errors import ModelFormatError
+from paddle_int8.tasks.model.blocks import hide_from_slim, operators, place
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 RESAMPLING = {"nearest_interp": "bicubic_interp", "nearest_interp_v2": "bicubic_interp_v2"}
 """By operator, one with the same kernel in Paddle, which goes by `interp_method`, and none in oneDNN."""

@@ -10,16 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.artifacts import Layout
-from tasks.conversion.converted import CAST, ConvertedModel
-from tasks.conversion.weight_layout import LAID_OUT, lay_out_weights
-from tasks.errors import ConversionError
-from tasks.inference.layouts import FP32_FC_FUSION, SCORE_SUM_FUSION
-from tasks.model.census import CONVOLUTIONS
-from tasks.model.digest import program_digest
-from tasks.model.files import ModelSource
-from tasks.model.form import Form
-from tasks.model.form_errors import require_convertible
+from paddle_int8.tasks.artifacts import Layout
+from paddle_int8.tasks.conversion.converted import CAST, ConvertedModel
+from paddle_int8.tasks.conversion.weight_layout import LAID_OUT, lay_out_weights
+from paddle_int8.tasks.errors import ConversionError
+from paddle_int8.tasks.inference.layouts import FP32_FC_FUSION, SCORE_SUM_FUSION
+from paddle_int8.tasks.model.census import CONVOLUTIONS
+from paddle_int8.tasks.model.digest import program_digest
+from paddle_int8.tasks.model.files import ModelSource
+from paddle_int8.tasks.model.form import Form
+from paddle_int8.tasks.model.form_errors import require_convertible
 
 CONVOLUTION = CONVOLUTIONS | {"fused_conv2d"}
 PRODUCT = frozenset({"fc", "matmul", "matmul_v2", "fused_matmul"})
@@ -111,9 +111,14 @@ def convert_offline(request: OfflineRequest) -> ConvertedModel:
     Raises: ModelFormatError for files that cannot be used, ConversionError for a model that is not
     fake-quantized or an option that it cannot honour.
     """
-    from tasks.conversion.float_types import cast_to_fp32
-    from tasks.conversion.quant2int8 import PassOptions, int8_operators, narrow_weights, quantize_graph
-    from tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.conversion.float_types import cast_to_fp32
+    from paddle_int8.tasks.conversion.quant2int8 import (
+        PassOptions,
+        int8_operators,
+        narrow_weights,
+        quantize_graph,
+    )
+    from paddle_int8.tasks.model.program import load_program, save_program
 
     options = PassOptions(
         ops_to_quantize=fused_names(request.ops_to_quantize),

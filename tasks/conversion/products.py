@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.conversion.layers import FLAGS, Layer, add_bias, bias_behind, product_of
-from tasks.model.blocks import hide_from_slim, operators, place, readers, remove_unread
+from paddle_int8.tasks.conversion.layers import FLAGS, Layer, add_bias, bias_behind, product_of
+from paddle_int8.tasks.model.blocks import hide_from_slim, operators, place, readers, remove_unread
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 ACTIVATIONS = frozenset(
     {

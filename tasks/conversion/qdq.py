@@ -10,27 +10,27 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.artifacts import Layout
-from tasks.conversion.converted import CAST, ConvertedModel
-from tasks.conversion.data_movement import (
+from paddle_int8.tasks.artifacts import Layout
+from paddle_int8.tasks.conversion.converted import CAST, ConvertedModel
+from paddle_int8.tasks.conversion.data_movement import (
     DATA_MOVEMENT,
     PARTED_MEANS,
     keep_data_movement_fp32,
     part_means,
 )
-from tasks.conversion.integer_weights import INTEGERS, store_integer_weights
-from tasks.conversion.mixed_signs import MIXED_SIGNS, hide_mixed_products
-from tasks.conversion.recorded_scales import activation_scales, record_scales, weight_scales
-from tasks.conversion.signed_residuals import S8_MAX, widen_signed_residual_sums
-from tasks.model.blocks import place, value
-from tasks.model.census import QUANTIZABLE
-from tasks.model.digest import program_digest
-from tasks.model.files import ModelSource
-from tasks.model.form import Form
-from tasks.model.form_errors import require_convertible
+from paddle_int8.tasks.conversion.integer_weights import INTEGERS, store_integer_weights
+from paddle_int8.tasks.conversion.mixed_signs import MIXED_SIGNS, hide_mixed_products
+from paddle_int8.tasks.conversion.recorded_scales import activation_scales, record_scales, weight_scales
+from paddle_int8.tasks.conversion.signed_residuals import S8_MAX, widen_signed_residual_sums
+from paddle_int8.tasks.model.blocks import place, value
+from paddle_int8.tasks.model.census import QUANTIZABLE
+from paddle_int8.tasks.model.digest import program_digest
+from paddle_int8.tasks.model.files import ModelSource
+from paddle_int8.tasks.model.form import Form
+from paddle_int8.tasks.model.form_errors import require_convertible
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 SQUARE_WEIGHTS = "dequantize_square_weights"
 SIGNED_RESIDUALS = "widen_signed_residual_sums"
@@ -51,8 +51,8 @@ def convert_qdq(
     It may have no compute operator with quantized input: `require_int8` is the check.
     Raises: ModelFormatError for files that cannot be used, ConversionError for a model of another form.
     """
-    from tasks.conversion.float_types import cast_to_fp32
-    from tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.conversion.float_types import cast_to_fp32
+    from paddle_int8.tasks.model.program import load_program, save_program
 
     require_convertible(source, (Form.QDQ,))
     loaded = load_program(source, quantized=True)

@@ -18,13 +18,13 @@ from paddle.base import core
 from paddle.base.framework import IrGraph
 from paddle.static.quantization import Quant2Int8MkldnnPass
 
-from tasks.conversion.common_scales import common_scales, scales_before_factors
-from tasks.conversion.data_movement import DATA_MOVEMENT, keep_data_movement_fp32
-from tasks.conversion.mixed_signs import MIXED_SIGNS, keep_mixed_signs_fp32
-from tasks.conversion.repairs import repair
-from tasks.errors import ConversionError
-from tasks.model.census import CONVOLUTIONS
-from tasks.model.program import LoadedProgram
+from paddle_int8.tasks.conversion.common_scales import common_scales, scales_before_factors
+from paddle_int8.tasks.conversion.data_movement import DATA_MOVEMENT, keep_data_movement_fp32
+from paddle_int8.tasks.conversion.mixed_signs import MIXED_SIGNS, keep_mixed_signs_fp32
+from paddle_int8.tasks.conversion.repairs import repair
+from paddle_int8.tasks.errors import ConversionError
+from paddle_int8.tasks.model.census import CONVOLUTIONS
+from paddle_int8.tasks.model.program import LoadedProgram
 
 NO_ID = -1
 """Keeps the set that goes to C++ from being empty, which would arrive there as a set of strings."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.conversion.common_scales import common_scales, scales_before_factors
-from tasks.model.blocks import value
-from tasks.model.form import HOLDER
+from paddle_int8.tasks.conversion.common_scales import common_scales, scales_before_factors
+from paddle_int8.tasks.model.blocks import value
+from paddle_int8.tasks.model.form import HOLDER
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 PRODUCTS = frozenset({"mul", "matmul", "matmul_v2"})
 HAS_SCALES = "has_quant_info"

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.arrays import Array
-from tasks.artifacts import Layout
-from tasks.conversion.converted import ConvertedModel
-from tasks.errors import ConversionError
-from tasks.model.digest import program_digest
-from tasks.model.files import ModelSource
-from tasks.model.form import FUSED_RECURRENT as FUSED
+from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.artifacts import Layout
+from paddle_int8.tasks.conversion.converted import ConvertedModel
+from paddle_int8.tasks.errors import ConversionError
+from paddle_int8.tasks.model.digest import program_digest
+from paddle_int8.tasks.model.files import ModelSource
+from paddle_int8.tasks.model.form import FUSED_RECURRENT as FUSED
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 INT8_GREATEST = 127.0
 HIDDEN_BOUND = 1.0
@@ -51,7 +51,7 @@ def convert_recurrent(source: ModelSource, folder: Path) -> ConvertedModel:
 
     Raises: ModelFormatError for files that cannot be used, ConversionError when an operator did not fuse.
     """
-    from tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.model.program import load_program, save_program
 
     thresholds = json.loads(source.program.with_name(SCALES).read_text(encoding="utf-8"))
     loaded = fuse_recurrent(load_program(source))
@@ -96,7 +96,7 @@ def quantize_fused(loaded: LoadedProgram, thresholds: Mapping[str, float]) -> Lo
     from paddle.base import core
     from paddle.base.framework import IrGraph
 
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
     graph = IrGraph(core.Graph(loaded.program.desc), for_test=True)
     graph.graph.set_not_owned("__param_scope__", loaded.scope)
@@ -209,7 +209,7 @@ def fuse_recurrent(loaded: LoadedProgram) -> LoadedProgram:
     from paddle.base import core
     from paddle.base.framework import IrGraph
 
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
     graph = IrGraph(core.Graph(loaded.program.desc), for_test=True)
     graph.graph.set_not_owned("__param_scope__", loaded.scope)

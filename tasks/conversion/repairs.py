@@ -10,19 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.conversion.affine import (
+from paddle_int8.tasks.conversion.affine import (
     fold_affine_behind_layers,
     fold_factors_before_layers,
     join_scalars,
 )
-from tasks.conversion.channels_first import compute_channels_first
-from tasks.conversion.fences import (
+from paddle_int8.tasks.conversion.channels_first import compute_channels_first
+from paddle_int8.tasks.conversion.fences import (
     separate_equal_factors,
     separate_normalised_readers,
     separate_second_activations,
     straighten_convolved_factors,
 )
-from tasks.conversion.kept_fp32 import (
+from paddle_int8.tasks.conversion.kept_fp32 import (
     keep_attention_scores_fp32,
     keep_control_flow_fp32,
     keep_differences_fp32,
@@ -30,26 +30,30 @@ from tasks.conversion.kept_fp32 import (
     keep_uneven_pooling_fp32,
     pooled_size,
 )
-from tasks.conversion.native_kernels import (
+from paddle_int8.tasks.conversion.native_kernels import (
     compute_wrong_kernels_natively,
     divide_by_reciprocals,
     resample_natively,
 )
-from tasks.conversion.products import (
+from paddle_int8.tasks.conversion.products import (
     ACTIVATIONS,
     flatten_layer_inputs,
     give_products_a_bias,
     keep_unusual_products_fp32,
     multiply_rows,
 )
-from tasks.conversion.separated import give_scalars_a_dimension, order_operands, separate_activations
-from tasks.conversion.signs import RECTIFIERS, unsigned_tensors
-from tasks.conversion.stored_weights import (
+from paddle_int8.tasks.conversion.separated import (
+    give_scalars_a_dimension,
+    order_operands,
+    separate_activations,
+)
+from paddle_int8.tasks.conversion.signs import RECTIFIERS, unsigned_tensors
+from paddle_int8.tasks.conversion.stored_weights import (
     fold_computed_weights,
     separate_shared_weights,
     transpose_stored_weights,
 )
-from tasks.model.blocks import (
+from paddle_int8.tasks.model.blocks import (
     bypass,
     operators,
     readers,
@@ -57,10 +61,10 @@ from tasks.model.blocks import (
     scale_before,
     writer,
 )
-from tasks.model.census import CONVOLUTIONS
+from paddle_int8.tasks.model.census import CONVOLUTIONS
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 ANY_CONVOLUTION = CONVOLUTIONS | {"conv2d_transpose"}
 LAYERS = ANY_CONVOLUTION | {"mul", "matmul", "matmul_v2"}

@@ -14,16 +14,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasks.config import ModelFiles
-from tasks.conversion.converted import ConvertedModel, require_int8
-from tasks.conversion.offline import OfflineRequest, convert_offline
-from tasks.conversion.qdq import convert_qdq
-from tasks.errors import ConfigError, ConversionError
-from tasks.model.files import find_model
-from tasks.model.form import Form
-from tasks.model.form_errors import require_convertible
-from tasks.process import run_isolated
-from tasks.store import storage_error
+from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.conversion.converted import ConvertedModel, require_int8
+from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
+from paddle_int8.tasks.conversion.qdq import convert_qdq
+from paddle_int8.tasks.errors import ConfigError, ConversionError
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.model.form import Form
+from paddle_int8.tasks.model.form_errors import require_convertible
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.store import storage_error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tasks.artifacts import Layout
-from tasks.config import ConversionConfig
-from tasks.conversion.offline import WEIGHT_BITS
+from paddle_int8.tasks.artifacts import Layout
+from paddle_int8.tasks.config import ConversionConfig
+from paddle_int8.tasks.conversion.offline import WEIGHT_BITS
 
 
 def own_section(config: ConversionConfig, layout: Layout) -> ConversionConfig:

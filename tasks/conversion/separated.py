@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tasks.conversion.products import ACTIVATIONS
-from tasks.model.blocks import operators, place, writer
+from paddle_int8.tasks.conversion.products import ACTIVATIONS
+from paddle_int8.tasks.model.blocks import operators, place, writer
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 PRODUCTS = ("mul", "matmul", "matmul_v2")
 ELEMENTWISE = tuple(f"elementwise_{kind}" for kind in ("add", "sub", "mul", "div", "max", "min", "pow"))

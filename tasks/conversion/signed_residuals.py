@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.conversion.repairs import ANY_CONVOLUTION
-from tasks.conversion.signs import QUANT_PAIR, RECTIFIERS, unsigned_tensors
+from paddle_int8.tasks.conversion.repairs import ANY_CONVOLUTION
+from paddle_int8.tasks.conversion.signs import QUANT_PAIR, RECTIFIERS, unsigned_tensors
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 S8_MAX, U8_MAX = 127.0, 255.0
 FUSED_INTO_CONVOLUTION = QUANT_PAIR | {"batch_norm", "elementwise_add"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.conversion.kept_fp32 import is_kept_fp32
+from paddle_int8.tasks.conversion.kept_fp32 import is_kept_fp32
 
 RECTIFIERS = frozenset({"relu", "relu6"})
 ACTIVATIONS = ("fuse_activation", "activation_type")

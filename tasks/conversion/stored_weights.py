@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.conversion.kept_fp32 import CONTROL_FLOW
-from tasks.model.blocks import place, remove_unread, store, value
+from paddle_int8.tasks.conversion.kept_fp32 import CONTROL_FLOW
+from paddle_int8.tasks.model.blocks import place, remove_unread, store, value
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 WEIGHT_SLOTS = {
     "conv2d": "Filter",

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 
-from tasks import process
-from tasks.artifacts import DeployableArtifact, Layout, QuantizedArtifact
-from tasks.config import ConversionConfig, ModelFiles
-from tasks.conversion.converted import require_int8
-from tasks.conversion.offline import WEIGHT_BITS, OfflineRequest, convert_offline
-from tasks.conversion.qdq import convert_qdq
-from tasks.conversion.recurrent import convert_recurrent
-from tasks.host_lock import computing
-from tasks.model.files import find_model
-from tasks.settings import Settings
-from tasks.store import commit, scratch
-from tasks.task import cached, stage, step, step_log
+from paddle_int8.tasks import process
+from paddle_int8.tasks.artifacts import DeployableArtifact, Layout, QuantizedArtifact
+from paddle_int8.tasks.config import ConversionConfig, ModelFiles
+from paddle_int8.tasks.conversion.converted import require_int8
+from paddle_int8.tasks.conversion.offline import WEIGHT_BITS, OfflineRequest, convert_offline
+from paddle_int8.tasks.conversion.qdq import convert_qdq
+from paddle_int8.tasks.conversion.recurrent import convert_recurrent
+from paddle_int8.tasks.host_lock import computing
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import commit, scratch
+from paddle_int8.tasks.task import cached, stage, step, step_log
 
 
 @step(

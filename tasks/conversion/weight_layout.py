@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tasks.conversion.signs import LAYERS
+from paddle_int8.tasks.conversion.signs import LAYERS
 
 LAID_OUT = "lay_out_weights"
 IDENTITY = {"scale": 1.0, "bias": 0.0, "bias_after_scale": True, "use_mkldnn": True}

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.config import RegisteredModel, ReleaseConfig
-from tasks.config_file import load_config
-from tasks.errors import ConfigError
-from tasks.tracking.source import SourceVersion, model_and_alias
+from paddle_int8.tasks.config import RegisteredModel, ReleaseConfig
+from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.tracking.source import SourceVersion, model_and_alias
 
 logger = logging.getLogger(__name__)
 

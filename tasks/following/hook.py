@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.connection import connection
 
 NAME = "paddle-int8-follow"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tasks.config import Section
-from tasks.spoken import ModelName
+from paddle_int8.tasks.config import Section
+from paddle_int8.tasks.spoken import ModelName
 
 
 class FollowRequest(Section):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tasks.config import RegisteredModel, ReleaseConfig
-from tasks.errors import ConfigError, RegistryError
-from tasks.following.followers import followed_in, followers
-from tasks.following.request import FollowRequest
-from tasks.settings import Settings
-from tasks.task import stage, step
-from tasks.tracking.connection import connection
-from tasks.tracking.source import SourceVersion, is_released, resolve_source
+from paddle_int8.tasks.config import RegisteredModel, ReleaseConfig
+from paddle_int8.tasks.errors import ConfigError, RegistryError
+from paddle_int8.tasks.following.followers import followed_in, followers
+from paddle_int8.tasks.following.request import FollowRequest
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.task import stage, step
+from paddle_int8.tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.source import SourceVersion, is_released, resolve_source
 
 
 @step(name="open releases")

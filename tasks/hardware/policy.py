@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tasks.artifacts import HostProfile
-from tasks.config import HardwareConfig, HardwarePolicy
-from tasks.errors import HardwareError
-from tasks.hardware.levels import rank
+from paddle_int8.tasks.artifacts import HostProfile
+from paddle_int8.tasks.config import HardwareConfig, HardwarePolicy
+from paddle_int8.tasks.errors import HardwareError
+from paddle_int8.tasks.hardware.levels import rank
 
 
 def enforce(profile: HostProfile, config: HardwareConfig) -> tuple[str, ...]:

@@ -10,21 +10,21 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from tasks import host_lock, temporary
-from tasks.artifacts import HostProfile, IsaLevel
-from tasks.hardware import onednn
-from tasks.hardware.cpuinfo import CpuInfo, microarchitecture, parse_cpuinfo
-from tasks.hardware.levels import (
+from paddle_int8.tasks import host_lock, temporary
+from paddle_int8.tasks.artifacts import HostProfile, IsaLevel
+from paddle_int8.tasks.hardware import onednn
+from paddle_int8.tasks.hardware.cpuinfo import CpuInfo, microarchitecture, parse_cpuinfo
+from paddle_int8.tasks.hardware.levels import (
     FULL_AVX512,
     emulated_levels,
     isa_level,
     published_band,
     rank,
 )
-from tasks.hardware.limits import memory_limit, usable_cores
-from tasks.hardware.onednn import OneDnnReport
-from tasks.pace import slowness
-from tasks.process import run_isolated
+from paddle_int8.tasks.hardware.limits import memory_limit, usable_cores
+from paddle_int8.tasks.hardware.onednn import OneDnnReport
+from paddle_int8.tasks.pace import slowness
+from paddle_int8.tasks.process import run_isolated
 
 QUERY_TIMEOUT_S = 120
 """On the reference host of `tasks/pace.py`."""

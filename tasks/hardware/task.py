@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tasks.artifacts import HostProfile
-from tasks.config import HardwareConfig
-from tasks.hardware.policy import enforce
-from tasks.hardware.profile import host_profile
-from tasks.task import stage, step, step_log
+from paddle_int8.tasks.artifacts import HostProfile
+from paddle_int8.tasks.config import HardwareConfig
+from paddle_int8.tasks.hardware.policy import enforce
+from paddle_int8.tasks.hardware.profile import host_profile
+from paddle_int8.tasks.task import stage, step, step_log
 
 
 @step(name="hardware check")

@@ -11,22 +11,22 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks import temporary
-from tasks.arrays import Feed
-from tasks.artifacts import KernelAudit, TensorSpec
-from tasks.config import ModelFiles
-from tasks.errors import ConfigError, DataError, ModelFormatError
-from tasks.inference.layouts import Engine
-from tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
-from tasks.inference.serving import LENGTHS
-from tasks.model.files import ModelSource, find_model
-from tasks.model.form import Form
-from tasks.model.form_errors import convert_command, require_runnable
-from tasks.process import run_isolated
-from tasks.suggestion import did_you_mean
-from tasks.validation.audit import audit, comparable
-from tasks.validation.latency import pin
-from tasks.validation.verbose import VerboseRecorder
+from paddle_int8.tasks import temporary
+from paddle_int8.tasks.arrays import Feed
+from paddle_int8.tasks.artifacts import KernelAudit, TensorSpec
+from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.errors import ConfigError, DataError, ModelFormatError
+from paddle_int8.tasks.inference.layouts import Engine
+from paddle_int8.tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
+from paddle_int8.tasks.inference.serving import LENGTHS
+from paddle_int8.tasks.model.files import ModelSource, find_model
+from paddle_int8.tasks.model.form import Form
+from paddle_int8.tasks.model.form_errors import convert_command, require_runnable
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.suggestion import did_you_mean
+from paddle_int8.tasks.validation.audit import audit, comparable
+from paddle_int8.tasks.validation.latency import pin
+from paddle_int8.tasks.validation.verbose import VerboseRecorder
 
 AUDITED = {
     "fp32": Engine.BASELINE,
@@ -117,11 +117,11 @@ def _audit(
     request: AuditRequest, engine: Engine, source: ModelSource, *, quantized: bool, folder: Path
 ) -> KernelAudit:
     """`folder` is where a model goes that must be cast."""
-    from tasks.conversion.float_types import cast_to_fp32
-    from tasks.conversion.integer_weights import integers_in_fp32
-    from tasks.model.census import census
-    from tasks.model.gpu_only import require_cpu
-    from tasks.model.program import load_program, save_program, tensor_specs
+    from paddle_int8.tasks.conversion.float_types import cast_to_fp32
+    from paddle_int8.tasks.conversion.integer_weights import integers_in_fp32
+    from paddle_int8.tasks.model.census import census
+    from paddle_int8.tasks.model.gpu_only import require_cpu
+    from paddle_int8.tasks.model.program import load_program, save_program, tensor_specs
 
     loaded = load_program(source, quantized=quantized)
     require_cpu(loaded, source.program)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     Bundle,
     CandidateEvidence,
     DeployableArtifact,
@@ -27,14 +27,14 @@ from tasks.artifacts import (
     ModelArtifact,
     TensorSpec,
 )
-from tasks.config import Preprocessing
-from tasks.errors import StorageError
-from tasks.inference.bundle_texts import render
-from tasks.inference.example import EXAMPLE_INPUT, EXAMPLE_OUTPUT
-from tasks.inference.layouts import SWITCHES, Switches, engine_of
-from tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
-from tasks.store import folder_digest
-from tasks.stored_path import StoredPath
+from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.inference.bundle_texts import render
+from paddle_int8.tasks.inference.example import EXAMPLE_INPUT, EXAMPLE_OUTPUT
+from paddle_int8.tasks.inference.layouts import SWITCHES, Switches, engine_of
+from paddle_int8.tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
+from paddle_int8.tasks.store import folder_digest
+from paddle_int8.tasks.stored_path import StoredPath
 
 SCHEMA_VERSION = 1
 SERVING = Path(__file__).with_name("serving.py")

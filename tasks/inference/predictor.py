@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tasks.errors import ModelFormatError
-from tasks.inference.layouts import SWITCHES, Engine, Switches
-from tasks.inference.serving import Predictor, paddle_config
+from paddle_int8.tasks.errors import ModelFormatError
+from paddle_int8.tasks.inference.layouts import SWITCHES, Engine, Switches
+from paddle_int8.tasks.inference.serving import Predictor, paddle_config
 
 MODEL_FILENAME, PARAMS_FILENAME = "model.pdmodel", "model.pdiparams"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tasks.artifacts import Bundle, CandidateEvidence, DeployableArtifact, ModelArtifact
-from tasks.config import Preprocessing
-from tasks.inference.bundle import write_bundle
-from tasks.settings import Settings
-from tasks.store import commit, scratch
-from tasks.task import stage, step
+from paddle_int8.tasks.artifacts import Bundle, CandidateEvidence, DeployableArtifact, ModelArtifact
+from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.inference.bundle import write_bundle
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import commit, scratch
+from paddle_int8.tasks.task import stage, step
 
 
 @step(name="pack bundle")

@@ -10,9 +10,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from tasks.model.files import ModelFormat, ModelSource
-from tasks.model.params import check_params, expected_headers
-from tasks.store import file_digest
+from paddle_int8.tasks.model.files import ModelFormat, ModelSource
+from paddle_int8.tasks.model.params import check_params, expected_headers
+from paddle_int8.tasks.store import file_digest
 
 NOT_COMPUTED = frozenset({"op_callstack", "op_namescope", "op_device", "op_role", "op_role_var"})
 """Attributes that say where an operator came from, not what it does."""
@@ -25,7 +25,7 @@ def program_digest(
 
     Raises: ModelFormatError when a file is truncated or the two don't belong together.
     """
-    from tasks.model.program import parse_program
+    from paddle_int8.tasks.model.program import parse_program
 
     program, params = folder / model_filename, folder / params_filename
     desc = parse_program(program.read_bytes(), program)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.model.program import parse_program
+from paddle_int8.tasks.model.program import parse_program
 
 TRANSPARENT = frozenset(
     {

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tasks import packages
-from tasks.config import ModelFiles
-from tasks.errors import ModelFormatError
-from tasks.store import file_digest, folder_digest
+from paddle_int8.tasks import packages
+from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.errors import ModelFormatError
+from paddle_int8.tasks.store import file_digest, folder_digest
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 PROGRAM, PARAMS = ".pdmodel", ".pdiparams"

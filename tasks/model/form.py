@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from tasks.model.files import ModelSource
+from paddle_int8.tasks.model.files import ModelSource
 
 ONEDNN_QUANTIZERS = frozenset({"quantize", "dequantize", "requantize"})
 FUSED_RECURRENT = frozenset({"fusion_gru", "multi_gru", "fusion_lstm"})
@@ -61,7 +61,7 @@ def recognise(source: ModelSource) -> Recognised:
 
     Raises: ModelFormatError when the file is no program that this Paddle knows.
     """
-    from tasks.model.program import parse_program
+    from paddle_int8.tasks.model.program import parse_program
 
     return form_of(parse_program(source.program.read_bytes(), source.program))
 

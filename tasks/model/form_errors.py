@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 
-from tasks.config import ModelFiles
-from tasks.errors import ConversionError, ModelFormatError
-from tasks.model.files import ModelSource, find_model
-from tasks.model.form import Form, Recognised, form_of, recognise
-from tasks.model.params import expected_headers, holds_integer_weights
+from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.errors import ConversionError, ModelFormatError
+from paddle_int8.tasks.model.files import ModelSource, find_model
+from paddle_int8.tasks.model.form import Form, Recognised, form_of, recognise
+from paddle_int8.tasks.model.params import expected_headers, holds_integer_weights
 
 UNQUANTIZED = "name the model from before quantization in `model.path` of a release"
 RELEASE = "name it in `model.path` of a release's YAML file and run `paddle-int8 release` on that file"
@@ -49,7 +49,7 @@ def require_runnable(source: ModelSource) -> Form:
 
     Raises: ModelFormatError when it holds integer weights for which CPUs have no kernel.
     """
-    from tasks.model.program import parse_program
+    from paddle_int8.tasks.model.program import parse_program
 
     desc = parse_program(source.program.read_bytes(), source.program)
     found = form_of(desc)

@@ -16,10 +16,10 @@ import numpy as np
 import paddle
 from paddle.base import core
 
-from tasks.arrays import Array
-from tasks.errors import ModelFormatError
-from tasks.model.blocks import readers, remove_unread, value, writer
-from tasks.model.program import LoadedProgram
+from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.errors import ModelFormatError
+from paddle_int8.tasks.model.blocks import readers, remove_unread, value, writer
+from paddle_int8.tasks.model.program import LoadedProgram
 
 OPERATOR = "rnn"
 LEGACY_GATES = (2, 0, 1, 3)

@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.artifacts import OperatorCensus, TensorSpec
-from tasks.conversion.converted import CAST
-from tasks.conversion.native_kernels import compute_natively
-from tasks.conversion.repairs import repair
-from tasks.model.census import census
-from tasks.model.digest import program_digest
-from tasks.model.files import ModelSource
-from tasks.model.form_errors import require_float
-from tasks.model.gpu_only import require_cpu
-from tasks.model.original import ORIGINAL
+from paddle_int8.tasks.artifacts import OperatorCensus, TensorSpec
+from paddle_int8.tasks.conversion.converted import CAST
+from paddle_int8.tasks.conversion.native_kernels import compute_natively
+from paddle_int8.tasks.conversion.repairs import repair
+from paddle_int8.tasks.model.census import census
+from paddle_int8.tasks.model.digest import program_digest
+from paddle_int8.tasks.model.files import ModelSource
+from paddle_int8.tasks.model.form_errors import require_float
+from paddle_int8.tasks.model.gpu_only import require_cpu
+from paddle_int8.tasks.model.original import ORIGINAL
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 RNN, LEGACY, NATIVE = "rnn", "rewrite_rnn_as_lstm", "compute_natively"
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedModel:
-    """What `prepare_model` wrote, see `tasks.artifacts.ModelArtifact` for the fields.
+    """What `prepare_model` wrote, see `paddle_int8.tasks.artifacts.ModelArtifact` for the fields.
 
     cast_from: floating-point types other than FP32 that the model was given in.
     """
@@ -58,8 +58,8 @@ def prepare_model(
     Raises: ModelFormatError when the files cannot be used, hold a model that is quantized already, that FP32
     cannot hold or that only a GPU runs, or an `rnn` that cannot be rewritten.
     """
-    from tasks.conversion.float_types import cast_to_fp32, other_float_types
-    from tasks.model.program import load_program, save_program, tensor_specs
+    from paddle_int8.tasks.conversion.float_types import cast_to_fp32, other_float_types
+    from paddle_int8.tasks.model.program import load_program, save_program, tensor_specs
 
     require_float(source)
     loaded = load_program(source)
@@ -94,7 +94,7 @@ def prepare_model(
 def _rewrite(loaded: LoadedProgram) -> int:
     import paddle
 
-    from tasks.model.legacy_recurrence import legacy_recurrence
+    from paddle_int8.tasks.model.legacy_recurrence import legacy_recurrence
 
     with paddle.utils.unique_name.guard():  # the digest depends on the names
         return legacy_recurrence(loaded)

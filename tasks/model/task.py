@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from tasks.artifacts import ModelArtifact
-from tasks.config import ModelFiles
-from tasks.model.files import find_model
-from tasks.model.load import prepare_model
-from tasks.process import run_isolated
-from tasks.settings import Settings
-from tasks.store import commit, scratch
-from tasks.stored_path import StoredPath
-from tasks.task import stage, step, step_log
+from paddle_int8.tasks.artifacts import ModelArtifact
+from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.model.load import prepare_model
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import commit, scratch
+from paddle_int8.tasks.stored_path import StoredPath
+from paddle_int8.tasks.task import stage, step, step_log
 
 TIMEOUT_S = 900
 

@@ -8,23 +8,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-from tasks import temporary
-from tasks.artifacts import CriterionResult, IsaLevel, Outcome
-from tasks.errors import RegistryError
-from tasks.promotion import ledger
-from tasks.promotion.comparison import compare
-from tasks.promotion.decision import Action, Decision, DecisionOutcome
-from tasks.promotion.judgement import Challenger, Comparison, digest_check, judge, passed
-from tasks.promotion.lookup import (
+from paddle_int8.tasks import temporary
+from paddle_int8.tasks.artifacts import CriterionResult, IsaLevel, Outcome
+from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.promotion import ledger
+from paddle_int8.tasks.promotion.comparison import compare
+from paddle_int8.tasks.promotion.decision import Action, Decision, DecisionOutcome
+from paddle_int8.tasks.promotion.judgement import Challenger, Comparison, digest_check, judge, passed
+from paddle_int8.tasks.promotion.lookup import (
     Registered,
     bundle_inputs,
     fetch,
     resolve,
     validation_data,
 )
-from tasks.promotion.records import CHAMPION, Standing, champion_alias
-from tasks.promotion.request import PromoteRequest, RollbackRequest, current_user
-from tasks.tracking.connection import connection
+from paddle_int8.tasks.promotion.records import CHAMPION, Standing, champion_alias
+from paddle_int8.tasks.promotion.request import PromoteRequest, RollbackRequest, current_user
+from paddle_int8.tasks.tracking.connection import connection
 
 CHALLENGER = "challenger"
 

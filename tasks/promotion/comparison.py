@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.arrays import Array, Feed
-from tasks.artifacts import DatasetArtifact, IsaEvidence, IsaLevel, JudgedOutput, TensorSpec
-from tasks.errors import PipelineError, RegistryError
-from tasks.hardware.levels import environment_for
-from tasks.inference.serving import LENGTHS
-from tasks.process import run_isolated
-from tasks.promotion.judgement import Comparison
-from tasks.promotion.lookup import OUTCOMES, Registered
-from tasks.validation.statistics import metric_evidence
+from paddle_int8.tasks.arrays import Array, Feed
+from paddle_int8.tasks.artifacts import DatasetArtifact, IsaEvidence, IsaLevel, JudgedOutput, TensorSpec
+from paddle_int8.tasks.errors import PipelineError, RegistryError
+from paddle_int8.tasks.hardware.levels import environment_for
+from paddle_int8.tasks.inference.serving import LENGTHS
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.promotion.judgement import Comparison
+from paddle_int8.tasks.promotion.lookup import OUTCOMES, Registered
+from paddle_int8.tasks.validation.statistics import metric_evidence
 
 TIMEOUT_S = 3600
 FROM_RECORDS = "scores of both releases"
@@ -97,10 +97,10 @@ def rescore(request: Rescoring) -> dict[str, Array]:
 
     Raises: MeasurementError when oneDNN uses another instruction set than asked.
     """
-    from tasks.calibration.reader import BatchReader
-    from tasks.hardware.onednn import require_isa
-    from tasks.inference.serving import load_bundle
-    from tasks.validation.accuracy import is_relative, resolve_metrics, score
+    from paddle_int8.tasks.calibration.reader import BatchReader
+    from paddle_int8.tasks.hardware.onednn import require_isa
+    from paddle_int8.tasks.inference.serving import load_bundle
+    from paddle_int8.tasks.validation.accuracy import is_relative, resolve_metrics, score
 
     require_isa(request.isa)
     predictor = load_bundle(request.bundle)

@@ -14,14 +14,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.artifacts import to_json
-from tasks.errors import RegistryError
-from tasks.promotion.decision import Decision
-from tasks.promotion.records import CHAMPION, Standing, left_behind, of_model, ruled, standing
-from tasks.promotion.renaming import lost_decisions, require_not_renamed, versions_of
-from tasks.promotion.vouchers import ID, RECORD, confirm, counted, missing, vouch
-from tasks.tracking.connection import connection, redact
-from tasks.tracking.registry import PROMOTIONS, ensure_ledger
+from paddle_int8.tasks.artifacts import to_json
+from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.promotion.decision import Decision
+from paddle_int8.tasks.promotion.records import CHAMPION, Standing, left_behind, of_model, ruled, standing
+from paddle_int8.tasks.promotion.renaming import lost_decisions, require_not_renamed, versions_of
+from paddle_int8.tasks.promotion.vouchers import ID, RECORD, confirm, counted, missing, vouch
+from paddle_int8.tasks.tracking.connection import connection, redact
+from paddle_int8.tasks.tracking.registry import PROMOTIONS, ensure_ledger
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

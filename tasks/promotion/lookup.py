@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from tasks import sharing
-from tasks.artifacts import CandidateEvidence, DatasetArtifact, TensorSpec, Verdict, from_json
-from tasks.errors import RegistryError, StorageError
-from tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
-from tasks.model.digest import program_digest
-from tasks.process import run_isolated
-from tasks.promotion.judgement import Challenger
-from tasks.promotion.ledger import alias_version, find_version
-from tasks.store import folder_digest
-from tasks.stored_path import StoredPath
-from tasks.tracking.connection import connection
-from tasks.tracking.download import download, folders, repository
+from paddle_int8.tasks import sharing
+from paddle_int8.tasks.artifacts import CandidateEvidence, DatasetArtifact, TensorSpec, Verdict, from_json
+from paddle_int8.tasks.errors import RegistryError, StorageError
+from paddle_int8.tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
+from paddle_int8.tasks.model.digest import program_digest
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.promotion.judgement import Challenger
+from paddle_int8.tasks.promotion.ledger import alias_version, find_version
+from paddle_int8.tasks.store import folder_digest
+from paddle_int8.tasks.stored_path import StoredPath
+from paddle_int8.tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.download import download, folders, repository
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from tasks.artifacts import IsaLevel
-from tasks.promotion.decision import Action, Decision, DecisionOutcome
+from paddle_int8.tasks.artifacts import IsaLevel
+from paddle_int8.tasks.promotion.decision import Action, Decision, DecisionOutcome
 
 CHAMPION = "champion"
 

@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tasks.errors import RegistryError
-from tasks.promotion.vouchers import ID, PREFIX, counted, missing
-from tasks.tracking.registry import PROMOTIONS
+from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.promotion.vouchers import ID, PREFIX, counted, missing
+from paddle_int8.tasks.tracking.registry import PROMOTIONS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

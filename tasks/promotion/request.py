@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 
-from tasks.artifacts import IsaLevel
-from tasks.config import Section
-from tasks.config_messages import config_error
-from tasks.spoken import ModelName
+from paddle_int8.tasks.artifacts import IsaLevel
+from paddle_int8.tasks.config import Section
+from paddle_int8.tasks.config_messages import config_error
+from paddle_int8.tasks.spoken import ModelName
 
 R = TypeVar("R", bound=Section)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.artifacts import Outcome
-from tasks.promotion.decision import Decision, DecisionOutcome
+from paddle_int8.tasks.artifacts import Outcome
+from paddle_int8.tasks.promotion.decision import Decision, DecisionOutcome
 
 MARKS = {Outcome.APPROVED: "✓", Outcome.REJECTED: "✗", Outcome.INCONCLUSIVE: "?"}
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from tasks.artifacts import from_json
-from tasks.errors import RegistryError
-from tasks.promotion.decision import Decision
+from paddle_int8.tasks.artifacts import from_json
+from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.promotion.decision import Decision
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

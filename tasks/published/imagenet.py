@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.config import ImageFolderSource, ModelFiles, Preprocessing, ReleaseConfig, TrainedModel
-from tasks.errors import DataError
-from tasks.published.figures import RowKey
-from tasks.published.request import ImageNet
-from tasks.store import file_digest
+from paddle_int8.tasks.config import ImageFolderSource, ModelFiles, Preprocessing, ReleaseConfig, TrainedModel
+from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.published.figures import RowKey
+from paddle_int8.tasks.published.request import ImageNet
+from paddle_int8.tasks.store import file_digest
 
 TRAINING, VALIDATION = "train", "val"
 PREPROCESSING = Preprocessing(
@@ -19,7 +19,7 @@ PREPROCESSING = Preprocessing(
     std=(0.229, 0.224, 0.225),
 )
 """As published, and as `paddle.vision` and PaddleClas train: RGB, bilinear."""
-EXPORT = "tasks.training.architectures:export_pretrained"
+EXPORT = "paddle_int8.tasks.training.architectures:export_pretrained"
 BATCH = 10
 """Of 224x224 pictures: a batch of 100, as at 32x32, would take gigabytes in VGG."""
 

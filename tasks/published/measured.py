@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     CandidateEvidence,
     HostProfile,
     IsaEvidence,
@@ -16,9 +16,9 @@ from tasks.artifacts import (
     Outcome,
     Release,
 )
-from tasks.config import ReleaseConfig
-from tasks.published.figures import ExtraRow, PublishedRow, Unit
-from tasks.published.origin import data_origin, model_origin
+from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.published.figures import ExtraRow, PublishedRow, Unit
+from paddle_int8.tasks.published.origin import data_origin, model_origin
 
 TARGETS: Mapping[IsaLevel, float] = {IsaLevel.AVX512_CORE_VNNI: 2.2, IsaLevel.AVX512_CORE: 1.5}
 """Speed-ups to reach where the published machine, or an older one is emulated; less if so published."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from tasks.callables import brief
-from tasks.config import (
+from paddle_int8.tasks.callables import brief
+from paddle_int8.tasks.config import (
     CallableSource,
     IdxSource,
     ImageFolderSource,

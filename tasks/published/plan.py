@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.artifacts import HostProfile
-from tasks.config import Reference, ReleaseConfig
-from tasks.config_file import load_config
-from tasks.errors import PipelineError
-from tasks.published.figures import EXTRAS, IMAGES, PUBLISHED, ExtraRow, PublishedRow, RowKey
-from tasks.published.imagenet import on_imagenet
-from tasks.published.measured import Unmeasured
-from tasks.published.request import Column, TableRequest
+from paddle_int8.tasks.artifacts import HostProfile
+from paddle_int8.tasks.config import Reference, ReleaseConfig
+from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.errors import PipelineError
+from paddle_int8.tasks.published.figures import EXTRAS, IMAGES, PUBLISHED, ExtraRow, PublishedRow, RowKey
+from paddle_int8.tasks.published.imagenet import on_imagenet
+from paddle_int8.tasks.published.measured import Unmeasured
+from paddle_int8.tasks.published.request import Column, TableRequest
 
 QUICK_REPEATS, QUICK_SAMPLES = 20, 4
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from tasks.artifacts import HostProfile, from_json, to_json
-from tasks.config import ReleaseConfig, Section, TrainedModel
-from tasks.published.measured import Measured
-from tasks.training.entry import source_digest
+from paddle_int8.tasks.artifacts import HostProfile, from_json, to_json
+from paddle_int8.tasks.config import ReleaseConfig, Section, TrainedModel
+from paddle_int8.tasks.published.measured import Measured
+from paddle_int8.tasks.training.entry import source_digest
 
 WHERE = {"task_runner"}
 """Of a release's keys, those that say only where the work is done."""

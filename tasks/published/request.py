@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from tasks.config import FanOut, Section
-from tasks.published.figures import RowKey
+from paddle_int8.tasks.config import FanOut, Section
+from paddle_int8.tasks.published.figures import RowKey
 
 
 class Column(StrEnum):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import jinja2
 
-from tasks.artifacts import HostProfile, IsaLevel
-from tasks.published.figures import PublishedRow, Unit
-from tasks.published.measured import (
+from paddle_int8.tasks.artifacts import HostProfile, IsaLevel
+from paddle_int8.tasks.published.figures import PublishedRow, Unit
+from paddle_int8.tasks.published.measured import (
     Extra,
     Measured,
     Row,
@@ -23,9 +23,9 @@ from tasks.published.measured import (
     comparable,
     shown,
 )
-from tasks.published.origin import without_folders
-from tasks.tracking.connection import redact
-from tasks.tracking.summary import metric_label, percent, signed
+from paddle_int8.tasks.published.origin import without_folders
+from paddle_int8.tasks.tracking.connection import redact
+from paddle_int8.tasks.tracking.summary import metric_label, percent, signed
 
 TEMPLATES = Path(__file__).parent / "templates"
 NOTHING = "–"

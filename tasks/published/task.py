@@ -7,31 +7,31 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
-from tasks.artifacts import HostProfile
-from tasks.calibration.dataset import draw_dataset
-from tasks.callables import modules_named
-from tasks.config import ReleaseConfig
-from tasks.conversion.offline import convert_offline
-from tasks.conversion.qdq import convert_qdq
-from tasks.conversion.recurrent import convert_recurrent
-from tasks.hardware.levels import environment
-from tasks.model.load import prepare_model
-from tasks.published.measured import Measured, measured
-from tasks.published.records import read_record, record_key, write_record
-from tasks.published.table import Table, to_csv, to_html, to_markdown
-from tasks.quantization.finetune import finetune
-from tasks.quantization.ptq import quantize
-from tasks.quantization.recurrent import quantize_recurrent
-from tasks.settings import Settings
-from tasks.store import scratch
-from tasks.task import code_digests, engines, stage, step
-from tasks.tracking import runs
-from tasks.validation.baseline import write_baseline_outputs
-from tasks.validation.choice import choose
-from tasks.validation.fitness import measure_baseline
-from tasks.validation.gate import judge
-from tasks.validation.measure import measure
-from tasks.validation.strategy import GridStrategy
+from paddle_int8.tasks.artifacts import HostProfile
+from paddle_int8.tasks.calibration.dataset import draw_dataset
+from paddle_int8.tasks.callables import modules_named
+from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.conversion.offline import convert_offline
+from paddle_int8.tasks.conversion.qdq import convert_qdq
+from paddle_int8.tasks.conversion.recurrent import convert_recurrent
+from paddle_int8.tasks.hardware.levels import environment
+from paddle_int8.tasks.model.load import prepare_model
+from paddle_int8.tasks.published.measured import Measured, measured
+from paddle_int8.tasks.published.records import read_record, record_key, write_record
+from paddle_int8.tasks.published.table import Table, to_csv, to_html, to_markdown
+from paddle_int8.tasks.quantization.finetune import finetune
+from paddle_int8.tasks.quantization.ptq import quantize
+from paddle_int8.tasks.quantization.recurrent import quantize_recurrent
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import scratch
+from paddle_int8.tasks.task import code_digests, engines, stage, step
+from paddle_int8.tasks.tracking import runs
+from paddle_int8.tasks.validation.baseline import write_baseline_outputs
+from paddle_int8.tasks.validation.choice import choose
+from paddle_int8.tasks.validation.fitness import measure_baseline
+from paddle_int8.tasks.validation.gate import judge
+from paddle_int8.tasks.validation.measure import measure
+from paddle_int8.tasks.validation.strategy import GridStrategy
 
 NAME = "published-table"
 RELEASED = (

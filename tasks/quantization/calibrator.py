@@ -18,11 +18,11 @@ import numpy.typing as npt
 import paddle
 from paddle.static.quantization import post_training_quantization as slim
 
-from tasks.errors import QuantizationError
-from tasks.model.blocks import is_skipped
-from tasks.progress import report
-from tasks.quantization.tensors import fed, view
-from tasks.quantization.weights import Grams, layers_of, rounded_weight
+from paddle_int8.tasks.errors import QuantizationError
+from paddle_int8.tasks.model.blocks import is_skipped
+from paddle_int8.tasks.progress import report
+from paddle_int8.tasks.quantization.tensors import fed, view
+from paddle_int8.tasks.quantization.weights import Grams, layers_of, rounded_weight
 
 DEAD_THRESHOLD = 1e-8
 """Of an activation that was 0 throughout; PaddleSlim's own choice in `mse`. Its scale would be infinite."""

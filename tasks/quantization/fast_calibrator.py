@@ -20,11 +20,11 @@ import numpy as np
 import paddle
 from paddle.static.quantization import post_training_quantization as slim
 
-from tasks.hardware.limits import own_threads
-from tasks.quantization.calibrator import Array, Batch, Calibrator, checked, replaced
-from tasks.quantization.histogram import magnitude_counts, magnitude_range
-from tasks.quantization.kl import kl_threshold
-from tasks.quantization.tensors import may_be_padded, view
+from paddle_int8.tasks.hardware.limits import own_threads
+from paddle_int8.tasks.quantization.calibrator import Array, Batch, Calibrator, checked, replaced
+from paddle_int8.tasks.quantization.histogram import magnitude_counts, magnitude_range
+from paddle_int8.tasks.quantization.kl import kl_threshold
+from paddle_int8.tasks.quantization.tensors import may_be_padded, view
 
 
 class FastCalibrator(Calibrator):

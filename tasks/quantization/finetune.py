@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.artifacts import DatasetArtifact, ModelArtifact
-from tasks.callables import imported
-from tasks.config import ModelFiles, QatConfig
-from tasks.errors import PipelineError, QuantizationError, TrainingError
-from tasks.model.blocks import hide_from_slim
-from tasks.model.digest import program_digest
-from tasks.model.files import find_model
-from tasks.progress import report
-from tasks.training.checkpoint import Checkpoint
+from paddle_int8.tasks.artifacts import DatasetArtifact, ModelArtifact
+from paddle_int8.tasks.callables import imported
+from paddle_int8.tasks.config import ModelFiles, QatConfig
+from paddle_int8.tasks.errors import PipelineError, QuantizationError, TrainingError
+from paddle_int8.tasks.model.blocks import hide_from_slim
+from paddle_int8.tasks.model.digest import program_digest
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.progress import report
+from paddle_int8.tasks.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
-    from tasks.calibration.reader import BatchReader
-    from tasks.training.loop import History
+    from paddle_int8.tasks.calibration.reader import BatchReader
+    from paddle_int8.tasks.training.loop import History
 
 STEP = "quantization-aware training"
 SCALE = "@scale"
@@ -57,7 +57,7 @@ class FinetuneRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuneOutcome:
-    """What `finetune` wrote, see `tasks.artifacts.FinetunedArtifact`."""
+    """What `finetune` wrote, see `paddle_int8.tasks.artifacts.FinetunedArtifact`."""
 
     digest: str
     steps: int
@@ -75,7 +75,7 @@ def finetune(request: FinetuneRequest) -> FinetuneOutcome:
     _require_one_shape(request)
     import paddle
 
-    from tasks.model.program import LoadedProgram, load_program, save_program
+    from paddle_int8.tasks.model.program import LoadedProgram, load_program, save_program
 
     started = time.monotonic()
     source = find_model(ModelFiles(path=request.model.folder))
@@ -128,9 +128,9 @@ def _train(request: FinetuneRequest, loaded: Any) -> tuple[History, dict[str, fl
     """The history, and the learned scale of each activation. The weights are in `loaded.scope`."""
     import paddle
 
-    from tasks.calibration.reader import BatchReader
-    from tasks.quantization.trainable import make_trainable, use_onednn
-    from tasks.training.loop import Variables, cosine_rate, epoch_rows, fit
+    from paddle_int8.tasks.calibration.reader import BatchReader
+    from paddle_int8.tasks.quantization.trainable import make_trainable, use_onednn
+    from paddle_int8.tasks.training.loop import Variables, cosine_rate, epoch_rows, fit
 
     config, scope = request.config, loaded.scope
     reader = BatchReader(request.data, request.model.inputs)

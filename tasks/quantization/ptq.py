@@ -30,15 +30,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.artifacts import Algorithm, Candidate, DatasetArtifact, Layout, ModelArtifact
-from tasks.config import QuantizationConfig
-from tasks.errors import PipelineError, QuantizationError
-from tasks.model.blocks import is_skipped
-from tasks.model.digest import program_digest
-from tasks.store import storage_error
+from paddle_int8.tasks.artifacts import Algorithm, Candidate, DatasetArtifact, Layout, ModelArtifact
+from paddle_int8.tasks.config import QuantizationConfig
+from paddle_int8.tasks.errors import PipelineError, QuantizationError
+from paddle_int8.tasks.model.blocks import is_skipped
+from paddle_int8.tasks.model.digest import program_digest
+from paddle_int8.tasks.store import storage_error
 
 if TYPE_CHECKING:
-    from tasks.quantization.calibrator import Batches, Calibrator
+    from paddle_int8.tasks.quantization.calibrator import Batches, Calibrator
 
 RECURRENT = frozenset({"gru", "lstm"})
 """Operators on sequences that the layout `recurrent` is for."""
@@ -79,7 +79,7 @@ def quantize(request: PtqRequest) -> PtqOutcome:
 
     Raises: QuantizationError with PaddleSlim's first message, or when nothing could be quantized.
     """
-    from tasks.calibration.reader import BatchReader
+    from paddle_int8.tasks.calibration.reader import BatchReader
 
     recurrent = sorted(RECURRENT & request.model.census.counts.keys())
     if recurrent and any(spec.sequence for spec in request.model.inputs):
@@ -135,9 +135,9 @@ def _seed(seed: int) -> None:
 def _calibrator(request: PtqRequest, samples: Batches, scope: Any) -> Calibrator:
     import paddle
 
-    from tasks.model.program import parse_program
-    from tasks.quantization.calibrator import Calibrator, Loader
-    from tasks.quantization.fast_calibrator import FastCalibrator
+    from paddle_int8.tasks.model.program import parse_program
+    from paddle_int8.tasks.quantization.calibrator import Calibrator, Loader
+    from paddle_int8.tasks.quantization.fast_calibrator import FastCalibrator
 
     config, candidate = request.config, request.candidate
     # of a trained model, only tensors that the training did not see take their calibrated threshold

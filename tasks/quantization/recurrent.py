@@ -20,20 +20,20 @@ from typing import Any
 
 import numpy as np
 
-from tasks.arrays import Array, Feed
-from tasks.artifacts import Algorithm
-from tasks.calibration.reader import BatchReader
-from tasks.config import ModelFiles, QuantizationConfig
-from tasks.errors import QuantizationError
-from tasks.inference.layouts import Engine
-from tasks.inference.predictor import open_predictor, spec_of
-from tasks.model.digest import program_digest
-from tasks.model.files import find_model
-from tasks.model.original import baseline_folder
-from tasks.progress import report
-from tasks.quantization.kl import kl_threshold
-from tasks.quantization.ptq import RECURRENT, PtqOutcome, PtqRequest
-from tasks.store import file_digest
+from paddle_int8.tasks.arrays import Array, Feed
+from paddle_int8.tasks.artifacts import Algorithm
+from paddle_int8.tasks.calibration.reader import BatchReader
+from paddle_int8.tasks.config import ModelFiles, QuantizationConfig
+from paddle_int8.tasks.errors import QuantizationError
+from paddle_int8.tasks.inference.layouts import Engine
+from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
+from paddle_int8.tasks.model.digest import program_digest
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.model.original import baseline_folder
+from paddle_int8.tasks.progress import report
+from paddle_int8.tasks.quantization.kl import kl_threshold
+from paddle_int8.tasks.quantization.ptq import RECURRENT, PtqOutcome, PtqRequest
+from paddle_int8.tasks.store import file_digest
 
 EQUAL = 1e-5
 """Largest difference that sums in another order explain, of the greatest output or of 1, whichever is more.
@@ -90,7 +90,7 @@ def _digest(folder: Path) -> str:
 
 def _recurrent_tensors(folder: Path) -> tuple[Counter[str], tuple[str, ...]]:
     """The recurrent operators by type, and the names of their inputs and hidden states."""
-    from tasks.model.program import parse_program
+    from paddle_int8.tasks.model.program import parse_program
 
     program = folder / FILES[0]
     operators = [op for block in parse_program(program.read_bytes(), program).blocks for op in block.ops]
@@ -124,7 +124,7 @@ class _Network:
     def __init__(self, folder: Path) -> None:
         import paddle
 
-        from tasks.model.program import load_program
+        from paddle_int8.tasks.model.program import load_program
 
         self._loaded = load_program(find_model(ModelFiles(path=folder)))
         self._executor = paddle.static.Executor(paddle.CPUPlace())
@@ -132,7 +132,7 @@ class _Network:
     def activations(self, feed: Feed, names: Sequence[str]) -> list[Array]:
         import paddle
 
-        from tasks.quantization.tensors import fed
+        from paddle_int8.tasks.quantization.tensors import fed
 
         tensors = fed(feed, self._loaded.feeds)
         with paddle.static.scope_guard(self._loaded.scope):
@@ -166,7 +166,7 @@ THRESHOLDS: dict[Algorithm, Callable[[Sequence[Array], QuantizationConfig], floa
     Algorithm.HIST: _quantile,
     Algorithm.KL: _least_divergent,
 }
-"""Of the magnitudes of a tensor, batch by batch; the names are those of `tasks.quantization.ptq`."""
+"""Of the magnitudes of a tensor, batch by batch; the names are those of `paddle_int8.tasks.quantization.ptq`."""
 
 
 def _require_equal(folder: Path, feed: Feed) -> None:

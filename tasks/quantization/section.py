@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.artifacts import Algorithm, Candidate, Layout
-from tasks.config import QuantizationConfig
+from paddle_int8.tasks.artifacts import Algorithm, Candidate, Layout
+from paddle_int8.tasks.config import QuantizationConfig
 
 CHOICES = frozenset({"algorithms", "layouts", "qat"})
 """These make the list of candidates, and are nothing to any one of them."""

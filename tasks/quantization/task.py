@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     Candidate,
     DatasetArtifact,
     FinetunedArtifact,
@@ -13,22 +13,22 @@ from tasks.artifacts import (
     ModelArtifact,
     QuantizedArtifact,
 )
-from tasks.config import QatConfig, QuantizationConfig
-from tasks.host_lock import computing
-from tasks.process import run_isolated
-from tasks.quantization.finetune import (
+from paddle_int8.tasks.config import QatConfig, QuantizationConfig
+from paddle_int8.tasks.host_lock import computing
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.quantization.finetune import (
     SCALES_FILE,
     STEP,
     FinetuneRequest,
 )
-from tasks.quantization.finetune import finetune as finetune_model
-from tasks.quantization.ptq import PtqRequest
-from tasks.quantization.ptq import quantize as quantize_model
-from tasks.quantization.recurrent import quantize_recurrent
-from tasks.settings import Settings
-from tasks.store import commit, folder_digest, scratch
-from tasks.task import cached, own_key, stage, step, step_log
-from tasks.training.checkpoint import Checkpoint
+from paddle_int8.tasks.quantization.finetune import finetune as finetune_model
+from paddle_int8.tasks.quantization.ptq import PtqRequest
+from paddle_int8.tasks.quantization.ptq import quantize as quantize_model
+from paddle_int8.tasks.quantization.recurrent import quantize_recurrent
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import commit, folder_digest, scratch
+from paddle_int8.tasks.task import cached, own_key, stage, step, step_log
+from paddle_int8.tasks.training.checkpoint import Checkpoint
 
 
 @step(

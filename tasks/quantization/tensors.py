@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import paddle
 
-from tasks.arrays import Feed
-from tasks.inference.serving import LENGTHS, offsets, packed
+from paddle_int8.tasks.arrays import Feed
+from paddle_int8.tasks.inference.serving import LENGTHS, offsets, packed
 
 WIDEST_BLOCK = 16
 """Channels in a block of oneDNN's layouts (nChw16c); other channel counts may be padded in memory."""

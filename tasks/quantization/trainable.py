@@ -10,7 +10,7 @@ from typing import Any
 import paddle
 from paddle.base.framework import OpProtoHolder, Parameter
 
-from tasks.model.census import CONVOLUTIONS
+from paddle_int8.tasks.model.census import CONVOLUTIONS
 
 STATISTICS = ("Mean", "Variance")
 BATCH_NORM_OUTPUTS = ("SavedMean", "SavedVariance", "ReserveSpace")

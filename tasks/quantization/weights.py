@@ -21,9 +21,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tasks.model.blocks import is_skipped
-from tasks.model.census import CONVOLUTIONS
-from tasks.quantization.rounding import least_output_error, mean_preserving, nearest
+from paddle_int8.tasks.model.blocks import is_skipped
+from paddle_int8.tasks.model.census import CONVOLUTIONS
+from paddle_int8.tasks.quantization.rounding import least_output_error, mean_preserving, nearest
 
 Array = npt.NDArray[Any]
 

@@ -19,12 +19,12 @@ from prefect.filesystems import WritableFileSystem
 from prefect.serializers import Serializer
 from pydantic import Field, TypeAdapter
 
-from tasks.settings import Settings
-from tasks.sharing import read_shared, write_shared
-from tasks.stored_path import PORTABLE
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.sharing import read_shared, write_shared
+from paddle_int8.tasks.stored_path import PORTABLE
 
 KIND = "artifact"
-STEP = re.compile(r"tasks(\.\w+)*\.task:\w+")
+STEP = re.compile(r"paddle_int8\.tasks(\.\w+)*\.task:\w+")
 """`tasks.<package>.task:<function>`: nothing else is imported to read a record."""
 
 

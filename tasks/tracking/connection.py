@@ -17,10 +17,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.errors import RegistryError, StorageError
-from tasks.settings import Settings
-from tasks.store import storage_error
-from tasks.tracking.probe import probe, remedy, root_cause, sqlite_path
+from paddle_int8.tasks.errors import RegistryError, StorageError
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import storage_error
+from paddle_int8.tasks.tracking.probe import probe, remedy, root_cause, sqlite_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from tasks.errors import RegistryError
-from tasks.tracking.connection import redact, registry_uri
+from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.tracking.connection import redact, registry_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import FileInfo

@@ -8,7 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     CandidateEvidence,
     DeployableArtifact,
     KernelAudit,
@@ -16,7 +16,7 @@ from tasks.artifacts import (
     Verdict,
     to_json,
 )
-from tasks.tracking.connection import redact
+from paddle_int8.tasks.tracking.connection import redact
 
 LOG_TAIL_BYTES = 4 << 20
 """oneDNN's verbose output has no bound; the end of a log is where the error is."""

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tasks import progress
-from tasks.errors import PipelineError
-from tasks.progress import Progress
-from tasks.quantization.finetune import STEP
-from tasks.tracking.connection import connection
+from paddle_int8.tasks import progress
+from paddle_int8.tasks.errors import PipelineError
+from paddle_int8.tasks.progress import Progress
+from paddle_int8.tasks.quantization.finetune import STEP
+from paddle_int8.tasks.tracking.connection import connection
 
 POINTS = 200
 """Of a curve, more than a screen shows."""

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.artifacts import CandidateEvidence, KernelAudit, MetricEvidence, Release
-from tasks.config import ReleaseConfig
-from tasks.tracking.summary import SUBJECTS, focus, metric_label, signed
+from paddle_int8.tasks.artifacts import CandidateEvidence, KernelAudit, MetricEvidence, Release
+from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.tracking.summary import SUBJECTS, focus, metric_label, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,19 +12,19 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tasks.inference
-from tasks import temporary
-from tasks.artifacts import Bundle, Outcome, RegisteredVersion, Verdict
-from tasks.errors import RegistryError
-from tasks.store import folder_digest
-from tasks.tracking.connection import connection
+import paddle_int8.tasks.inference
+from paddle_int8.tasks import temporary
+from paddle_int8.tasks.artifacts import Bundle, Outcome, RegisteredVersion, Verdict
+from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.store import folder_digest
+from paddle_int8.tasks.tracking.connection import connection
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
     from mlflow.models import ModelSignature
 
-PYFUNC = Path(tasks.inference.__path__[0]) / "pyfunc_model.py"
+PYFUNC = Path(paddle_int8.tasks.inference.__path__[0]) / "pyfunc_model.py"
 PROMOTIONS = ".promotions"
 """What is added to a model's name to name the registered model that holds the decisions on it."""
 REQUIREMENTS = ("paddlepaddle==2.6.2", "numpy<2", "setuptools<81")

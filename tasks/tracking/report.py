@@ -12,12 +12,12 @@ from pathlib import Path
 
 import jinja2
 
-from tasks.artifacts import CriterionResult, Fp32Layer, IsaEvidence, Outcome, Release
-from tasks.config import ReleaseConfig
-from tasks.tracking.connection import redact
-from tasks.tracking.plots import Plot, Scales, release_plots
-from tasks.tracking.runs import config_yaml, versions
-from tasks.tracking.summary import (
+from paddle_int8.tasks.artifacts import CriterionResult, Fp32Layer, IsaEvidence, Outcome, Release
+from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.tracking.connection import redact
+from paddle_int8.tasks.tracking.plots import Plot, Scales, release_plots
+from paddle_int8.tasks.tracking.runs import config_yaml, versions
+from paddle_int8.tasks.tracking.summary import (
     MARKS,
     audit_sentence,
     candidate_rows,

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Literal
 
 import yaml
 
-from tasks import temporary
-from tasks.artifacts import (
+from paddle_int8.tasks import temporary
+from paddle_int8.tasks.artifacts import (
     Candidate,
     CandidateEvidence,
     DatasetArtifact,
@@ -36,14 +36,14 @@ from tasks.artifacts import (
     Verdict,
     to_json,
 )
-from tasks.config import QuantizationConfig, ReleaseConfig
-from tasks.errors import RegistryError
-from tasks.tracking.connection import connection, database_folder, redact
-from tasks.tracking.files import log_text, write_candidate
-from tasks.tracking.live_curve import log_points, points
-from tasks.tracking.metrics import candidate_metrics
-from tasks.tracking.open_releases import OpenRelease
-from tasks.tracking.schema import summary_json
+from paddle_int8.tasks.config import QuantizationConfig, ReleaseConfig
+from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.tracking.connection import connection, database_folder, redact
+from paddle_int8.tasks.tracking.files import log_text, write_candidate
+from paddle_int8.tasks.tracking.live_curve import log_points, points
+from paddle_int8.tasks.tracking.metrics import candidate_metrics
+from paddle_int8.tasks.tracking.open_releases import OpenRelease
+from paddle_int8.tasks.tracking.schema import summary_json
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

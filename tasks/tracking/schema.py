@@ -9,8 +9,8 @@ import json
 import math
 from typing import Any
 
-from tasks.artifacts import Release, to_json
-from tasks.tracking.connection import redact
+from paddle_int8.tasks.artifacts import Release, to_json
+from paddle_int8.tasks.tracking.connection import redact
 
 VERSION = 1
 
@@ -30,7 +30,7 @@ def summary_json(release: Release) -> dict[str, Any]:
 
 
 def wrap(command: str, result: Any) -> dict[str, Any]:
-    """`result`, one of the dataclasses of tasks.artifacts, as the document of a command.
+    """`result`, one of the dataclasses of paddle_int8.tasks.artifacts, as the document of a command.
 
     Non-finite numbers, which JSON has not, are null.
     """

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from tasks.config import RegisteredModel
-from tasks.errors import RegistryError
-from tasks.tracking.connection import connection
-from tasks.tracking.download import download, repository
+from paddle_int8.tasks.config import RegisteredModel
+from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.download import download, repository
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     CandidateEvidence,
     CriterionResult,
     IsaEvidence,
@@ -18,7 +18,7 @@ from tasks.artifacts import (
     SpeedRatio,
     Verdict,
 )
-from tasks.validation.audit import aside, counted
+from paddle_int8.tasks.validation.audit import aside, counted
 
 SUBJECTS = {
     "baseline": "FP32, oneDNN (baseline)",

@@ -12,7 +12,7 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     Bundle,
     CandidateEvidence,
     DatasetArtifact,
@@ -26,18 +26,24 @@ from tasks.artifacts import (
     Release,
     Verdict,
 )
-from tasks.config import ModelFiles, QuantizationConfig, RegisteredModel, RegistryConfig, ReleaseConfig
-from tasks.settings import Settings
-from tasks.store import commit, folder_digest, scratch
-from tasks.stored_path import StoredPath
-from tasks.task import stage, step
-from tasks.tracking import registry, runs, trainings
-from tasks.tracking.plots import release_plots
-from tasks.tracking.report import render_html, render_markdown
-from tasks.tracking.runs import RunStatus
-from tasks.tracking.source import fetch_source, resolve_source
-from tasks.tracking.summary import focus
-from tasks.validation.diagnosis import explain
+from paddle_int8.tasks.config import (
+    ModelFiles,
+    QuantizationConfig,
+    RegisteredModel,
+    RegistryConfig,
+    ReleaseConfig,
+)
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import commit, folder_digest, scratch
+from paddle_int8.tasks.stored_path import StoredPath
+from paddle_int8.tasks.task import stage, step
+from paddle_int8.tasks.tracking import registry, runs, trainings
+from paddle_int8.tasks.tracking.plots import release_plots
+from paddle_int8.tasks.tracking.report import render_html, render_markdown
+from paddle_int8.tasks.tracking.runs import RunStatus
+from paddle_int8.tasks.tracking.source import fetch_source, resolve_source
+from paddle_int8.tasks.tracking.summary import focus
+from paddle_int8.tasks.validation.diagnosis import explain
 
 NETWORK: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 2}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.connection import connection
 
 FINGERPRINT, DATA, MODEL = "retraining", "training_data_digest", "trained_model"
 

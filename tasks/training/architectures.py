@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tasks.errors import DataError
-from tasks.store import file_digest
+from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.store import file_digest
 
 SIDE = 224
 COARSE = 14

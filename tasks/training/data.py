@@ -10,11 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.calibration.image_folder import image_files
-from tasks.calibration.sources import call_source
-from tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Source, TaggedTextSource
-from tasks.errors import DataError
-from tasks.store import file_digest
+from paddle_int8.tasks.calibration.image_folder import image_files
+from paddle_int8.tasks.calibration.sources import call_source
+from paddle_int8.tasks.config import (
+    CallableSource,
+    IdxSource,
+    ImageFolderSource,
+    NpzSource,
+    Source,
+    TaggedTextSource,
+)
+from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.store import file_digest
 
 
 def training_digest(source: Source) -> str:

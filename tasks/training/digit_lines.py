@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tasks.errors import DataError
-from tasks.training.checkpoint import Checkpoint
-from tasks.training.digits import shuffled_digits
+from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.training.checkpoint import Checkpoint
+from paddle_int8.tasks.training.digits import shuffled_digits
 
 DIGITS = 4
 HEIGHT, WIDTH = 28, 128
@@ -81,7 +81,7 @@ def train_reader(
     """
     import paddle
 
-    from tasks.training.digit_reader import Reader, train_on_digits, train_on_lines
+    from paddle_int8.tasks.training.digit_reader import Reader, train_on_digits, train_on_lines
 
     paddle.seed(seed)
     reader = Reader()

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.calibration.preprocessing import normalise, place_array
-from tasks.config import Preprocessing
-from tasks.errors import DataError, TrainingError
+from paddle_int8.tasks.calibration.preprocessing import normalise, place_array
+from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.errors import DataError, TrainingError
 
 SPLITS = {"train": (0, 2600), "calibration": (2600, 3000), "validation": (3000, 5000)}
 CLASSES = 10
@@ -75,7 +75,7 @@ def train_mobilenet_v1(
     """
     import paddle
 
-    from tasks.training.classifier import near_identity
+    from paddle_int8.tasks.training.classifier import near_identity
 
     pictures, labels = digits("train")
     placed, labels = _placed(pictures[:samples], side), labels[:samples]
@@ -126,7 +126,7 @@ def _training_program(model: Any, rate: Any, side: int) -> tuple[Any, Any]:
 def _start_from(model: Any, folder: Path) -> None:
     import paddle
 
-    from tasks.training.classifier import put
+    from paddle_int8.tasks.training.classifier import put
 
     try:
         saved = paddle.load(str(folder / "model"))

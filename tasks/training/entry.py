@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tasks.calibration.sources import resolve
-from tasks.callables import brief, require_allowed
-from tasks.config import TrainedModel
-from tasks.errors import DataError, PipelineError, TrainingError
-from tasks.progress import report
-from tasks.store import file_digest
+from paddle_int8.tasks.calibration.sources import resolve
+from paddle_int8.tasks.callables import brief, require_allowed
+from paddle_int8.tasks.config import TrainedModel
+from paddle_int8.tasks.errors import DataError, PipelineError, TrainingError
+from paddle_int8.tasks.progress import report
+from paddle_int8.tasks.store import file_digest
 
 FILES = ("model.pdmodel", "model.pdiparams")
 

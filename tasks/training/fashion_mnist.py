@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.calibration.preprocessing import normalise, place_array
-from tasks.calibration.sources import read_idx
-from tasks.config import Preprocessing
-from tasks.errors import DataError
-from tasks.settings import Settings
-from tasks.store import file_digest
-from tasks.training.checkpoint import Checkpoint
+from paddle_int8.tasks.calibration.preprocessing import normalise, place_array
+from paddle_int8.tasks.calibration.sources import read_idx
+from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import file_digest
+from paddle_int8.tasks.training.checkpoint import Checkpoint
 
 CLASSES, SIDE, BATCH = 10, 32, 64
 CALIBRATION = 2000
 """Of the training pictures, the last ones: for calibration, and not trained on."""
-FETCH = "`make data`, or `python -m tasks.packages fashion-mnist`, fetches them"
+FETCH = "`make data`, or `python -m paddle_int8.tasks.packages fashion-mnist`, fetches them"
 INSTALLED = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package `dataset-fashion-mnist` puts the files."""
 FETCHED = "fashion-mnist" / INSTALLED.relative_to("/")
@@ -80,8 +80,8 @@ def train_classifier(
     A killed training goes on from `checkpoint`.
     Raises: TrainingError when the loss is not finite.
     """
-    from tasks.training import growth
-    from tasks.training.classifier import Schedule, export, train
+    from paddle_int8.tasks.training import growth
+    from paddle_int8.tasks.training.classifier import Schedule, export, train
 
     taken, labels = pictures("train", data)
     placed = np.stack([place_array(picture, PLAIN) for picture in taken])

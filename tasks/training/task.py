@@ -8,17 +8,17 @@ import shutil
 
 from prefect.futures import PrefectFuture
 
-from tasks.config import ModelFiles, Source, TrainedModel
-from tasks.host_lock import computing
-from tasks.keys import Incidental
-from tasks.process import run_isolated
-from tasks.settings import Settings
-from tasks.sharing import fetch
-from tasks.store import commit, folder_digest, scratch
-from tasks.stored_path import StoredPath
-from tasks.task import cached, stage, step, step_log
-from tasks.training.data import training_digest
-from tasks.training.entry import run_training, source_digest, title
+from paddle_int8.tasks.config import ModelFiles, Source, TrainedModel
+from paddle_int8.tasks.host_lock import computing
+from paddle_int8.tasks.keys import Incidental
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.sharing import fetch
+from paddle_int8.tasks.store import commit, folder_digest, scratch
+from paddle_int8.tasks.stored_path import StoredPath
+from paddle_int8.tasks.task import cached, stage, step, step_log
+from paddle_int8.tasks.training.data import training_digest
+from paddle_int8.tasks.training.entry import run_training, source_digest, title
 
 TIMEOUT_S = 24 * 3600.0
 DIGEST_TIMEOUT_S = 3600.0

@@ -9,11 +9,11 @@ from typing import cast
 
 import numpy as np
 
-from tasks.arrays import Array
-from tasks.artifacts import JudgedOutput, OutputKind
-from tasks.callables import imported
-from tasks.errors import DataError, MeasurementError
-from tasks.validation.agreement import agreements, decided, least
+from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.artifacts import JudgedOutput, OutputKind
+from paddle_int8.tasks.callables import imported
+from paddle_int8.tasks.errors import DataError, MeasurementError
+from paddle_int8.tasks.validation.agreement import agreements, decided, least
 
 Outputs = Sequence[Array]
 Metric = Callable[[Outputs, Array | None], Array]
@@ -72,7 +72,7 @@ def labelled_top_k(
 def agreement(
     outputs: Outputs, labels: Array | None, baseline: Outputs, *, judged: Sequence[JudgedOutput]
 ) -> Array:
-    """How far the answer is the FP32 model's own: [N], see `tasks.validation.agreement`. Needs no labels."""
+    """How far the answer is the FP32 model's own: [N], see `paddle_int8.tasks.validation.agreement`. Needs no labels."""
     scores = least(agreements(outputs, baseline, judged))
     if scores is None:
         raise MeasurementError(

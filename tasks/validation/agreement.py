@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from tasks.arrays import Array
-from tasks.artifacts import JudgedOutput, OutputKind
+from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.artifacts import JudgedOutput, OutputKind
 
 MIN_OVERLAP = 0.5
 BOX_COLUMNS = 6

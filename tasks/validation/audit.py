@@ -18,8 +18,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tasks.artifacts import Fp32Layer, KernelAudit, OperatorCensus, PrimitiveShare
-from tasks.inference.layouts import Engine
+from paddle_int8.tasks.artifacts import Fp32Layer, KernelAudit, OperatorCensus, PrimitiveShare
+from paddle_int8.tasks.inference.layouts import Engine
 
 COMPUTE_KINDS = frozenset({"convolution", "deconvolution", "inner_product", "matmul", "rnn"})
 INT8_TYPES = frozenset({"s8", "u8"})
@@ -35,7 +35,7 @@ CHANNELS = re.compile(r"(?<![a-z])ic(\d+)oc(\d+)")
 DEPTH = re.compile(r"_id\d+od\d+")
 FIRST_LAYER_CHANNELS = 4
 TRANSPOSED, THREE_D, IN_LOOP = "transposed convolution", "3-D convolution", "looped operator"
-"""What never runs in INT8, as `tasks.model.census.NEVER` says before anything is quantized."""
+"""What never runs in INT8, as `paddle_int8.tasks.model.census.NEVER` says before anything is quantized."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.arrays import Feed
-from tasks.artifacts import DatasetArtifact, IsaLevel, ModelArtifact
-from tasks.calibration.reader import BatchReader
-from tasks.hardware.onednn import require_isa
-from tasks.inference.layouts import Engine
-from tasks.inference.predictor import open_predictor, spec_of
-from tasks.model.original import baseline_folder
-from tasks.progress import report
-from tasks.validation.comparison import write_outputs
+from paddle_int8.tasks.arrays import Feed
+from paddle_int8.tasks.artifacts import DatasetArtifact, IsaLevel, ModelArtifact
+from paddle_int8.tasks.calibration.reader import BatchReader
+from paddle_int8.tasks.hardware.onednn import require_isa
+from paddle_int8.tasks.inference.layouts import Engine
+from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
+from paddle_int8.tasks.model.original import baseline_folder
+from paddle_int8.tasks.progress import report
+from paddle_int8.tasks.validation.comparison import write_outputs
 
 OUTPUTS = "outputs"
 

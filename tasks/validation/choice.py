@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tasks.artifacts import CandidateEvidence, Outcome, Verdict
+from paddle_int8.tasks.artifacts import CandidateEvidence, Outcome, Verdict
 
 PREFERENCE = (Outcome.APPROVED, Outcome.INCONCLUSIVE, Outcome.REJECTED)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.arrays import Array
-from tasks.artifacts import ClassDrop, JudgedOutput, OutputEvidence, OutputKind
-from tasks.errors import MeasurementError
-from tasks.inference.noise import Noise
-from tasks.validation.accuracy import AGREEMENT, LABELLED, Metric, RelativeMetric, score
-from tasks.validation.agreement import UNJUDGED, agreements, least
+from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.artifacts import ClassDrop, JudgedOutput, OutputEvidence, OutputKind
+from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.inference.noise import Noise
+from paddle_int8.tasks.validation.accuracy import AGREEMENT, LABELLED, Metric, RelativeMetric, score
+from paddle_int8.tasks.validation.agreement import UNJUDGED, agreements, least
 
 NUMBERS_WITHOUT_SIZE = frozenset({OutputKind.DECISIONS, OutputKind.BOXES})
 """Of these the distance between two values means nothing: class 7 is no worse an error than class 2."""
@@ -24,7 +24,7 @@ NUMBERS_WITHOUT_SIZE = frozenset({OutputKind.DECISIONS, OutputKind.BOXES})
 
 @dataclass(slots=True, kw_only=True)
 class Comparison:
-    """Accumulates batches. `metrics` are of `tasks.validation.accuracy`, `outputs` all of the model's."""
+    """Accumulates batches. `metrics` are of `paddle_int8.tasks.validation.accuracy`, `outputs` all of the model's."""
 
     metrics: Mapping[str, Metric | RelativeMetric]
     outputs: tuple[JudgedOutput, ...]

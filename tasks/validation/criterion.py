@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tasks.artifacts import CandidateEvidence, CriterionResult, IsaLevel, Outcome
-from tasks.config import GateConfig
+from paddle_int8.tasks.artifacts import CandidateEvidence, CriterionResult, IsaLevel, Outcome
+from paddle_int8.tasks.config import GateConfig
 
 Criterion = Callable[[CandidateEvidence, GateConfig], Iterable[CriterionResult]]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     CandidateEvidence,
     CriterionResult,
     Fp32Layer,
@@ -20,9 +20,9 @@ from tasks.artifacts import (
     Outcome,
     Verdict,
 )
-from tasks.hardware.levels import VNNI, published_band
-from tasks.validation.audit import counted
-from tasks.validation.signal import EVERY_OUTPUT, SIGNAL
+from paddle_int8.tasks.hardware.levels import VNNI, published_band
+from paddle_int8.tasks.validation.audit import counted
+from paddle_int8.tasks.validation.signal import EVERY_OUTPUT, SIGNAL
 
 SPEED, ACCURACY = (
     ("speed-up", "INT8 share", "latency p99"),

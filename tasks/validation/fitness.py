@@ -12,21 +12,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tasks.arrays import Array, Feed
-from tasks.artifacts import DatasetArtifact, JudgedOutput, ModelArtifact, OutputKind
-from tasks.calibration.reader import BatchReader
-from tasks.config import ValidationConfig
-from tasks.errors import DataError, MeasurementError, ModelFormatError
-from tasks.inference.predictor import PredictorSpec
-from tasks.inference.serving import Predictor
-from tasks.validation.accuracy import AGREEMENT, LABELLED, resolve_metrics
-from tasks.validation.agreement import decided
-from tasks.validation.comparison import Comparison
-from tasks.validation.load import LoadEvidence, first_batch, lengths_of, load_and_run
-from tasks.validation.outputs import judged_output, possible, require_known, with_labels
+from paddle_int8.tasks.arrays import Array, Feed
+from paddle_int8.tasks.artifacts import DatasetArtifact, JudgedOutput, ModelArtifact, OutputKind
+from paddle_int8.tasks.calibration.reader import BatchReader
+from paddle_int8.tasks.config import ValidationConfig
+from paddle_int8.tasks.errors import DataError, MeasurementError, ModelFormatError
+from paddle_int8.tasks.inference.predictor import PredictorSpec
+from paddle_int8.tasks.inference.serving import Predictor
+from paddle_int8.tasks.validation.accuracy import AGREEMENT, LABELLED, resolve_metrics
+from paddle_int8.tasks.validation.agreement import decided
+from paddle_int8.tasks.validation.comparison import Comparison
+from paddle_int8.tasks.validation.load import LoadEvidence, first_batch, lengths_of, load_and_run
+from paddle_int8.tasks.validation.outputs import judged_output, possible, require_known, with_labels
 
 if TYPE_CHECKING:
-    from tasks.model.ends import Ends
+    from paddle_int8.tasks.model.ends import Ends
 
 CUT_NMS = (
     "export the model without NMS and do it outside (PaddleDetection: `-o export.nms=False` for "
@@ -75,7 +75,7 @@ def examine(
     config: ValidationConfig,
 ) -> tuple[JudgedOutput, ...]:
     """How each output will be compared; raises what `measure_baseline` does."""
-    from tasks.model.ends import ends
+    from paddle_int8.tasks.model.ends import ends
 
     found = ends(spec.program)
     _require_read(found.unread)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     CandidateEvidence,
     CriterionResult,
     IsaEvidence,
@@ -21,11 +21,11 @@ from tasks.artifacts import (
     SpeedRatio,
     Verdict,
 )
-from tasks.config import GateConfig
-from tasks.validation.audit import aside, counted
-from tasks.validation.criterion import Criterion, stated
-from tasks.validation.signal import every_output, signal
-from tasks.validation.statistics import fewest_samples, samples_needed, speed_ratio
+from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.validation.audit import aside, counted
+from paddle_int8.tasks.validation.criterion import Criterion, stated
+from paddle_int8.tasks.validation.signal import every_output, signal
+from paddle_int8.tasks.validation.statistics import fewest_samples, samples_needed, speed_ratio
 
 MIN_SPEEDUP = {
     IsaLevel.SSE41: 1.0,

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import MeasurementError
-from tasks.hardware.limits import own_threads
+from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.hardware.limits import own_threads
 
 Run = Callable[[], object]
 WARM_UP_MS = 50.0

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.arrays import Array, Feed
-from tasks.artifacts import JudgedOutput, NativeComparison
-from tasks.calibration.reader import BatchReader
-from tasks.errors import MeasurementError
-from tasks.inference.predictor import PredictorSpec, open_predictor
-from tasks.inference.serving import LENGTHS, Predictor
+from paddle_int8.tasks.arrays import Array, Feed
+from paddle_int8.tasks.artifacts import JudgedOutput, NativeComparison
+from paddle_int8.tasks.calibration.reader import BatchReader
+from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.inference.predictor import PredictorSpec, open_predictor
+from paddle_int8.tasks.inference.serving import LENGTHS, Predictor
 
 SEQUENCE_BATCHES = 20
 STATUS = Path("/proc/self/status")
@@ -23,7 +23,7 @@ STATUS = Path("/proc/self/status")
 class LoadEvidence:
     """`load_ms` runs from opening the files to the first output, as oneDNN builds its kernels in the
     first run; importing Paddle is not in it. `peak_memory_bytes` is of the process, Paddle included.
-    `outputs` says of each of the FP32 model's how it will be compared (`tasks.validation.fitness`); `native`
+    `outputs` says of each of the FP32 model's how it will be compared (`paddle_int8.tasks.validation.fitness`); `native`
     holds a baseline to Paddle's own kernels."""
 
     load_ms: float

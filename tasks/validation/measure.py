@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.arrays import Array, Feed
-from tasks.artifacts import (
+from paddle_int8.tasks.arrays import Array, Feed
+from paddle_int8.tasks.artifacts import (
     DatasetArtifact,
     DeployableArtifact,
     IsaEvidence,
@@ -27,27 +27,33 @@ from tasks.artifacts import (
     OperatorCensus,
     Simulation,
 )
-from tasks.calibration.reader import BatchReader
-from tasks.config import Reference, ValidationConfig
-from tasks.errors import MeasurementError
-from tasks.hardware.levels import rank
-from tasks.hardware.onednn import require_isa
-from tasks.inference.example import write_example
-from tasks.inference.layouts import Engine, engine_of
-from tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
-from tasks.inference.serving import Predictor
-from tasks.model.original import baseline_folder
-from tasks.progress import report
-from tasks.stored_path import StoredPath
-from tasks.validation.accuracy import resolve_metrics
-from tasks.validation.audit import aside, audit, comparable, counted
-from tasks.validation.baseline import batches_told
-from tasks.validation.comparison import Comparison, ignored, read_outputs, worst_class
-from tasks.validation.latency import interleave, pin, turns
-from tasks.validation.load import LoadEvidence, first_batch, latency_batches, lengths_of, load_and_run
-from tasks.validation.simulation import simulate
-from tasks.validation.statistics import latency_summary, metric_evidence, speed_ratio
-from tasks.validation.verbose import VerboseRecorder
+from paddle_int8.tasks.calibration.reader import BatchReader
+from paddle_int8.tasks.config import Reference, ValidationConfig
+from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.hardware.levels import rank
+from paddle_int8.tasks.hardware.onednn import require_isa
+from paddle_int8.tasks.inference.example import write_example
+from paddle_int8.tasks.inference.layouts import Engine, engine_of
+from paddle_int8.tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
+from paddle_int8.tasks.inference.serving import Predictor
+from paddle_int8.tasks.model.original import baseline_folder
+from paddle_int8.tasks.progress import report
+from paddle_int8.tasks.stored_path import StoredPath
+from paddle_int8.tasks.validation.accuracy import resolve_metrics
+from paddle_int8.tasks.validation.audit import aside, audit, comparable, counted
+from paddle_int8.tasks.validation.baseline import batches_told
+from paddle_int8.tasks.validation.comparison import Comparison, ignored, read_outputs, worst_class
+from paddle_int8.tasks.validation.latency import interleave, pin, turns
+from paddle_int8.tasks.validation.load import (
+    LoadEvidence,
+    first_batch,
+    latency_batches,
+    lengths_of,
+    load_and_run,
+)
+from paddle_int8.tasks.validation.simulation import simulate
+from paddle_int8.tasks.validation.statistics import latency_summary, metric_evidence, speed_ratio
+from paddle_int8.tasks.validation.verbose import VerboseRecorder
 
 AUDITED_INFERENCES = 10
 SAME_OUTPUT = 1e-4

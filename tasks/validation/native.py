@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.arrays import Array, Feed
-from tasks.artifacts import DatasetArtifact, NativeComparison, NativeOutput, TensorSpec
-from tasks.calibration.reader import BatchReader
-from tasks.errors import MeasurementError, ModelFormatError
-from tasks.inference.layouts import Engine
-from tasks.inference.noise import Noise
-from tasks.inference.predictor import open_predictor, spec_of
-from tasks.validation.fault import Fault, find_fault
+from paddle_int8.tasks.arrays import Array, Feed
+from paddle_int8.tasks.artifacts import DatasetArtifact, NativeComparison, NativeOutput, TensorSpec
+from paddle_int8.tasks.calibration.reader import BatchReader
+from paddle_int8.tasks.errors import MeasurementError, ModelFormatError
+from paddle_int8.tasks.inference.layouts import Engine
+from paddle_int8.tasks.inference.noise import Noise
+from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
+from paddle_int8.tasks.validation.fault import Fault, find_fault
 
 SAMPLES = 16
 CLOSE, CLOSE_DB = 1e-3, 60.0

@@ -1,7 +1,7 @@
 """What each output of a model holds: told by the configuration, else by its shape, its values and its graph.
 
 A vector taken for scores of classes mostly agrees less than it should; where one of its numbers is always
-the greatest, `tasks.validation.fitness` says so. What a guess would not be fair to is `other`, which no
+the greatest, `paddle_int8.tasks.validation.fitness` says so. What a guess would not be fair to is `other`, which no
 built-in metric judges.
 """
 
@@ -13,10 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from tasks.arrays import Array
-from tasks.artifacts import JudgedOutput, OutputKind, TensorSpec
-from tasks.errors import ConfigError
-from tasks.validation.agreement import BOX_COLUMNS
+from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.artifacts import JudgedOutput, OutputKind, TensorSpec
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.validation.agreement import BOX_COLUMNS
 
 CONFIGURED = "as `validation.outputs` says"
 SUM_TOLERANCE = 1e-3
@@ -49,7 +49,7 @@ def judged_output(
 ) -> JudgedOutput:
     """How to compare an output.
 
-    values: FP32's, of a few samples. end: the operator that makes it (`tasks.model.ends`). labels: of the
+    values: FP32's, of a few samples. end: the operator that makes it (`paddle_int8.tasks.model.ends`). labels: of the
     data, if there are any. named: what the configuration says. constant: no input reaches it.
     Raises: ConfigError when the output cannot hold what the configuration says.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     CandidateEvidence,
     CriterionResult,
     IsaEvidence,
@@ -16,9 +16,9 @@ from tasks.artifacts import (
     OutputEvidence,
     OutputKind,
 )
-from tasks.config import GateConfig
-from tasks.hardware.levels import VNNI
-from tasks.validation.criterion import stated
+from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.hardware.levels import VNNI
+from paddle_int8.tasks.validation.criterion import stated
 
 SIGNAL, EVERY_OUTPUT = "signal", "every output"
 SOUND_SQNR_DB = 20.0

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from tasks.arrays import Array, Feed
-from tasks.artifacts import Simulation
-from tasks.calibration.reader import BatchReader
-from tasks.inference.noise import Noise
-from tasks.inference.serving import Predictor, padded
+from paddle_int8.tasks.arrays import Array, Feed
+from paddle_int8.tasks.artifacts import Simulation
+from paddle_int8.tasks.calibration.reader import BatchReader
+from paddle_int8.tasks.inference.noise import Noise
+from paddle_int8.tasks.inference.serving import Predictor, padded
 
 SAMPLES = 4
 
@@ -60,7 +60,7 @@ def outputs(folder: Path, feeds: Iterable[Feed]) -> list[list[Array]]:
     """By Paddle's executor, whose fake-quantization operators round in FP32; one list for each feed."""
     import paddle
 
-    from tasks.quantization.tensors import fed
+    from paddle_int8.tasks.quantization.tensors import fed
 
     paddle.enable_static()
     executor = paddle.static.Executor(paddle.CPUPlace())

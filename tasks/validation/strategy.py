@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tasks.artifacts import Candidate, CandidateEvidence, FailedCandidate
+from paddle_int8.tasks.artifacts import Candidate, CandidateEvidence, FailedCandidate
 
 
 class Strategy(Protocol):

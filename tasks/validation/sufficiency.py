@@ -1,6 +1,6 @@
 """How many validation samples can decide a margin: known before anything is measured.
 
-`python -m tasks.validation.sufficiency` prints the README's table.
+`python -m paddle_int8.tasks.validation.sufficiency` prints the README's table.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sys
 
 import numpy as np
 
-from tasks.config import GateConfig
-from tasks.validation.statistics import fewest_samples, metric_evidence, samples_needed
+from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.validation.statistics import fewest_samples, metric_evidence, samples_needed
 
 MARGINS_PP = (0.5, 1.0, 1.5, 2.0, 5.0)
 CONFIDENCE = 0.95

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     BaselineOutputsArtifact,
     CandidateEvidence,
     DatasetArtifact,
@@ -17,23 +17,23 @@ from tasks.artifacts import (
     Outcome,
     Verdict,
 )
-from tasks.config import GateConfig, ValidationConfig
-from tasks.hardware.levels import environment, rank
-from tasks.host_lock import computing, measuring
-from tasks.inference.layouts import Engine
-from tasks.inference.predictor import spec_of
-from tasks.keys import Incidental
-from tasks.model.original import baseline_folder
-from tasks.process import run_isolated
-from tasks.settings import Settings
-from tasks.store import commit, folder_digest, scratch
-from tasks.task import cached, stage, step, step_log
-from tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
-from tasks.validation.fitness import measure_baseline
-from tasks.validation.gate import judge
-from tasks.validation.load import LoadEvidence
-from tasks.validation.measure import MeasureRequest, measure
-from tasks.validation.native import NativeRequest, compare_with_native
+from paddle_int8.tasks.config import GateConfig, ValidationConfig
+from paddle_int8.tasks.hardware.levels import environment, rank
+from paddle_int8.tasks.host_lock import computing, measuring
+from paddle_int8.tasks.inference.layouts import Engine
+from paddle_int8.tasks.inference.predictor import spec_of
+from paddle_int8.tasks.keys import Incidental
+from paddle_int8.tasks.model.original import baseline_folder
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.store import commit, folder_digest, scratch
+from paddle_int8.tasks.task import cached, stage, step, step_log
+from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
+from paddle_int8.tasks.validation.fitness import measure_baseline
+from paddle_int8.tasks.validation.gate import judge
+from paddle_int8.tasks.validation.load import LoadEvidence
+from paddle_int8.tasks.validation.measure import MeasureRequest, measure
+from paddle_int8.tasks.validation.native import NativeRequest, compare_with_native
 
 
 @step(name="measure baselines", **cached(measure_baseline, compare_with_native, environment))
@@ -49,7 +49,7 @@ def measure_baselines(
 
     The host's own comes first, then the emulated ones that the release deploys to.
     Raises: MeasurementError when oneDNN computes something else than Paddle's own kernels; what
-    `tasks.validation.fitness` finds of the FP32 model before anything is quantized.
+    `paddle_int8.tasks.validation.fitness` finds of the FP32 model before anything is quantized.
     """
     with stage("measure baselines") as summary:
         measured = {

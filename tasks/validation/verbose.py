@@ -11,8 +11,8 @@ import sys
 import tempfile
 from collections.abc import Callable
 
-from tasks.hardware import onednn
-from tasks.validation.audit import MARK
+from paddle_int8.tasks.hardware import onednn
+from paddle_int8.tasks.validation.audit import MARK
 
 STDOUT = 1
 

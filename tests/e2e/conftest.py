@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.process import run_isolated
+from paddle_int8.tasks.process import run_isolated
 from tests.e2e.ground import Ground
 from tests.e2e.hurried import hurried
 from tests.e2e.servers import ROOT, PrefectServer, worker
@@ -91,7 +91,7 @@ def deployed(
     variables = {
         "PADDLE_INT8_HOME": str(folder / "home"),
         "PADDLE_INT8_NOTIFY_URL": told.url,
-        "PADDLE_INT8_ALLOWED_CALLABLES": "tasks.training,tests.e2e",
+        "PADDLE_INT8_ALLOWED_CALLABLES": "paddle_int8.tasks.training,tests.e2e",
         "PYTHONPATH": str(ROOT),
     }
     with running_server(folder, **variables) as server:

@@ -15,7 +15,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.connection import connection
 
 
 def used(home: Path) -> None:

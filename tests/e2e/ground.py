@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from tasks.config_file import load_config
-from tasks.errors import PipelineError
+from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.errors import PipelineError
 from tests.e2e.records import FlowRecord, eventually, read_flow, read_run
 from tests.e2e.small_inputs import SmallInputs
 
@@ -28,7 +28,7 @@ class Ground:
 
     def failure(self, **changes: Any) -> PipelineError:
         """The error of a real release with these changes to a good configuration."""
-        from flows.release import release
+        from paddle_int8.flows.release import release
 
         config = load_config(self.inputs.config(self.folder / "release.yaml", self.name, **changes))
         with pytest.raises(PipelineError) as caught:

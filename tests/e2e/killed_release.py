@@ -10,8 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
-from flows import cli
-from tasks import progress
+from paddle_int8.flows import cli
+from paddle_int8.tasks import progress
 
 
 def main(config: str, step: str, report: str) -> None:

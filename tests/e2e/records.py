@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.pace import Patience
-from tasks.tracking.connection import connection
+from paddle_int8.tasks.pace import Patience
+from paddle_int8.tasks.tracking.connection import connection
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

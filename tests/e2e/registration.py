@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.connection import connection
 
 
 def register(uri: str, model: str, files: Path) -> str:

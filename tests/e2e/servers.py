@@ -20,8 +20,8 @@ import psutil
 from cryptography.fernet import Fernet
 from prefect.client.base import PrefectHttpxSyncClient
 
-from flows.local_stack import read_env
-from tasks.pace import Patience
+from paddle_int8.flows.local_stack import read_env
+from paddle_int8.tasks.pace import Patience
 from tests.e2e import databases
 from tests.patience import allowed
 

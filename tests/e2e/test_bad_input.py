@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks import progress
-from tasks.artifacts import IsaLevel
-from tasks.errors import (
+from paddle_int8.tasks import progress
+from paddle_int8.tasks.artifacts import IsaLevel
+from paddle_int8.tasks.errors import (
     DataError,
     HardwareError,
     IsolatedProcessError,
@@ -27,8 +27,8 @@ from tasks.errors import (
     RegistryError,
     StorageError,
 )
-from tasks.hardware.levels import rank
-from tasks.hardware.profile import host_profile
+from paddle_int8.tasks.hardware.levels import rank
+from paddle_int8.tasks.hardware.profile import host_profile
 from tests.e2e.command_line import new_home, release_command
 from tests.e2e.failing_metrics import CGROUP_VARIABLE
 from tests.e2e.ground import Ground

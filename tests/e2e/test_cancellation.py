@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks.pace import Patience
+from paddle_int8.tasks.pace import Patience
 from tests.e2e.command_line import release_command, variables
 from tests.e2e.records import embedded_flow_states, read_run
 from tests.e2e.small_inputs import SmallInputs

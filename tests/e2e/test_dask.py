@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.config import FanOut, ReleaseConfig
-from tasks.config_file import load_config
-from tasks.errors import ConfigError
-from tasks.published.figures import IMAGES
-from tasks.published.request import TableRequest
-from tasks.tracking.connection import connection
+from paddle_int8.tasks.config import FanOut, ReleaseConfig
+from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.published.figures import IMAGES
+from paddle_int8.tasks.published.request import TableRequest
+from paddle_int8.tasks.tracking.connection import connection
 from tests.e2e.command_line import variables
 from tests.e2e.crashes import computed, release
 from tests.e2e.ground import Ground
@@ -113,9 +113,9 @@ def _config(ground: Ground, asked: FanOut | None) -> ReleaseConfig:
 def test_release_with_a_scheduler_that_does_not_answer_ends_before_any_work(
     ground: Ground, monkeypatch: pytest.MonkeyPatch, asked: FanOut | None
 ) -> None:
-    from flows.release import release
+    from paddle_int8.flows.release import release
 
-    monkeypatch.setattr("flows.fan_out.CONNECT_S", 2)
+    monkeypatch.setattr("paddle_int8.flows.fan_out.CONNECT_S", 2)
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setenv(ADDRESS, address)
@@ -129,7 +129,7 @@ def test_release_with_a_scheduler_that_does_not_answer_ends_before_any_work(
 def test_release_that_asks_for_dask_without_an_address_ends_before_any_work(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.release import release
+    from paddle_int8.flows.release import release
 
     monkeypatch.delenv(ADDRESS, raising=False)
     with pytest.raises(ConfigError) as caught:
@@ -148,7 +148,7 @@ def _require_nothing_done(ground: Ground) -> None:
 def test_table_that_asks_for_dask_without_an_address_ends_before_its_rows(
     warm_ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.published_table import published_table
+    from paddle_int8.flows.published_table import published_table
 
     monkeypatch.delenv(ADDRESS, raising=False)
     with pytest.raises(ConfigError, match=ADDRESS):
@@ -158,7 +158,7 @@ def test_table_that_asks_for_dask_without_an_address_ends_before_its_rows(
 def test_release_that_asks_for_threads_leaves_the_cluster_alone(
     warm_ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.release import release
+    from paddle_int8.flows.release import release
 
     monkeypatch.setenv(ADDRESS, f"tcp://127.0.0.1:{free_port()}")
     assert release(_config(warm_ground, FanOut.THREADS)).evidence

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.config import ReleaseConfig
-from tasks.config_file import load_config
-from tasks.errors import PipelineError
-from tasks.retraining import RetrainConfig
+from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.errors import PipelineError
+from paddle_int8.tasks.retraining import RetrainConfig
 from tests.e2e.ground import Ground
 from tests.e2e.records import told_events
 from tests.e2e.servers import wait_until
@@ -23,7 +23,7 @@ LAST = "model.awaits-approval"
 
 def _all_told(ground: Ground) -> list[str]:
     """The events about the release; those that were emitted before this call have all arrived."""
-    from flows.events import Happening, announce
+    from paddle_int8.flows.events import Happening, announce
 
     announce(Happening.ASKED, ground.name, "the last one")
     *told, last = wait_until(
@@ -52,7 +52,7 @@ def _config(ground: Ground, *, approvable: bool = False, **changes: Any) -> Rele
 def test_release_with_a_verdict_tells_it_once(
     warm_ground: Ground, approvable: bool, changes: dict[str, Any], outcome: str
 ) -> None:
-    from flows.release import release
+    from paddle_int8.flows.release import release
 
     released = release(_config(warm_ground, approvable=approvable, **changes))
     assert released.outcome.value == outcome
@@ -74,7 +74,7 @@ def test_release_that_fails_tells_it_once(warm_ground: Ground) -> None:
 def test_retraining_does_not_tell_what_its_release_told(
     ground: Ground, calibration: dict[str, str] | None, told: list[str]
 ) -> None:
-    from flows.retrain import retrain
+    from paddle_int8.flows.retrain import retrain
 
     training = save_data(ground.folder / "training.npz", 16, seed=5)
     recipe = {"train": "tests.e2e.training:train_small", "arguments": {"data": str(training)}}

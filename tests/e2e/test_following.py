@@ -18,9 +18,9 @@ import pytest
 from cryptography.fernet import Fernet
 from psutil import Process
 
-from tasks.following.webhook import DELIVERY_ID, MOST_BYTES, SIGNATURE, TIMESTAMP, signature
-from tasks.promotion import ledger
-from tasks.tracking.connection import connection
+from paddle_int8.tasks.following.webhook import DELIVERY_ID, MOST_BYTES, SIGNATURE, TIMESTAMP, signature
+from paddle_int8.tasks.promotion import ledger
+from paddle_int8.tasks.tracking.connection import connection
 from tests.e2e.registration import promote, register
 from tests.e2e.servers import PrefectServer, answers, free_port, program, running, wait_until
 from tests.e2e.small_inputs import SmallInputs
@@ -34,8 +34,8 @@ MODEL, RELEASE = "classifier-fp32", "classifier-int8"
 SILENCE_S = 8
 """Until a promotion that nobody says a word about has failed."""
 RECONCILE = """
-from flows.reconcile import reconcile
-from tasks.following.request import ReconcileRequest
+from paddle_int8.flows.reconcile import reconcile
+from paddle_int8.tasks.following.request import ReconcileRequest
 for each in reconcile(ReconcileRequest()):
     print("reconciled", each.version, each.action, flush=True)
 """

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     CandidateEvidence,
     DatasetArtifact,
     DeployableArtifact,
@@ -23,18 +23,18 @@ from tasks.artifacts import (
     Outcome,
     Verdict,
 )
-from tasks.config import GateConfig, ValidationConfig
-from tasks.conversion.offline import OfflineRepairs
-from tasks.hardware.levels import environment
-from tasks.hardware.profile import host_profile
-from tasks.inference.layouts import Engine
-from tasks.inference.predictor import spec_of
-from tasks.process import run_isolated
-from tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
-from tasks.validation.fitness import measure_baseline
-from tasks.validation.gate import judge
-from tasks.validation.load import LoadEvidence
-from tasks.validation.measure import MeasureRequest, measure
+from paddle_int8.tasks.config import GateConfig, ValidationConfig
+from paddle_int8.tasks.conversion.offline import OfflineRepairs
+from paddle_int8.tasks.hardware.levels import environment
+from paddle_int8.tasks.hardware.profile import host_profile
+from paddle_int8.tasks.inference.layouts import Engine
+from paddle_int8.tasks.inference.predictor import spec_of
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
+from paddle_int8.tasks.validation.fitness import measure_baseline
+from paddle_int8.tasks.validation.gate import judge
+from paddle_int8.tasks.validation.load import LoadEvidence
+from paddle_int8.tasks.validation.measure import MeasureRequest, measure
 from tests.e2e.trained_release import (
     SHIFTED_LABELS,
     TrainedRelease,

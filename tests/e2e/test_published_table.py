@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.hardware.limits import own_threads
-from tasks.process import run_isolated
-from tasks.published.figures import IMAGES, RowKey
-from tasks.published.measured import Measured, Unmeasured
-from tasks.published.request import Column, ImageNet, TableRequest
-from tasks.tracking.connection import connection
+from paddle_int8.tasks.hardware.limits import own_threads
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.published.figures import IMAGES, RowKey
+from paddle_int8.tasks.published.measured import Measured, Unmeasured
+from paddle_int8.tasks.published.request import Column, ImageNet, TableRequest
+from paddle_int8.tasks.tracking.connection import connection
 from tests.e2e.ground import Ground
 
 pytestmark = pytest.mark.paddle
@@ -24,7 +24,7 @@ LENIENT = {"metric": "agreement", "max_drop_pp": 100.0, "min_speedup": 0.01, "mi
 
 
 def test_table_marks_a_failed_row_goes_on_and_keeps_what_is_done(warm_ground: Ground) -> None:
-    from flows.published_table import published_table
+    from paddle_int8.flows.published_table import published_table
 
     folder = warm_ground.folder / "configs"
     folder.mkdir()
@@ -61,7 +61,7 @@ def test_table_marks_a_failed_row_goes_on_and_keeps_what_is_done(warm_ground: Gr
 def test_models_are_trained_at_the_same_time_and_a_failed_training_is_not_tried_again(
     warm_ground: Ground,
 ) -> None:
-    from flows.published_table import published_table
+    from paddle_int8.flows.published_table import published_table
 
     folder, meeting = warm_ground.folder / "configs", warm_ground.folder / "meeting"
     folder.mkdir()
@@ -138,7 +138,7 @@ def as_published(path: Path) -> Any:
 def test_image_row_is_measured_on_a_user_s_imagenet_with_their_weights(
     warm_ground: Ground, tmp_path: Path
 ) -> None:
-    from flows.published_table import published_table
+    from paddle_int8.flows.published_table import published_table
 
     root, key = tmp_path / "imagenet", RowKey.MOBILENET_V1
     run_isolated(make_imagenet, root, step="make", log=tmp_path / "log", timeout_s=120)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tasks import process, progress
-from tasks.artifacts import Algorithm
-from tasks.config_file import load_config
-from tasks.errors import IsolatedProcessError
-from tasks.quantization.finetune import STEP
-from tasks.tracking import live_curve
-from tasks.tracking.connection import connection
+from paddle_int8.tasks import process, progress
+from paddle_int8.tasks.artifacts import Algorithm
+from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.errors import IsolatedProcessError
+from paddle_int8.tasks.quantization.finetune import STEP
+from paddle_int8.tasks.tracking import live_curve
+from paddle_int8.tasks.tracking.connection import connection
 from tests.e2e.ground import Ground
 from tests.e2e.small_inputs import save_data
 
@@ -24,7 +24,7 @@ LENIENT = {"metric": "top5", "max_drop_pp": 100.0, "min_speedup": 0.01, "min_int
 
 
 def released(ground: Ground, algorithms: list[str], **qat: Any) -> Any:
-    from flows.release import release
+    from paddle_int8.flows.release import release
 
     data = save_data(ground.folder / "training.npz", 64, seed=5)
     trained_on = {"data": {"kind": "npz", "path": str(data)}, "epochs": 2, "batch_size": 16}

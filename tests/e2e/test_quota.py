@@ -14,7 +14,7 @@ from tests.e2e.servers import ROOT
 from tests.e2e.small_inputs import SmallInputs
 
 FIFTH = 0.2
-SPEED = "from tasks.pace import slowness; print(slowness())"
+SPEED = "from paddle_int8.tasks.pace import slowness; print(slowness())"
 
 
 def test_speed_under_a_quota_of_a_fifth_is_seen() -> None:
@@ -38,10 +38,10 @@ def test_first_release_under_a_quota_of_a_fifth_is_approved_and_says_what_it_wai
 
 
 THREADS = """
-from tasks.hardware.limits import own_cores, own_threads
-from tasks.settings import Settings
-from tasks.validation.latency import pin
-from tasks.errors import MeasurementError
+from paddle_int8.tasks.hardware.limits import own_cores, own_threads
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.validation.latency import pin
+from paddle_int8.tasks.errors import MeasurementError
 try:
     pin(2)
     found = "pinned"

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks import task
-from tasks.artifacts import Outcome, Release
-from tasks.config_file import load_config
-from tasks.tracking.connection import connection
+from paddle_int8.tasks import task
+from paddle_int8.tasks.artifacts import Outcome, Release
+from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.tracking.connection import connection
 from tests.e2e.crashes import CACHED
 from tests.e2e.ground import Ground
 
@@ -41,7 +41,7 @@ class Released:
 
 def _release(ground: Ground, *more: str, **gate: float) -> Released:
     """more: algorithms beside the one of every small release."""
-    from flows.release import release
+    from paddle_int8.flows.release import release
 
     grid = {"algorithms": ["abs_max", *more], "layouts": ["offline", "qdq"]}
     path = ground.inputs.approvable(ground.folder / "release.yaml", ground.name, quantization=grid, gate=gate)

@@ -10,10 +10,10 @@ import yaml
 from prefect import State, get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 
-from tasks.artifacts import Outcome, Release
-from tasks.promotion.ledger import alias_version
-from tasks.retraining import PromotionPolicy, RetrainConfig
-from tasks.tracking.connection import connection
+from paddle_int8.tasks.artifacts import Outcome, Release
+from paddle_int8.tasks.promotion.ledger import alias_version
+from paddle_int8.tasks.retraining import PromotionPolicy, RetrainConfig
+from paddle_int8.tasks.tracking.connection import connection
 from tests.e2e.ground import Ground
 from tests.e2e.records import told_events
 from tests.e2e.servers import wait_until
@@ -36,7 +36,7 @@ def _config(ground: Ground, training: Path, *, approvable: bool = False, **chang
 
 
 def _retrain(config: RetrainConfig) -> State[Any]:
-    from flows.retrain import retrain
+    from paddle_int8.flows.retrain import retrain
 
     return retrain(config, return_state=True)
 
@@ -79,7 +79,7 @@ def _champion(ground: Ground) -> str | None:
 
 
 def test_retrain_promotes_as_its_policy_says(ground: Ground) -> None:
-    from flows.promote import promote
+    from paddle_int8.flows.promote import promote
 
     training = save_data(ground.folder / "training.npz", 16, seed=5)
     good = _config(ground, training, approvable=True, force=True)

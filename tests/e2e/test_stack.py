@@ -14,13 +14,13 @@ from typing import Any
 import httpx
 import pytest
 
-from flows.compose import Host, Service, services
-from flows.local_stack import running
-from tasks.errors import RegistryError
-from tasks.promotion import ledger
-from tasks.promotion.assessment import settle
-from tasks.promotion.decision import DecisionOutcome
-from tasks.tracking.connection import connection
+from paddle_int8.flows.compose import Host, Service, services
+from paddle_int8.flows.local_stack import running
+from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.promotion import ledger
+from paddle_int8.tasks.promotion.assessment import settle
+from paddle_int8.tasks.promotion.decision import DecisionOutcome
+from paddle_int8.tasks.tracking.connection import connection
 from tests.decision_factory import build_decision
 from tests.e2e.registration import promote, register
 from tests.e2e.servers import ENDED, ROOT, STACK_PORTS, free_port, stack_secrets, wait_until

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tasks.published.figures import IMAGES
-from tasks.published.table import SPEED_HEADS
+from paddle_int8.tasks.published.figures import IMAGES
+from paddle_int8.tasks.published.table import SPEED_HEADS
 from tests.e2e.servers import ENDED, PrefectServer, wait_until
 from tests.e2e.small_inputs import SmallInputs
 from tests.e2e.test_published_table import LENIENT

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.connection import connection
 from tests.e2e.command_line import variables
 from tests.e2e.crashes import CACHED, computed, kill, release, verdict
 from tests.e2e.object_store import running_store

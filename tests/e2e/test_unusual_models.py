@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.artifacts import Outcome, Release
-from tasks.config_file import load_config
-from tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
-from tasks.errors import ConversionError
-from tasks.process import run_isolated
+from paddle_int8.tasks.artifacts import Outcome, Release
+from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
+from paddle_int8.tasks.errors import ConversionError
+from paddle_int8.tasks.process import run_isolated
 from tests.e2e.ground import Ground
 from tests.e2e.small_inputs import export
 
@@ -23,7 +23,7 @@ ODD = "my models #1?/50% 模型"
 
 def released(ground: Ground, model: Path) -> Release:
     """As approvable a release as the ground has, of another model."""
-    from flows.release import release
+    from paddle_int8.flows.release import release
 
     path = ground.inputs.approvable(ground.folder / "release.yaml", ground.name)
     config = yaml.safe_load(path.read_text(encoding="utf-8")) | {"model": {"path": str(model)}}

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.arrays import Array
-from tasks.artifacts import (
+from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.artifacts import (
     Algorithm,
     Candidate,
     DatasetArtifact,
@@ -23,23 +23,23 @@ from tasks.artifacts import (
     ModelArtifact,
     TensorSpec,
 )
-from tasks.calibration.dataset import materialise
-from tasks.calibration.sampling import draw
-from tasks.calibration.sources import Labels, open_source
-from tasks.config import CallableSource, ModelFiles, Preprocessing, QuantizationConfig
-from tasks.conversion.offline import OfflineRepairs, OfflineRequest, convert_offline
-from tasks.conversion.qdq import convert_qdq
-from tasks.model.digest import program_digest
-from tasks.model.files import find_model
-from tasks.quantization.ptq import PtqRequest, quantize
-from tasks.training.digits import CLASSES, digits
+from paddle_int8.tasks.calibration.dataset import materialise
+from paddle_int8.tasks.calibration.sampling import draw
+from paddle_int8.tasks.calibration.sources import Labels, open_source
+from paddle_int8.tasks.config import CallableSource, ModelFiles, Preprocessing, QuantizationConfig
+from paddle_int8.tasks.conversion.offline import OfflineRepairs, OfflineRequest, convert_offline
+from paddle_int8.tasks.conversion.qdq import convert_qdq
+from paddle_int8.tasks.model.digest import program_digest
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize
+from paddle_int8.tasks.training.digits import CLASSES, digits
 from tests.integration.small_release import prepare
 
 if TYPE_CHECKING:
-    from tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.model.program import LoadedProgram
 
 PREPROCESSING = Preprocessing(scale=1 / 255, mean=(0.5,), std=(0.5,))
-TRUE_LABELS = "tasks.training.digits:digits"
+TRUE_LABELS = "paddle_int8.tasks.training.digits:digits"
 SHIFTED_LABELS = "tests.e2e.trained_release:digits_labelled_one_too_high"
 EPOCHS, BATCH, PEAK_RATE = 6, 32, 1e-2
 CALIBRATION_SAMPLES = 64
@@ -114,7 +114,7 @@ def digits_labelled_one_too_high(split: str) -> tuple[Array, Labels]:
 
 def multiply_scales(quantized: Path, folder: Path, factor: float) -> Path:
     """The quantized model with every scale, of activations and weights, multiplied by `factor`."""
-    from tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.model.program import load_program, save_program
 
     loaded = load_program(find_model(ModelFiles(path=quantized)), quantized=True)
     quantizers = [op for op in loaded.program.global_block().ops if "quantize" in op.type]
@@ -127,7 +127,7 @@ def multiply_scales(quantized: Path, folder: Path, factor: float) -> Path:
 
 def shuffle_channels(deployable: DeployableArtifact, folder: Path) -> DeployableArtifact:
     """The deployable with the output channels of its largest convolution in another order."""
-    from tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.model.program import load_program, save_program
 
     loaded = load_program(find_model(ModelFiles(path=deployable.folder)), quantized=True)
     block = loaded.program.global_block()

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import typer
 
-from flows import cli
-from tasks import progress
+from paddle_int8.flows import cli
+from paddle_int8.tasks import progress
 from tests.e2e.crashes import STEPS
 from tests.e2e.servers import answers, wait_until
 

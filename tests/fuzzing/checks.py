@@ -11,24 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from tasks.artifacts import Algorithm, Candidate, DatasetArtifact, Layout, ModelArtifact
-from tasks.config import ModelFiles, QuantizationConfig
-from tasks.conversion.offline import OfflineRequest, convert_offline
-from tasks.conversion.qdq import convert_qdq
-from tasks.conversion.task import WEIGHT_BITS
-from tasks.errors import PipelineError
-from tasks.hardware.onednn import effective_isa
-from tasks.inference.layouts import Engine, engine_of
-from tasks.inference.predictor import open_predictor, spec_of
-from tasks.model.blocks import is_skipped
-from tasks.model.census import QUANTIZABLE
-from tasks.model.files import ModelFormat, find_model
-from tasks.model.load import prepare_model
-from tasks.quantization.ptq import PtqRequest, quantize_with
-from tasks.validation import simulation
-from tasks.validation.audit import audit, comparable
-from tasks.validation.diagnosis import VNNI
-from tasks.validation.verbose import VerboseRecorder
+from paddle_int8.tasks.artifacts import Algorithm, Candidate, DatasetArtifact, Layout, ModelArtifact
+from paddle_int8.tasks.config import ModelFiles, QuantizationConfig
+from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
+from paddle_int8.tasks.conversion.qdq import convert_qdq
+from paddle_int8.tasks.conversion.task import WEIGHT_BITS
+from paddle_int8.tasks.errors import PipelineError
+from paddle_int8.tasks.hardware.onednn import effective_isa
+from paddle_int8.tasks.inference.layouts import Engine, engine_of
+from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
+from paddle_int8.tasks.model.blocks import is_skipped
+from paddle_int8.tasks.model.census import QUANTIZABLE
+from paddle_int8.tasks.model.files import ModelFormat, find_model
+from paddle_int8.tasks.model.load import prepare_model
+from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize_with
+from paddle_int8.tasks.validation import simulation
+from paddle_int8.tasks.validation.audit import audit, comparable
+from paddle_int8.tasks.validation.diagnosis import VNNI
+from paddle_int8.tasks.validation.verbose import VerboseRecorder
 from tests.fuzzing.graphs import Graph
 from tests.fuzzing.network import Feed, disturbed, export, samples
 
@@ -276,7 +276,7 @@ def _convert(layout: Layout, quantized: Path, folder: Path) -> None:
 
 def _hidden(folder: Path) -> int:
     """Quantizable operators that a rewrite keeps in FP32."""
-    from tasks.model.program import load_program
+    from paddle_int8.tasks.model.program import load_program
 
     loaded = load_program(find_model(ModelFiles(path=folder)))
     return sum(op.type in QUANTIZABLE and is_skipped(op) for op in loaded.program.global_block().ops)

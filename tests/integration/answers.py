@@ -15,11 +15,11 @@ import paddle
 from paddle import nn
 from paddle.nn import functional
 
-from tasks.artifacts import DatasetArtifact, JudgedOutput
-from tasks.config import Preprocessing, ValidationConfig
-from tasks.inference.layouts import Engine
-from tasks.inference.predictor import spec_of
-from tasks.validation.fitness import measure_baseline
+from paddle_int8.tasks.artifacts import DatasetArtifact, JudgedOutput
+from paddle_int8.tasks.config import Preprocessing, ValidationConfig
+from paddle_int8.tasks.inference.layouts import Engine
+from paddle_int8.tasks.inference.predictor import spec_of
+from paddle_int8.tasks.validation.fitness import measure_baseline
 from tests.integration.small_release import SLIM, SmallRelease, deployable, prepare
 
 SIDE, SAMPLES, LOUD = 16, 200, 3000.0

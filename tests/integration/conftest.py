@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import Bundle, HostProfile
-from tasks.hardware.profile import host_profile
-from tasks.process import run_isolated
-from tasks.store import folder_digest
+from paddle_int8.tasks.artifacts import Bundle, HostProfile
+from paddle_int8.tasks.hardware.profile import host_profile
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.store import folder_digest
 from tests.integration.small_release import SmallRelease, build
 from tests.release_factory import build_release
 

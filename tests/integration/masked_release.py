@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.artifacts import DatasetArtifact, Layout
-from tasks.config import Preprocessing
+from paddle_int8.tasks.artifacts import DatasetArtifact, Layout
+from paddle_int8.tasks.config import Preprocessing
 from tests.integration.small_release import SmallRelease, deployable, prepare
 
 SIDE, CLASSES, SAMPLES = 16, 10, 50

@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tasks.artifacts import Bundle, CandidateEvidence, HostProfile, Layout, RegisteredVersion, Verdict
-from tasks.config import GateConfig, Preprocessing
-from tasks.inference.bundle import write_bundle
-from tasks.tracking import registry, runs
-from tasks.validation.gate import judge
+from paddle_int8.tasks.artifacts import (
+    Bundle,
+    CandidateEvidence,
+    HostProfile,
+    Layout,
+    RegisteredVersion,
+    Verdict,
+)
+from paddle_int8.tasks.config import GateConfig, Preprocessing
+from paddle_int8.tasks.inference.bundle import write_bundle
+from paddle_int8.tasks.tracking import registry, runs
+from paddle_int8.tasks.validation.gate import judge
 from tests.integration.small_release import SmallRelease, measured
 from tests.release_factory import build_artifacts, build_config
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.arrays import Array
-from tasks.artifacts import (
+from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.artifacts import (
     Algorithm,
     Candidate,
     DatasetArtifact,
@@ -20,20 +20,20 @@ from tasks.artifacts import (
     Layout,
     ModelArtifact,
 )
-from tasks.config import ModelFiles, Preprocessing, QuantizationConfig, ValidationConfig
-from tasks.conversion.offline import OfflineRequest, convert_offline
-from tasks.conversion.qdq import convert_qdq
-from tasks.hardware.levels import environment
-from tasks.inference.layouts import Engine
-from tasks.inference.predictor import spec_of
-from tasks.model.files import ModelFormat, find_model
-from tasks.model.load import prepare_model
-from tasks.model.original import baseline_folder
-from tasks.process import run_isolated
-from tasks.quantization.ptq import PtqRequest, quantize
-from tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
-from tasks.validation.fitness import measure_baseline
-from tasks.validation.measure import MeasureRequest, measure
+from paddle_int8.tasks.config import ModelFiles, Preprocessing, QuantizationConfig, ValidationConfig
+from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
+from paddle_int8.tasks.conversion.qdq import convert_qdq
+from paddle_int8.tasks.hardware.levels import environment
+from paddle_int8.tasks.inference.layouts import Engine
+from paddle_int8.tasks.inference.predictor import spec_of
+from paddle_int8.tasks.model.files import ModelFormat, find_model
+from paddle_int8.tasks.model.load import prepare_model
+from paddle_int8.tasks.model.original import baseline_folder
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize
+from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
+from paddle_int8.tasks.validation.fitness import measure_baseline
+from paddle_int8.tasks.validation.measure import MeasureRequest, measure
 
 SIDE, CLASSES, SAMPLES = 32, 10, 50
 SLIM = (Layout.OFFLINE, Layout.QDQ)

@@ -8,19 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from tasks.arrays import Array
-from tasks.artifacts import Algorithm, Candidate, DatasetArtifact, DeployableArtifact, Layout, ModelArtifact
-from tasks.calibration.dataset import DatasetSummary, materialise
-from tasks.calibration.sources import ONLY_INPUT, Samples
-from tasks.config import ModelFiles, Preprocessing, QuantizationConfig
-from tasks.conversion.recurrent import convert_recurrent
-from tasks.inference.layouts import Engine
-from tasks.inference.predictor import open_predictor, spec_of
-from tasks.inference.serving import LENGTHS, padded
-from tasks.model.files import find_model
-from tasks.quantization.ptq import PtqRequest
-from tasks.quantization.recurrent import quantize_recurrent
-from tasks.stored_path import StoredPath
+from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.artifacts import (
+    Algorithm,
+    Candidate,
+    DatasetArtifact,
+    DeployableArtifact,
+    Layout,
+    ModelArtifact,
+)
+from paddle_int8.tasks.calibration.dataset import DatasetSummary, materialise
+from paddle_int8.tasks.calibration.sources import ONLY_INPUT, Samples
+from paddle_int8.tasks.config import ModelFiles, Preprocessing, QuantizationConfig
+from paddle_int8.tasks.conversion.recurrent import convert_recurrent
+from paddle_int8.tasks.inference.layouts import Engine
+from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
+from paddle_int8.tasks.inference.serving import LENGTHS, padded
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.quantization.ptq import PtqRequest
+from paddle_int8.tasks.quantization.recurrent import quantize_recurrent
+from paddle_int8.tasks.stored_path import StoredPath
 from tests.integration.small_release import SmallRelease, prepare
 
 WORDS, TAGS, WIDTH = 50, 4, 32
@@ -93,7 +100,7 @@ def export(folder: Path, recurrent: Any, *, spread: float | None = None) -> None
     """
     import paddle
 
-    from tasks.model.program import LoadedProgram, save_program
+    from paddle_int8.tasks.model.program import LoadedProgram, save_program
 
     paddle.enable_static()
     main, startup, scope = paddle.static.Program(), paddle.static.Program(), paddle.static.Scope()

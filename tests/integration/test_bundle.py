@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.artifacts import Bundle, CandidateEvidence, HostProfile, Layout
-from tasks.config import Preprocessing
-from tasks.errors import StorageError
-from tasks.inference import bundle as bundle_module
-from tasks.inference.audit_model import audit_isolated
-from tasks.inference.bundle import write_bundle
+from paddle_int8.tasks.artifacts import Bundle, CandidateEvidence, HostProfile, Layout
+from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.inference import bundle as bundle_module
+from paddle_int8.tasks.inference.audit_model import audit_isolated
+from paddle_int8.tasks.inference.bundle import write_bundle
 from tests.integration.small_release import SmallRelease, measured
 from tests.patience import allowed
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     Algorithm,
     Candidate,
     DatasetArtifact,
@@ -20,9 +20,9 @@ from tasks.artifacts import (
     Layout,
     ModelArtifact,
 )
-from tasks.calibration.dataset import draw_dataset
-from tasks.calibration.reader import BatchReader
-from tasks.config import (
+from paddle_int8.tasks.calibration.dataset import draw_dataset
+from paddle_int8.tasks.calibration.reader import BatchReader
+from paddle_int8.tasks.config import (
     CallableSource,
     DataConfig,
     ModelFiles,
@@ -31,14 +31,14 @@ from tasks.config import (
     QuantizationConfig,
     ValidationConfig,
 )
-from tasks.conversion.offline import OfflineRequest, convert_offline
-from tasks.conversion.qdq import convert_qdq
-from tasks.errors import QuantizationError
-from tasks.model.files import find_model
-from tasks.process import run_isolated
-from tasks.quantization.finetune import FinetuneRequest, finetune
-from tasks.quantization.ptq import PtqRequest, quantize
-from tasks.quantization.recurrent import quantize_recurrent
+from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
+from paddle_int8.tasks.conversion.qdq import convert_qdq
+from paddle_int8.tasks.errors import QuantizationError
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.quantization.finetune import FinetuneRequest, finetune
+from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize
+from paddle_int8.tasks.quantization.recurrent import quantize_recurrent
 from tests.integration import click_model
 from tests.integration.small_release import SmallRelease, measured, prepare
 from tests.integration.small_sequences import artifact

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.arrays import Array
-from tasks.artifacts import CandidateEvidence, HostProfile, Layout, TensorSpec
-from tasks.inference.bundle import EXAMPLE_OUTPUT
-from tasks.inference.bundle_texts import CPP, ELEMENTS, render
-from tasks.inference.layouts import Engine
-from tasks.inference.predictor import open_predictor, spec_of
-from tasks.process import run_isolated
+from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.artifacts import CandidateEvidence, HostProfile, Layout, TensorSpec
+from paddle_int8.tasks.inference.bundle import EXAMPLE_OUTPUT
+from paddle_int8.tasks.inference.bundle_texts import CPP, ELEMENTS, render
+from paddle_int8.tasks.inference.layouts import Engine
+from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
+from paddle_int8.tasks.process import run_isolated
 from tests.integration.masked_release import build
 from tests.integration.registry_ground import write
 from tests.integration.small_release import SmallRelease, measured
@@ -113,7 +113,7 @@ def export_every_dtype(folder: Path) -> None:
     import paddle
     from paddle.base.layer_helper import LayerHelper
 
-    from tasks.model.program import LoadedProgram, save_program
+    from paddle_int8.tasks.model.program import LoadedProgram, save_program
 
     paddle.enable_static()
     main, startup, scope = paddle.static.Program(), paddle.static.Program(), paddle.static.Scope()

@@ -9,8 +9,8 @@ import pytest
 from mlflow.entities import FileInfo
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
-from tasks.errors import RegistryError
-from tasks.tracking.download import download, folders, is_pickle, repository
+from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.tracking.download import download, folders, is_pickle, repository
 
 
 def everything(_name: PurePosixPath) -> bool:

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks import progress
-from tasks.artifacts import Algorithm, Candidate, Layout, ModelArtifact
-from tasks.config import CallableSource, ModelFiles, QatConfig, QuantizationConfig
-from tasks.errors import QuantizationError, TrainingError
-from tasks.model.files import find_model
-from tasks.process import run_isolated
-from tasks.quantization.finetune import FinetuneOutcome, FinetuneRequest, finetune, total_steps
-from tasks.quantization.ptq import PtqOutcome, PtqRequest, quantize
+from paddle_int8.tasks import progress
+from paddle_int8.tasks.artifacts import Algorithm, Candidate, Layout, ModelArtifact
+from paddle_int8.tasks.config import CallableSource, ModelFiles, QatConfig, QuantizationConfig
+from paddle_int8.tasks.errors import QuantizationError, TrainingError
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.quantization.finetune import FinetuneOutcome, FinetuneRequest, finetune, total_steps
+from paddle_int8.tasks.quantization.ptq import PtqOutcome, PtqRequest, quantize
 from tests.integration.small_release import SmallRelease
 
 pytestmark = pytest.mark.paddle
@@ -68,10 +68,10 @@ def killed_after(release: SmallRelease, folder: Path, steps: int) -> None:
 
 
 def weights(folder: Path) -> dict[str, Any]:
-    from tasks.model.program import load_program
+    from paddle_int8.tasks.model.program import load_program
 
     loaded = load_program(find_model(ModelFiles(path=folder)))
-    from tasks.training.loop import Variables
+    from paddle_int8.tasks.training.loop import Variables
 
     return Variables(loaded.program, loaded.scope).read()
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.conversion.converted import CAST
-from tasks.errors import ModelFormatError
-from tasks.inference.audit_model import audit_isolated
-from tasks.model.load import PreparedModel, prepare_model
-from tasks.process import run_isolated
+from paddle_int8.tasks.conversion.converted import CAST
+from paddle_int8.tasks.errors import ModelFormatError
+from paddle_int8.tasks.inference.audit_model import audit_isolated
+from paddle_int8.tasks.model.load import PreparedModel, prepare_model
+from paddle_int8.tasks.process import run_isolated
 from tests.integration import float_networks
 from tests.integration import small_models as models
 from tests.integration.float_networks import MIXED, REFERENCE, TYPES
@@ -76,8 +76,8 @@ def test_model_in_half_precision_is_audited_as_it_would_be_released(root: Path, 
 
 
 def spoil(folder: Path, target: Path, how: str) -> None:
-    from tasks.model.blocks import store, value
-    from tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.model.blocks import store, value
+    from paddle_int8.tasks.model.program import load_program, save_program
 
     loaded = load_program(models.source(folder))
     block = loaded.program.global_block()

@@ -12,9 +12,9 @@ from uuid import UUID
 
 import pytest
 
-from tasks.errors import StorageError
-from tasks.host_lock import WAIT, measuring, not_excluded
-from tasks.progress import listen
+from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.host_lock import WAIT, measuring, not_excluded
+from paddle_int8.tasks.progress import listen
 from tests.e2e.servers import wait_until
 from tests.patience import comes_true
 
@@ -22,7 +22,7 @@ ROOT = str(Path(__file__).parents[2])
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from tasks import host_lock
+from paddle_int8.tasks import host_lock
 if sys.argv[4:]:
     place, user = sys.argv[4:]
     host_lock.PLACES = (Path(place),)
@@ -121,7 +121,7 @@ def test_container_is_told_that_the_rest_of_the_host_does_not_wait(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.delenv("PADDLE_INT8_LOCK_FOLDER", raising=False)
-    monkeypatch.setattr("tasks.host_lock.PLACES", (place,))
+    monkeypatch.setattr("paddle_int8.tasks.host_lock.PLACES", (place,))
     found = not_excluded(tmp_path)
     assert ("outside of this container" in found if found else False) is told
     monkeypatch.setenv("PADDLE_INT8_LOCK_FOLDER", str(tmp_path))
@@ -132,7 +132,7 @@ def test_host_without_a_folder_for_everybody_is_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PADDLE_INT8_LOCK_FOLDER", raising=False)
-    monkeypatch.setattr("tasks.host_lock.PLACES", (tmp_path,))
+    monkeypatch.setattr("paddle_int8.tasks.host_lock.PLACES", (tmp_path,))
     assert "another TMPDIR" in (not_excluded(tmp_path) or "")
 
 
@@ -167,13 +167,13 @@ def test_step_that_waits_says_so_in_its_runs_log(
     from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
     from prefect.runtime import flow_run
 
-    from tasks.task import step
+    from paddle_int8.tasks.task import step
 
     def measure() -> None:
         with measuring():
             pass
 
-    measure.__module__ = "tasks.validation.task"  # the only modules that may hold steps
+    measure.__module__ = "paddle_int8.tasks.validation.task"  # the only modules that may hold steps
     measured = step(name="measure", persist_result=False)(measure)
 
     @flow(name="waiting")

@@ -12,14 +12,14 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tasks.artifacts import to_json
-from tasks.errors import RegistryError
-from tasks.promotion import ledger
-from tasks.promotion.assessment import settle
-from tasks.promotion.decision import Decision, DecisionOutcome
-from tasks.promotion.task import put_aliases_right
-from tasks.tracking.connection import connection
-from tasks.tracking.registry import PROMOTIONS
+from paddle_int8.tasks.artifacts import to_json
+from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.promotion import ledger
+from paddle_int8.tasks.promotion.assessment import settle
+from paddle_int8.tasks.promotion.decision import Decision, DecisionOutcome
+from paddle_int8.tasks.promotion.task import put_aliases_right
+from paddle_int8.tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.registry import PROMOTIONS
 from tests.decision_factory import build_decision
 from tests.e2e.servers import STARTUP_S, answers, free_port, program, running, wait_until
 from tests.patience import allowed

@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.arrays import Array, Feed
-from tasks.artifacts import HostProfile, Layout
-from tasks.calibration.dataset import materialise
-from tasks.calibration.sources import Samples
-from tasks.config import ModelFiles, ValidationConfig
-from tasks.errors import ModelFormatError, QuantizationError
-from tasks.inference.layouts import Engine
-from tasks.inference.predictor import open_predictor, spec_of
-from tasks.model.files import find_model
-from tasks.model.load import PreparedModel, prepare_model
-from tasks.model.original import ORIGINAL
-from tasks.process import run_isolated
-from tasks.quantization.recurrent import EQUAL, quantize_recurrent
+from paddle_int8.tasks.arrays import Array, Feed
+from paddle_int8.tasks.artifacts import HostProfile, Layout
+from paddle_int8.tasks.calibration.dataset import materialise
+from paddle_int8.tasks.calibration.sources import Samples
+from paddle_int8.tasks.config import ModelFiles, ValidationConfig
+from paddle_int8.tasks.errors import ModelFormatError, QuantizationError
+from paddle_int8.tasks.inference.layouts import Engine
+from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.model.load import PreparedModel, prepare_model
+from paddle_int8.tasks.model.original import ORIGINAL
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.quantization.recurrent import EQUAL, quantize_recurrent
 from tests.integration.small_release import SmallRelease, measured, prepare
 from tests.integration.small_sequences import AS_IS, artifact, deployable, request
 
@@ -144,7 +144,7 @@ def release(folder: Path, last: str = "") -> SmallRelease:
 
 @pytest.mark.parametrize(
     ("last", "metric"),
-    [("", "tasks.validation.sequence_metrics:label_accuracy"), ("hidden", "top1")],
+    [("", "paddle_int8.tasks.validation.sequence_metrics:label_accuracy"), ("hidden", "top1")],
     ids=["every step", "last states"],
 )
 def test_rewritten_lstm_is_released_in_int8(

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.artifacts import HostProfile, IsaEvidence, IsaLevel, Layout
-from tasks.config import Reference, ValidationConfig
-from tasks.errors import ConfigError, DataError, MeasurementError, ModelFormatError
-from tasks.hardware.levels import VNNI
-from tasks.inference.audit_model import audit_isolated
-from tasks.process import run_isolated
-from tasks.stored_path import StoredPath
-from tasks.validation.baseline import OUTPUTS
-from tasks.validation.comparison import read_outputs, write_outputs
-from tasks.validation.diagnosis import CONVERSION_LOSS_DB
+from paddle_int8.tasks.artifacts import HostProfile, IsaEvidence, IsaLevel, Layout
+from paddle_int8.tasks.config import Reference, ValidationConfig
+from paddle_int8.tasks.errors import ConfigError, DataError, MeasurementError, ModelFormatError
+from paddle_int8.tasks.hardware.levels import VNNI
+from paddle_int8.tasks.inference.audit_model import audit_isolated
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.stored_path import StoredPath
+from paddle_int8.tasks.validation.baseline import OUTPUTS
+from paddle_int8.tasks.validation.comparison import read_outputs, write_outputs
+from paddle_int8.tasks.validation.diagnosis import CONVERSION_LOSS_DB
 from tests.integration.small_release import SAMPLES, SLIM, SmallRelease, measured
 
 pytestmark = pytest.mark.paddle

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pytest
 from scipy.special import erf, softmax
 
-from tasks.process import run_isolated
-from tasks.training.checkpoint import Checkpoint, Saved
-from tasks.training.minilm import BATCH, HEADS, NAMES
-from tasks.training.reuters import LENGTH
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.training.checkpoint import Checkpoint, Saved
+from paddle_int8.tasks.training.minilm import BATCH, HEADS, NAMES
+from paddle_int8.tasks.training.reuters import LENGTH
 
 pytestmark = pytest.mark.paddle
 
@@ -87,8 +87,8 @@ def embedded(weights: dict[str, Array], tokens: Array) -> Array:
     """By the network that is exported. Runs in an isolated process."""
     import paddle
 
-    from tasks.training.encoder_network import MeanPooled
-    from tasks.training.minilm import _encoder
+    from paddle_int8.tasks.training.encoder_network import MeanPooled
+    from paddle_int8.tasks.training.minilm import _encoder
 
     network = MeanPooled(_encoder(weights))
     network.eval()
@@ -98,8 +98,8 @@ def embedded(weights: dict[str, Array], tokens: Array) -> Array:
 
 def encode_on(weights: dict[str, Array], tokens: Array, checkpoint: Path) -> tuple[Array, Array, list[int]]:
     """The vectors of a run without a break, those of one that goes on after half, and its progress."""
-    from tasks.training.encoder_network import MeanPooled
-    from tasks.training.minilm import _encode, _encoder
+    from paddle_int8.tasks.training.encoder_network import MeanPooled
+    from paddle_int8.tasks.training.minilm import _encode, _encoder
 
     pooled = MeanPooled(_encoder(weights))
     whole = _encode(pooled, tokens, lambda done, total, note: None, None)

@@ -18,15 +18,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tasks.artifacts import Bundle
-from tasks.config import RegisteredModel
-from tasks.errors import RegistryError
-from tasks.promotion import ledger
-from tasks.tracking import runs
-from tasks.tracking.connection import connection
-from tasks.tracking.download import folders, repository
-from tasks.tracking.registry import register
-from tasks.tracking.source import resolve_source
+from paddle_int8.tasks.artifacts import Bundle
+from paddle_int8.tasks.config import RegisteredModel
+from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.promotion import ledger
+from paddle_int8.tasks.tracking import runs
+from paddle_int8.tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.download import folders, repository
+from paddle_int8.tasks.tracking.registry import register
+from paddle_int8.tasks.tracking.source import resolve_source
 from tests.decision_factory import build_decision
 from tests.e2e.servers import STARTUP_S, free_port, running, wait_until
 from tests.release_factory import build_config, build_release

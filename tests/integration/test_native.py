@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.artifacts import DatasetArtifact, NativeComparison, TensorSpec
-from tasks.config import ModelFiles, Preprocessing
-from tasks.conversion.native_kernels import compute_natively
-from tasks.errors import MeasurementError
-from tasks.model.files import find_model
-from tasks.process import run_isolated
-from tasks.validation.native import NativeRequest, compare_with_native
+from paddle_int8.tasks.artifacts import DatasetArtifact, NativeComparison, TensorSpec
+from paddle_int8.tasks.config import ModelFiles, Preprocessing
+from paddle_int8.tasks.conversion.native_kernels import compute_natively
+from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.validation.native import NativeRequest, compare_with_native
 from tests.integration.small_release import SmallRelease
 
 pytestmark = pytest.mark.paddle
@@ -33,7 +33,7 @@ def compare(name: str, folder: Path, natively: tuple[str, ...] = ()) -> NativeCo
 
 
 def _unrepaired(folder: Path, natively: tuple[str, ...]) -> Path:
-    from tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.model.program import load_program, save_program
 
     loaded = load_program(find_model(ModelFiles(path=folder / "exported")))
     if natively:

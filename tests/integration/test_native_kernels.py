@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.artifacts import Algorithm, Candidate, Layout
-from tasks.config import ModelFiles, QuantizationConfig
-from tasks.conversion.offline import OfflineRequest, convert_offline
-from tasks.conversion.qdq import convert_qdq
-from tasks.errors import ModelFormatError
-from tasks.inference.layouts import Engine, engine_of
-from tasks.inference.predictor import open_predictor, spec_of
-from tasks.model.files import find_model
-from tasks.model.load import prepare_model
-from tasks.process import run_isolated
-from tasks.quantization.ptq import PtqRequest, quantize_with
+from paddle_int8.tasks.artifacts import Algorithm, Candidate, Layout
+from paddle_int8.tasks.config import ModelFiles, QuantizationConfig
+from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
+from paddle_int8.tasks.conversion.qdq import convert_qdq
+from paddle_int8.tasks.errors import ModelFormatError
+from paddle_int8.tasks.inference.layouts import Engine, engine_of
+from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.model.load import prepare_model
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize_with
 from tests.integration.small_models import sqnr_db
 from tests.integration.small_release import SLIM, SmallRelease, prepare
 from tests.integration.test_quantization import Samples

@@ -15,20 +15,20 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.artifacts import Algorithm, Candidate, DatasetArtifact, IsaLevel, Layout
-from tasks.config import ModelFiles, QuantizationConfig
-from tasks.conversion.offline import OfflineRequest, convert_offline
-from tasks.conversion.qdq import convert_qdq
-from tasks.conversion.repairs import REWRITES
-from tasks.hardware.levels import VNNI
-from tasks.hardware.onednn import effective_isa
-from tasks.inference.layouts import engine_of
-from tasks.inference.predictor import open_predictor, spec_of
-from tasks.model.files import find_model
-from tasks.process import run_isolated
-from tasks.quantization.ptq import PtqRequest, quantize_with
-from tasks.validation.audit import audit
-from tasks.validation.verbose import VerboseRecorder
+from paddle_int8.tasks.artifacts import Algorithm, Candidate, DatasetArtifact, IsaLevel, Layout
+from paddle_int8.tasks.config import ModelFiles, QuantizationConfig
+from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
+from paddle_int8.tasks.conversion.qdq import convert_qdq
+from paddle_int8.tasks.conversion.repairs import REWRITES
+from paddle_int8.tasks.hardware.levels import VNNI
+from paddle_int8.tasks.hardware.onednn import effective_isa
+from paddle_int8.tasks.inference.layouts import engine_of
+from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize_with
+from paddle_int8.tasks.validation.audit import audit
+from paddle_int8.tasks.validation.verbose import VerboseRecorder
 from tests.integration.small_models import sqnr_db
 from tests.integration.small_release import SLIM, SmallRelease, prepare
 from tests.integration.test_quantization import Samples
@@ -160,7 +160,7 @@ def _found(layout: Layout, quantized: Path, deployable: Path, feed: dict[str, An
 
 
 def _run(folder: Path, feed: dict[str, Any]) -> Outputs:
-    from tasks.validation import simulation
+    from paddle_int8.tasks.validation import simulation
 
     return simulation.outputs(folder, [feed])[0]
 
@@ -170,7 +170,7 @@ def _sqnr_db(exact: Outputs, found: Outputs) -> list[float]:
 
 
 def _rewrite(source: Path, apply: Callable[[Any], int], target: Path) -> int:
-    from tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.model.program import load_program, save_program
 
     loaded = load_program(find_model(ModelFiles(path=source)))
     matches = apply(loaded)

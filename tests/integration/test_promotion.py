@@ -15,16 +15,24 @@ import numpy as np
 import pytest
 
 from benchmarks.serving import serving
-from tasks.artifacts import CriterionResult, HostProfile, IsaLevel, Layout, Outcome, from_json, to_json
-from tasks.errors import RegistryError, StorageError
-from tasks.promotion import ledger
-from tasks.promotion.assessment import assess_promotion, assess_rollback, settle
-from tasks.promotion.comparison import FROM_RECORDS, MEASURED_ANEW
-from tasks.promotion.decision import Decision, DecisionOutcome
-from tasks.promotion.export import export_bundle
-from tasks.promotion.request import PromoteRequest, RollbackRequest
-from tasks.tracking.connection import connection
-from tasks.tracking.registry import PROMOTIONS, ensure_registered_model
+from paddle_int8.tasks.artifacts import (
+    CriterionResult,
+    HostProfile,
+    IsaLevel,
+    Layout,
+    Outcome,
+    from_json,
+    to_json,
+)
+from paddle_int8.tasks.errors import RegistryError, StorageError
+from paddle_int8.tasks.promotion import ledger
+from paddle_int8.tasks.promotion.assessment import assess_promotion, assess_rollback, settle
+from paddle_int8.tasks.promotion.comparison import FROM_RECORDS, MEASURED_ANEW
+from paddle_int8.tasks.promotion.decision import Decision, DecisionOutcome
+from paddle_int8.tasks.promotion.export import export_bundle
+from paddle_int8.tasks.promotion.request import PromoteRequest, RollbackRequest
+from paddle_int8.tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.registry import PROMOTIONS, ensure_registered_model
 from tests.decision_factory import build_decision
 from tests.e2e.command_line import variables
 from tests.integration.registry_ground import RegistryGround, pack
@@ -39,10 +47,10 @@ WIDE = 60.0
 SETTLE = """
 import sys, time
 from pathlib import Path
-from tasks.promotion.decision import Decision
-from tasks.artifacts import from_json, to_json
-from tasks.promotion.assessment import settle
-from tasks.tracking import connection
+from paddle_int8.tasks.promotion.decision import Decision
+from paddle_int8.tasks.artifacts import from_json, to_json
+from paddle_int8.tasks.promotion.assessment import settle
+from paddle_int8.tasks.tracking import connection
 connection.prepare(sys.argv[1])
 decision = from_json(Decision, Path(sys.argv[2]).read_text())
 print("ready", flush=True)
@@ -250,7 +258,7 @@ def test_forged_tags_do_not_help_a_model_that_was_not_judged(ground: RegistryGro
     for path in one.rglob("*.pd*"):
         (other / path.relative_to(one)).write_bytes(path.read_bytes())
     with connection(ground.uri) as client:
-        from tasks.store import folder_digest
+        from paddle_int8.tasks.store import folder_digest
 
         client.set_model_version_tag(two, "2", "bundle_digest", folder_digest(other))
         digest = ground.packed[Layout.QDQ].verdict.digest

@@ -15,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks import progress
-from tasks.artifacts import POST_TRAINING, Algorithm, Candidate, Layout, ModelArtifact
-from tasks.config import ModelFiles, QuantizationConfig
-from tasks.errors import QuantizationError
-from tasks.model.files import find_model
-from tasks.model.load import prepare_model
-from tasks.process import run_isolated
-from tasks.progress import Progress
-from tasks.quantization.ptq import PtqOutcome, PtqRequest, quantize_with
+from paddle_int8.tasks import progress
+from paddle_int8.tasks.artifacts import POST_TRAINING, Algorithm, Candidate, Layout, ModelArtifact
+from paddle_int8.tasks.config import ModelFiles, QuantizationConfig
+from paddle_int8.tasks.errors import QuantizationError
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.model.load import prepare_model
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.progress import Progress
+from paddle_int8.tasks.quantization.ptq import PtqOutcome, PtqRequest, quantize_with
 from tests.integration.small_release import SLIM, SmallRelease
 
 pytestmark = pytest.mark.paddle
@@ -129,7 +129,7 @@ def study(release: SmallRelease, folder: Path) -> Study:
 
 def _outputs(folder: Path, feeds: Batch) -> Array:
     """The model's output by Paddle's executor, which simulates INT8 in FP32."""
-    from tasks.validation import simulation
+    from paddle_int8.tasks.validation import simulation
 
     outputs: Array = simulation.outputs(folder, [feeds])[0][0]
     return outputs
@@ -278,8 +278,8 @@ def _both_ways(release: SmallRelease, algorithm: str, *, bins: int) -> tuple[Any
     import paddle
     from paddle.static.quantization.post_training_quantization import PostTrainingQuantization
 
-    from tasks.quantization.calibrator import Loader
-    from tasks.quantization.fast_calibrator import FastCalibrator
+    from paddle_int8.tasks.quantization.calibrator import Loader
+    from paddle_int8.tasks.quantization.fast_calibrator import FastCalibrator
 
     class PaddlesSampling(FastCalibrator):
         _collect_activation_abs_min_max = PostTrainingQuantization._collect_activation_abs_min_max

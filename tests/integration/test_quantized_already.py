@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
-from tasks.errors import ConversionError, ModelFormatError
-from tasks.inference.audit_model import audit_isolated
-from tasks.model.form import Form, recognise
-from tasks.model.load import prepare_model
-from tasks.process import run_isolated
+from paddle_int8.tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
+from paddle_int8.tasks.errors import ConversionError, ModelFormatError
+from paddle_int8.tasks.inference.audit_model import audit_isolated
+from paddle_int8.tasks.model.form import Form, recognise
+from paddle_int8.tasks.model.load import prepare_model
+from paddle_int8.tasks.process import run_isolated
 from tests.integration import quantized_forms
 from tests.integration import small_models as models
 from tests.integration.quantized_forms import FLOAT, FORMS

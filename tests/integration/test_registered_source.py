@@ -8,14 +8,14 @@ from uuid import uuid4
 
 import pytest
 
-from tasks.config import ModelFiles, RegisteredModel
-from tasks.errors import ModelFormatError, RegistryError
-from tasks.model.files import find_model
-from tasks.tracking import runs
-from tasks.tracking.connection import connection
-from tasks.tracking.registry import ensure_registered_model
-from tasks.tracking.runs import RunStatus
-from tasks.tracking.source import SourceVersion, fetch_source, is_released, resolve_source
+from paddle_int8.tasks.config import ModelFiles, RegisteredModel
+from paddle_int8.tasks.errors import ModelFormatError, RegistryError
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.tracking import runs
+from paddle_int8.tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.registry import ensure_registered_model
+from paddle_int8.tasks.tracking.runs import RunStatus
+from paddle_int8.tasks.tracking.source import SourceVersion, fetch_source, is_released, resolve_source
 from tests.integration.test_download import Bomb
 from tests.release_factory import build_config
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import RegistryError
-from tasks.promotion import ledger
-from tasks.promotion.export import export_bundle
-from tasks.tracking import runs
-from tasks.tracking.connection import connection
-from tasks.tracking.registry import ensure_registered_model
+from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.promotion import ledger
+from paddle_int8.tasks.promotion.export import export_bundle
+from paddle_int8.tasks.tracking import runs
+from paddle_int8.tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.registry import ensure_registered_model
 from tests.decision_factory import build_decision
 from tests.release_factory import build_config
 

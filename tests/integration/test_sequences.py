@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.arrays import Array
-from tasks.artifacts import (
+from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.artifacts import (
     Algorithm,
     Bundle,
     CandidateEvidence,
@@ -26,31 +26,31 @@ from tasks.artifacts import (
     NativeComparison,
     TensorSpec,
 )
-from tasks.calibration.reader import BatchReader
-from tasks.config import ModelFiles, ValidationConfig
-from tasks.conversion.offline import OfflineRequest
-from tasks.conversion.save_quant_model import convert_by_form
-from tasks.errors import PipelineError, QuantizationError
-from tasks.hardware.levels import environment_for
-from tasks.inference.audit_model import audit_isolated
-from tasks.inference.layouts import LENGTH_BUCKETS, SWITCHES, Engine
-from tasks.inference.predictor import open_predictor, spec_of
-from tasks.inference.serving import LENGTHS, filled, padded
-from tasks.model.files import find_model
-from tasks.model.load import prepare_model
-from tasks.model.original import baseline_folder
-from tasks.process import run_isolated
-from tasks.promotion.assessment import assess_promotion, settle
-from tasks.promotion.comparison import MEASURED_ANEW, compare
-from tasks.promotion.decision import DecisionOutcome
-from tasks.promotion.lookup import bundle_inputs, fetch
-from tasks.promotion.request import PromoteRequest
-from tasks.quantization.ptq import quantize
-from tasks.quantization.recurrent import quantize_recurrent
-from tasks.validation.fault import Fault, find_fault
-from tasks.validation.gate import judge
-from tasks.validation.load import SEQUENCE_BATCHES
-from tasks.validation.native import NativeRequest, compare_with_native
+from paddle_int8.tasks.calibration.reader import BatchReader
+from paddle_int8.tasks.config import ModelFiles, ValidationConfig
+from paddle_int8.tasks.conversion.offline import OfflineRequest
+from paddle_int8.tasks.conversion.save_quant_model import convert_by_form
+from paddle_int8.tasks.errors import PipelineError, QuantizationError
+from paddle_int8.tasks.hardware.levels import environment_for
+from paddle_int8.tasks.inference.audit_model import audit_isolated
+from paddle_int8.tasks.inference.layouts import LENGTH_BUCKETS, SWITCHES, Engine
+from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
+from paddle_int8.tasks.inference.serving import LENGTHS, filled, padded
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.model.load import prepare_model
+from paddle_int8.tasks.model.original import baseline_folder
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.promotion.assessment import assess_promotion, settle
+from paddle_int8.tasks.promotion.comparison import MEASURED_ANEW, compare
+from paddle_int8.tasks.promotion.decision import DecisionOutcome
+from paddle_int8.tasks.promotion.lookup import bundle_inputs, fetch
+from paddle_int8.tasks.promotion.request import PromoteRequest
+from paddle_int8.tasks.quantization.ptq import quantize
+from paddle_int8.tasks.quantization.recurrent import quantize_recurrent
+from paddle_int8.tasks.validation.fault import Fault, find_fault
+from paddle_int8.tasks.validation.gate import judge
+from paddle_int8.tasks.validation.load import SEQUENCE_BATCHES
+from paddle_int8.tasks.validation.native import NativeRequest, compare_with_native
 from tests.integration.registry_ground import LENIENT, Packed, RegistryGround, write
 from tests.integration.small_release import SmallRelease, measured, prepare
 from tests.integration.small_sequences import (
@@ -67,7 +67,7 @@ from tests.integration.small_sequences import (
 from tests.integration.test_bundle import PYFUNC, python, run
 
 pytestmark = pytest.mark.paddle
-METRIC = "tasks.validation.sequence_metrics:label_accuracy"
+METRIC = "paddle_int8.tasks.validation.sequence_metrics:label_accuracy"
 CONFIG = ValidationConfig(metrics=(METRIC,), repeats=20, warmup=5)
 isolated = partial(run_isolated, step="test", timeout_s=120)
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.arrays import Array, Feed
-from tasks.artifacts import Layout
-from tasks.inference.layouts import Engine, engine_of
-from tasks.inference.predictor import open_predictor, spec_of
-from tasks.inference.serving import LENGTHS, SharedPredictor
-from tasks.process import run_isolated
+from paddle_int8.tasks.arrays import Array, Feed
+from paddle_int8.tasks.artifacts import Layout
+from paddle_int8.tasks.inference.layouts import Engine, engine_of
+from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
+from paddle_int8.tasks.inference.serving import LENGTHS, SharedPredictor
+from paddle_int8.tasks.process import run_isolated
 from tests.integration.small_release import SmallRelease, pictures
 from tests.integration.small_sequences import WORDS, SmallTaggers, build
 

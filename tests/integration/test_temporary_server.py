@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flows import embedded, temporary_server
-from flows.temporary_server import TemporaryServer
-from tasks.errors import IsolatedProcessError
+from paddle_int8.flows import embedded, temporary_server
+from paddle_int8.flows.temporary_server import TemporaryServer
+from paddle_int8.tasks.errors import IsolatedProcessError
 from tests.patience import allowed
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import Bundle, Outcome, Verdict
-from tasks.errors import RegistryError, StorageError
-from tasks.store import folder_digest
-from tasks.tracking import runs
-from tasks.tracking.connection import connection
-from tasks.tracking.registry import register
-from tasks.tracking.runs import RunStatus
+from paddle_int8.tasks.artifacts import Bundle, Outcome, Verdict
+from paddle_int8.tasks.errors import RegistryError, StorageError
+from paddle_int8.tasks.store import folder_digest
+from paddle_int8.tasks.tracking import runs
+from paddle_int8.tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.registry import register
+from paddle_int8.tasks.tracking.runs import RunStatus
 from tests.patience import allowed
 from tests.release_factory import (
     build_artifacts,
@@ -41,7 +41,7 @@ print(model.predict({"image": numpy.full((2, 3), 1.5, "float32")})["scores"].tol
 
 START = """
 import sys
-from tasks.tracking.runs import start_release
+from paddle_int8.tasks.tracking.runs import start_release
 from tests.release_factory import build_config
 print(start_release(sys.argv[1], build_config()))
 """
@@ -168,7 +168,7 @@ def test_candidate_is_a_nested_run_with_its_figures_and_files(uri: str, run_id: 
 def test_logs_are_kept_without_credentials_and_only_their_end(
     uri: str, run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.tracking.files.LOG_TAIL_BYTES", 60)
+    monkeypatch.setattr("paddle_int8.tasks.tracking.files.LOG_TAIL_BYTES", 60)
     failed = build_release().failed[0]
     log = tmp_path / "quantize.log"
     log.write_text("early line\n" * 50 + "from http://me:hunter2@host/data\nlast line\n")

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks import progress
-from tasks.artifacts import TensorSpec
-from tasks.config import ModelFiles, TrainedModel
-from tasks.errors import DataError, TrainingError
-from tasks.model.files import find_model
-from tasks.model.load import prepare_model
-from tasks.process import run_isolated
-from tasks.training.digits import SPLITS, digits
-from tasks.training.entry import run_training, source_digest
+from paddle_int8.tasks import progress
+from paddle_int8.tasks.artifacts import TensorSpec
+from paddle_int8.tasks.config import ModelFiles, TrainedModel
+from paddle_int8.tasks.errors import DataError, TrainingError
+from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.model.load import prepare_model
+from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.training.digits import SPLITS, digits
+from paddle_int8.tasks.training.entry import run_training, source_digest
 
-DEMO = "tasks.training.digits:train_mobilenet_v1"
+DEMO = "paddle_int8.tasks.training.digits:train_mobilenet_v1"
 TINY = {"scale": 0.25, "side": 32, "epochs": 1, "samples": 64}
 
 
@@ -185,7 +185,7 @@ def test_source_digest_of_no_file_names_the_module(train: str) -> None:
         source_digest(TrainedModel(train=train))
 
 
-ERNIE = "tasks.training.ernie:train_ernie"
+ERNIE = "paddle_int8.tasks.training.ernie:train_ernie"
 TINY_ERNIE = {"layers": 1, "hidden": 16, "heads": 2, "length": 12, "epochs": 1}
 
 
@@ -218,7 +218,7 @@ def train_saving_each_step(folder: Path, samples: int, checkpoint: Path) -> list
     """Ten steps of a network with chance in it; the losses. Runs in an isolated process."""
     import paddle
 
-    from tasks.training.network import Recipe, train_network
+    from paddle_int8.tasks.training.network import Recipe, train_network
 
     paddle.seed(0)
     random = np.random.default_rng(0)
@@ -264,8 +264,8 @@ def test_ernie_recipe_that_diverges_says_where(tmp_path: Path, reviews: str) -> 
 
 def read_saving_each_step(folder: Path, checkpoint: Path) -> None:
     """A few steps of the line recogniser. Runs in an isolated process, whose loop alone saves each step."""
-    from tasks.training import digit_reader
-    from tasks.training.digit_lines import train_reader
+    from paddle_int8.tasks.training import digit_reader
+    from paddle_int8.tasks.training.digit_lines import train_reader
 
     digit_reader.fit = partial(digit_reader.fit, save_every_s=0)  # type: ignore[assignment]
     report = partial(progress.report, "train")

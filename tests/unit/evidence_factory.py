@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     Algorithm,
     Candidate,
     CandidateEvidence,
@@ -16,7 +16,7 @@ from tasks.artifacts import (
     MetricEvidence,
     SpeedRatio,
 )
-from tasks.validation.statistics import paired_drop_bounds
+from paddle_int8.tasks.validation.statistics import paired_drop_bounds
 from tests.release_factory import build_evidence
 
 VNNI, SKYLAKE = IsaLevel.AVX512_CORE_VNNI, IsaLevel.AVX512_CORE

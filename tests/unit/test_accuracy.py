@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.artifacts import JudgedOutput, OutputKind
-from tasks.errors import DataError, MeasurementError
-from tasks.inference.noise import SQNR_LIMIT_DB, Noise
-from tasks.validation.accuracy import resolve_metrics, score, top_k
-from tasks.validation.comparison import Comparison, read_outputs, worst_class, write_outputs
+from paddle_int8.tasks.artifacts import JudgedOutput, OutputKind
+from paddle_int8.tasks.errors import DataError, MeasurementError
+from paddle_int8.tasks.inference.noise import SQNR_LIMIT_DB, Noise
+from paddle_int8.tasks.validation.accuracy import resolve_metrics, score, top_k
+from paddle_int8.tasks.validation.comparison import Comparison, read_outputs, worst_class, write_outputs
 
 LOGITS = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [0.0, 5.0, 0.0]], dtype=np.float32)
 top1, top5 = partial(top_k, k=1), partial(top_k, k=5)

@@ -10,10 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tasks.artifacts import JudgedOutput, OutputKind, TensorSpec
-from tasks.errors import ConfigError
-from tasks.validation.agreement import SCORES, agreements, alike, least
-from tasks.validation.outputs import decides_once, judged_output, possible, require_known, with_labels
+from paddle_int8.tasks.artifacts import JudgedOutput, OutputKind, TensorSpec
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.validation.agreement import SCORES, agreements, alike, least
+from paddle_int8.tasks.validation.outputs import (
+    decides_once,
+    judged_output,
+    possible,
+    require_known,
+    with_labels,
+)
 
 SHAPES = {
     OutputKind.CLASSES: (3, 4),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from flows.approval import Approval, Word, answered, ask
-from tasks.errors import ConfigError
-from tasks.promotion.decision import DecisionOutcome
+from paddle_int8.flows.approval import Approval, Word, answered, ask
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.promotion.decision import DecisionOutcome
 from tests.decision_factory import build_decision
 
 

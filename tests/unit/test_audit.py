@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.artifacts import KernelAudit, Layout, OperatorCensus, from_json, to_json
-from tasks.inference.audit_model import ENGINES
-from tasks.inference.layouts import INT8_DELETED, SWITCHES, Engine, engine_of
-from tasks.model.census import count_operators
-from tasks.model.form import Form
-from tasks.validation.audit import aside, audit, comparable, counted, parse_verbose
+from paddle_int8.tasks.artifacts import KernelAudit, Layout, OperatorCensus, from_json, to_json
+from paddle_int8.tasks.inference.audit_model import ENGINES
+from paddle_int8.tasks.inference.layouts import INT8_DELETED, SWITCHES, Engine, engine_of
+from paddle_int8.tasks.model.census import count_operators
+from paddle_int8.tasks.model.form import Form
+from paddle_int8.tasks.validation.audit import aside, audit, comparable, counted, parse_verbose
 
 HEADER = """\
 onednn_verbose,info,oneDNN v3.2.1 (commit 01204edbda1c2a4ff0cccd40476ed6bd2fb62d56)

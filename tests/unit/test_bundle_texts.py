@@ -10,11 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.artifacts import IsaLevel, Layout, TensorSpec
-from tasks.inference.bundle import Deployment, ValidatedIsa, pythons
-from tasks.inference.bundle_texts import CPP, ELEMENTS, README, code, cpp_string, render, why_no_cpp
-from tasks.inference.example import EXAMPLE_INPUT, write_example
-from tasks.inference.layouts import SWITCHES, engine_of
+from paddle_int8.tasks.artifacts import IsaLevel, Layout, TensorSpec
+from paddle_int8.tasks.inference.bundle import Deployment, ValidatedIsa, pythons
+from paddle_int8.tasks.inference.bundle_texts import (
+    CPP,
+    ELEMENTS,
+    README,
+    code,
+    cpp_string,
+    render,
+    why_no_cpp,
+)
+from paddle_int8.tasks.inference.example import EXAMPLE_INPUT, write_example
+from paddle_int8.tasks.inference.layouts import SWITCHES, engine_of
 
 OTHERS = ("int16", "uint16", "complex64", "<U5")
 SHAPES: tuple[tuple[int, ...], ...] = ((), (-1,), (-1, 1), (-1, 3, -1, -1), (2, 128))

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from tasks.calibration.sources import call_source
-from tasks.callables import imported, named_in, require_all_allowed
-from tasks.config import CallableSource, ReleaseConfig, TrainedModel
-from tasks.config_file import load_config
-from tasks.errors import ConfigError
-from tasks.training.entry import source_digest
-from tasks.validation.accuracy import resolve_metrics
+from paddle_int8.tasks.calibration.sources import call_source
+from paddle_int8.tasks.callables import imported, named_in, require_all_allowed
+from paddle_int8.tasks.config import CallableSource, ReleaseConfig, TrainedModel
+from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.training.entry import source_digest
+from paddle_int8.tasks.validation.accuracy import resolve_metrics
 from tests.unit.test_config import changed
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -65,7 +65,7 @@ def test_own_run_imports_what_its_owner_names(attack: str, intruder: Path) -> No
 def test_served_run_imports_a_package_that_the_settings_allow(
     attack: str, intruder: Path, served: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PADDLE_INT8_ALLOWED_CALLABLES", "tasks.training, intruder")
+    monkeypatch.setenv("PADDLE_INT8_ALLOWED_CALLABLES", "paddle_int8.tasks.training, intruder")
     ATTACKS[attack]()
     assert intruder.exists()
 
@@ -74,9 +74,9 @@ def test_served_run_imports_a_package_that_the_settings_allow(
     "name",
     [
         pytest.param("os:system", id="standard library"),
-        pytest.param("tasks.training.digits:Path", id="what an allowed module imports"),
-        pytest.param("tasks.training.digits:normalise", id="what it imports from its neighbours"),
-        pytest.param("tasks.trainings:anything", id="name that only begins alike"),
+        pytest.param("paddle_int8.tasks.training.digits:Path", id="what an allowed module imports"),
+        pytest.param("paddle_int8.tasks.training.digits:normalise", id="what it imports from its neighbours"),
+        pytest.param("paddle_int8.tasks.trainings:anything", id="name that only begins alike"),
         pytest.param("tasks:anything", id="parent of what is allowed"),
     ],
 )
@@ -86,7 +86,7 @@ def test_served_run_cannot_reach_around_the_list(name: str, served: None) -> Non
 
 
 def test_served_run_may_name_the_built_in_functions(served: None) -> None:
-    assert imported("tasks.training.digits:digits").__name__ == "digits"
+    assert imported("paddle_int8.tasks.training.digits:digits").__name__ == "digits"
 
 
 def test_served_run_with_an_empty_list_may_name_nothing(
@@ -94,7 +94,7 @@ def test_served_run_with_an_empty_list_may_name_nothing(
 ) -> None:
     monkeypatch.setenv("PADDLE_INT8_ALLOWED_CALLABLES", "")
     with pytest.raises(ConfigError, match="no package"):
-        imported("tasks.training.digits:digits")
+        imported("paddle_int8.tasks.training.digits:digits")
 
 
 def test_every_function_of_a_configuration_is_found_wherever_it_is_named() -> None:

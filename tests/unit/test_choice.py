@@ -3,11 +3,11 @@ from itertools import permutations
 
 import pytest
 
-from tasks.artifacts import Algorithm, Candidate, CandidateEvidence, FailedCandidate, Layout
-from tasks.config import GateConfig
-from tasks.validation.choice import choose
-from tasks.validation.gate import judge
-from tasks.validation.strategy import GridStrategy
+from paddle_int8.tasks.artifacts import Algorithm, Candidate, CandidateEvidence, FailedCandidate, Layout
+from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.validation.choice import choose
+from paddle_int8.tasks.validation.gate import judge
+from paddle_int8.tasks.validation.strategy import GridStrategy
 from tests.unit.evidence_factory import SKYLAKE, VNNI, counted, good_evidence, ratio, spoil, with_speed
 
 FAST_WRONG = spoil(good_evidence("KL-qdq", speedup=4.0), metrics=(counted(lost=500, gained=0),))

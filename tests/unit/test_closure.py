@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.closure import closure, code_digest
+from paddle_int8.tasks.closure import closure, code_digest
 
 HERE = "closure_of_keys"
 FILES = {
@@ -89,7 +89,14 @@ def test_closure_of_a_module_that_is_nowhere_is_empty() -> None:
 
 
 def test_a_calibration_and_a_validation_share_no_code_of_either() -> None:
-    quantize, validate = closure("tasks.quantization.ptq"), closure("tasks.validation.measure")
-    assert "tasks.quantization.kl" in quantize.keys() - validate.keys()
-    assert "tasks.validation.latency" in validate.keys() - quantize.keys()
-    assert not [name for name in {*quantize, *validate} if name.startswith(("tasks.tracking", "tasks.task"))]
+    quantize, validate = (
+        closure("paddle_int8.tasks.quantization.ptq"),
+        closure("paddle_int8.tasks.validation.measure"),
+    )
+    assert "paddle_int8.tasks.quantization.kl" in quantize.keys() - validate.keys()
+    assert "paddle_int8.tasks.validation.latency" in validate.keys() - quantize.keys()
+    assert not [
+        name
+        for name in {*quantize, *validate}
+        if name.startswith(("paddle_int8.tasks.tracking", "paddle_int8.tasks.task"))
+    ]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.compose import Host, Service, services
-from tasks.errors import ConfigError
+from paddle_int8.flows.compose import Host, Service, services
+from paddle_int8.tasks.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"

@@ -11,10 +11,17 @@ import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.artifacts import Algorithm, IsaLevel, Layout
-from tasks.config import HardwarePolicy, ImageFolderSource, ModelFiles, NpzSource, ReleaseConfig, TrainedModel
-from tasks.config_file import load_config
-from tasks.errors import ConfigError
+from paddle_int8.tasks.artifacts import Algorithm, IsaLevel, Layout
+from paddle_int8.tasks.config import (
+    HardwarePolicy,
+    ImageFolderSource,
+    ModelFiles,
+    NpzSource,
+    ReleaseConfig,
+    TrainedModel,
+)
+from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.errors import ConfigError
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "configs"
 RELEASES = Path(__file__).parents[2] / "configs"

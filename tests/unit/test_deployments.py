@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from flows import pools
-from flows.deployment import POOL_VARIABLE, deploy
-from flows.lost_runs import HEARTBEAT_S, TAG
-from tasks.artifacts import IsaLevel
-from tasks.config import ReleaseConfig
-from tasks.config_file import load_config
-from tasks.errors import ConfigError
-from tasks.settings import Settings
+from paddle_int8.flows import pools
+from paddle_int8.flows.deployment import POOL_VARIABLE, deploy
+from paddle_int8.flows.lost_runs import HEARTBEAT_S, TAG
+from paddle_int8.tasks.artifacts import IsaLevel
+from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))

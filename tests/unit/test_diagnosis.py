@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     Algorithm,
     Candidate,
     CandidateEvidence,
@@ -14,9 +14,9 @@ from tasks.artifacts import (
     OperatorCensus,
     Simulation,
 )
-from tasks.config import GateConfig
-from tasks.validation.diagnosis import explain
-from tasks.validation.gate import judge
+from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.validation.diagnosis import explain
+from paddle_int8.tasks.validation.gate import judge
 from tests.unit.evidence_factory import (
     SKYLAKE,
     VNNI,

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from tasks import config, retraining
-from tasks.config import ReleaseConfig, Section
-from tasks.config_file import load_config
+from paddle_int8.tasks import config, retraining
+from paddle_int8.tasks.config import ReleaseConfig, Section
+from paddle_int8.tasks.config_file import load_config
 
 ROOT = Path(__file__).parents[2]
 NAMES = vars(config) | vars(retraining)

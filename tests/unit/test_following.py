@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.follow_runs import Attempt
-from flows.receiver import receiver
-from flows.reconcile import next_action
-from flows.release import release  # noqa: F401 - Prefect's own import warns, once
-from tasks.config import RegisteredModel, ReleaseConfig
-from tasks.config_file import load_config
-from tasks.errors import ConfigError
-from tasks.following.followers import followed_in, followers, pinned
-from tasks.settings import Settings
-from tasks.tracking.source import SourceVersion, model_and_alias
+from paddle_int8.flows.follow_runs import Attempt
+from paddle_int8.flows.receiver import receiver
+from paddle_int8.flows.reconcile import next_action
+from paddle_int8.flows.release import release  # noqa: F401 - Prefect's own import warns, once
+from paddle_int8.tasks.config import RegisteredModel, ReleaseConfig
+from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.following.followers import followed_in, followers, pinned
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.tracking.source import SourceVersion, model_and_alias
 
 
 def write(folder: Path, name: str, model: dict[str, Any]) -> Path:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks.artifacts import (
+from paddle_int8.tasks.artifacts import (
     CandidateEvidence,
     ClassDrop,
     CriterionResult,
@@ -17,8 +17,8 @@ from tasks.artifacts import (
     from_json,
     to_json,
 )
-from tasks.config import GateConfig
-from tasks.validation.gate import MIN_SPEEDUP, judge
+from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.validation.gate import MIN_SPEEDUP, judge
 from tests.unit.evidence_factory import (
     SKYLAKE,
     VNNI,

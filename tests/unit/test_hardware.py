@@ -6,15 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import HostProfile, IsaLevel
-from tasks.config import HardwareConfig, HardwarePolicy
-from tasks.errors import HardwareError
-from tasks.hardware.cpuinfo import CpuInfo, microarchitecture, parse_cpuinfo
-from tasks.hardware.levels import ORDER, emulated_levels, environment_for, isa_level, published_band, rank
-from tasks.hardware.limits import memory_limit, usable_cores
-from tasks.hardware.onednn import OneDnnReport
-from tasks.hardware.policy import enforce
-from tasks.hardware.profile import describe, host_profile
+from paddle_int8.tasks.artifacts import HostProfile, IsaLevel
+from paddle_int8.tasks.config import HardwareConfig, HardwarePolicy
+from paddle_int8.tasks.errors import HardwareError
+from paddle_int8.tasks.hardware.cpuinfo import CpuInfo, microarchitecture, parse_cpuinfo
+from paddle_int8.tasks.hardware.levels import (
+    ORDER,
+    emulated_levels,
+    environment_for,
+    isa_level,
+    published_band,
+    rank,
+)
+from paddle_int8.tasks.hardware.limits import memory_limit, usable_cores
+from paddle_int8.tasks.hardware.onednn import OneDnnReport
+from paddle_int8.tasks.hardware.policy import enforce
+from paddle_int8.tasks.hardware.profile import describe, host_profile
 
 AVX2 = "sse4_1 sse4_2 avx avx2 fma"
 AVX512 = f"{AVX2} avx512f avx512dq avx512cd avx512bw avx512vl"
@@ -243,5 +250,5 @@ def test_profile_of_this_host_agrees_with_onednn(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.paddle
 def test_profile_says_whose_work_a_measurement_here_does_not_exclude(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.host_lock.not_excluded", lambda: "others do not wait")
+    monkeypatch.setattr("paddle_int8.tasks.host_lock.not_excluded", lambda: "others do not wait")
     assert host_profile().warnings[-1] == "others do not wait"

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.calibration.sources import ONLY_INPUT, open_source
-from tasks.config import ImageFolderSource, ModelFiles, ReleaseConfig, TrainedModel
-from tasks.published.figures import IMAGES, RowKey
-from tasks.published.imagenet import PREPROCESSING
-from tasks.published.measured import Unmeasured
-from tasks.published.origin import data_origin
-from tasks.published.plan import planned
-from tasks.published.request import Column, ImageNet, TableRequest
-from tasks.store import file_digest
+from paddle_int8.tasks.calibration.sources import ONLY_INPUT, open_source
+from paddle_int8.tasks.config import ImageFolderSource, ModelFiles, ReleaseConfig, TrainedModel
+from paddle_int8.tasks.published.figures import IMAGES, RowKey
+from paddle_int8.tasks.published.imagenet import PREPROCESSING
+from paddle_int8.tasks.published.measured import Unmeasured
+from paddle_int8.tasks.published.origin import data_origin
+from paddle_int8.tasks.published.plan import planned
+from paddle_int8.tasks.published.request import Column, ImageNet, TableRequest
+from paddle_int8.tasks.store import file_digest
 from tests.unit.test_published import CONFIGS
 
 CLASSES = ("n01440764", "n01443537", "n02119789")

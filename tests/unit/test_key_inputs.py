@@ -10,8 +10,8 @@ from typing import Any
 import cloudpickle
 import pytest
 
-from tasks import task
-from tasks.artifacts import (
+from paddle_int8.tasks import task
+from paddle_int8.tasks.artifacts import (
     Algorithm,
     BaselineOutputsArtifact,
     Candidate,
@@ -19,15 +19,21 @@ from tasks.artifacts import (
     Layout,
     ModelArtifact,
 )
-from tasks.config import ConversionConfig, QatConfig, QuantizationConfig, TrainedModel, ValidationConfig
-from tasks.conversion import section as conversion
-from tasks.conversion.task import convert
-from tasks.quantization import section as quantization
-from tasks.quantization.task import finetune, quantize
-from tasks.stored_path import StoredPath
-from tasks.training.task import train
-from tasks.validation.load import LoadEvidence
-from tasks.validation.task import baseline_outputs, validate
+from paddle_int8.tasks.config import (
+    ConversionConfig,
+    QatConfig,
+    QuantizationConfig,
+    TrainedModel,
+    ValidationConfig,
+)
+from paddle_int8.tasks.conversion import section as conversion
+from paddle_int8.tasks.conversion.task import convert
+from paddle_int8.tasks.quantization import section as quantization
+from paddle_int8.tasks.quantization.task import finetune, quantize
+from paddle_int8.tasks.stored_path import StoredPath
+from paddle_int8.tasks.training.task import train
+from paddle_int8.tasks.validation.load import LoadEvidence
+from paddle_int8.tasks.validation.task import baseline_outputs, validate
 from tests.release_factory import build_artifacts, build_dataset, build_host, build_model
 
 ISA = IsaLevel.AVX512_CORE
@@ -241,12 +247,16 @@ def test_baseline_outputs_key_holds_what_decides_them(monkeypatch: pytest.Monkey
 
 
 def test_step_that_was_pickled_to_another_host_has_the_same_key_there() -> None:
-    inputs = {"config": TrainedModel(train="tasks.training.ernie:train_ernie"), "source": "s", "data": ""}
+    inputs = {
+        "config": TrainedModel(train="paddle_int8.tasks.training.ernie:train_ernie"),
+        "source": "s",
+        "data": "",
+    }
     there = cloudpickle.loads(cloudpickle.dumps(train))
     assert _key(there, **inputs, shares=True) == _key(train, **inputs, shares=False)
 
 
 def test_training_key_ignores_what_trains_beside_it() -> None:
-    recipe = TrainedModel(train="tasks.training.ernie:train_ernie")
+    recipe = TrainedModel(train="paddle_int8.tasks.training.ernie:train_ernie")
     alone, beside = (_key(train, config=recipe, source="s", data="", shares=each) for each in (False, True))
     assert alone == beside

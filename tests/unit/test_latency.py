@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from tasks.errors import MeasurementError
-from tasks.validation import latency
-from tasks.validation.latency import choose_cpus, interleave, turns
+from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.validation import latency
+from paddle_int8.tasks.validation.latency import choose_cpus, interleave, turns
 
 
 def test_interleave_gives_every_subject_a_turn_in_each_round() -> None:

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from tasks.artifacts import Layout
-from tasks.config import ValidationConfig
-from tasks.inference.layouts import CACHED_LENGTHS, CACHED_SHAPES, SWITCHES, Engine, engine_of
-from tasks.inference.predictor import spec_of
-from tasks.validation.measure import MeasureRequest
+from paddle_int8.tasks.artifacts import Layout
+from paddle_int8.tasks.config import ValidationConfig
+from paddle_int8.tasks.inference.layouts import CACHED_LENGTHS, CACHED_SHAPES, SWITCHES, Engine, engine_of
+from paddle_int8.tasks.inference.predictor import spec_of
+from paddle_int8.tasks.validation.measure import MeasureRequest
 
 
 @pytest.mark.parametrize("layout", Layout)

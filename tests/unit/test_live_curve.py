@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from tasks.errors import RegistryError
-from tasks.progress import Progress
-from tasks.quantization.finetune import STEP
-from tasks.tracking.live_curve import POINTS, LiveCurve, Point, points, window_of
+from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.progress import Progress
+from paddle_int8.tasks.quantization.finetune import STEP
+from paddle_int8.tasks.tracking.live_curve import POINTS, LiveCurve, Point, points, window_of
 
 
 def losses(steps: int) -> list[float | None]:

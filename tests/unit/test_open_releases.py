@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tasks.tracking.open_releases import OpenRelease, lost, under_way
+from paddle_int8.tasks.tracking.open_releases import OpenRelease, lost, under_way
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from tasks.tracking.open_releases import OpenRelease, under_way
+from paddle_int8.tasks.tracking.open_releases import OpenRelease, under_way
 with under_way(Path(sys.argv[1]), OpenRelease(name="model", flow_run_id="other")):
     print("held", flush=True)
     time.sleep(60)

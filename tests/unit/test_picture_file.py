@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageSequence
 
-from tasks.calibration.picture_file import ORIENTATION, opened
-from tasks.calibration.preprocessing import place
-from tasks.config import Preprocessing
-from tasks.errors import DataError
+from paddle_int8.tasks.calibration.picture_file import ORIENTATION, opened
+from paddle_int8.tasks.calibration.preprocessing import place
+from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
 UPRIGHT = np.kron(

@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tasks.artifacts import IsaLevel, Outcome, Release
-from tasks.tracking.plots import VERMILION, Plot, accuracy_drop, activation_ranges, release_plots
+from paddle_int8.tasks.artifacts import IsaLevel, Outcome, Release
+from paddle_int8.tasks.tracking.plots import VERMILION, Plot, accuracy_drop, activation_ranges, release_plots
 from tests.release_factory import (
     build_candidates,
     build_config,

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tasks.calibration.preprocessing import normalise, place, place_array
-from tasks.config import Preprocessing
-from tasks.errors import DataError
+from paddle_int8.tasks.calibration.preprocessing import normalise, place, place_array
+from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.errors import DataError
 
 
 def picture(width: int, height: int) -> Image.Image:

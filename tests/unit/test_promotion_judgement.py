@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tasks.artifacts import CriterionResult, IsaLevel, Outcome
-from tasks.config import GateConfig
-from tasks.promotion.judgement import Challenger, Comparison, judge, passed
-from tasks.validation.gate import judge as gate
+from paddle_int8.tasks.artifacts import CriterionResult, IsaLevel, Outcome
+from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.promotion.judgement import Challenger, Comparison, judge, passed
+from paddle_int8.tasks.validation.gate import judge as gate
 from tests.unit.evidence_factory import SKYLAKE, VNNI, counted, good_evidence
 
 EVIDENCE = good_evidence(isas=(VNNI, SKYLAKE))

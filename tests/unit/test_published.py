@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 import yaml
 
-from tasks.artifacts import IsaLevel
-from tasks.config import ReleaseConfig, TrainedModel
-from tasks.config_file import load_config
-from tasks.errors import ConfigError
-from tasks.promotion.request import checked
-from tasks.published.figures import EXTRAS, IMAGES, PUBLISHED, RowKey
-from tasks.published.measured import Extra, Measured, Row, Unmeasured, measured
-from tasks.published.origin import model_origin, without_folders
-from tasks.published.plan import fitted, planned
-from tasks.published.records import read_record, record_key, write_record
-from tasks.published.request import Column, TableRequest
-from tasks.published.table import SPEED_HEADS, Table, speed_cells, to_csv, to_html, to_markdown
+from paddle_int8.tasks.artifacts import IsaLevel
+from paddle_int8.tasks.config import ReleaseConfig, TrainedModel
+from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.promotion.request import checked
+from paddle_int8.tasks.published.figures import EXTRAS, IMAGES, PUBLISHED, RowKey
+from paddle_int8.tasks.published.measured import Extra, Measured, Row, Unmeasured, measured
+from paddle_int8.tasks.published.origin import model_origin, without_folders
+from paddle_int8.tasks.published.plan import fitted, planned
+from paddle_int8.tasks.published.records import read_record, record_key, write_record
+from paddle_int8.tasks.published.request import Column, TableRequest
+from paddle_int8.tasks.published.table import SPEED_HEADS, Table, speed_cells, to_csv, to_html, to_markdown
 from tests.release_factory import build_config, build_host, build_release
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "published"
@@ -143,7 +143,9 @@ def test_what_is_no_absolute_path_is_left_alone(text: str) -> None:
 
 def test_origin_says_how_a_model_was_trained() -> None:
     recipe = {"name": "resnet50", "epochs": 1, "weights": "/srv/me/resnet50.pdparams", "digest": "ab"}
-    trained = TrainedModel(train="tasks.training.fashion_mnist:train_classifier", arguments=recipe)
+    trained = TrainedModel(
+        train="paddle_int8.tasks.training.fashion_mnist:train_classifier", arguments=recipe
+    )
     said = "fashion_mnist.train_classifier (name resnet50, epochs 1, weights me/resnet50.pdparams)"
     assert model_origin(trained) == said
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows import receiver as receiver_module
-from flows.receiver import receiver
-from tasks.following.webhook import DELIVERY_ID, MOST_BYTES, SIGNATURE, TIMESTAMP, signature
-from tasks.settings import Settings
+from paddle_int8.flows import receiver as receiver_module
+from paddle_int8.flows.receiver import receiver
+from paddle_int8.tasks.following.webhook import DELIVERY_ID, MOST_BYTES, SIGNATURE, TIMESTAMP, signature
+from paddle_int8.tasks.settings import Settings
 
 SECRET = "0123456789abcdef"
 UNFOLLOWED = json.dumps(

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tasks.artifacts import Algorithm, Layout
-from tasks.config import QuantizationConfig
-from tasks.conversion.recurrent import gru_weight_scale, input_factors, lstm_weight_scale
-from tasks.errors import ConversionError
-from tasks.quantization.recurrent import EQUAL, difference
+from paddle_int8.tasks.artifacts import Algorithm, Layout
+from paddle_int8.tasks.config import QuantizationConfig
+from paddle_int8.tasks.conversion.recurrent import gru_weight_scale, input_factors, lstm_weight_scale
+from paddle_int8.tasks.errors import ConversionError
+from paddle_int8.tasks.quantization.recurrent import EQUAL, difference
 
 HIDDEN = 2
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.arrays import Array
-from tasks.validation.region_metrics import overlap, region_agreement, regions
+from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.validation.region_metrics import overlap, region_agreement, regions
 
 
 def probabilities(*boxes: tuple[int, int, int, int], value: float = 0.9) -> Array:

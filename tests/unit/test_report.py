@@ -5,12 +5,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tasks.artifacts import HostProfile, Outcome, Release
-from tasks.tracking.connection import redact
-from tasks.tracking.files import audit_csv
-from tasks.tracking.report import render_html, render_markdown
-from tasks.tracking.schema import summary_json, wrap
-from tasks.tracking.summary import audit_sentence, headline, percent, signed
+from paddle_int8.tasks.artifacts import HostProfile, Outcome, Release
+from paddle_int8.tasks.tracking.connection import redact
+from paddle_int8.tasks.tracking.files import audit_csv
+from paddle_int8.tasks.tracking.report import render_html, render_markdown
+from paddle_int8.tasks.tracking.schema import summary_json, wrap
+from paddle_int8.tasks.tracking.summary import audit_sentence, headline, percent, signed
 from tests.release_factory import build_config, build_host, build_release, build_scales
 
 WHY = ("Convolutions take 96 % of the time.",)

@@ -14,18 +14,21 @@ import pytest
 from prefect.results import ResultRecordMetadata, ResultStore
 from prefect.serializers import PickleSerializer
 
-from tasks import artifacts
-from tasks.artifacts import BaselineOutputsArtifact, IsaLevel
-from tasks.results.task import ArtifactSerializer, ResultFolder
-from tasks.settings import Settings
-from tasks.stored_path import StoredPath
-from tasks.validation.load import LoadEvidence
+from paddle_int8.tasks import artifacts
+from paddle_int8.tasks.artifacts import BaselineOutputsArtifact, IsaLevel
+from paddle_int8.tasks.results.task import ArtifactSerializer, ResultFolder
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.stored_path import StoredPath
+from paddle_int8.tasks.validation.load import LoadEvidence
 from tests.release_factory import build_artifacts, build_candidates, build_evidence
 
 CANDIDATE = build_candidates()[0]
-QUANTIZE, VALIDATE = "tasks.quantization.task:quantize", "tasks.validation.task:validate"
-BASELINES = "tasks.validation.task:measure_baselines"
-OUTPUTS = "tasks.validation.task:baseline_outputs"
+QUANTIZE, VALIDATE = (
+    "paddle_int8.tasks.quantization.task:quantize",
+    "paddle_int8.tasks.validation.task:validate",
+)
+BASELINES = "paddle_int8.tasks.validation.task:measure_baselines"
+OUTPUTS = "paddle_int8.tasks.validation.task:baseline_outputs"
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +63,7 @@ def _results() -> dict[str, tuple[str, Any]]:
     load = LoadEvidence(load_ms=1.5, peak_memory_bytes=1 << 20)
     return {
         "quantize": (QUANTIZE, quantized),
-        "convert": ("tasks.conversion.task:convert", deployable),
+        "convert": ("paddle_int8.tasks.conversion.task:convert", deployable),
         "validate": (VALIDATE, evidence),
         "validate, with an infinite ratio": (VALIDATE, replace(evidence, per_isa=(perfect,))),
         "baseline outputs": (OUTPUTS, outputs),
@@ -152,7 +155,9 @@ def test_bomb_of_these_tests_explodes_where_prefect_reads_by_itself(home: Path) 
     assert (home / "exploded").exists()
 
 
-@pytest.mark.parametrize("step", ["os:system", "tasks.task:step; import os", "flows.cli:main"])
+@pytest.mark.parametrize(
+    "step", ["os:system", "paddle_int8.tasks.task:step; import os", "paddle_int8.flows.cli:main"]
+)
 def test_record_that_names_code_outside_the_steps_is_absent(step: str) -> None:
     _record({"type": "artifact", "step": step}, '"x"')
     assert not _store().exists("key")

@@ -11,9 +11,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from tasks.errors import DataError
-from tasks.training import reuters as module
-from tasks.training.reuters import CLASSES, LENGTH, reuters
+from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.training import reuters as module
+from paddle_int8.tasks.training.reuters import CLASSES, LENGTH, reuters
 
 
 @pytest.fixture

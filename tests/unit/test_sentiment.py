@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.errors import DataError
-from tasks.training import sentiment as module
-from tasks.training.sentiment import PADDING, UNKNOWN, sentiment, vocabulary
+from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.training import sentiment as module
+from paddle_int8.tasks.training.sentiment import PADDING, UNKNOWN, sentiment, vocabulary
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 
-from tasks.artifacts import IsaLevel
-from tasks.config import ValidationConfig
-from tasks.inference.bundle import held_to
-from tasks.validation.task import served_isa
+from paddle_int8.tasks.artifacts import IsaLevel
+from paddle_int8.tasks.config import ValidationConfig
+from paddle_int8.tasks.inference.bundle import held_to
+from paddle_int8.tasks.validation.task import served_isa
 from tests.unit.evidence_factory import good_evidence
 
 AMX, VNNI, AVX2 = IsaLevel.AVX512_CORE_AMX, IsaLevel.AVX512_CORE_VNNI, IsaLevel.AVX2

@@ -12,8 +12,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from tasks.arrays import Array, Feed
-from tasks.inference.serving import Predictor, SharedPredictor
+from paddle_int8.tasks.arrays import Array, Feed
+from paddle_int8.tasks.inference.serving import Predictor, SharedPredictor
 
 
 class Model:

@@ -19,18 +19,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from tasks.artifacts import DatasetArtifact, TensorSpec
-from tasks.calibration.dataset import (
+from paddle_int8.tasks.artifacts import DatasetArtifact, TensorSpec
+from paddle_int8.tasks.calibration.dataset import (
     check_class_names,
     check_labels,
     class_notes,
     materialise,
     sample_digests,
 )
-from tasks.calibration.reader import BatchReader
-from tasks.calibration.sources import ONLY_INPUT, Samples, open_source, read_idx
-from tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Preprocessing
-from tasks.errors import DataError
+from paddle_int8.tasks.calibration.reader import BatchReader
+from paddle_int8.tasks.calibration.sources import ONLY_INPUT, Samples, open_source, read_idx
+from paddle_int8.tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Preprocessing
+from paddle_int8.tasks.errors import DataError
 from tests.patience import allowed
 from tests.release_factory import build_dataset
 
@@ -616,10 +616,10 @@ MEMORY_PROGRAM = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from tasks.artifacts import TensorSpec
-from tasks.calibration.dataset import materialise
-from tasks.calibration.sources import Samples
-from tasks.config import Preprocessing
+from paddle_int8.tasks.artifacts import TensorSpec
+from paddle_int8.tasks.calibration.dataset import materialise
+from paddle_int8.tasks.calibration.sources import Samples
+from paddle_int8.tasks.config import Preprocessing
 
 def read(index):
     return {"": np.full((512, 512, 3), index % 256, np.uint8)}
@@ -648,7 +648,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from tests.unit.test_sources import AS_READ, IMAGE, image_samples
-from tasks.calibration.dataset import materialise
+from paddle_int8.tasks.calibration.dataset import materialise
 
 try:
     materialise(image_samples(20_000), np.arange(20_000), AS_READ, IMAGE, Path(sys.argv[1]), step="draw")

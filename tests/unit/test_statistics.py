@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from tasks.errors import MeasurementError
-from tasks.validation.statistics import (
+from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.validation.statistics import (
     fewest_samples,
     graded_drop_bounds,
     latency_summary,

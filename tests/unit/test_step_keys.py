@@ -16,16 +16,16 @@ from typing import Any
 import prefect
 import pytest
 
-import tasks.conversion.task
-import tasks.quantization.task
-import tasks.validation.task
-from tasks.conversion.task import convert
-from tasks.published.task import RELEASED
-from tasks.quantization.task import finetune, quantize
-from tasks.validation.task import baseline_outputs, measure_baselines, validate
+import paddle_int8.tasks.conversion.task
+import paddle_int8.tasks.quantization.task
+import paddle_int8.tasks.validation.task
+from paddle_int8.tasks.conversion.task import convert
+from paddle_int8.tasks.published.task import RELEASED
+from paddle_int8.tasks.quantization.task import finetune, quantize
+from paddle_int8.tasks.validation.task import baseline_outputs, measure_baselines, validate
 from tests.patience import allowed
 
-TASKS = Path(__file__).parents[2] / "tasks"
+PROJECT = Path(__file__).parents[2]
 CACHED = {
     *("train", "finetune", "quantize", "convert"),
     *("measure_baselines", "baseline_outputs", "validate"),
@@ -53,10 +53,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import prefect
-from tasks.closure import code_digest
+from paddle_int8.tasks.closure import code_digest
 
-(root,) = map(Path, import_module("tasks").__path__)
-modules = [import_module(f"tasks.{path.parent.name}.task") for path in sorted(root.glob("*/task.py"))]
+(root,) = map(Path, import_module("paddle_int8.tasks").__path__)
+modules = [import_module(f"paddle_int8.tasks.{path.parent.name}.task") for path in sorted(root.glob("*/task.py"))]
 steps = {name: step for module in modules for name, step in vars(module).items()
          if isinstance(step, prefect.Task) and step.cache_key_fn}
 keys = {}
@@ -76,7 +76,10 @@ Keys = dict[str, str]
 
 def _keys(folder: Path) -> dict[str, Keys]:
     """The key of each cached step, for equal inputs, of the project in `folder`, after each of `EDITS`."""
-    shutil.copytree(TASKS, folder / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("paddle_int8", "tasks"):
+        shutil.copytree(
+            PROJECT / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
     files = json.dumps({edit: names for edit, (names, _) in EDITS.items()})
     ended = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PRINT_KEYS, files],
@@ -88,7 +91,7 @@ def _keys(folder: Path) -> dict[str, Keys]:
     )
     assert ended.returncode == 0, ended.stderr
     printed = json.loads(ended.stdout)
-    assert printed["root"] == str(folder / "tasks")
+    assert printed["root"] == str(folder / "paddle_int8" / "tasks")
     keys: dict[str, Keys] = printed["keys"]
     return keys
 
@@ -119,7 +122,14 @@ def test_record_of_the_published_table_counts_the_code_of_every_step_of_a_releas
     assert all(counted >= set(step.cache_key_fn.args[0]) for step in steps)
 
 
-@pytest.mark.parametrize("package", [tasks.quantization.task, tasks.conversion.task, tasks.validation.task])
+@pytest.mark.parametrize(
+    "package",
+    [
+        paddle_int8.tasks.quantization.task,
+        paddle_int8.tasks.conversion.task,
+        paddle_int8.tasks.validation.task,
+    ],
+)
 def test_every_function_that_runs_isolated_counts_in_the_key_of_a_step(package: ModuleType) -> None:
     counted = {
         module

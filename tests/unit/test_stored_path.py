@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.settings import Settings
-from tasks.stored_path import PORTABLE, StoredPath
+from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.stored_path import PORTABLE, StoredPath
 
 PATH = TypeAdapter(StoredPath)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks import temporary
-from tasks.errors import StorageError
+from paddle_int8.tasks import temporary
+from paddle_int8.tasks.errors import StorageError
 
 MAKE = """
 import tempfile
-from tasks import temporary
+from paddle_int8.tasks import temporary
 print(tempfile.mkdtemp(prefix=temporary.prefix()), flush=True)
 input()
 """

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Source
-from tasks.errors import DataError
-from tasks.training.data import training_digest
+from paddle_int8.tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Source
+from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.training.data import training_digest
 
 
 def samples(value: int = 0, *, labelled: bool = True) -> tuple[Any, Any]:

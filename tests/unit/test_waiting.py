@@ -7,8 +7,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from flows.terminal import StepDisplay
-from tasks import progress
+from paddle_int8.flows.terminal import StepDisplay
+from paddle_int8.tasks import progress
 from tests.patience import comes_true
 from tests.unit.test_pace import Clock
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.webhooks.delivery import _generate_hmac_signature
 
-from tasks.following.webhook import (
+from paddle_int8.tasks.following.webhook import (
     DELIVERY_ID,
     MOST_REMEMBERED,
     SIGNATURE,
