@@ -20,15 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from paddle_int8.tasks.artifacts import (
-    Algorithm,
-    Candidate,
-    DatasetArtifact,
-    Layout,
-    ModelArtifact,
-    OperatorCensus,
-)
 from paddle_int8.tasks.config import QuantizationConfig
+from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact, OperatorCensus
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.host_lock import measuring
 from paddle_int8.tasks.process import run_isolated
 from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize_with

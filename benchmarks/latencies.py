@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from paddle_int8.tasks.arrays import Array, Feed
+from paddle_int8.tasks.contracts.arrays import Array, Feed
 
 WARMUP = 20
 

@@ -23,10 +23,10 @@ import httpx
 import numpy as np
 
 from benchmarks.latencies import own_latencies, timed
-from paddle_int8.tasks.arrays import Feed
+from paddle_int8.tasks.contracts.arrays import Feed
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.process import run_isolated
 from paddle_int8.tasks.promotion.export import export_bundle
-from paddle_int8.tasks.settings import Settings
 
 READY_S = 120
 

@@ -10,7 +10,7 @@ from prefect.input import RunInput
 from prefect.runtime import deployment
 from pydantic import Field
 
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.promotion.decision import Decision, DecisionOutcome
 from paddle_int8.tasks.promotion.summary import markdown
 

@@ -16,7 +16,7 @@ from uuid import UUID
 import psutil
 
 from paddle_int8.tasks import ownership, process, store, temporary
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.settings import Settings
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

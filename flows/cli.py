@@ -21,7 +21,7 @@ from paddle_int8.flows.console import print_json as _print_json
 from paddle_int8.tasks.loopback import past_proxies
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.artifacts import Outcome
+    from paddle_int8.tasks.contracts.vocabulary import Outcome
 
 app = typer.Typer(
     help="From a trained PaddlePaddle model to an INT8 model for x86 servers, with proof.\n\n"
@@ -63,7 +63,7 @@ def release(
     """
     from paddle_int8.flows import embedded
     from paddle_int8.tasks.config_file import load_config
-    from paddle_int8.tasks.settings import Settings
+    from paddle_int8.tasks.contracts.settings import Settings
 
     # where users keep their functions; behind all else, so that none of their files stands in for a library
     sys.path += [str(Path.cwd()), str(config.resolve().parent)]
@@ -115,9 +115,9 @@ def published_table(
     """
     from paddle_int8.flows import embedded
     from paddle_int8.flows.cancellation import cancellable
+    from paddle_int8.tasks.contracts.settings import Settings
     from paddle_int8.tasks.promotion.request import checked
     from paddle_int8.tasks.published.request import TableRequest
-    from paddle_int8.tasks.settings import Settings
 
     asked: dict[str, Any] = {"only": tuple(only or ()), "column": column, "quick": quick}
     asked |= {"configs": configs.resolve(), "task_runner": task_runner}
@@ -167,8 +167,8 @@ def convert(
     Example: paddle-int8 convert --quant_model_path quant --int8_model_save_path int8
     """
     from paddle_int8.flows.cancellation import cancellable
+    from paddle_int8.tasks.contracts.settings import Settings
     from paddle_int8.tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
-    from paddle_int8.tasks.settings import Settings
 
     options = ConvertOptions(
         quant_model_path=quant_model_path,
@@ -225,7 +225,7 @@ def ui(
     """Prefect's and MLflow's own pages on what the embedded runs left behind, until Ctrl-C."""
     from paddle_int8.flows import embedded
     from paddle_int8.flows.pages import serve_pages
-    from paddle_int8.tasks.settings import Settings
+    from paddle_int8.tasks.contracts.settings import Settings
 
     settings = Settings()
     _guard(lambda: embedded.prepare(settings))
@@ -244,7 +244,7 @@ def deploy(
     Example: PREFECT_API_URL=http://127.0.0.1:4200/api paddle-int8 deploy
     """
     from paddle_int8.flows import deployment, pools
-    from paddle_int8.tasks.settings import Settings
+    from paddle_int8.tasks.contracts.settings import Settings
 
     chosen = _guard(lambda: pools.require_pool(pool or pools.host_pool()))
     printed = _guard(lambda: deployment.deploy(Settings(), file, chosen))
@@ -264,7 +264,7 @@ def worker(
     """
     from paddle_int8.flows import pools
     from paddle_int8.flows.worker import become_worker
-    from paddle_int8.tasks.settings import Settings
+    from paddle_int8.tasks.contracts.settings import Settings
 
     chosen = _guard(lambda: pools.require_pool(pool or pools.host_pool()))
     _guard(lambda: become_worker(Settings(), pool=chosen, limit=limit, health_port=health_port))
@@ -280,7 +280,7 @@ def _status(outcome: Outcome) -> int:
 
 def main() -> None:
     """The program; a wrong variable of the environment, which any command may read first, is told too."""
-    from paddle_int8.tasks.errors import ConfigError
+    from paddle_int8.tasks.contracts.errors import ConfigError
 
     os.environ.update(past_proxies(os.environ))
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.errors import ConfigError
 
 VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
 EVERYWHERE = "0.0.0.0"

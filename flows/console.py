@@ -19,7 +19,7 @@ err = Console(stderr=True)
 def guard(action: Callable[[], T]) -> T:
     """`action()`, with a PipelineError shown as its message and the exit status that belongs to it."""
     from paddle_int8.flows.terminal import print_error
-    from paddle_int8.tasks.errors import ConfigError, PipelineError
+    from paddle_int8.tasks.contracts.errors import ConfigError, PipelineError
 
     try:
         return action()
@@ -33,7 +33,7 @@ def guard(action: Callable[[], T]) -> T:
 
 def print_json(command: str, value: Any) -> None:
     """The document of a command, see docs/json-output.md."""
-    from paddle_int8.tasks.artifacts import Release
+    from paddle_int8.tasks.contracts.verdict import Release
     from paddle_int8.tasks.tracking.schema import summary_json, wrap
 
     body = summary_json(value) if isinstance(value, Release) else wrap(command, value)

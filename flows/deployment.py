@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from paddle_int8.flows import pools
-from paddle_int8.tasks.errors import ConfigError, RegistryError
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.errors import ConfigError, RegistryError
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.tracking.connection import redact
 
 TIMEOUT_S = 300

@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from paddle_int8.flows import temporary_server
 from paddle_int8.tasks import garbage, process, progress
-from paddle_int8.tasks.errors import StorageError
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.errors import StorageError
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.store import storage_error
 from paddle_int8.tasks.tracking import connection
 

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from prefect.events import emit_event
 
-from paddle_int8.tasks.artifacts import Outcome, Release
+from paddle_int8.tasks.contracts.verdict import Release
+from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.promotion.decision import Action, Decision, DecisionOutcome
 from paddle_int8.tasks.promotion.summary import sentence
 from paddle_int8.tasks.tracking.connection import redact

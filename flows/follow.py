@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import flow
 
 from paddle_int8.flows.release import release
-from paddle_int8.tasks.artifacts import Release
-from paddle_int8.tasks.errors import PipelineError
+from paddle_int8.tasks.contracts.errors import PipelineError
+from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.following.followers import pinned
 from paddle_int8.tasks.following.request import FollowRequest
 from paddle_int8.tasks.following.task import open_releases

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import NoReturn
 
 from paddle_int8.flows.compose import LOOPBACK, Host, Service, services
-from paddle_int8.tasks.errors import ConfigError, IsolatedProcessError, PipelineError
+from paddle_int8.tasks.contracts.errors import ConfigError, IsolatedProcessError, PipelineError
 from paddle_int8.tasks.pace import Patience, slowness
 from paddle_int8.tasks.process import last_lines
 

@@ -11,8 +11,8 @@ from prefect.states import Crashed
 
 from paddle_int8.flows.cancellation import end_in_prefect
 from paddle_int8.tasks import store, temporary
-from paddle_int8.tasks.errors import PipelineError
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.errors import PipelineError
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.tracking.open_releases import lost
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from paddle_int8.tasks.artifacts import IsaLevel
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.hardware.cpuinfo import parse_cpuinfo
 from paddle_int8.tasks.hardware.levels import isa_level
 

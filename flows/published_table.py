@@ -18,9 +18,10 @@ from paddle_int8.flows.cancellation import cancel_in_prefect, on_cancel
 from paddle_int8.flows.fan_out import fanned_out
 from paddle_int8.flows.release import release
 from paddle_int8.tasks import progress
-from paddle_int8.tasks.artifacts import HostProfile
 from paddle_int8.tasks.config import FanOut, HardwareConfig, HardwarePolicy, ReleaseConfig, TrainedModel
-from paddle_int8.tasks.errors import PipelineError
+from paddle_int8.tasks.contracts.artifacts import HostProfile
+from paddle_int8.tasks.contracts.errors import PipelineError
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.hardware.task import check_hardware
 from paddle_int8.tasks.published.figures import EXTRAS, PUBLISHED, RowKey
 from paddle_int8.tasks.published.measured import Extra, Measured, Row, Unmeasured, measured
@@ -28,7 +29,6 @@ from paddle_int8.tasks.published.plan import Item, fitted, planned
 from paddle_int8.tasks.published.request import Column, TableRequest
 from paddle_int8.tasks.published.table import Table
 from paddle_int8.tasks.published.task import find_record, keep_record, publish_table
-from paddle_int8.tasks.settings import Settings
 from paddle_int8.tasks.tracking.runs import versions
 from paddle_int8.tasks.training.task import start_training
 

@@ -15,12 +15,12 @@ from fastapi import FastAPI, Request, Response
 
 from paddle_int8.flows import follow_runs
 from paddle_int8.flows.deployment import require_server
-from paddle_int8.tasks.errors import ConfigError, PipelineError
+from paddle_int8.tasks.contracts.errors import ConfigError, PipelineError
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.following import hook
 from paddle_int8.tasks.following.followers import followed_in, followers
 from paddle_int8.tasks.following.request import FollowRequest
 from paddle_int8.tasks.following.webhook import MOST_BYTES, RefusedError, Replays, alias_moved, verify
-from paddle_int8.tasks.settings import Settings
 
 FEWEST_SECRET_CHARACTERS = 16
 MOST_SECONDS = 10.0

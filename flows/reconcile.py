@@ -11,10 +11,10 @@ from prefect.artifacts import create_table_artifact
 from paddle_int8.flows import follow_runs
 from paddle_int8.flows.deployment import require_server
 from paddle_int8.flows.follow_runs import Attempt
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.following.request import FollowRequest, ReconcileRequest
 from paddle_int8.tasks.following.task import find_unreleased
 from paddle_int8.tasks.promotion.task import put_aliases_right
-from paddle_int8.tasks.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

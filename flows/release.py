@@ -18,24 +18,6 @@ from paddle_int8.flows.events import announce_verdict, failure_announced
 from paddle_int8.flows.fan_out import fanned_out
 from paddle_int8.flows.lost_releases import clear_up
 from paddle_int8.tasks import process
-from paddle_int8.tasks.artifacts import (
-    Algorithm,
-    BaselineOutputsArtifact,
-    Candidate,
-    CandidateEvidence,
-    DatasetArtifact,
-    DeployableArtifact,
-    FailedCandidate,
-    FinetunedArtifact,
-    HostProfile,
-    IsaLevel,
-    Layout,
-    ModelArtifact,
-    Outcome,
-    QuantizedArtifact,
-    Release,
-    Verdict,
-)
 from paddle_int8.tasks.calibration.task import (
     check_data,
     draw_calibration_data,
@@ -50,15 +32,28 @@ from paddle_int8.tasks.config import (
     TrainedModel,
     ValidationConfig,
 )
+from paddle_int8.tasks.contracts.artifacts import (
+    BaselineOutputsArtifact,
+    Candidate,
+    DatasetArtifact,
+    DeployableArtifact,
+    FinetunedArtifact,
+    HostProfile,
+    ModelArtifact,
+    QuantizedArtifact,
+)
+from paddle_int8.tasks.contracts.errors import PipelineError
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.verdict import Release, Verdict
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout, Outcome
 from paddle_int8.tasks.conversion import section as conversion
 from paddle_int8.tasks.conversion.task import convert
-from paddle_int8.tasks.errors import PipelineError
 from paddle_int8.tasks.hardware.task import check_hardware
 from paddle_int8.tasks.inference.task import pack_bundle
 from paddle_int8.tasks.model.task import load_model
 from paddle_int8.tasks.quantization import section as quantization
 from paddle_int8.tasks.quantization.task import finetune, quantize
-from paddle_int8.tasks.settings import Settings
 from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.tracking.live_curve import training_followed
 from paddle_int8.tasks.tracking.open_releases import OpenRelease, under_way

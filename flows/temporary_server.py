@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddle_int8.tasks import garbage
-from paddle_int8.tasks.errors import IsolatedProcessError
+from paddle_int8.tasks.contracts.errors import IsolatedProcessError
 from paddle_int8.tasks.pace import Patience
 from paddle_int8.tasks.process import last_lines
 

@@ -13,16 +13,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 from paddle_int8.tasks import progress
-from paddle_int8.tasks.artifacts import (
-    Candidate,
-    HostProfile,
-    IsaEvidence,
-    KernelAudit,
-    Outcome,
-    Release,
-    Verdict,
-)
-from paddle_int8.tasks.errors import PipelineError
+from paddle_int8.tasks.contracts.artifacts import Candidate, HostProfile
+from paddle_int8.tasks.contracts.errors import PipelineError
+from paddle_int8.tasks.contracts.evidence import IsaEvidence, KernelAudit
+from paddle_int8.tasks.contracts.verdict import Release, Verdict
+from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.tracking.connection import redact
 from paddle_int8.tasks.validation.audit import aside, counted
 

@@ -9,7 +9,7 @@ import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
 
-from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.contracts.errors import StorageError
 
 
 def pack(folder: Path, archive: Path) -> None:

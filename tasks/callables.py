@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from paddle_int8.tasks.config import Section
-from paddle_int8.tasks.errors import ConfigError
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.spoken import CALLABLE
 
 

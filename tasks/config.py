@@ -21,8 +21,10 @@ from pydantic import (
     model_validator,
 )
 
-from paddle_int8.tasks.artifacts import Algorithm, Candidate, IsaLevel, Layout, OutputKind
-from paddle_int8.tasks.keys import Incidental
+from paddle_int8.tasks.contracts.artifacts import Candidate
+from paddle_int8.tasks.contracts.keys import Incidental
+from paddle_int8.tasks.contracts.suggestion import did_you_mean
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout, OutputKind
 from paddle_int8.tasks.spoken import (
     CALLABLE,
     CallableName,
@@ -34,7 +36,6 @@ from paddle_int8.tasks.spoken import (
     ReleaseName,
     Spoken,
 )
-from paddle_int8.tasks.suggestion import did_you_mean
 
 METRICS = ("top1", "top5", "agreement")
 

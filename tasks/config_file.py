@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from paddle_int8.tasks.config import ReleaseConfig, Section
 from paddle_int8.tasks.config_messages import config_error
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.yaml_file import WRITE, read_yaml
 
 FETCHED = "$PADDLE_INT8_DATA"

@@ -24,9 +24,9 @@ from paddle_int8.tasks.config_fields import (
     spoken_of,
     words,
 )
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.contracts.suggestion import CLEARLY_ALIKE, did_you_mean
 from paddle_int8.tasks.spoken import MismatchError
-from paddle_int8.tasks.suggestion import CLEARLY_ALIKE, did_you_mean
 
 Lines = Mapping[tuple[str | int, ...], int]
 """Where each key path stands in the file."""

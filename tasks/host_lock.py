@@ -16,8 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from paddle_int8.tasks import progress
-from paddle_int8.tasks.errors import StorageError
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.errors import StorageError
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.store import storage_error
 
 WAIT = "wait"

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddle_int8.tasks.archives import unpack
-from paddle_int8.tasks.errors import DataError, PipelineError
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.errors import DataError, PipelineError
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.store import file_digest
 
 BUILD_CONSTRAINTS = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT")

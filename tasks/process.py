@@ -35,9 +35,9 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from paddle_int8.tasks import progress, temporary
-from paddle_int8.tasks.errors import IsolatedProcessError, PipelineError
+from paddle_int8.tasks.contracts.errors import IsolatedProcessError, PipelineError
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.lifeline import Lifeline
-from paddle_int8.tasks.settings import Settings
 from paddle_int8.tasks.store import storage_error
 
 T = TypeVar("T")

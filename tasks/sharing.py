@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from paddle_int8.tasks.archives import pack, unpack
-from paddle_int8.tasks.errors import StorageError
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.errors import StorageError
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.store import commit, scratch
-from paddle_int8.tasks.stored_path import StoredPath
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.contracts.errors import StorageError
+from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.ownership import forget_the_dead, lives, owner
-from paddle_int8.tasks.stored_path import StoredPath
 
 CHUNK_BYTES = 1 << 20
 

@@ -19,11 +19,11 @@ from prefect.runtime import flow_run
 from paddle_int8.tasks import progress
 from paddle_int8.tasks.callables import modules_named
 from paddle_int8.tasks.closure import code_digest
+from paddle_int8.tasks.contracts.keys import decisive_parameters, step_key
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.host_lock import WAIT
-from paddle_int8.tasks.keys import decisive_parameters, step_key
 from paddle_int8.tasks.process import record_usage
 from paddle_int8.tasks.results.task import ArtifactSerializer, ResultFolder, declared
-from paddle_int8.tasks.settings import Settings
 from paddle_int8.tasks.sharing import fetch, publish
 
 ENGINES = ("paddlepaddle", "paddleslim", "numpy")
@@ -83,7 +83,7 @@ def cached(*functions: Callable[..., Any]) -> dict[str, Any]:
 
 
 def content_key(modules: tuple[str, ...], context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """The cache key of a step: see `paddle_int8.tasks.keys`.
+    """The cache key of a step: see `paddle_int8.tasks.contracts.keys`.
 
     Functions that its parameters name, such as a metric, are code of the step as `modules` are.
     """

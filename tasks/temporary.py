@@ -12,7 +12,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.contracts.errors import StorageError
 from paddle_int8.tasks.ownership import PREFIX, forget_the_dead, lives, owner
 
 OWNED = re.compile(rf"{PREFIX}([0-9a-f]{{8}})-")

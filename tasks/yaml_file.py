@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from paddle_int8.tasks.config_messages import Lines
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.text_encoding import EncodingError, decoded
 
 WRITE = "docs/configuration.md describes every key, and configs/ holds files that work"

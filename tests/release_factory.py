@@ -8,43 +8,39 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from paddle_int8.tasks.artifacts import (
-    Algorithm,
+from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.contracts.artifacts import (
     Bundle,
     Candidate,
-    CandidateEvidence,
-    ClassDrop,
-    CriterionResult,
     DatasetArtifact,
     DeployableArtifact,
+    HostProfile,
+    ModelArtifact,
+    OperatorCensus,
+    QuantizedArtifact,
+    RegisteredVersion,
+    SpeedBand,
+    TensorSpec,
+)
+from paddle_int8.tasks.contracts.evidence import (
+    CandidateEvidence,
+    ClassDrop,
     FailedCandidate,
     Fp32Layer,
-    HostProfile,
     IsaEvidence,
-    IsaLevel,
     KernelAudit,
     LatencyEvidence,
     LatencySummary,
-    Layout,
     MetricEvidence,
-    ModelArtifact,
     NativeComparison,
     NativeOutput,
-    OperatorCensus,
-    Outcome,
     OutputEvidence,
-    OutputKind,
     PrimitiveShare,
-    QuantizedArtifact,
-    RegisteredVersion,
-    Release,
     Simulation,
-    SpeedBand,
     SpeedRatio,
-    TensorSpec,
-    Verdict,
 )
-from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.contracts.verdict import CriterionResult, Release, Verdict
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout, Outcome, OutputKind
 
 ISAS = (IsaLevel.AVX512_CORE_VNNI, IsaLevel.AVX512_CORE)
 ALGORITHMS = (Algorithm.HIST, Algorithm.KL, Algorithm.AVG)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.contracts.errors import DataError
 
 FORMATS = frozenset(
     (

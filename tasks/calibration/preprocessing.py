@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from paddle_int8.tasks.config import Preprocessing
-from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.contracts.errors import DataError
 
 Array = npt.NDArray[Any]
 CONVERTIBLE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))

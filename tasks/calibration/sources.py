@@ -32,7 +32,7 @@ from paddle_int8.tasks.config import (
     Source,
     TaggedTextSource,
 )
-from paddle_int8.tasks.errors import DataError, PipelineError
+from paddle_int8.tasks.contracts.errors import DataError, PipelineError
 
 Sample = dict[str, Array]
 Labels = npt.NDArray[np.int64]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from prefect import get_run_logger
 
-from paddle_int8.tasks.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.calibration.dataset import (
     check_class_names,
     check_labels,
@@ -20,8 +19,9 @@ from paddle_int8.tasks.calibration.dataset import (
 from paddle_int8.tasks.calibration.sampling import check_disjoint
 from paddle_int8.tasks.calibration.sources import describe
 from paddle_int8.tasks.config import DataConfig, GateConfig, QatConfig, Source
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.process import run_isolated
-from paddle_int8.tasks.settings import Settings
 from paddle_int8.tasks.store import commit, scratch
 from paddle_int8.tasks.task import stage, step, step_log
 from paddle_int8.tasks.validation.sufficiency import too_few

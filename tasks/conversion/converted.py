@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_int8.tasks.artifacts import Layout
-from paddle_int8.tasks.errors import ConversionError
+from paddle_int8.tasks.contracts.errors import ConversionError
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.model.census import QUANTIZABLE
 
 CAST = "cast_to_fp32"

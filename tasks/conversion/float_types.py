@@ -14,11 +14,11 @@ import numpy as np
 import paddle
 from paddle.base.core import VarDesc
 
-from paddle_int8.tasks.errors import ModelFormatError
+from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.model.blocks import bypass
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.arrays import Array
+    from paddle_int8.tasks.contracts.arrays import Array
     from paddle_int8.tasks.model.program import LoadedProgram
 
 FP32 = VarDesc.VarType.FP32

@@ -13,7 +13,7 @@ from paddle_int8.tasks.conversion.signed_residuals import S8_MAX
 from paddle_int8.tasks.model.blocks import store, value
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.arrays import Array
+    from paddle_int8.tasks.contracts.arrays import Array
     from paddle_int8.tasks.model.program import LoadedProgram
 
 INTEGERS = "store_integer_weights"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.conversion.kept_fp32 import keep_fp32, pooled_size
-from paddle_int8.tasks.errors import ModelFormatError
 from paddle_int8.tasks.model.blocks import hide_from_slim, operators, place
 
 if TYPE_CHECKING:

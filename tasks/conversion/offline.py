@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_int8.tasks.artifacts import Layout
+from paddle_int8.tasks.contracts.errors import ConversionError
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.conversion.converted import CAST, ConvertedModel
 from paddle_int8.tasks.conversion.weight_layout import LAID_OUT, lay_out_weights
-from paddle_int8.tasks.errors import ConversionError
 from paddle_int8.tasks.inference.layouts import FP32_FC_FUSION, SCORE_SUM_FUSION
 from paddle_int8.tasks.model.census import CONVOLUTIONS
 from paddle_int8.tasks.model.digest import program_digest

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddle_int8.tasks.artifacts import Layout
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.conversion.converted import CAST, ConvertedModel
 from paddle_int8.tasks.conversion.data_movement import (
     DATA_MOVEMENT,

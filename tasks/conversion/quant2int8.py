@@ -18,11 +18,11 @@ from paddle.base import core
 from paddle.base.framework import IrGraph
 from paddle.static.quantization import Quant2Int8MkldnnPass
 
+from paddle_int8.tasks.contracts.errors import ConversionError
 from paddle_int8.tasks.conversion.common_scales import common_scales, scales_before_factors
 from paddle_int8.tasks.conversion.data_movement import DATA_MOVEMENT, keep_data_movement_fp32
 from paddle_int8.tasks.conversion.mixed_signs import MIXED_SIGNS, keep_mixed_signs_fp32
 from paddle_int8.tasks.conversion.repairs import repair
-from paddle_int8.tasks.errors import ConversionError
 from paddle_int8.tasks.model.census import CONVOLUTIONS
 from paddle_int8.tasks.model.program import LoadedProgram
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array
-from paddle_int8.tasks.artifacts import Layout
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.errors import ConversionError
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.conversion.converted import ConvertedModel
-from paddle_int8.tasks.errors import ConversionError
 from paddle_int8.tasks.model.digest import program_digest
 from paddle_int8.tasks.model.files import ModelSource
 from paddle_int8.tasks.model.form import FUSED_RECURRENT as FUSED

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.contracts.errors import ConfigError, ConversionError
 from paddle_int8.tasks.conversion.converted import ConvertedModel, require_int8
 from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.conversion.qdq import convert_qdq
-from paddle_int8.tasks.errors import ConfigError, ConversionError
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.model.form import Form
 from paddle_int8.tasks.model.form_errors import require_convertible

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from paddle_int8.tasks.artifacts import Layout
 from paddle_int8.tasks.config import ConversionConfig
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.conversion.offline import WEIGHT_BITS
 
 

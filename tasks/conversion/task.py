@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 
 from paddle_int8.tasks import process
-from paddle_int8.tasks.artifacts import DeployableArtifact, Layout, QuantizedArtifact
 from paddle_int8.tasks.config import ConversionConfig, ModelFiles
+from paddle_int8.tasks.contracts.artifacts import DeployableArtifact, QuantizedArtifact
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.conversion.converted import require_int8
 from paddle_int8.tasks.conversion.offline import WEIGHT_BITS, OfflineRequest, convert_offline
 from paddle_int8.tasks.conversion.qdq import convert_qdq
 from paddle_int8.tasks.conversion.recurrent import convert_recurrent
 from paddle_int8.tasks.host_lock import computing
 from paddle_int8.tasks.model.files import find_model
-from paddle_int8.tasks.settings import Settings
 from paddle_int8.tasks.store import commit, scratch
 from paddle_int8.tasks.task import cached, stage, step, step_log
 

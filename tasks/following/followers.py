@@ -9,7 +9,7 @@ from pathlib import Path
 
 from paddle_int8.tasks.config import RegisteredModel, ReleaseConfig
 from paddle_int8.tasks.config_file import load_config
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.tracking.source import SourceVersion, model_and_alias
 
 logger = logging.getLogger(__name__)

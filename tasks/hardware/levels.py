@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 
-from paddle_int8.tasks.artifacts import IsaLevel, SpeedBand
+from paddle_int8.tasks.contracts.artifacts import SpeedBand
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 
 FULL_AVX512 = frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})
 REQUIRED_FLAGS: dict[IsaLevel, frozenset[str]] = {

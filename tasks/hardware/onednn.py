@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from paddle_int8.tasks.artifacts import IsaLevel
-from paddle_int8.tasks.errors import HardwareError, MeasurementError
+from paddle_int8.tasks.contracts.errors import HardwareError, MeasurementError
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 
 LIBRARY = "libs/libdnnl.so.3"
 ISA_CODES: dict[int, IsaLevel] = {

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from paddle_int8.tasks import host_lock, temporary
-from paddle_int8.tasks.artifacts import HostProfile, IsaLevel
+from paddle_int8.tasks.contracts.artifacts import HostProfile
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.hardware import onednn
 from paddle_int8.tasks.hardware.cpuinfo import CpuInfo, microarchitecture, parse_cpuinfo
 from paddle_int8.tasks.hardware.levels import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from paddle_int8.tasks.artifacts import HostProfile
 from paddle_int8.tasks.config import HardwareConfig
+from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.hardware.policy import enforce
 from paddle_int8.tasks.hardware.profile import host_profile
 from paddle_int8.tasks.task import stage, step, step_log

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from paddle_int8.tasks import temporary
-from paddle_int8.tasks.arrays import Feed
-from paddle_int8.tasks.artifacts import KernelAudit, TensorSpec
 from paddle_int8.tasks.config import ModelFiles
-from paddle_int8.tasks.errors import ConfigError, DataError, ModelFormatError
+from paddle_int8.tasks.contracts.arrays import Feed
+from paddle_int8.tasks.contracts.artifacts import TensorSpec
+from paddle_int8.tasks.contracts.errors import ConfigError, DataError, ModelFormatError
+from paddle_int8.tasks.contracts.evidence import KernelAudit
+from paddle_int8.tasks.contracts.suggestion import did_you_mean
 from paddle_int8.tasks.inference.layouts import Engine
 from paddle_int8.tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
 from paddle_int8.tasks.inference.serving import LENGTHS
@@ -23,7 +25,6 @@ from paddle_int8.tasks.model.files import ModelSource, find_model
 from paddle_int8.tasks.model.form import Form
 from paddle_int8.tasks.model.form_errors import convert_command, require_runnable
 from paddle_int8.tasks.process import run_isolated
-from paddle_int8.tasks.suggestion import did_you_mean
 from paddle_int8.tasks.validation.audit import audit, comparable
 from paddle_int8.tasks.validation.latency import pin
 from paddle_int8.tasks.validation.verbose import VerboseRecorder

@@ -18,23 +18,17 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from paddle_int8.tasks.artifacts import (
-    Bundle,
-    CandidateEvidence,
-    DeployableArtifact,
-    IsaLevel,
-    Layout,
-    ModelArtifact,
-    TensorSpec,
-)
 from paddle_int8.tasks.config import Preprocessing
-from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.contracts.artifacts import Bundle, DeployableArtifact, ModelArtifact, TensorSpec
+from paddle_int8.tasks.contracts.errors import StorageError
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence
+from paddle_int8.tasks.contracts.stored_path import StoredPath
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Layout
 from paddle_int8.tasks.inference.bundle_texts import render
 from paddle_int8.tasks.inference.example import EXAMPLE_INPUT, EXAMPLE_OUTPUT
 from paddle_int8.tasks.inference.layouts import SWITCHES, Switches, engine_of
 from paddle_int8.tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
 from paddle_int8.tasks.store import folder_digest
-from paddle_int8.tasks.stored_path import StoredPath
 
 SCHEMA_VERSION = 1
 SERVING = Path(__file__).with_name("serving.py")

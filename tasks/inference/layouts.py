@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from paddle_int8.tasks.artifacts import Layout
+from paddle_int8.tasks.contracts.vocabulary import Layout
 
 FP32_FC_FUSION = "repeated_fc_relu_fuse_pass"
 """Fuses consecutive FCs into one FP32 operator that INT8 cannot reach: VGG loses two thirds of its speed."""

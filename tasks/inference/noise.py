@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.contracts.arrays import Array
 
 SQNR_LIMIT_DB = 200.0
 """Beyond float32's own rounding; JSON has no infinity."""

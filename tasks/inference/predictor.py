@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from paddle_int8.tasks.errors import ModelFormatError
+from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.inference.layouts import SWITCHES, Engine, Switches
 from paddle_int8.tasks.inference.serving import Predictor, paddle_config
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from paddle_int8.tasks.artifacts import Bundle, CandidateEvidence, DeployableArtifact, ModelArtifact
 from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.contracts.artifacts import Bundle, DeployableArtifact, ModelArtifact
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.inference.bundle import write_bundle
-from paddle_int8.tasks.settings import Settings
 from paddle_int8.tasks.store import commit, scratch
 from paddle_int8.tasks.task import stage, step
 

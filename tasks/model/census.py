@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from paddle_int8.tasks.artifacts import OperatorCensus
+from paddle_int8.tasks.contracts.artifacts import OperatorCensus
 
 CONVOLUTIONS = frozenset({"conv2d", "depthwise_conv2d"})
 """Those with an INT8 path, before their fusion."""

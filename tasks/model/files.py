@@ -10,7 +10,7 @@ from pathlib import Path
 
 from paddle_int8.tasks import packages
 from paddle_int8.tasks.config import ModelFiles
-from paddle_int8.tasks.errors import ModelFormatError
+from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.store import file_digest, folder_digest
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection
 
 from paddle_int8.tasks.config import ModelFiles
-from paddle_int8.tasks.errors import ConversionError, ModelFormatError
+from paddle_int8.tasks.contracts.errors import ConversionError, ModelFormatError
 from paddle_int8.tasks.model.files import ModelSource, find_model
 from paddle_int8.tasks.model.form import Form, Recognised, form_of, recognise
 from paddle_int8.tasks.model.params import expected_headers, holds_integer_weights

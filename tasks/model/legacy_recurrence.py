@@ -16,8 +16,8 @@ import numpy as np
 import paddle
 from paddle.base import core
 
-from paddle_int8.tasks.arrays import Array
-from paddle_int8.tasks.errors import ModelFormatError
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.model.blocks import readers, remove_unread, value, writer
 from paddle_int8.tasks.model.program import LoadedProgram
 

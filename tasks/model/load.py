@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.artifacts import OperatorCensus, TensorSpec
+from paddle_int8.tasks.contracts.artifacts import OperatorCensus, TensorSpec
 from paddle_int8.tasks.conversion.converted import CAST
 from paddle_int8.tasks.conversion.native_kernels import compute_natively
 from paddle_int8.tasks.conversion.repairs import repair
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedModel:
-    """What `prepare_model` wrote, see `paddle_int8.tasks.artifacts.ModelArtifact` for the fields.
+    """What `prepare_model` wrote, see `paddle_int8.tasks.contracts.artifacts.ModelArtifact` for the fields.
 
     cast_from: floating-point types other than FP32 that the model was given in.
     """

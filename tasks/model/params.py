@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from paddle_int8.tasks.errors import ModelFormatError
+from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.model.files import ModelSource, require_content
 
 ITEM_BYTES = {0: 1, 1: 2, 2: 4, 3: 8, 4: 2, 5: 4, 6: 8, 20: 1, 21: 1, 22: 2, 23: 8, 24: 16}

@@ -17,8 +17,8 @@ from paddle.base.framework import OpProtoHolder
 from paddle.base.proto import framework_pb2
 from paddle.static.io import is_persistable, load_vars, save_vars
 
-from paddle_int8.tasks.artifacts import TensorSpec
-from paddle_int8.tasks.errors import ModelFormatError
+from paddle_int8.tasks.contracts.artifacts import TensorSpec
+from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.model.files import ModelSource
 from paddle_int8.tasks.model.params import COPY_AGAIN, check_params, expected_headers, read_headers
 from paddle_int8.tasks.store import storage_error

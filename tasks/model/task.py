@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from paddle_int8.tasks.artifacts import ModelArtifact
 from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.contracts.artifacts import ModelArtifact
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.model.load import prepare_model
 from paddle_int8.tasks.process import run_isolated
-from paddle_int8.tasks.settings import Settings
 from paddle_int8.tasks.store import commit, scratch
-from paddle_int8.tasks.stored_path import StoredPath
 from paddle_int8.tasks.task import stage, step, step_log
 
 TIMEOUT_S = 900

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array, Feed
-from paddle_int8.tasks.artifacts import DatasetArtifact, IsaEvidence, IsaLevel, JudgedOutput, TensorSpec
-from paddle_int8.tasks.errors import PipelineError, RegistryError
+from paddle_int8.tasks.contracts.arrays import Array, Feed
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
+from paddle_int8.tasks.contracts.errors import PipelineError, RegistryError
+from paddle_int8.tasks.contracts.evidence import IsaEvidence, JudgedOutput
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.hardware.levels import environment_for
 from paddle_int8.tasks.inference.serving import LENGTHS
 from paddle_int8.tasks.process import run_isolated

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from paddle_int8.tasks.artifacts import CriterionResult
+from paddle_int8.tasks.contracts.verdict import CriterionResult
 
 
 class Action(StrEnum):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from paddle_int8.tasks.artifacts import Bundle
-from paddle_int8.tasks.errors import RegistryError, StorageError
+from paddle_int8.tasks.contracts.artifacts import Bundle
+from paddle_int8.tasks.contracts.errors import RegistryError, StorageError
+from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.promotion.ledger import alias_version, find_version
 from paddle_int8.tasks.promotion.lookup import fetch_bundle
 from paddle_int8.tasks.promotion.renaming import require_not_renamed
 from paddle_int8.tasks.store import folder_digest, storage_error
-from paddle_int8.tasks.stored_path import StoredPath
 from paddle_int8.tasks.tracking.connection import connection
 
 

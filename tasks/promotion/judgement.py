@@ -8,14 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from paddle_int8.tasks.artifacts import (
-    CandidateEvidence,
-    CriterionResult,
-    IsaLevel,
-    MetricEvidence,
-    Outcome,
-    Verdict,
-)
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence, MetricEvidence
+from paddle_int8.tasks.contracts.verdict import CriterionResult, Verdict
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 
 NOT_WORSE = "not worse than the champion"
 

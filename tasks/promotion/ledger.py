@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.artifacts import to_json
-from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.contracts.errors import RegistryError
+from paddle_int8.tasks.contracts.json import to_json
 from paddle_int8.tasks.promotion.decision import Decision
 from paddle_int8.tasks.promotion.records import CHAMPION, Standing, left_behind, of_model, ruled, standing
 from paddle_int8.tasks.promotion.renaming import lost_decisions, require_not_renamed, versions_of

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from paddle_int8.tasks.artifacts import IsaLevel
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.promotion.decision import Action, Decision, DecisionOutcome
 
 CHAMPION = "champion"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.promotion.vouchers import ID, PREFIX, counted, missing
 from paddle_int8.tasks.tracking.registry import PROMOTIONS
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paddle_int8.tasks.artifacts import Outcome
+from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.promotion.decision import Decision, DecisionOutcome
 
 MARKS = {Outcome.APPROVED: "✓", Outcome.REJECTED: "✗", Outcome.INCONCLUSIVE: "?"}

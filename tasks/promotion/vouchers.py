@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from paddle_int8.tasks.artifacts import from_json
-from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.contracts.errors import RegistryError
+from paddle_int8.tasks.contracts.json import from_json
 from paddle_int8.tasks.promotion.decision import Decision
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from paddle_int8.tasks.config import ImageFolderSource, ModelFiles, Preprocessing, ReleaseConfig, TrainedModel
-from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.published.figures import RowKey
 from paddle_int8.tasks.published.request import ImageNet
 from paddle_int8.tasks.store import file_digest

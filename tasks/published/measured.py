@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from paddle_int8.tasks.artifacts import (
+from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.contracts.artifacts import HostProfile
+from paddle_int8.tasks.contracts.evidence import (
     CandidateEvidence,
-    HostProfile,
     IsaEvidence,
-    IsaLevel,
     LatencySummary,
     MetricEvidence,
-    Outcome,
-    Release,
 )
-from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.contracts.verdict import Release
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.published.figures import ExtraRow, PublishedRow, Unit
 from paddle_int8.tasks.published.origin import data_origin, model_origin
 

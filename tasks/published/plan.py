@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_int8.tasks.artifacts import HostProfile
 from paddle_int8.tasks.config import Reference, ReleaseConfig
 from paddle_int8.tasks.config_file import load_config
-from paddle_int8.tasks.errors import PipelineError
+from paddle_int8.tasks.contracts.artifacts import HostProfile
+from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.published.figures import EXTRAS, IMAGES, PUBLISHED, ExtraRow, PublishedRow, RowKey
 from paddle_int8.tasks.published.imagenet import on_imagenet
 from paddle_int8.tasks.published.measured import Unmeasured

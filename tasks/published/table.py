@@ -11,7 +11,8 @@ from pathlib import Path
 
 import jinja2
 
-from paddle_int8.tasks.artifacts import HostProfile, IsaLevel
+from paddle_int8.tasks.contracts.artifacts import HostProfile
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.published.figures import PublishedRow, Unit
 from paddle_int8.tasks.published.measured import (
     Extra,

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
-from paddle_int8.tasks.artifacts import HostProfile
 from paddle_int8.tasks.calibration.dataset import draw_dataset
 from paddle_int8.tasks.callables import modules_named
 from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.contracts.artifacts import HostProfile
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.conversion.offline import convert_offline
 from paddle_int8.tasks.conversion.qdq import convert_qdq
 from paddle_int8.tasks.conversion.recurrent import convert_recurrent
@@ -22,7 +23,6 @@ from paddle_int8.tasks.published.table import Table, to_csv, to_html, to_markdow
 from paddle_int8.tasks.quantization.finetune import finetune
 from paddle_int8.tasks.quantization.ptq import quantize
 from paddle_int8.tasks.quantization.recurrent import quantize_recurrent
-from paddle_int8.tasks.settings import Settings
 from paddle_int8.tasks.store import scratch
 from paddle_int8.tasks.task import code_digests, engines, stage, step
 from paddle_int8.tasks.tracking import runs

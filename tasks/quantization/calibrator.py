@@ -18,7 +18,7 @@ import numpy.typing as npt
 import paddle
 from paddle.static.quantization import post_training_quantization as slim
 
-from paddle_int8.tasks.errors import QuantizationError
+from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.model.blocks import is_skipped
 from paddle_int8.tasks.progress import report
 from paddle_int8.tasks.quantization.tensors import fed, view

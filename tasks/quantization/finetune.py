@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paddle_int8.tasks.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.callables import imported
 from paddle_int8.tasks.config import ModelFiles, QatConfig
-from paddle_int8.tasks.errors import PipelineError, QuantizationError, TrainingError
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
+from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError, TrainingError
 from paddle_int8.tasks.model.blocks import hide_from_slim
 from paddle_int8.tasks.model.digest import program_digest
 from paddle_int8.tasks.model.files import find_model
@@ -57,7 +57,7 @@ class FinetuneRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuneOutcome:
-    """What `finetune` wrote, see `paddle_int8.tasks.artifacts.FinetunedArtifact`."""
+    """What `finetune` wrote, see `paddle_int8.tasks.contracts.artifacts.FinetunedArtifact`."""
 
     digest: str
     steps: int

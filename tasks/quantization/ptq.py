@@ -30,9 +30,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paddle_int8.tasks.artifacts import Algorithm, Candidate, DatasetArtifact, Layout, ModelArtifact
 from paddle_int8.tasks.config import QuantizationConfig
-from paddle_int8.tasks.errors import PipelineError, QuantizationError
+from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
+from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.model.blocks import is_skipped
 from paddle_int8.tasks.model.digest import program_digest
 from paddle_int8.tasks.store import storage_error

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array, Feed
-from paddle_int8.tasks.artifacts import Algorithm
 from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.config import ModelFiles, QuantizationConfig
-from paddle_int8.tasks.errors import QuantizationError
+from paddle_int8.tasks.contracts.arrays import Array, Feed
+from paddle_int8.tasks.contracts.errors import QuantizationError
+from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.inference.layouts import Engine
 from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
 from paddle_int8.tasks.model.digest import program_digest

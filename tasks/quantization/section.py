@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from paddle_int8.tasks.artifacts import Algorithm, Candidate, Layout
 from paddle_int8.tasks.config import QuantizationConfig
+from paddle_int8.tasks.contracts.artifacts import Candidate
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 
 CHOICES = frozenset({"algorithms", "layouts", "qat"})
 """These make the list of candidates, and are nothing to any one of them."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from paddle_int8.tasks.artifacts import (
+from paddle_int8.tasks.config import QatConfig, QuantizationConfig
+from paddle_int8.tasks.contracts.artifacts import (
     Candidate,
     DatasetArtifact,
     FinetunedArtifact,
-    Layout,
     ModelArtifact,
     QuantizedArtifact,
 )
-from paddle_int8.tasks.config import QatConfig, QuantizationConfig
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.host_lock import computing
 from paddle_int8.tasks.process import run_isolated
 from paddle_int8.tasks.quantization.finetune import (
@@ -25,7 +26,6 @@ from paddle_int8.tasks.quantization.finetune import finetune as finetune_model
 from paddle_int8.tasks.quantization.ptq import PtqRequest
 from paddle_int8.tasks.quantization.ptq import quantize as quantize_model
 from paddle_int8.tasks.quantization.recurrent import quantize_recurrent
-from paddle_int8.tasks.settings import Settings
 from paddle_int8.tasks.store import commit, folder_digest, scratch
 from paddle_int8.tasks.task import cached, own_key, stage, step, step_log
 from paddle_int8.tasks.training.checkpoint import Checkpoint

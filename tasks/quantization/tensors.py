@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import paddle
 
-from paddle_int8.tasks.arrays import Feed
+from paddle_int8.tasks.contracts.arrays import Feed
 from paddle_int8.tasks.inference.serving import LENGTHS, offsets, packed
 
 WIDEST_BLOCK = 16

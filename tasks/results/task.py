@@ -19,9 +19,9 @@ from prefect.filesystems import WritableFileSystem
 from prefect.serializers import Serializer
 from pydantic import Field, TypeAdapter
 
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.stored_path import PORTABLE
 from paddle_int8.tasks.sharing import read_shared, write_shared
-from paddle_int8.tasks.stored_path import PORTABLE
 
 KIND = "artifact"
 STEP = re.compile(r"paddle_int8\.tasks(\.\w+)*\.task:\w+")

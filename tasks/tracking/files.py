@@ -8,14 +8,10 @@ import os
 import shutil
 from pathlib import Path
 
-from paddle_int8.tasks.artifacts import (
-    CandidateEvidence,
-    DeployableArtifact,
-    KernelAudit,
-    QuantizedArtifact,
-    Verdict,
-    to_json,
-)
+from paddle_int8.tasks.contracts.artifacts import DeployableArtifact, QuantizedArtifact
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence, KernelAudit
+from paddle_int8.tasks.contracts.json import to_json
+from paddle_int8.tasks.contracts.verdict import Verdict
 from paddle_int8.tasks.tracking.connection import redact
 
 LOG_TAIL_BYTES = 4 << 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paddle_int8.tasks.artifacts import CandidateEvidence, IsaEvidence
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence
 
 
 def candidate_metrics(evidence: CandidateEvidence) -> dict[str, float]:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import paddle_int8.tasks.inference
 from paddle_int8.tasks import temporary
-from paddle_int8.tasks.artifacts import Bundle, Outcome, RegisteredVersion, Verdict
-from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.contracts.artifacts import Bundle, RegisteredVersion
+from paddle_int8.tasks.contracts.errors import RegistryError
+from paddle_int8.tasks.contracts.verdict import Verdict
+from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.store import folder_digest
 from paddle_int8.tasks.tracking.connection import connection
 

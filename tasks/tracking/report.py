@@ -12,8 +12,10 @@ from pathlib import Path
 
 import jinja2
 
-from paddle_int8.tasks.artifacts import CriterionResult, Fp32Layer, IsaEvidence, Outcome, Release
 from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.contracts.evidence import Fp32Layer, IsaEvidence
+from paddle_int8.tasks.contracts.verdict import CriterionResult, Release
+from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.tracking.connection import redact
 from paddle_int8.tasks.tracking.plots import Plot, Scales, release_plots
 from paddle_int8.tasks.tracking.runs import config_yaml, versions

@@ -9,7 +9,8 @@ import json
 import math
 from typing import Any
 
-from paddle_int8.tasks.artifacts import Release, to_json
+from paddle_int8.tasks.contracts.json import to_json
+from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.tracking.connection import redact
 
 VERSION = 1

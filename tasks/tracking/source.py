@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.config import RegisteredModel
-from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.download import download, repository
 

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from paddle_int8.tasks.artifacts import (
+from paddle_int8.tasks.contracts.evidence import (
     CandidateEvidence,
-    CriterionResult,
     IsaEvidence,
     LatencySummary,
     MetricEvidence,
-    Outcome,
-    Release,
     SpeedRatio,
-    Verdict,
 )
+from paddle_int8.tasks.contracts.verdict import CriterionResult, Release, Verdict
+from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.validation.audit import aside, counted
 
 SUBJECTS = {

@@ -12,20 +12,6 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
-from paddle_int8.tasks.artifacts import (
-    Bundle,
-    CandidateEvidence,
-    DatasetArtifact,
-    DeployableArtifact,
-    FailedCandidate,
-    FinetunedArtifact,
-    HostProfile,
-    ModelArtifact,
-    QuantizedArtifact,
-    RegisteredVersion,
-    Release,
-    Verdict,
-)
 from paddle_int8.tasks.config import (
     ModelFiles,
     QuantizationConfig,
@@ -33,9 +19,21 @@ from paddle_int8.tasks.config import (
     RegistryConfig,
     ReleaseConfig,
 )
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.artifacts import (
+    Bundle,
+    DatasetArtifact,
+    DeployableArtifact,
+    FinetunedArtifact,
+    HostProfile,
+    ModelArtifact,
+    QuantizedArtifact,
+    RegisteredVersion,
+)
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.stored_path import StoredPath
+from paddle_int8.tasks.contracts.verdict import Release, Verdict
 from paddle_int8.tasks.store import commit, folder_digest, scratch
-from paddle_int8.tasks.stored_path import StoredPath
 from paddle_int8.tasks.task import stage, step
 from paddle_int8.tasks.tracking import registry, runs, trainings
 from paddle_int8.tasks.tracking.plots import release_plots

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import paddle
 
-from paddle_int8.tasks.errors import TrainingError
+from paddle_int8.tasks.contracts.errors import TrainingError
 from paddle_int8.tasks.hardware.limits import own_threads
 from paddle_int8.tasks.quantization.trainable import use_onednn
 from paddle_int8.tasks.training.checkpoint import Checkpoint

@@ -20,7 +20,7 @@ from paddle_int8.tasks.config import (
     Source,
     TaggedTextSource,
 )
-from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.store import file_digest
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.training.checkpoint import Checkpoint
 from paddle_int8.tasks.training.digits import shuffled_digits
 

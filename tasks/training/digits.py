@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from paddle_int8.tasks.calibration.preprocessing import normalise, place_array
 from paddle_int8.tasks.config import Preprocessing
-from paddle_int8.tasks.errors import DataError, TrainingError
+from paddle_int8.tasks.contracts.errors import DataError, TrainingError
 
 SPLITS = {"train": (0, 2600), "calibration": (2600, 3000), "validation": (3000, 5000)}
 CLASSES = 10

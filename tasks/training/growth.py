@@ -17,7 +17,7 @@ from paddle.vision.models.resnet import ResNet
 from paddle.vision.models.vgg import VGG
 from scipy.stats import norm
 
-from paddle_int8.tasks.errors import TrainingError
+from paddle_int8.tasks.contracts.errors import TrainingError
 
 Put = Callable[[Any, npt.NDArray[np.float64]], None]
 Weights = Mapping[str, npt.NDArray[np.float32]]

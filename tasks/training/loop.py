@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import paddle
 
-from paddle_int8.tasks.errors import TrainingError
+from paddle_int8.tasks.contracts.errors import TrainingError
 from paddle_int8.tasks.training.checkpoint import Arrays, Checkpoint, Saved
 
 REPORTED = 20

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from paddle_int8.tasks.errors import TrainingError
+from paddle_int8.tasks.contracts.errors import TrainingError
 from paddle_int8.tasks.inference.layouts import Engine
 from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
 from paddle_int8.tasks.training.checkpoint import Checkpoint, Saved

@@ -9,10 +9,11 @@ from typing import cast
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array
-from paddle_int8.tasks.artifacts import JudgedOutput, OutputKind
 from paddle_int8.tasks.callables import imported
-from paddle_int8.tasks.errors import DataError, MeasurementError
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.errors import DataError, MeasurementError
+from paddle_int8.tasks.contracts.evidence import JudgedOutput
+from paddle_int8.tasks.contracts.vocabulary import OutputKind
 from paddle_int8.tasks.validation.agreement import agreements, decided, least
 
 Outputs = Sequence[Array]

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array
-from paddle_int8.tasks.artifacts import JudgedOutput, OutputKind
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.evidence import JudgedOutput
+from paddle_int8.tasks.contracts.vocabulary import OutputKind
 
 MIN_OVERLAP = 0.5
 BOX_COLUMNS = 6

@@ -18,7 +18,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from paddle_int8.tasks.artifacts import Fp32Layer, KernelAudit, OperatorCensus, PrimitiveShare
+from paddle_int8.tasks.contracts.artifacts import OperatorCensus
+from paddle_int8.tasks.contracts.evidence import Fp32Layer, KernelAudit, PrimitiveShare
 from paddle_int8.tasks.inference.layouts import Engine
 
 COMPUTE_KINDS = frozenset({"convolution", "deconvolution", "inner_product", "matmul", "rnn"})

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_int8.tasks.arrays import Feed
-from paddle_int8.tasks.artifacts import DatasetArtifact, IsaLevel, ModelArtifact
 from paddle_int8.tasks.calibration.reader import BatchReader
+from paddle_int8.tasks.contracts.arrays import Feed
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.hardware.onednn import require_isa
 from paddle_int8.tasks.inference.layouts import Engine
 from paddle_int8.tasks.inference.predictor import open_predictor, spec_of

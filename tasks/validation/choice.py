@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from paddle_int8.tasks.artifacts import CandidateEvidence, Outcome, Verdict
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence
+from paddle_int8.tasks.contracts.verdict import Verdict
+from paddle_int8.tasks.contracts.vocabulary import Outcome
 
 PREFERENCE = (Outcome.APPROVED, Outcome.INCONCLUSIVE, Outcome.REJECTED)
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array
-from paddle_int8.tasks.artifacts import ClassDrop, JudgedOutput, OutputEvidence, OutputKind
-from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.errors import MeasurementError
+from paddle_int8.tasks.contracts.evidence import ClassDrop, JudgedOutput, OutputEvidence
+from paddle_int8.tasks.contracts.vocabulary import OutputKind
 from paddle_int8.tasks.inference.noise import Noise
 from paddle_int8.tasks.validation.accuracy import AGREEMENT, LABELLED, Metric, RelativeMetric, score
 from paddle_int8.tasks.validation.agreement import UNJUDGED, agreements, least

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from paddle_int8.tasks.artifacts import CandidateEvidence, CriterionResult, IsaLevel, Outcome
 from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence
+from paddle_int8.tasks.contracts.verdict import CriterionResult
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 
 Criterion = Callable[[CandidateEvidence, GateConfig], Iterable[CriterionResult]]
 

@@ -10,16 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from paddle_int8.tasks.artifacts import (
-    CandidateEvidence,
-    CriterionResult,
-    Fp32Layer,
-    IsaEvidence,
-    IsaLevel,
-    OperatorCensus,
-    Outcome,
-    Verdict,
-)
+from paddle_int8.tasks.contracts.artifacts import OperatorCensus
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence, Fp32Layer, IsaEvidence
+from paddle_int8.tasks.contracts.verdict import CriterionResult, Verdict
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.hardware.levels import VNNI, published_band
 from paddle_int8.tasks.validation.audit import counted
 from paddle_int8.tasks.validation.signal import EVERY_OUTPUT, SIGNAL

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.arrays import Array, Feed
-from paddle_int8.tasks.artifacts import DatasetArtifact, JudgedOutput, ModelArtifact, OutputKind
 from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.config import ValidationConfig
-from paddle_int8.tasks.errors import DataError, MeasurementError, ModelFormatError
+from paddle_int8.tasks.contracts.arrays import Array, Feed
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
+from paddle_int8.tasks.contracts.errors import DataError, MeasurementError, ModelFormatError
+from paddle_int8.tasks.contracts.evidence import JudgedOutput
+from paddle_int8.tasks.contracts.vocabulary import OutputKind
 from paddle_int8.tasks.inference.predictor import PredictorSpec
 from paddle_int8.tasks.inference.serving import Predictor
 from paddle_int8.tasks.validation.accuracy import AGREEMENT, LABELLED, resolve_metrics

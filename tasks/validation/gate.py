@@ -10,18 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from paddle_int8.tasks.artifacts import (
+from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.contracts.evidence import (
     CandidateEvidence,
-    CriterionResult,
     IsaEvidence,
-    IsaLevel,
     KernelAudit,
     MetricEvidence,
-    Outcome,
     SpeedRatio,
-    Verdict,
 )
-from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.contracts.verdict import CriterionResult, Verdict
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.validation.audit import aside, counted
 from paddle_int8.tasks.validation.criterion import Criterion, stated
 from paddle_int8.tasks.validation.signal import every_output, signal

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.hardware.limits import own_threads
 
 Run = Callable[[], object]

@@ -15,21 +15,19 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array, Feed
-from paddle_int8.tasks.artifacts import (
-    DatasetArtifact,
-    DeployableArtifact,
-    IsaEvidence,
-    IsaLevel,
-    KernelAudit,
-    LatencyEvidence,
-    ModelArtifact,
-    OperatorCensus,
-    Simulation,
-)
 from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.config import Reference, ValidationConfig
-from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.contracts.arrays import Array, Feed
+from paddle_int8.tasks.contracts.artifacts import (
+    DatasetArtifact,
+    DeployableArtifact,
+    ModelArtifact,
+    OperatorCensus,
+)
+from paddle_int8.tasks.contracts.errors import MeasurementError
+from paddle_int8.tasks.contracts.evidence import IsaEvidence, KernelAudit, LatencyEvidence, Simulation
+from paddle_int8.tasks.contracts.stored_path import StoredPath
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.hardware.levels import rank
 from paddle_int8.tasks.hardware.onednn import require_isa
 from paddle_int8.tasks.inference.example import write_example
@@ -38,7 +36,6 @@ from paddle_int8.tasks.inference.predictor import PredictorSpec, open_predictor,
 from paddle_int8.tasks.inference.serving import Predictor
 from paddle_int8.tasks.model.original import baseline_folder
 from paddle_int8.tasks.progress import report
-from paddle_int8.tasks.stored_path import StoredPath
 from paddle_int8.tasks.validation.accuracy import resolve_metrics
 from paddle_int8.tasks.validation.audit import aside, audit, comparable, counted
 from paddle_int8.tasks.validation.baseline import batches_told

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array, Feed
-from paddle_int8.tasks.artifacts import DatasetArtifact, NativeComparison, NativeOutput, TensorSpec
 from paddle_int8.tasks.calibration.reader import BatchReader
-from paddle_int8.tasks.errors import MeasurementError, ModelFormatError
+from paddle_int8.tasks.contracts.arrays import Array, Feed
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
+from paddle_int8.tasks.contracts.errors import MeasurementError, ModelFormatError
+from paddle_int8.tasks.contracts.evidence import NativeComparison, NativeOutput
 from paddle_int8.tasks.inference.layouts import Engine
 from paddle_int8.tasks.inference.noise import Noise
 from paddle_int8.tasks.inference.predictor import open_predictor, spec_of

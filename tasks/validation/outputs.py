@@ -13,9 +13,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array
-from paddle_int8.tasks.artifacts import JudgedOutput, OutputKind, TensorSpec
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.artifacts import TensorSpec
+from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.contracts.evidence import JudgedOutput
+from paddle_int8.tasks.contracts.vocabulary import OutputKind
 from paddle_int8.tasks.validation.agreement import BOX_COLUMNS
 
 CONFIGURED = "as `validation.outputs` says"

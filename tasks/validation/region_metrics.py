@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.contracts.arrays import Array
 
 THRESHOLD = 0.3
 """Probability above which a pixel is text, as PP-OCR's detector takes it."""

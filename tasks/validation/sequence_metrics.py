@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array
 from paddle_int8.tasks.calibration.dataset import NO_LABEL
-from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.errors import MeasurementError
 
 Begins = Callable[[Array], Array]
 BEGIN, SINGLE = 0, 3

@@ -8,15 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from paddle_int8.tasks.artifacts import (
-    CandidateEvidence,
-    CriterionResult,
-    IsaEvidence,
-    Outcome,
-    OutputEvidence,
-    OutputKind,
-)
 from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, OutputEvidence
+from paddle_int8.tasks.contracts.verdict import CriterionResult
+from paddle_int8.tasks.contracts.vocabulary import Outcome, OutputKind
 from paddle_int8.tasks.hardware.levels import VNNI
 from paddle_int8.tasks.validation.criterion import stated
 

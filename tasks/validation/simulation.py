@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array, Feed
-from paddle_int8.tasks.artifacts import Simulation
 from paddle_int8.tasks.calibration.reader import BatchReader
+from paddle_int8.tasks.contracts.arrays import Array, Feed
+from paddle_int8.tasks.contracts.evidence import Simulation
 from paddle_int8.tasks.inference.noise import Noise
 from paddle_int8.tasks.inference.serving import Predictor, padded
 

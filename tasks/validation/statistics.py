@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from paddle_int8.tasks.artifacts import LatencySummary, MetricEvidence, SpeedRatio
-from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.contracts.errors import MeasurementError
+from paddle_int8.tasks.contracts.evidence import LatencySummary, MetricEvidence, SpeedRatio
 
 Array = NDArray[np.float64]
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from paddle_int8.tasks.artifacts import Candidate, CandidateEvidence, FailedCandidate
+from paddle_int8.tasks.contracts.artifacts import Candidate
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
 
 
 class Strategy(Protocol):

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from paddle_int8.tasks.artifacts import (
+from paddle_int8.tasks.config import GateConfig, ValidationConfig
+from paddle_int8.tasks.contracts.artifacts import (
     BaselineOutputsArtifact,
-    CandidateEvidence,
     DatasetArtifact,
     DeployableArtifact,
     HostProfile,
-    IsaEvidence,
-    IsaLevel,
     ModelArtifact,
-    NativeComparison,
-    Outcome,
-    Verdict,
 )
-from paddle_int8.tasks.config import GateConfig, ValidationConfig
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, NativeComparison
+from paddle_int8.tasks.contracts.keys import Incidental
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.verdict import Verdict
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.hardware.levels import environment, rank
 from paddle_int8.tasks.host_lock import computing, measuring
 from paddle_int8.tasks.inference.layouts import Engine
 from paddle_int8.tasks.inference.predictor import spec_of
-from paddle_int8.tasks.keys import Incidental
 from paddle_int8.tasks.model.original import baseline_folder
 from paddle_int8.tasks.process import run_isolated
-from paddle_int8.tasks.settings import Settings
 from paddle_int8.tasks.store import commit, folder_digest, scratch
 from paddle_int8.tasks.task import cached, stage, step, step_log
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from paddle_int8.tasks.config_file import load_config
-from paddle_int8.tasks.errors import PipelineError
+from paddle_int8.tasks.contracts.errors import PipelineError
 from tests.e2e.records import FlowRecord, eventually, read_flow, read_run
 from tests.e2e.small_inputs import SmallInputs
 

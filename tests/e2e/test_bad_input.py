@@ -17,8 +17,7 @@ import pytest
 from PIL import Image
 
 from paddle_int8.tasks import progress
-from paddle_int8.tasks.artifacts import IsaLevel
-from paddle_int8.tasks.errors import (
+from paddle_int8.tasks.contracts.errors import (
     DataError,
     HardwareError,
     IsolatedProcessError,
@@ -27,6 +26,7 @@ from paddle_int8.tasks.errors import (
     RegistryError,
     StorageError,
 )
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.hardware.levels import rank
 from paddle_int8.tasks.hardware.profile import host_profile
 from tests.e2e.command_line import new_home, release_command

@@ -13,7 +13,7 @@ import pytest
 
 from paddle_int8.tasks.config import FanOut, ReleaseConfig
 from paddle_int8.tasks.config_file import load_config
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.published.figures import IMAGES
 from paddle_int8.tasks.published.request import TableRequest
 from paddle_int8.tasks.tracking.connection import connection

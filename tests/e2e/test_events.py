@@ -9,7 +9,7 @@ import yaml
 
 from paddle_int8.tasks.config import ReleaseConfig
 from paddle_int8.tasks.config_file import load_config
-from paddle_int8.tasks.errors import PipelineError
+from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.retraining import RetrainConfig
 from tests.e2e.ground import Ground
 from tests.e2e.records import told_events

@@ -14,16 +14,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from paddle_int8.tasks.artifacts import (
-    CandidateEvidence,
-    DatasetArtifact,
-    DeployableArtifact,
-    HostProfile,
-    Layout,
-    Outcome,
-    Verdict,
-)
 from paddle_int8.tasks.config import GateConfig, ValidationConfig
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, DeployableArtifact, HostProfile
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence
+from paddle_int8.tasks.contracts.verdict import Verdict
+from paddle_int8.tasks.contracts.vocabulary import Layout, Outcome
 from paddle_int8.tasks.conversion.offline import OfflineRepairs
 from paddle_int8.tasks.hardware.levels import environment
 from paddle_int8.tasks.hardware.profile import host_profile

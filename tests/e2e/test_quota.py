@@ -39,9 +39,9 @@ def test_first_release_under_a_quota_of_a_fifth_is_approved_and_says_what_it_wai
 
 THREADS = """
 from paddle_int8.tasks.hardware.limits import own_cores, own_threads
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.validation.latency import pin
-from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.contracts.errors import MeasurementError
 try:
     pin(2)
     found = "pinned"

@@ -16,7 +16,7 @@ import pytest
 
 from paddle_int8.flows.compose import Host, Service, services
 from paddle_int8.flows.local_stack import running
-from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.promotion import ledger
 from paddle_int8.tasks.promotion.assessment import settle
 from paddle_int8.tasks.promotion.decision import DecisionOutcome

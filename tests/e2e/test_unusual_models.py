@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from paddle_int8.tasks.artifacts import Outcome, Release
 from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.contracts.errors import ConversionError
+from paddle_int8.tasks.contracts.verdict import Release
+from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
-from paddle_int8.tasks.errors import ConversionError
 from paddle_int8.tasks.process import run_isolated
 from tests.e2e.ground import Ground
 from tests.e2e.small_inputs import export

@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array
-from paddle_int8.tasks.artifacts import (
-    Algorithm,
-    Candidate,
-    DatasetArtifact,
-    DeployableArtifact,
-    Layout,
-    ModelArtifact,
-    TensorSpec,
-)
 from paddle_int8.tasks.calibration.dataset import materialise
 from paddle_int8.tasks.calibration.sampling import draw
 from paddle_int8.tasks.calibration.sources import Labels, open_source
 from paddle_int8.tasks.config import CallableSource, ModelFiles, Preprocessing, QuantizationConfig
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.artifacts import (
+    Candidate,
+    DatasetArtifact,
+    DeployableArtifact,
+    ModelArtifact,
+    TensorSpec,
+)
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.conversion.offline import OfflineRepairs, OfflineRequest, convert_offline
 from paddle_int8.tasks.conversion.qdq import convert_qdq
 from paddle_int8.tasks.model.digest import program_digest

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from paddle_int8.tasks.artifacts import Algorithm, Candidate, DatasetArtifact, Layout, ModelArtifact
 from paddle_int8.tasks.config import ModelFiles, QuantizationConfig
+from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
+from paddle_int8.tasks.contracts.errors import PipelineError
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.conversion.qdq import convert_qdq
 from paddle_int8.tasks.conversion.task import WEIGHT_BITS
-from paddle_int8.tasks.errors import PipelineError
 from paddle_int8.tasks.hardware.onednn import effective_isa
 from paddle_int8.tasks.inference.layouts import Engine, engine_of
 from paddle_int8.tasks.inference.predictor import open_predictor, spec_of

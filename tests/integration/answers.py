@@ -15,8 +15,9 @@ import paddle
 from paddle import nn
 from paddle.nn import functional
 
-from paddle_int8.tasks.artifacts import DatasetArtifact, JudgedOutput
 from paddle_int8.tasks.config import Preprocessing, ValidationConfig
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact
+from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.inference.layouts import Engine
 from paddle_int8.tasks.inference.predictor import spec_of
 from paddle_int8.tasks.validation.fitness import measure_baseline

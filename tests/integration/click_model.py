@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.contracts.arrays import Array
 
 IDS, WIDTH, PROFILE = 60, 16, 8
 INPUTS = ("words", "tags", "profile")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.tasks.artifacts import Bundle, HostProfile
+from paddle_int8.tasks.contracts.artifacts import Bundle, HostProfile
 from paddle_int8.tasks.hardware.profile import host_profile
 from paddle_int8.tasks.process import run_isolated
 from paddle_int8.tasks.store import folder_digest

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_int8.tasks.artifacts import DatasetArtifact, Layout
 from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from tests.integration.small_release import SmallRelease, deployable, prepare
 
 SIDE, CLASSES, SAMPLES = 16, 10, 50

@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from paddle_int8.tasks.artifacts import (
-    Bundle,
-    CandidateEvidence,
-    HostProfile,
-    Layout,
-    RegisteredVersion,
-    Verdict,
-)
 from paddle_int8.tasks.config import GateConfig, Preprocessing
+from paddle_int8.tasks.contracts.artifacts import Bundle, HostProfile, RegisteredVersion
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence
+from paddle_int8.tasks.contracts.verdict import Verdict
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.inference.bundle import write_bundle
 from paddle_int8.tasks.tracking import registry, runs
 from paddle_int8.tasks.validation.gate import judge

@@ -9,18 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array
-from paddle_int8.tasks.artifacts import (
-    Algorithm,
+from paddle_int8.tasks.config import ModelFiles, Preprocessing, QuantizationConfig, ValidationConfig
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.artifacts import (
     Candidate,
     DatasetArtifact,
     DeployableArtifact,
-    IsaEvidence,
-    IsaLevel,
-    Layout,
     ModelArtifact,
 )
-from paddle_int8.tasks.config import ModelFiles, Preprocessing, QuantizationConfig, ValidationConfig
+from paddle_int8.tasks.contracts.evidence import IsaEvidence
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
 from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.conversion.qdq import convert_qdq
 from paddle_int8.tasks.hardware.levels import environment

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from paddle_int8.tasks.arrays import Array
-from paddle_int8.tasks.artifacts import (
-    Algorithm,
-    Candidate,
-    DatasetArtifact,
-    DeployableArtifact,
-    Layout,
-    ModelArtifact,
-)
 from paddle_int8.tasks.calibration.dataset import DatasetSummary, materialise
 from paddle_int8.tasks.calibration.sources import ONLY_INPUT, Samples
 from paddle_int8.tasks.config import ModelFiles, Preprocessing, QuantizationConfig
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.artifacts import (
+    Candidate,
+    DatasetArtifact,
+    DeployableArtifact,
+    ModelArtifact,
+)
+from paddle_int8.tasks.contracts.stored_path import StoredPath
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.conversion.recurrent import convert_recurrent
 from paddle_int8.tasks.inference.layouts import Engine
 from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
@@ -27,7 +27,6 @@ from paddle_int8.tasks.inference.serving import LENGTHS, padded
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.quantization.ptq import PtqRequest
 from paddle_int8.tasks.quantization.recurrent import quantize_recurrent
-from paddle_int8.tasks.stored_path import StoredPath
 from tests.integration.small_release import SmallRelease, prepare
 
 WORDS, TAGS, WIDTH = 50, 4, 32

@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.artifacts import Bundle, CandidateEvidence, HostProfile, Layout
 from paddle_int8.tasks.config import Preprocessing
-from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.contracts.artifacts import Bundle, HostProfile
+from paddle_int8.tasks.contracts.errors import StorageError
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.inference import bundle as bundle_module
 from paddle_int8.tasks.inference.audit_model import audit_isolated
 from paddle_int8.tasks.inference.bundle import write_bundle

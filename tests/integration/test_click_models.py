@@ -11,15 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.artifacts import (
-    Algorithm,
-    Candidate,
-    DatasetArtifact,
-    DeployableArtifact,
-    HostProfile,
-    Layout,
-    ModelArtifact,
-)
 from paddle_int8.tasks.calibration.dataset import draw_dataset
 from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.config import (
@@ -31,9 +22,17 @@ from paddle_int8.tasks.config import (
     QuantizationConfig,
     ValidationConfig,
 )
+from paddle_int8.tasks.contracts.artifacts import (
+    Candidate,
+    DatasetArtifact,
+    DeployableArtifact,
+    HostProfile,
+    ModelArtifact,
+)
+from paddle_int8.tasks.contracts.errors import QuantizationError
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.conversion.qdq import convert_qdq
-from paddle_int8.tasks.errors import QuantizationError
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.process import run_isolated
 from paddle_int8.tasks.quantization.finetune import FinetuneRequest, finetune

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.arrays import Array
-from paddle_int8.tasks.artifacts import CandidateEvidence, HostProfile, Layout, TensorSpec
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.artifacts import HostProfile, TensorSpec
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.inference.bundle import EXAMPLE_OUTPUT
 from paddle_int8.tasks.inference.bundle_texts import CPP, ELEMENTS, render
 from paddle_int8.tasks.inference.layouts import Engine

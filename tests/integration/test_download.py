@@ -9,7 +9,7 @@ import pytest
 from mlflow.entities import FileInfo
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
-from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.tracking.download import download, folders, is_pickle, repository
 
 

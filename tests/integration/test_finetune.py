@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks import progress
-from paddle_int8.tasks.artifacts import Algorithm, Candidate, Layout, ModelArtifact
 from paddle_int8.tasks.config import CallableSource, ModelFiles, QatConfig, QuantizationConfig
-from paddle_int8.tasks.errors import QuantizationError, TrainingError
+from paddle_int8.tasks.contracts.artifacts import Candidate, ModelArtifact
+from paddle_int8.tasks.contracts.errors import QuantizationError, TrainingError
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.process import run_isolated
 from paddle_int8.tasks.quantization.finetune import FinetuneOutcome, FinetuneRequest, finetune, total_steps

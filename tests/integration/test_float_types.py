@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.conversion.converted import CAST
-from paddle_int8.tasks.errors import ModelFormatError
 from paddle_int8.tasks.inference.audit_model import audit_isolated
 from paddle_int8.tasks.model.load import PreparedModel, prepare_model
 from paddle_int8.tasks.process import run_isolated

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.contracts.errors import StorageError
 from paddle_int8.tasks.host_lock import WAIT, measuring, not_excluded
 from paddle_int8.tasks.progress import listen
 from tests.e2e.servers import wait_until

@@ -12,8 +12,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from paddle_int8.tasks.artifacts import to_json
-from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.contracts.errors import RegistryError
+from paddle_int8.tasks.contracts.json import to_json
 from paddle_int8.tasks.promotion import ledger
 from paddle_int8.tasks.promotion.assessment import settle
 from paddle_int8.tasks.promotion.decision import Decision, DecisionOutcome

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.arrays import Array, Feed
-from paddle_int8.tasks.artifacts import HostProfile, Layout
 from paddle_int8.tasks.calibration.dataset import materialise
 from paddle_int8.tasks.calibration.sources import Samples
 from paddle_int8.tasks.config import ModelFiles, ValidationConfig
-from paddle_int8.tasks.errors import ModelFormatError, QuantizationError
+from paddle_int8.tasks.contracts.arrays import Array, Feed
+from paddle_int8.tasks.contracts.artifacts import HostProfile
+from paddle_int8.tasks.contracts.errors import ModelFormatError, QuantizationError
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.inference.layouts import Engine
 from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
 from paddle_int8.tasks.model.files import find_model

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.artifacts import HostProfile, IsaEvidence, IsaLevel, Layout
 from paddle_int8.tasks.config import Reference, ValidationConfig
-from paddle_int8.tasks.errors import ConfigError, DataError, MeasurementError, ModelFormatError
+from paddle_int8.tasks.contracts.artifacts import HostProfile
+from paddle_int8.tasks.contracts.errors import ConfigError, DataError, MeasurementError, ModelFormatError
+from paddle_int8.tasks.contracts.evidence import IsaEvidence
+from paddle_int8.tasks.contracts.stored_path import StoredPath
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Layout
 from paddle_int8.tasks.hardware.levels import VNNI
 from paddle_int8.tasks.inference.audit_model import audit_isolated
 from paddle_int8.tasks.process import run_isolated
-from paddle_int8.tasks.stored_path import StoredPath
 from paddle_int8.tasks.validation.baseline import OUTPUTS
 from paddle_int8.tasks.validation.comparison import read_outputs, write_outputs
 from paddle_int8.tasks.validation.diagnosis import CONVERSION_LOSS_DB

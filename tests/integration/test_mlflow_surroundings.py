@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from paddle_int8.tasks.artifacts import Bundle
 from paddle_int8.tasks.config import RegisteredModel
-from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.contracts.artifacts import Bundle
+from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.promotion import ledger
 from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.tracking.connection import connection

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.artifacts import TensorSpec
+from paddle_int8.tasks.contracts.artifacts import TensorSpec
+from paddle_int8.tasks.contracts.errors import ModelFormatError, StorageError
 from paddle_int8.tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
-from paddle_int8.tasks.errors import ModelFormatError, StorageError
 from paddle_int8.tasks.inference.audit_model import audit_isolated
 from paddle_int8.tasks.model.census import count_operators
 from paddle_int8.tasks.model.digest import program_digest

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.artifacts import DatasetArtifact, NativeComparison, TensorSpec
 from paddle_int8.tasks.config import ModelFiles, Preprocessing
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
+from paddle_int8.tasks.contracts.errors import MeasurementError
+from paddle_int8.tasks.contracts.evidence import NativeComparison
 from paddle_int8.tasks.conversion.native_kernels import compute_natively
-from paddle_int8.tasks.errors import MeasurementError
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.process import run_isolated
 from paddle_int8.tasks.validation.native import NativeRequest, compare_with_native

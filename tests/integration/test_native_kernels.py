@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.artifacts import Algorithm, Candidate, Layout
 from paddle_int8.tasks.config import ModelFiles, QuantizationConfig
+from paddle_int8.tasks.contracts.artifacts import Candidate
+from paddle_int8.tasks.contracts.errors import ModelFormatError
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.conversion.qdq import convert_qdq
-from paddle_int8.tasks.errors import ModelFormatError
 from paddle_int8.tasks.inference.layouts import Engine, engine_of
 from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
 from paddle_int8.tasks.model.files import find_model

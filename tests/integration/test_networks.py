@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from paddle_int8.tasks.artifacts import Algorithm, Candidate, DatasetArtifact, IsaLevel, Layout
 from paddle_int8.tasks.config import ModelFiles, QuantizationConfig
+from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
 from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.conversion.qdq import convert_qdq
 from paddle_int8.tasks.conversion.repairs import REWRITES

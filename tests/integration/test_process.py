@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from paddle_int8.tasks import progress
-from paddle_int8.tasks.errors import DataError, IsolatedProcessError
+from paddle_int8.tasks.contracts.errors import DataError, IsolatedProcessError
 from paddle_int8.tasks.process import STEPS, record_usage, run_isolated
 from tests.patience import allowed, comes_true
 

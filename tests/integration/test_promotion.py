@@ -15,16 +15,11 @@ import numpy as np
 import pytest
 
 from benchmarks.serving import serving
-from paddle_int8.tasks.artifacts import (
-    CriterionResult,
-    HostProfile,
-    IsaLevel,
-    Layout,
-    Outcome,
-    from_json,
-    to_json,
-)
-from paddle_int8.tasks.errors import RegistryError, StorageError
+from paddle_int8.tasks.contracts.artifacts import HostProfile
+from paddle_int8.tasks.contracts.errors import RegistryError, StorageError
+from paddle_int8.tasks.contracts.json import from_json, to_json
+from paddle_int8.tasks.contracts.verdict import CriterionResult
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Layout, Outcome
 from paddle_int8.tasks.promotion import ledger
 from paddle_int8.tasks.promotion.assessment import assess_promotion, assess_rollback, settle
 from paddle_int8.tasks.promotion.comparison import FROM_RECORDS, MEASURED_ANEW
@@ -48,7 +43,7 @@ SETTLE = """
 import sys, time
 from pathlib import Path
 from paddle_int8.tasks.promotion.decision import Decision
-from paddle_int8.tasks.artifacts import from_json, to_json
+from paddle_int8.tasks.contracts.json import from_json, to_json
 from paddle_int8.tasks.promotion.assessment import settle
 from paddle_int8.tasks.tracking import connection
 connection.prepare(sys.argv[1])

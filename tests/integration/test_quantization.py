@@ -16,9 +16,10 @@ import numpy.typing as npt
 import pytest
 
 from paddle_int8.tasks import progress
-from paddle_int8.tasks.artifacts import POST_TRAINING, Algorithm, Candidate, Layout, ModelArtifact
 from paddle_int8.tasks.config import ModelFiles, QuantizationConfig
-from paddle_int8.tasks.errors import QuantizationError
+from paddle_int8.tasks.contracts.artifacts import Candidate, ModelArtifact
+from paddle_int8.tasks.contracts.errors import QuantizationError
+from paddle_int8.tasks.contracts.vocabulary import POST_TRAINING, Algorithm, Layout
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.model.load import prepare_model
 from paddle_int8.tasks.process import run_isolated

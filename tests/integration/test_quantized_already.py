@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from paddle_int8.tasks.contracts.errors import ConversionError, ModelFormatError
 from paddle_int8.tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
-from paddle_int8.tasks.errors import ConversionError, ModelFormatError
 from paddle_int8.tasks.inference.audit_model import audit_isolated
 from paddle_int8.tasks.model.form import Form, recognise
 from paddle_int8.tasks.model.load import prepare_model

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.tasks.errors import RegistryError
+from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.promotion import ledger
 from paddle_int8.tasks.promotion.export import export_bundle
 from paddle_int8.tasks.tracking import runs

@@ -12,25 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.arrays import Array
-from paddle_int8.tasks.artifacts import (
-    Algorithm,
-    Bundle,
-    CandidateEvidence,
-    DatasetArtifact,
-    HostProfile,
-    IsaEvidence,
-    IsaLevel,
-    Layout,
-    ModelArtifact,
-    NativeComparison,
-    TensorSpec,
-)
 from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.config import ModelFiles, ValidationConfig
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.artifacts import (
+    Bundle,
+    DatasetArtifact,
+    HostProfile,
+    ModelArtifact,
+    TensorSpec,
+)
+from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, NativeComparison
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
 from paddle_int8.tasks.conversion.offline import OfflineRequest
 from paddle_int8.tasks.conversion.save_quant_model import convert_by_form
-from paddle_int8.tasks.errors import PipelineError, QuantizationError
 from paddle_int8.tasks.hardware.levels import environment_for
 from paddle_int8.tasks.inference.audit_model import audit_isolated
 from paddle_int8.tasks.inference.layouts import LENGTH_BUCKETS, SWITCHES, Engine

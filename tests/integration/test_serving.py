@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.arrays import Array, Feed
-from paddle_int8.tasks.artifacts import Layout
+from paddle_int8.tasks.contracts.arrays import Array, Feed
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.inference.layouts import Engine, engine_of
 from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
 from paddle_int8.tasks.inference.serving import LENGTHS, SharedPredictor

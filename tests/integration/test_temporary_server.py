@@ -8,7 +8,7 @@ import pytest
 
 from paddle_int8.flows import embedded, temporary_server
 from paddle_int8.flows.temporary_server import TemporaryServer
-from paddle_int8.tasks.errors import IsolatedProcessError
+from paddle_int8.tasks.contracts.errors import IsolatedProcessError
 from tests.patience import allowed
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.tasks.artifacts import Bundle, Outcome, Verdict
-from paddle_int8.tasks.errors import RegistryError, StorageError
+from paddle_int8.tasks.contracts.artifacts import Bundle
+from paddle_int8.tasks.contracts.errors import RegistryError, StorageError
+from paddle_int8.tasks.contracts.verdict import Verdict
+from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.store import folder_digest
 from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.tracking.connection import connection

@@ -5,17 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from paddle_int8.tasks.artifacts import (
-    Algorithm,
-    Candidate,
+from paddle_int8.tasks.contracts.artifacts import Candidate
+from paddle_int8.tasks.contracts.evidence import (
     CandidateEvidence,
     IsaEvidence,
-    IsaLevel,
     KernelAudit,
-    Layout,
     MetricEvidence,
     SpeedRatio,
 )
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
 from paddle_int8.tasks.validation.statistics import paired_drop_bounds
 from tests.release_factory import build_evidence
 

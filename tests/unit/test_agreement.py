@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from paddle_int8.tasks.artifacts import JudgedOutput, OutputKind, TensorSpec
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.artifacts import TensorSpec
+from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.contracts.evidence import JudgedOutput
+from paddle_int8.tasks.contracts.vocabulary import OutputKind
 from paddle_int8.tasks.validation.agreement import SCORES, agreements, alike, least
 from paddle_int8.tasks.validation.outputs import (
     decides_once,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from paddle_int8.tasks.archives import pack, unpack
-from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.contracts.errors import StorageError
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:

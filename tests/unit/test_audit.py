@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paddle_int8.tasks.artifacts import KernelAudit, Layout, OperatorCensus, from_json, to_json
+from paddle_int8.tasks.contracts.artifacts import OperatorCensus
+from paddle_int8.tasks.contracts.evidence import KernelAudit
+from paddle_int8.tasks.contracts.json import from_json, to_json
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.inference.audit_model import ENGINES
 from paddle_int8.tasks.inference.layouts import INT8_DELETED, SWITCHES, Engine, engine_of
 from paddle_int8.tasks.model.census import count_operators

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.artifacts import IsaLevel, Layout, TensorSpec
+from paddle_int8.tasks.contracts.artifacts import TensorSpec
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Layout
 from paddle_int8.tasks.inference.bundle import Deployment, ValidatedIsa, pythons
 from paddle_int8.tasks.inference.bundle_texts import (
     CPP,

@@ -13,7 +13,7 @@ from paddle_int8.tasks.calibration.sources import call_source
 from paddle_int8.tasks.callables import imported, named_in, require_all_allowed
 from paddle_int8.tasks.config import CallableSource, ReleaseConfig, TrainedModel
 from paddle_int8.tasks.config_file import load_config
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.training.entry import source_digest
 from paddle_int8.tasks.validation.accuracy import resolve_metrics
 from tests.unit.test_config import changed

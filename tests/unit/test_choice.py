@@ -3,8 +3,10 @@ from itertools import permutations
 
 import pytest
 
-from paddle_int8.tasks.artifacts import Algorithm, Candidate, CandidateEvidence, FailedCandidate, Layout
 from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.contracts.artifacts import Candidate
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.validation.choice import choose
 from paddle_int8.tasks.validation.gate import judge
 from paddle_int8.tasks.validation.strategy import GridStrategy

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from paddle_int8.flows.compose import Host, Service, services
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"

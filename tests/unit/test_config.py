@@ -11,7 +11,6 @@ import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from paddle_int8.tasks.artifacts import Algorithm, IsaLevel, Layout
 from paddle_int8.tasks.config import (
     HardwarePolicy,
     ImageFolderSource,
@@ -21,7 +20,8 @@ from paddle_int8.tasks.config import (
     TrainedModel,
 )
 from paddle_int8.tasks.config_file import load_config
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "configs"
 RELEASES = Path(__file__).parents[2] / "configs"

@@ -12,16 +12,16 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from paddle_int8.tasks.artifacts import IsaLevel
 from paddle_int8.tasks.config import ReleaseConfig, Section
 from paddle_int8.tasks.config_fields import members
 from paddle_int8.tasks.config_file import load_config
 from paddle_int8.tasks.config_messages import config_error, shown
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.inference.audit_model import audit_isolated
 from paddle_int8.tasks.promotion.request import PromoteRequest, checked
 from paddle_int8.tasks.published.request import TableRequest
-from paddle_int8.tasks.settings import Settings
 from tests.unit.test_config import changed
 
 TECHNICAL = re.compile(

@@ -12,11 +12,11 @@ import yaml
 from paddle_int8.flows import pools
 from paddle_int8.flows.deployment import POOL_VARIABLE, deploy
 from paddle_int8.flows.lost_runs import HEARTBEAT_S, TAG
-from paddle_int8.tasks.artifacts import IsaLevel
 from paddle_int8.tasks.config import ReleaseConfig
 from paddle_int8.tasks.config_file import load_config
-from paddle_int8.tasks.errors import ConfigError
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))

@@ -2,19 +2,16 @@ import dataclasses
 
 import pytest
 
-from paddle_int8.tasks.artifacts import (
-    Algorithm,
-    Candidate,
+from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.contracts.artifacts import Candidate, OperatorCensus
+from paddle_int8.tasks.contracts.evidence import (
     CandidateEvidence,
     ClassDrop,
     Fp32Layer,
-    IsaLevel,
     LatencySummary,
-    Layout,
-    OperatorCensus,
     Simulation,
 )
-from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
 from paddle_int8.tasks.validation.diagnosis import explain
 from paddle_int8.tasks.validation.gate import judge
 from tests.unit.evidence_factory import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.errors import DataError, MeasurementError
+from paddle_int8.tasks.contracts.errors import DataError, MeasurementError
 from paddle_int8.tasks.training.digit_lines import DIGITS, HEIGHT, SPLITS, WIDTH, line, lines, split_digits
 from paddle_int8.tasks.training.distortion import _sampled, distorted
 from paddle_int8.tasks.validation.sequence_metrics import (

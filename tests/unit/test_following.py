@@ -14,9 +14,9 @@ from paddle_int8.flows.reconcile import next_action
 from paddle_int8.flows.release import release  # noqa: F401 - Prefect's own import warns, once
 from paddle_int8.tasks.config import RegisteredModel, ReleaseConfig
 from paddle_int8.tasks.config_file import load_config
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.following.followers import followed_in, followers, pinned
-from paddle_int8.tasks.settings import Settings
 from paddle_int8.tasks.tracking.source import SourceVersion, model_and_alias
 
 

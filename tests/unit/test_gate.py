@@ -5,19 +5,11 @@ from typing import Any
 
 import pytest
 
-from paddle_int8.tasks.artifacts import (
-    CandidateEvidence,
-    ClassDrop,
-    CriterionResult,
-    IsaLevel,
-    Outcome,
-    OutputEvidence,
-    OutputKind,
-    Simulation,
-    from_json,
-    to_json,
-)
 from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence, ClassDrop, OutputEvidence, Simulation
+from paddle_int8.tasks.contracts.json import from_json, to_json
+from paddle_int8.tasks.contracts.verdict import CriterionResult
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome, OutputKind
 from paddle_int8.tasks.validation.gate import MIN_SPEEDUP, judge
 from tests.unit.evidence_factory import (
     SKYLAKE,

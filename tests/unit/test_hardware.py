@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.tasks.artifacts import HostProfile, IsaLevel
 from paddle_int8.tasks.config import HardwareConfig, HardwarePolicy
-from paddle_int8.tasks.errors import HardwareError
+from paddle_int8.tasks.contracts.artifacts import HostProfile
+from paddle_int8.tasks.contracts.errors import HardwareError
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.hardware.cpuinfo import CpuInfo, microarchitecture, parse_cpuinfo
 from paddle_int8.tasks.hardware.levels import (
     ORDER,

@@ -11,14 +11,6 @@ import cloudpickle
 import pytest
 
 from paddle_int8.tasks import task
-from paddle_int8.tasks.artifacts import (
-    Algorithm,
-    BaselineOutputsArtifact,
-    Candidate,
-    IsaLevel,
-    Layout,
-    ModelArtifact,
-)
 from paddle_int8.tasks.config import (
     ConversionConfig,
     QatConfig,
@@ -26,11 +18,13 @@ from paddle_int8.tasks.config import (
     TrainedModel,
     ValidationConfig,
 )
+from paddle_int8.tasks.contracts.artifacts import BaselineOutputsArtifact, Candidate, ModelArtifact
+from paddle_int8.tasks.contracts.stored_path import StoredPath
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
 from paddle_int8.tasks.conversion import section as conversion
 from paddle_int8.tasks.conversion.task import convert
 from paddle_int8.tasks.quantization import section as quantization
 from paddle_int8.tasks.quantization.task import finetune, quantize
-from paddle_int8.tasks.stored_path import StoredPath
 from paddle_int8.tasks.training.task import train
 from paddle_int8.tasks.validation.load import LoadEvidence
 from paddle_int8.tasks.validation.task import baseline_outputs, validate

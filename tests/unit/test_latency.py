@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.validation import latency
 from paddle_int8.tasks.validation.latency import choose_cpus, interleave, turns
 

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from paddle_int8.tasks.artifacts import Layout
 from paddle_int8.tasks.config import ValidationConfig
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.inference.layouts import CACHED_LENGTHS, CACHED_SHAPES, SWITCHES, Engine, engine_of
 from paddle_int8.tasks.inference.predictor import spec_of
 from paddle_int8.tasks.validation.measure import MeasureRequest

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from paddle_int8.tasks.config import ModelFiles
-from paddle_int8.tasks.errors import ModelFormatError
+from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.model.files import ModelFormat, ModelSource, find_model
 
 

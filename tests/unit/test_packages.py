@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from paddle_int8.tasks import packages
-from paddle_int8.tasks.errors import DataError, StorageError
+from paddle_int8.tasks.contracts.errors import DataError, StorageError
 from paddle_int8.tasks.packages import PACKAGES, Package, command, fetch
 from paddle_int8.tasks.store import file_digest
 

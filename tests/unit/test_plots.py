@@ -5,7 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from paddle_int8.tasks.artifacts import IsaLevel, Outcome, Release
+from paddle_int8.tasks.contracts.verdict import Release
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.tracking.plots import VERMILION, Plot, accuracy_drop, activation_ranges, release_plots
 from tests.release_factory import (
     build_candidates,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from paddle_int8.tasks.calibration.preprocessing import normalise, place, place_array
 from paddle_int8.tasks.config import Preprocessing
-from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.contracts.errors import DataError
 
 
 def picture(width: int, height: int) -> Image.Image:

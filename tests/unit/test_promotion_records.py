@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paddle_int8.tasks.artifacts import IsaLevel
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.promotion.decision import Decision, DecisionOutcome
 from paddle_int8.tasks.promotion.records import champion_alias, left_behind, of_model, ruled, standing
 from tests.decision_factory import build_decision, promoted, rolled_back

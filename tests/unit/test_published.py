@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import yaml
 
-from paddle_int8.tasks.artifacts import IsaLevel
 from paddle_int8.tasks.config import ReleaseConfig, TrainedModel
 from paddle_int8.tasks.config_file import load_config
-from paddle_int8.tasks.errors import ConfigError
+from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.promotion.request import checked
 from paddle_int8.tasks.published.figures import EXTRAS, IMAGES, PUBLISHED, RowKey
 from paddle_int8.tasks.published.measured import Extra, Measured, Row, Unmeasured, measured

@@ -13,8 +13,8 @@ import pytest
 
 from paddle_int8.flows import receiver as receiver_module
 from paddle_int8.flows.receiver import receiver
+from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.following.webhook import DELIVERY_ID, MOST_BYTES, SIGNATURE, TIMESTAMP, signature
-from paddle_int8.tasks.settings import Settings
 
 SECRET = "0123456789abcdef"
 UNFOLLOWED = json.dumps(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.arrays import Array
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.validation.region_metrics import overlap, region_agreement, regions
 
 

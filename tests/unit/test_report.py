@@ -5,7 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from paddle_int8.tasks.artifacts import HostProfile, Outcome, Release
+from paddle_int8.tasks.contracts.artifacts import HostProfile
+from paddle_int8.tasks.contracts.verdict import Release
+from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.tracking.connection import redact
 from paddle_int8.tasks.tracking.files import audit_csv
 from paddle_int8.tasks.tracking.report import render_html, render_markdown

@@ -15,10 +15,11 @@ from prefect.results import ResultRecordMetadata, ResultStore
 from prefect.serializers import PickleSerializer
 
 from paddle_int8.tasks import artifacts
-from paddle_int8.tasks.artifacts import BaselineOutputsArtifact, IsaLevel
+from paddle_int8.tasks.contracts.artifacts import BaselineOutputsArtifact
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.stored_path import StoredPath
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.results.task import ArtifactSerializer, ResultFolder
-from paddle_int8.tasks.settings import Settings
-from paddle_int8.tasks.stored_path import StoredPath
 from paddle_int8.tasks.validation.load import LoadEvidence
 from tests.release_factory import build_artifacts, build_candidates, build_evidence
 

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.training import reuters as module
 from paddle_int8.tasks.training.reuters import CLASSES, LENGTH, reuters
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.training import sentiment as module
 from paddle_int8.tasks.training.sentiment import PADDING, UNKNOWN, sentiment, vocabulary
 

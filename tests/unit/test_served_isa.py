@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from paddle_int8.tasks.artifacts import IsaLevel
 from paddle_int8.tasks.config import ValidationConfig
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.inference.bundle import held_to
 from paddle_int8.tasks.validation.task import served_isa
 from tests.unit.evidence_factory import good_evidence

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.arrays import Array, Feed
+from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.inference.serving import Predictor, SharedPredictor
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from paddle_int8.tasks.artifacts import Bundle
-from paddle_int8.tasks.errors import StorageError
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.artifacts import Bundle
+from paddle_int8.tasks.contracts.errors import StorageError
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.stored_path import PORTABLE, StoredPath
 from paddle_int8.tasks.sharing import fetch, publish
 from paddle_int8.tasks.store import commit, folder_digest, scratch
-from paddle_int8.tasks.stored_path import PORTABLE, StoredPath
 
 BUNDLE = TypeAdapter(Bundle)
 Host = Callable[[str], None]

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from paddle_int8.tasks.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.calibration.dataset import (
     check_class_names,
     check_labels,
@@ -30,7 +29,8 @@ from paddle_int8.tasks.calibration.dataset import (
 from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.calibration.sources import ONLY_INPUT, Samples, open_source, read_idx
 from paddle_int8.tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Preprocessing
-from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
+from paddle_int8.tasks.contracts.errors import DataError
 from tests.patience import allowed
 from tests.release_factory import build_dataset
 
@@ -616,7 +616,7 @@ MEMORY_PROGRAM = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from paddle_int8.tasks.artifacts import TensorSpec
+from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.calibration.dataset import materialise
 from paddle_int8.tasks.calibration.sources import Samples
 from paddle_int8.tasks.config import Preprocessing

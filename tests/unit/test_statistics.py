@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from paddle_int8.tasks.errors import MeasurementError
+from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.validation.statistics import (
     fewest_samples,
     graded_drop_bounds,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.contracts.errors import StorageError
 from paddle_int8.tasks.store import commit, folder_digest, scratch, sweep
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from paddle_int8.tasks.settings import Settings
-from paddle_int8.tasks.stored_path import PORTABLE, StoredPath
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.stored_path import PORTABLE, StoredPath
 
 PATH = TypeAdapter(StoredPath)
 

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.calibration.dataset import materialise
 from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.calibration.sources import open_source
 from paddle_int8.tasks.calibration.tagged_text import read_tagged_text
 from paddle_int8.tasks.calibration.text_units import cut, read_dictionary
 from paddle_int8.tasks.config import Preprocessing, TaggedTextSource
-from paddle_int8.tasks.errors import DataError
-from paddle_int8.tasks.stored_path import StoredPath
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
+from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.contracts.stored_path import StoredPath
 
 SEGMENTATION = "0\t-B\n1\t-I\n2\t-E\n3\t-S\n"
 PARTS = "0\tn-B\n1\tn-I\n2\tO\n"

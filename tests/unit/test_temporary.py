@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from paddle_int8.tasks import temporary
-from paddle_int8.tasks.errors import StorageError
+from paddle_int8.tasks.contracts.errors import StorageError
 
 MAKE = """
 import tempfile

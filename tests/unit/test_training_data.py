@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from paddle_int8.tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Source
-from paddle_int8.tasks.errors import DataError
+from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.training.data import training_digest
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
-from paddle_int8.tasks.settings import Settings
+from paddle_int8.tasks.contracts.settings import Settings
 
 PORTABLE = "portable"
 """The pydantic context in which paths of the store are written relative to it, and must be so to be read."""

@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from pydantic import BaseModel
 from pydantic_core import to_json, to_jsonable_python
 
-from paddle_int8.tasks.stored_path import StoredPath
+from paddle_int8.tasks.contracts.stored_path import StoredPath
 
 T = TypeVar("T")
 INCIDENTAL = "incidental"

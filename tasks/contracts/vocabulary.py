@@ -1,0 +1,68 @@
+"""The words that every part of the project shares."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class IsaLevel(StrEnum):
+    """Instruction sets that change INT8 speed or accuracy, in oneDNN's own names."""
+
+    SSE41 = "sse41"
+    AVX = "avx"
+    AVX2 = "avx2"
+    AVX2_VNNI = "avx2_vnni"
+    AVX512_CORE = "avx512_core"
+    AVX512_CORE_VNNI = "avx512_core_vnni"
+    AVX512_CORE_BF16 = "avx512_core_bf16"
+    AVX512_CORE_AMX = "avx512_core_amx"
+
+
+class Layout(StrEnum):
+    """How a quantized model is packed, and so which engine features run it."""
+
+    OFFLINE = "offline"
+    OFFLINE_7BIT = "offline_7bit"
+    QDQ = "qdq"
+    RECURRENT = "recurrent"
+
+
+class Algorithm(StrEnum):
+    """How scales are found: PaddleSlim's post-training algorithms by its names, or by training on (`qat`)."""
+
+    KL = "KL"
+    HIST = "hist"
+    AVG = "avg"
+    MSE = "mse"
+    EMD = "emd"
+    ABS_MAX = "abs_max"
+    MIN_MAX = "min_max"
+    PTF = "ptf"
+    QAT = "qat"
+
+
+POST_TRAINING = tuple(algorithm for algorithm in Algorithm if algorithm is not Algorithm.QAT)
+"""Algorithms that need no training."""
+
+
+class OutputKind(StrEnum):
+    """What one output of a model holds, and so how INT8 is compared with FP32 in it."""
+
+    CLASSES = "classes"
+    STEPS = "steps"
+    PIXELS = "pixels"
+    FLAGS = "flags"
+    EMBEDDING = "embedding"
+    BOXES = "boxes"
+    DECISIONS = "decisions"
+    CONSTANT = "constant"
+    OTHER = "other"
+    IGNORE = "ignore"
+
+
+class Outcome(StrEnum):
+    """What the gate says, of one criterion and of the whole."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    INCONCLUSIVE = "inconclusive"
