@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from paddle_int8.tasks.config import QuantizationConfig
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact, OperatorCensus
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.host_lock import measuring

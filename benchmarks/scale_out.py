@@ -51,7 +51,7 @@ def make_flow() -> Callable[[int, int], Took]:
     from prefect import flow, task
 
     from paddle_int8.flows.fan_out import fanned_out
-    from paddle_int8.tasks.config import FanOut
+    from paddle_int8.tasks.config.release import FanOut
 
     work = task(name="burn")(burn)
 

@@ -62,7 +62,7 @@ def release(
     Exit status: 0 approved, 3 rejected, 4 inconclusive, 2 configuration, 1 failure.
     """
     from paddle_int8.flows import embedded
-    from paddle_int8.tasks.config_file import load_config
+    from paddle_int8.tasks.config.file import load_config
     from paddle_int8.tasks.contracts.settings import Settings
 
     # where users keep their functions; behind all else, so that none of their files stands in for a library

@@ -15,7 +15,7 @@ from typing import Any, cast
 from prefect.context import FlowRunContext
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from paddle_int8.tasks.config import FanOut
+from paddle_int8.tasks.config.release import FanOut
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.tracking.connection import redact

@@ -18,7 +18,9 @@ from paddle_int8.flows.cancellation import cancel_in_prefect, on_cancel
 from paddle_int8.flows.fan_out import fanned_out
 from paddle_int8.flows.release import release
 from paddle_int8.tasks import progress
-from paddle_int8.tasks.config import FanOut, HardwareConfig, HardwarePolicy, ReleaseConfig, TrainedModel
+from paddle_int8.tasks.config.hardware import HardwareConfig, HardwarePolicy
+from paddle_int8.tasks.config.model import TrainedModel
+from paddle_int8.tasks.config.release import FanOut, ReleaseConfig
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.contracts.settings import Settings

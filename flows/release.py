@@ -24,14 +24,10 @@ from paddle_int8.tasks.calibration.task import (
     draw_training_data,
     draw_validation_data,
 )
-from paddle_int8.tasks.callables import require_all_allowed
-from paddle_int8.tasks.config import (
-    ModelFiles,
-    RegisteredModel,
-    ReleaseConfig,
-    TrainedModel,
-    ValidationConfig,
-)
+from paddle_int8.tasks.config.callables import require_all_allowed
+from paddle_int8.tasks.config.model import ModelFiles, RegisteredModel, TrainedModel
+from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import (
     BaselineOutputsArtifact,
     Candidate,

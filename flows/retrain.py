@@ -15,14 +15,14 @@ from paddle_int8.flows import deployment_runs
 from paddle_int8.flows.events import Happening, announce, failure_announced
 from paddle_int8.flows.promote import promote
 from paddle_int8.flows.release import release
-from paddle_int8.tasks.callables import require_all_allowed
-from paddle_int8.tasks.config import ModelFiles, TrainedModel
+from paddle_int8.tasks.config.callables import require_all_allowed
+from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
+from paddle_int8.tasks.config.retraining import PromotionPolicy, RetrainConfig
 from paddle_int8.tasks.contracts.artifacts import RegisteredVersion
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.promotion.request import PromoteRequest
-from paddle_int8.tasks.retraining import PromotionPolicy, RetrainConfig
 from paddle_int8.tasks.sharing import fetch
 from paddle_int8.tasks.tracking.task import find_last_training, record_training
 from paddle_int8.tasks.tracking.trainings import Training

@@ -17,8 +17,8 @@ from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 
 from paddle_int8.tasks import progress
-from paddle_int8.tasks.callables import modules_named
 from paddle_int8.tasks.closure import code_digest
+from paddle_int8.tasks.config.callables import modules_named
 from paddle_int8.tasks.contracts.keys import decisive_parameters, step_key
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.host_lock import WAIT

@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.artifacts import (
     Bundle,
     Candidate,

@@ -18,7 +18,7 @@ import numpy as np
 from paddle_int8.tasks.calibration.preprocessing import Array, normalise
 from paddle_int8.tasks.calibration.sampling import DrawnSample, Indices, draw
 from paddle_int8.tasks.calibration.sources import ONLY_INPUT, Sample, Samples, open_source
-from paddle_int8.tasks.config import DataConfig, Preprocessing, Source
+from paddle_int8.tasks.config.data import DataConfig, Preprocessing, Source
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.inference.serving import LENGTHS, padded

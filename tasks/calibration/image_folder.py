@@ -5,7 +5,7 @@ from __future__ import annotations
 from paddle_int8.tasks.calibration.class_folders import images_by_folder
 from paddle_int8.tasks.calibration.image_files import ImageFiles
 from paddle_int8.tasks.calibration.list_file import listed_images
-from paddle_int8.tasks.config import ImageFolderSource
+from paddle_int8.tasks.config.data import ImageFolderSource
 from paddle_int8.tasks.contracts.errors import DataError
 
 

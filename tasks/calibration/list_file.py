@@ -18,8 +18,8 @@ from pathlib import Path
 from paddle_int8.tasks.calibration.image_files import ImageFiles, require_files
 from paddle_int8.tasks.calibration.labels import CLASS_NUMBER, wrong_label
 from paddle_int8.tasks.calibration.listed_paths import ListedPath, Places
+from paddle_int8.tasks.config.text_encoding import EncodingError, decoded
 from paddle_int8.tasks.contracts.errors import DataError
-from paddle_int8.tasks.text_encoding import EncodingError, decoded
 
 TAB = re.compile(r"\s*\t\s*")
 GAP = re.compile(r"[\s,;]+")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.errors import DataError
 
 Array = npt.NDArray[Any]

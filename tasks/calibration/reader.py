@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from paddle_int8.tasks.calibration.dataset import LABELS, PREPROCESSING, input_file, lengths_file
 from paddle_int8.tasks.calibration.preprocessing import Array, normalise
-from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.inference.serving import LENGTHS, offsets, padded
 

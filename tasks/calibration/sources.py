@@ -22,8 +22,8 @@ from paddle_int8.tasks.calibration.image_folder import image_files
 from paddle_int8.tasks.calibration.picture_file import opened
 from paddle_int8.tasks.calibration.preprocessing import Array, place, place_array
 from paddle_int8.tasks.calibration.tagged_text import read_tagged_text
-from paddle_int8.tasks.callables import imported
-from paddle_int8.tasks.config import (
+from paddle_int8.tasks.config.callables import imported
+from paddle_int8.tasks.config.data import (
     CallableSource,
     IdxSource,
     ImageFolderSource,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from paddle_int8.tasks import packages
 from paddle_int8.tasks.calibration.text_units import cut, read_dictionary
-from paddle_int8.tasks.config import TaggedTextSource
+from paddle_int8.tasks.config.data import TaggedTextSource
 from paddle_int8.tasks.contracts.errors import DataError
 
 Ids = npt.NDArray[np.int64]

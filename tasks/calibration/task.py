@@ -18,7 +18,9 @@ from paddle_int8.tasks.calibration.dataset import (
 )
 from paddle_int8.tasks.calibration.sampling import check_disjoint
 from paddle_int8.tasks.calibration.sources import describe
-from paddle_int8.tasks.config import DataConfig, GateConfig, QatConfig, Source
+from paddle_int8.tasks.config.data import DataConfig, Source
+from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.config.quantization import QatConfig
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.process import run_isolated

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            from paddle_int8.tasks.config_messages import variable_error
+            from paddle_int8.tasks.config.messages import variable_error
 
             raise variable_error(error, type(self)) from error
 

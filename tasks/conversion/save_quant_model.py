@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.errors import ConfigError, ConversionError
 from paddle_int8.tasks.conversion.converted import ConvertedModel, require_int8
 from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paddle_int8.tasks.config import ConversionConfig
+from paddle_int8.tasks.config.quantization import ConversionConfig
 from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.conversion.offline import WEIGHT_BITS
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from paddle_int8.tasks import process
-from paddle_int8.tasks.config import ConversionConfig, ModelFiles
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.quantization import ConversionConfig
 from paddle_int8.tasks.contracts.artifacts import DeployableArtifact, QuantizedArtifact
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.vocabulary import Layout

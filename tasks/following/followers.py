@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_int8.tasks.config import RegisteredModel, ReleaseConfig
-from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.config.model import RegisteredModel
+from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.tracking.source import SourceVersion, model_and_alias
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from paddle_int8.tasks.config import Section
-from paddle_int8.tasks.spoken import ModelName
+from paddle_int8.tasks.config.section import Section
+from paddle_int8.tasks.config.spoken import ModelName
 
 
 class FollowRequest(Section):

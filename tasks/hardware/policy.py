@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paddle_int8.tasks.config import HardwareConfig, HardwarePolicy
+from paddle_int8.tasks.config.hardware import HardwareConfig, HardwarePolicy
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import HardwareError
 from paddle_int8.tasks.hardware.levels import rank

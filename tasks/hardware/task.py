@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from paddle_int8.tasks.config import HardwareConfig
+from paddle_int8.tasks.config.hardware import HardwareConfig
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.hardware.policy import enforce
 from paddle_int8.tasks.hardware.profile import host_profile

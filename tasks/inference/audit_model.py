@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from paddle_int8.tasks import temporary
-from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.arrays import Feed
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.errors import ConfigError, DataError, ModelFormatError

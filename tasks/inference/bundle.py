@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.artifacts import Bundle, DeployableArtifact, ModelArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import StorageError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence

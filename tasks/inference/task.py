@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.artifacts import Bundle, DeployableArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.settings import Settings

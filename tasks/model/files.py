@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from paddle_int8.tasks import packages
-from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.store import file_digest, folder_digest
 

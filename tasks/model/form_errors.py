@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 
-from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.errors import ConversionError, ModelFormatError
 from paddle_int8.tasks.model.files import ModelSource, find_model
 from paddle_int8.tasks.model.form import Form, Recognised, form_of, recognise

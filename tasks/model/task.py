@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.artifacts import ModelArtifact
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import StoredPath

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 
-from paddle_int8.tasks.config import Section
-from paddle_int8.tasks.config_messages import config_error
+from paddle_int8.tasks.config.messages import config_error
+from paddle_int8.tasks.config.section import Section
+from paddle_int8.tasks.config.spoken import ModelName
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
-from paddle_int8.tasks.spoken import ModelName
 
 R = TypeVar("R", bound=Section)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.evidence import (
     CandidateEvidence,

@@ -7,18 +7,16 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from paddle_int8.tasks.callables import brief
-from paddle_int8.tasks.config import (
+from paddle_int8.tasks.config.callables import brief
+from paddle_int8.tasks.config.data import (
     CallableSource,
     IdxSource,
     ImageFolderSource,
-    ModelFiles,
     NpzSource,
-    RegisteredModel,
     Source,
     TaggedTextSource,
-    TrainedModel,
 )
+from paddle_int8.tasks.config.model import ModelFiles, RegisteredModel, TrainedModel
 
 FOLDERS = re.compile(r"(?<![\w/:.~-])~?(?:/[^\s/:,;'\"()|<>]+)+(?=/)")
 """The folders of an absolute path; not of an address, nor of a relative path."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_int8.tasks.config import Reference, ReleaseConfig
-from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.validation import Reference
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.published.figures import EXTRAS, IMAGES, PUBLISHED, ExtraRow, PublishedRow, RowKey

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from paddle_int8.tasks.config import ReleaseConfig, Section, TrainedModel
+from paddle_int8.tasks.config.model import TrainedModel
+from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.section import Section
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.json import from_json, to_json
 from paddle_int8.tasks.published.measured import Measured

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from paddle_int8.tasks.config import FanOut, Section
+from paddle_int8.tasks.config.release import FanOut
+from paddle_int8.tasks.config.section import Section
 from paddle_int8.tasks.published.figures import RowKey
 
 

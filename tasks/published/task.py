@@ -8,8 +8,8 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact
 
 from paddle_int8.tasks.calibration.dataset import draw_dataset
-from paddle_int8.tasks.callables import modules_named
-from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.config.callables import modules_named
+from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.conversion.offline import convert_offline

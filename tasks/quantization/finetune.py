@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paddle_int8.tasks.callables import imported
-from paddle_int8.tasks.config import ModelFiles, QatConfig
+from paddle_int8.tasks.config.callables import imported
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.quantization import QatConfig
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError, TrainingError
 from paddle_int8.tasks.model.blocks import hide_from_slim

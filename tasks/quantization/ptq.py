@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paddle_int8.tasks.config import QuantizationConfig
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout

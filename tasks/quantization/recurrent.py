@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from paddle_int8.tasks.calibration.reader import BatchReader
-from paddle_int8.tasks.config import ModelFiles, QuantizationConfig
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm

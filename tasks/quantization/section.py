@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paddle_int8.tasks.config import QuantizationConfig
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from paddle_int8.tasks.config import QatConfig, QuantizationConfig
+from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import (
     Candidate,
     DatasetArtifact,

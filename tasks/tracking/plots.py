@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, KernelAudit, MetricEvidence
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.tracking.summary import SUBJECTS, focus, metric_label, signed

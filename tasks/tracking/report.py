@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jinja2
 
-from paddle_int8.tasks.config import ReleaseConfig
+from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.evidence import Fp32Layer, IsaEvidence
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome

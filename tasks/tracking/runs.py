@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Literal
 import yaml
 
 from paddle_int8.tasks import temporary
-from paddle_int8.tasks.config import QuantizationConfig, ReleaseConfig
+from paddle_int8.tasks.config.quantization import QuantizationConfig
+from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.artifacts import (
     Candidate,
     DatasetArtifact,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.config import RegisteredModel
+from paddle_int8.tasks.config.model import RegisteredModel
 from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.download import download, repository

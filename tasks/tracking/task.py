@@ -12,13 +12,9 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
-from paddle_int8.tasks.config import (
-    ModelFiles,
-    QuantizationConfig,
-    RegisteredModel,
-    RegistryConfig,
-    ReleaseConfig,
-)
+from paddle_int8.tasks.config.model import ModelFiles, RegisteredModel
+from paddle_int8.tasks.config.quantization import QuantizationConfig
+from paddle_int8.tasks.config.release import RegistryConfig, ReleaseConfig
 from paddle_int8.tasks.contracts.artifacts import (
     Bundle,
     DatasetArtifact,

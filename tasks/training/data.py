@@ -12,7 +12,7 @@ import numpy as np
 
 from paddle_int8.tasks.calibration.image_folder import image_files
 from paddle_int8.tasks.calibration.sources import call_source
-from paddle_int8.tasks.config import (
+from paddle_int8.tasks.config.data import (
     CallableSource,
     IdxSource,
     ImageFolderSource,

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from paddle_int8.tasks.calibration.sources import resolve
-from paddle_int8.tasks.callables import brief, require_allowed
-from paddle_int8.tasks.config import TrainedModel
+from paddle_int8.tasks.config.callables import brief, require_allowed
+from paddle_int8.tasks.config.model import TrainedModel
 from paddle_int8.tasks.contracts.errors import DataError, PipelineError, TrainingError
 from paddle_int8.tasks.progress import report
 from paddle_int8.tasks.store import file_digest

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from paddle_int8.tasks.calibration.preprocessing import normalise, place_array
 from paddle_int8.tasks.calibration.sources import read_idx
-from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.store import file_digest

@@ -8,7 +8,8 @@ import shutil
 
 from prefect.futures import PrefectFuture
 
-from paddle_int8.tasks.config import ModelFiles, Source, TrainedModel
+from paddle_int8.tasks.config.data import Source
+from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import StoredPath

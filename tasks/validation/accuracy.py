@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from paddle_int8.tasks.callables import imported
+from paddle_int8.tasks.config.callables import imported
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import DataError, MeasurementError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput

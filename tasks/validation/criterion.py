@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.verdict import CriterionResult
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome

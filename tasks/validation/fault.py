@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.inference.layouts import SWITCHES, Engine
 from paddle_int8.tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.calibration.reader import BatchReader
-from paddle_int8.tasks.config import ValidationConfig
+from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import DataError, MeasurementError, ModelFormatError

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.evidence import (
     CandidateEvidence,
     IsaEvidence,

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from paddle_int8.tasks.calibration.reader import BatchReader
-from paddle_int8.tasks.config import Reference, ValidationConfig
+from paddle_int8.tasks.config.validation import Reference, ValidationConfig
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.artifacts import (
     DatasetArtifact,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, OutputEvidence
 from paddle_int8.tasks.contracts.verdict import CriterionResult
 from paddle_int8.tasks.contracts.vocabulary import Outcome, OutputKind

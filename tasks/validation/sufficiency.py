@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.validation.statistics import fewest_samples, metric_evidence, samples_needed
 
 MARGINS_PP = (0.5, 1.0, 1.5, 2.0, 5.0)

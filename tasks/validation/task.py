@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from paddle_int8.tasks.config import GateConfig, ValidationConfig
+from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import (
     BaselineOutputsArtifact,
     DatasetArtifact,

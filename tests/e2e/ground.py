@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.contracts.errors import PipelineError
 from tests.e2e.records import FlowRecord, eventually, read_flow, read_run
 from tests.e2e.small_inputs import SmallInputs

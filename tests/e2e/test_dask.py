@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.tasks.config import FanOut, ReleaseConfig
-from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.config.release import FanOut, ReleaseConfig
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.published.figures import IMAGES
 from paddle_int8.tasks.published.request import TableRequest

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from paddle_int8.tasks.config import ReleaseConfig
-from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.retraining import RetrainConfig
 from paddle_int8.tasks.contracts.errors import PipelineError
-from paddle_int8.tasks.retraining import RetrainConfig
 from tests.e2e.ground import Ground
 from tests.e2e.records import told_events
 from tests.e2e.servers import wait_until

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from paddle_int8.tasks.config import GateConfig, ValidationConfig
+from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, DeployableArtifact, HostProfile
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.verdict import Verdict

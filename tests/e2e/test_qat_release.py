@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from paddle_int8.tasks import process, progress
-from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.contracts.errors import IsolatedProcessError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.quantization.finetune import STEP

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks import task
-from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.tracking.connection import connection

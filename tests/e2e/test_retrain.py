@@ -10,10 +10,10 @@ import yaml
 from prefect import State, get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 
+from paddle_int8.tasks.config.retraining import PromotionPolicy, RetrainConfig
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.promotion.ledger import alias_version
-from paddle_int8.tasks.retraining import PromotionPolicy, RetrainConfig
 from paddle_int8.tasks.tracking.connection import connection
 from tests.e2e.ground import Ground
 from tests.e2e.records import told_events

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from paddle_int8.tasks.config import HardwarePolicy
+from paddle_int8.tasks.config.hardware import HardwarePolicy
 from tests.e2e.run_form import CREATED, browser_page, open_run_form, picture
 from tests.e2e.servers import ENDED, PrefectServer, wait_until
 from tests.e2e.small_inputs import SmallInputs

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.contracts.errors import ConversionError
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome

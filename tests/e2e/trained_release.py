@@ -16,7 +16,9 @@ import numpy as np
 from paddle_int8.tasks.calibration.dataset import materialise
 from paddle_int8.tasks.calibration.sampling import draw
 from paddle_int8.tasks.calibration.sources import Labels, open_source
-from paddle_int8.tasks.config import CallableSource, ModelFiles, Preprocessing, QuantizationConfig
+from paddle_int8.tasks.config.data import CallableSource, Preprocessing
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import (
     Candidate,

@@ -15,7 +15,8 @@ import paddle
 from paddle import nn
 from paddle.nn import functional
 
-from paddle_int8.tasks.config import Preprocessing, ValidationConfig
+from paddle_int8.tasks.config.data import Preprocessing
+from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.inference.layouts import Engine

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact
 from paddle_int8.tasks.contracts.vocabulary import Layout
 from tests.integration.small_release import SmallRelease, deployable, prepare

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from paddle_int8.tasks.config import GateConfig, Preprocessing
+from paddle_int8.tasks.config.data import Preprocessing
+from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.artifacts import Bundle, HostProfile, RegisteredVersion
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.verdict import Verdict

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.conversion.qdq import convert_qdq
 from paddle_int8.tasks.inference.layouts import INT8_DELETED, Engine

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from paddle_int8.tasks.config import ModelFiles, Preprocessing, QuantizationConfig, ValidationConfig
+from paddle_int8.tasks.config.data import Preprocessing
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.quantization import QuantizationConfig
+from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import (
     Candidate,

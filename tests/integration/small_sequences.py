@@ -10,7 +10,9 @@ import numpy as np
 
 from paddle_int8.tasks.calibration.dataset import DatasetSummary, materialise
 from paddle_int8.tasks.calibration.sources import ONLY_INPUT, Samples
-from paddle_int8.tasks.config import ModelFiles, Preprocessing, QuantizationConfig
+from paddle_int8.tasks.config.data import Preprocessing
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import (
     Candidate,

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.config import GateConfig, ValidationConfig
+from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import ConfigError, DataError, MeasurementError, ModelFormatError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.artifacts import Bundle, HostProfile
 from paddle_int8.tasks.contracts.errors import StorageError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks import progress
-from paddle_int8.tasks.config import ModelFiles, TrainedModel
+from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.contracts.errors import DataError, TrainingError
 from paddle_int8.tasks.model.digest import program_digest
 from paddle_int8.tasks.model.files import find_model

@@ -13,15 +13,10 @@ import pytest
 
 from paddle_int8.tasks.calibration.dataset import draw_dataset
 from paddle_int8.tasks.calibration.reader import BatchReader
-from paddle_int8.tasks.config import (
-    CallableSource,
-    DataConfig,
-    ModelFiles,
-    Preprocessing,
-    QatConfig,
-    QuantizationConfig,
-    ValidationConfig,
-)
+from paddle_int8.tasks.config.data import CallableSource, DataConfig, Preprocessing
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
+from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import (
     Candidate,
     DatasetArtifact,

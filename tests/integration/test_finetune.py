@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks import progress
-from paddle_int8.tasks.config import CallableSource, ModelFiles, QatConfig, QuantizationConfig
+from paddle_int8.tasks.config.data import CallableSource
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, ModelArtifact
 from paddle_int8.tasks.contracts.errors import QuantizationError, TrainingError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout

@@ -11,7 +11,8 @@ import pytest
 
 from paddle_int8.tasks.calibration.dataset import materialise
 from paddle_int8.tasks.calibration.sources import Samples
-from paddle_int8.tasks.config import ModelFiles, ValidationConfig
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import ModelFormatError, QuantizationError

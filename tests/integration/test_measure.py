@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.config import Reference, ValidationConfig
+from paddle_int8.tasks.config.validation import Reference, ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import ConfigError, DataError, MeasurementError, ModelFormatError
 from paddle_int8.tasks.contracts.evidence import IsaEvidence

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from paddle_int8.tasks.config import RegisteredModel
+from paddle_int8.tasks.config.model import RegisteredModel
 from paddle_int8.tasks.contracts.artifacts import Bundle
 from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.promotion import ledger

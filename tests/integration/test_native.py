@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.config import ModelFiles, Preprocessing
+from paddle_int8.tasks.config.data import Preprocessing
+from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import NativeComparison

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.config import ModelFiles, QuantizationConfig
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from paddle_int8.tasks.config import ModelFiles, QuantizationConfig
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
 from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline

@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pytest
 
 from paddle_int8.tasks import progress
-from paddle_int8.tasks.config import ModelFiles, QuantizationConfig
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, ModelArtifact
 from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.contracts.vocabulary import POST_TRAINING, Algorithm, Layout

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from paddle_int8.tasks.config import ModelFiles, RegisteredModel
+from paddle_int8.tasks.config.model import ModelFiles, RegisteredModel
 from paddle_int8.tasks.contracts.errors import ModelFormatError, RegistryError
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.tracking import runs

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks.calibration.reader import BatchReader
-from paddle_int8.tasks.config import ModelFiles, ValidationConfig
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import (
     Bundle,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks import progress
-from paddle_int8.tasks.config import ModelFiles, TrainedModel
+from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError, TrainingError
 from paddle_int8.tasks.model.files import find_model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from paddle_int8.tasks.config import CallableSource
+from paddle_int8.tasks.config.data import CallableSource
 from paddle_int8.tasks.contracts.arrays import Array
 
 CONFIG = CallableSource(kind="callable", function="tests.unit.sequence_source:sentences")

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from paddle_int8.tasks.calibration.sources import call_source
-from paddle_int8.tasks.callables import imported, named_in, require_all_allowed
-from paddle_int8.tasks.config import CallableSource, ReleaseConfig, TrainedModel
-from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.config.callables import imported, named_in, require_all_allowed
+from paddle_int8.tasks.config.data import CallableSource
+from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.config.model import TrainedModel
+from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.training.entry import source_digest
 from paddle_int8.tasks.validation.accuracy import resolve_metrics

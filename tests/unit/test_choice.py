@@ -3,7 +3,7 @@ from itertools import permutations
 
 import pytest
 
-from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout

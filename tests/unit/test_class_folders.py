@@ -10,7 +10,7 @@ from PIL import Image
 
 from paddle_int8.tasks.calibration.image_files import ImageFiles
 from paddle_int8.tasks.calibration.image_folder import image_files
-from paddle_int8.tasks.config import ImageFolderSource
+from paddle_int8.tasks.config.data import ImageFolderSource
 from paddle_int8.tasks.contracts.errors import DataError
 
 

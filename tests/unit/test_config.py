@@ -11,15 +11,11 @@ import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from paddle_int8.tasks.config import (
-    HardwarePolicy,
-    ImageFolderSource,
-    ModelFiles,
-    NpzSource,
-    ReleaseConfig,
-    TrainedModel,
-)
-from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.config.data import ImageFolderSource, NpzSource
+from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.config.hardware import HardwarePolicy
+from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
+from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
 

@@ -12,10 +12,11 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from paddle_int8.tasks.config import ReleaseConfig, Section
-from paddle_int8.tasks.config_fields import members
-from paddle_int8.tasks.config_file import load_config
-from paddle_int8.tasks.config_messages import config_error, shown
+from paddle_int8.tasks.config.fields import members
+from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.config.messages import config_error, shown
+from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.section import Section
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel

@@ -13,7 +13,7 @@ from paddle_int8.tasks.calibration.dataset import check_labels, materialise, sam
 from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.calibration.sampling import check_disjoint
 from paddle_int8.tasks.calibration.sources import open_source
-from paddle_int8.tasks.config import ImageFolderSource, NpzSource, Preprocessing, Source
+from paddle_int8.tasks.config.data import ImageFolderSource, NpzSource, Preprocessing, Source
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
 

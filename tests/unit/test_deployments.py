@@ -12,8 +12,8 @@ import yaml
 from paddle_int8.flows import pools
 from paddle_int8.flows.deployment import POOL_VARIABLE, deploy
 from paddle_int8.flows.lost_runs import HEARTBEAT_S, TAG
-from paddle_int8.tasks.config import ReleaseConfig
-from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel

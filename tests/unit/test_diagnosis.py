@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, OperatorCensus
 from paddle_int8.tasks.contracts.evidence import (
     CandidateEvidence,

@@ -9,9 +9,11 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from paddle_int8.tasks import config, retraining
-from paddle_int8.tasks.config import ReleaseConfig, Section
-from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks import config
+from paddle_int8.tasks.config import retraining
+from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.section import Section
 
 ROOT = Path(__file__).parents[2]
 NAMES = vars(config) | vars(retraining)

@@ -12,8 +12,9 @@ from paddle_int8.flows.follow_runs import Attempt
 from paddle_int8.flows.receiver import receiver
 from paddle_int8.flows.reconcile import next_action
 from paddle_int8.flows.release import release  # noqa: F401 - Prefect's own import warns, once
-from paddle_int8.tasks.config import RegisteredModel, ReleaseConfig
-from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.config.model import RegisteredModel
+from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.following.followers import followed_in, followers, pinned

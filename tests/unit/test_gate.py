@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, ClassDrop, OutputEvidence, Simulation
 from paddle_int8.tasks.contracts.json import from_json, to_json
 from paddle_int8.tasks.contracts.verdict import CriterionResult

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.tasks.config import HardwareConfig, HardwarePolicy
+from paddle_int8.tasks.config.hardware import HardwareConfig, HardwarePolicy
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import HardwareError
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from paddle_int8.tasks.calibration.sources import ONLY_INPUT, open_source
-from paddle_int8.tasks.config import ImageFolderSource, ModelFiles, ReleaseConfig, TrainedModel
+from paddle_int8.tasks.config.data import ImageFolderSource
+from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
+from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.published.figures import IMAGES, RowKey
 from paddle_int8.tasks.published.imagenet import PREPROCESSING
 from paddle_int8.tasks.published.measured import Unmeasured

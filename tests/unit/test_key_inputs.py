@@ -11,13 +11,9 @@ import cloudpickle
 import pytest
 
 from paddle_int8.tasks import task
-from paddle_int8.tasks.config import (
-    ConversionConfig,
-    QatConfig,
-    QuantizationConfig,
-    TrainedModel,
-    ValidationConfig,
-)
+from paddle_int8.tasks.config.model import TrainedModel
+from paddle_int8.tasks.config.quantization import ConversionConfig, QatConfig, QuantizationConfig
+from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import BaselineOutputsArtifact, Candidate, ModelArtifact
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from paddle_int8.tasks.config import ValidationConfig
+from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.inference.layouts import CACHED_LENGTHS, CACHED_SHAPES, SWITCHES, Engine, engine_of
 from paddle_int8.tasks.inference.predictor import spec_of

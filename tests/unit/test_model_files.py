@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.tasks.config import ModelFiles
+from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.model.files import ModelFormat, ModelSource, find_model
 

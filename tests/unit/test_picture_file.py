@@ -14,7 +14,7 @@ from PIL import Image, ImageSequence
 
 from paddle_int8.tasks.calibration.picture_file import ORIENTATION, opened
 from paddle_int8.tasks.calibration.preprocessing import place
-from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]

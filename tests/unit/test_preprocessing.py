@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from paddle_int8.tasks.calibration.preprocessing import normalise, place, place_array
-from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.errors import DataError
 
 

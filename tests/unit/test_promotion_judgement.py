@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.verdict import CriterionResult
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.promotion.judgement import Challenger, Comparison, judge, passed

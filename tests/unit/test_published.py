@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import yaml
 
-from paddle_int8.tasks.config import ReleaseConfig, TrainedModel
-from paddle_int8.tasks.config_file import load_config
+from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.config.model import TrainedModel
+from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.promotion.request import checked

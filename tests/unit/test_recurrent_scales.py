@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from paddle_int8.tasks.config import QuantizationConfig
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.errors import ConversionError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.conversion.recurrent import gru_weight_scale, input_factors, lstm_weight_scale

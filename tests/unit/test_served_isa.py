@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from paddle_int8.tasks.config import ValidationConfig
+from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.inference.bundle import held_to
 from paddle_int8.tasks.validation.task import served_isa

@@ -28,7 +28,13 @@ from paddle_int8.tasks.calibration.dataset import (
 )
 from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.calibration.sources import ONLY_INPUT, Samples, open_source, read_idx
-from paddle_int8.tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Preprocessing
+from paddle_int8.tasks.config.data import (
+    CallableSource,
+    IdxSource,
+    ImageFolderSource,
+    NpzSource,
+    Preprocessing,
+)
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
 from tests.patience import allowed
@@ -619,7 +625,7 @@ import numpy as np
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.calibration.dataset import materialise
 from paddle_int8.tasks.calibration.sources import Samples
-from paddle_int8.tasks.config import Preprocessing
+from paddle_int8.tasks.config.data import Preprocessing
 
 def read(index):
     return {"": np.full((512, 512, 3), index % 256, np.uint8)}

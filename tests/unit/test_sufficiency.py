@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paddle_int8.tasks.config import GateConfig
+from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.validation.statistics import fewest_samples, paired_drop_bounds
 from paddle_int8.tasks.validation.sufficiency import margin_within, table, too_few
 

@@ -13,7 +13,7 @@ from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.calibration.sources import open_source
 from paddle_int8.tasks.calibration.tagged_text import read_tagged_text
 from paddle_int8.tasks.calibration.text_units import cut, read_dictionary
-from paddle_int8.tasks.config import Preprocessing, TaggedTextSource
+from paddle_int8.tasks.config.data import Preprocessing, TaggedTextSource
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.contracts.stored_path import StoredPath

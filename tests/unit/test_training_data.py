@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddle_int8.tasks.config import CallableSource, IdxSource, ImageFolderSource, NpzSource, Source
+from paddle_int8.tasks.config.data import CallableSource, IdxSource, ImageFolderSource, NpzSource, Source
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.training.data import training_digest
 

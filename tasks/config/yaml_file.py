@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from paddle_int8.tasks.config_messages import Lines
+from paddle_int8.tasks.config.messages import Lines
+from paddle_int8.tasks.config.text_encoding import EncodingError, decoded
 from paddle_int8.tasks.contracts.errors import ConfigError
-from paddle_int8.tasks.text_encoding import EncodingError, decoded
 
 WRITE = "docs/configuration.md describes every key, and configs/ holds files that work"
 PROBLEMS = (

@@ -12,8 +12,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from paddle_int8.tasks.config import ReleaseConfig, Section
-from paddle_int8.tasks.config_fields import (
+from paddle_int8.tasks.config.fields import (
     Place,
     choices,
     fixed_length,
@@ -24,9 +23,11 @@ from paddle_int8.tasks.config_fields import (
     spoken_of,
     words,
 )
+from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.section import Section
+from paddle_int8.tasks.config.spoken import MismatchError
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.contracts.suggestion import CLEARLY_ALIKE, did_you_mean
-from paddle_int8.tasks.spoken import MismatchError
 
 Lines = Mapping[tuple[str | int, ...], int]
 """Where each key path stands in the file."""

@@ -7,7 +7,10 @@ from typing import cast
 
 from pydantic import Field, model_validator
 
-from paddle_int8.tasks.config import ReleaseConfig, Section, Source, TrainedModel
+from paddle_int8.tasks.config.data import Source
+from paddle_int8.tasks.config.model import TrainedModel
+from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.section import Section
 
 
 class PromotionPolicy(StrEnum):

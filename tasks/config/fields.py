@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import Tag
 from pydantic.fields import FieldInfo
 
-from paddle_int8.tasks.config import Section
-from paddle_int8.tasks.spoken import Spoken
+from paddle_int8.tasks.config.section import Section
+from paddle_int8.tasks.config.spoken import Spoken
 
 UNIONS = (Union, types.UnionType)
 SIMPLE = {bool: "true or false", str: "text", Path: "a path", dict: "a mapping of names to values"}

@@ -7,10 +7,11 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from paddle_int8.tasks.config import ReleaseConfig, Section
-from paddle_int8.tasks.config_messages import config_error
+from paddle_int8.tasks.config.messages import config_error
+from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.section import Section
+from paddle_int8.tasks.config.yaml_file import WRITE, read_yaml
 from paddle_int8.tasks.contracts.settings import Settings
-from paddle_int8.tasks.yaml_file import WRITE, read_yaml
 
 FETCHED = "$PADDLE_INT8_DATA"
 

@@ -1,0 +1,134 @@
+"""How candidates are made: algorithms, layouts, and training with the rounding simulated."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import (
+    Field,
+    model_validator,
+)
+
+from paddle_int8.tasks.config.data import Source
+from paddle_int8.tasks.config.section import HIGHEST_SEED, Limit, Section
+from paddle_int8.tasks.config.spoken import (
+    Objective,
+)
+from paddle_int8.tasks.contracts.artifacts import Candidate
+from paddle_int8.tasks.contracts.keys import Incidental
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+
+RECURRENT_ALGORITHMS = (Algorithm.ABS_MAX, Algorithm.AVG, Algorithm.HIST, Algorithm.KL)
+
+
+class QatConfig(Section):
+    """PaddleSlim's `quant_aware`: training on from the FP32 model, with its rounding simulated."""
+
+    # the training knows the samples that were drawn by their digest
+    data: Incidental[Source] = Field(
+        description="Labelled training samples; none of them may be among the validation's."
+    )
+    samples: Incidental[int | None] = Field(default=None, ge=1, description="None takes all.")
+    objective: Objective = Field(
+        default="cross_entropy",
+        description="`cross_entropy`, or `package.module:function` of (outputs, label) -> loss variable.",
+    )
+    epochs: int = Field(default=1, ge=1, description="Times that each sample is seen.")
+    batch_size: int = Field(default=32, ge=1, description="Samples in a training step.")
+    learning_rate: float = Field(default=1e-4, gt=0, description="Peak of a cosine schedule, Adam.")
+    activation_quantize_type: Literal["moving_average_abs_max", "range_abs_max", "abs_max"] = Field(
+        default="moving_average_abs_max", description="How the scale of an activation is learned."
+    )
+    freeze_batch_norm: bool = Field(default=True, description="Keep BatchNorm's statistics as exported.")
+    checkpoint_every_s: Incidental[float] = Field(
+        default=60, ge=0, description="Seconds between checkpoints, from which a killed run goes on."
+    )
+    seed: int = Field(default=0, ge=0, le=HIGHEST_SEED, description="Of the order of the samples.")
+    timeout_s: Limit = Field(default=24 * 3600, gt=0, description="Limit of the training, in seconds.")
+
+
+class QuantizationConfig(Section):
+    """PaddleSlim's `quant_post_static`, and `quant_aware` where `algorithms` has `qat`."""
+
+    algorithms: tuple[Algorithm, ...] = Field(
+        default=(Algorithm.HIST, Algorithm.KL, Algorithm.AVG),
+        min_length=1,
+        description="Ways to find the scales; each is a candidate in each layout.",
+    )
+    layouts: tuple[Layout, ...] = Field(
+        default=(Layout.OFFLINE, Layout.QDQ),
+        min_length=1,
+        description="INT8 graph made here (`offline`; `offline_7bit` for CPUs without VNNI; of GRU and LSTM "
+        "`recurrent`), or by Paddle Inference at load (`qdq`).",
+    )
+    op_types: tuple[str, ...] = Field(
+        default=("conv2d", "depthwise_conv2d", "mul", "matmul", "matmul_v2"),
+        min_length=1,
+        description="Operators to quantize.",
+    )
+    skip_tensors: tuple[str, ...] = Field(
+        default=(), description="Operators that read one of these tensors stay FP32."
+    )
+    round_type: Literal["round", "adaround"] = Field(
+        default="round", description="Of the weights; adaround learns which way, slowly. `qat` rounds."
+    )
+    bias_correction: bool = Field(
+        default=False, description="Restore the weights' mean after rounding, but for `qat`."
+    )
+    weight_quantize_type: Literal["channel_wise_abs_max", "abs_max"] = Field(
+        default="channel_wise_abs_max", description="One scale a channel, or one a tensor."
+    )
+    hist_percent: float = Field(
+        default=0.9999, gt=0, le=1, description="Share of the values that `hist` does not clip."
+    )
+    fast_calibration: bool = Field(
+        default=True, description="This project's KL and histogram code; thresholds bit-equal."
+    )
+    timeout_s: Limit = Field(default=3600, gt=0, description="Limit of one candidate, in seconds.")
+    qat: QatConfig | None = Field(default=None, description="Training for the algorithm `qat`, below.")
+
+    @model_validator(mode="after")
+    def _training_is_described(self) -> QuantizationConfig:
+        if (Algorithm.QAT in self.algorithms) != (self.qat is not None):
+            raise ValueError("the algorithm `qat` and the section `quantization.qat` need each other")
+        return self
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The grid, algorithms first."""
+        return tuple(
+            Candidate(algorithm=algorithm, layout=layout)
+            for algorithm in dict.fromkeys(self.algorithms)
+            for layout in dict.fromkeys(self.layouts)
+            if layout is not Layout.RECURRENT or algorithm in RECURRENT_ALGORITHMS
+        )
+
+    @model_validator(mode="after")
+    def _trained_layouts(self) -> QuantizationConfig:
+        if Algorithm.QAT in self.algorithms and Layout.RECURRENT in self.layouts:
+            raise ValueError(
+                "the algorithm `qat` trains for the layouts `offline` and `qdq`; layout `recurrent` has "
+                "scales of calibration alone, as "
+                f"{', '.join(RECURRENT_ALGORITHMS)} find them: take `qat` or `recurrent` out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _some_candidate(self) -> QuantizationConfig:
+        if not self.candidates():
+            known = ", ".join(RECURRENT_ALGORITHMS)
+            raise ValueError(f"layout `recurrent` is calibrated with one of {known}")
+        return self
+
+
+class ConversionConfig(Section):
+    """Of the `offline` layouts, but for `native_ops`; the other names are those of the published script's
+    options."""
+
+    ops_to_quantize: tuple[str, ...] = Field(default=(), description="Empty means all that can be.")
+    op_ids_to_skip: tuple[int, ...] = Field(default=(), description="Operators that stay FP32.")
+    native_ops: tuple[str, ...] = Field(
+        default=(),
+        description="Operator types that Paddle's own kernels run, in the baseline and in every layout.",
+    )
+    debug: bool = Field(default=False, description="Draw the graph after every pass.")
+    timeout_s: Limit = Field(default=1800, gt=0, description="Limit of one candidate, in seconds.")

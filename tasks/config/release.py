@@ -1,0 +1,87 @@
+"""A release's whole configuration."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import (
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
+
+from paddle_int8.tasks.config.data import DataConfig
+from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.config.hardware import HardwareConfig
+from paddle_int8.tasks.config.model import ModelFiles, RegisteredModel, TrainedModel, _model_kind
+from paddle_int8.tasks.config.quantization import ConversionConfig, QuantizationConfig
+from paddle_int8.tasks.config.section import Section
+from paddle_int8.tasks.config.spoken import (
+    MismatchError,
+    ReleaseName,
+)
+from paddle_int8.tasks.config.validation import Reference, ValidationConfig
+from paddle_int8.tasks.contracts.suggestion import did_you_mean
+
+
+class RegistryConfig(Section):
+    register_as: str | None = Field(
+        default=None, description="Registered model name; None takes the release's name."
+    )
+    alias: str = Field(default="challenger", description="Of the approved version.")
+    enabled: bool = Field(default=True, description="False measures and judges without registering.")
+
+
+class FanOut(StrEnum):
+    """Where candidates are quantized and converted."""
+
+    THREADS = "threads"
+    DASK = "dask"
+
+
+class ReleaseConfig(Section):
+    """One release: from an FP32 model to a verdict."""
+
+    name: ReleaseName = Field(
+        description="Of the experiment, the report and, unless told otherwise, the registered model.",
+    )
+    model: Annotated[
+        Annotated[ModelFiles, Tag("files")]
+        | Annotated[TrainedModel, Tag("trained")]
+        | Annotated[RegisteredModel, Tag("registered")],
+        Discriminator(_model_kind),
+    ] = Field(description="The FP32 model: its files, the function that trains it, or a registered version.")
+    data: DataConfig = Field(description="What to calibrate and to validate with.")
+    hardware: HardwareConfig = Field(default=HardwareConfig(), description="What the host must be.")
+    quantization: QuantizationConfig = Field(
+        default=QuantizationConfig(), description="Which candidates to build."
+    )
+    conversion: ConversionConfig = Field(default=ConversionConfig(), description="Of the `offline` layout.")
+    validation: ValidationConfig = Field(default=ValidationConfig(), description="What to measure, and how.")
+    gate: GateConfig = Field(default=GateConfig(), description="What a candidate must prove.")
+    registry: RegistryConfig = Field(
+        default=RegistryConfig(), description="Where an approved candidate goes."
+    )
+    task_runner: FanOut | None = Field(
+        default=None,
+        description="Where candidates are built: `threads` of this host, or the `dask` cluster of "
+        "PADDLE_INT8_DASK_SCHEDULER; None takes the cluster where that is set.",
+    )
+
+    @model_validator(mode="after")
+    def _gated_metric_is_measured(self) -> ReleaseConfig:
+        if self.gate.metric and self.gate.metric not in self.validation.metrics:
+            near = did_you_mean(self.gate.metric, self.validation.metrics)
+            raise MismatchError(
+                f"`gate.metric` is {self.gate.metric}{near}",
+                f"one of `validation.metrics`: {', '.join(self.validation.metrics)}",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _gated_reference_is_measured(self) -> ReleaseConfig:
+        if self.gate.min_native_speedup and Reference.NATIVE_FP32 not in self.validation.references:
+            raise ValueError("`gate.min_native_speedup` needs `native_fp32` in `validation.references`")
+        return self
