@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import psycopg2
 
-from paddle_int8.tasks.ownership import PREFIX
+from paddle_int8.tasks.process.ownership import PREFIX
 
 SERVICES = {
     "Prefect server": ("prefect", "server", "start"),

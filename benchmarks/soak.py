@@ -28,7 +28,7 @@ from benchmarks.observation import Observation, observe, processes_of, temporary
 from benchmarks.trend import trend
 from paddle_int8.flows.compose import Host, Service, services
 from paddle_int8.flows.local_stack import end_on_signals, running
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from tests.e2e.servers import ENDED, ROOT, STACK_PORTS, free_port, stack_secrets
 from tests.e2e.small_inputs import SmallInputs, export, save_data, teach
 

@@ -15,8 +15,10 @@ from uuid import UUID
 
 import psutil
 
-from paddle_int8.tasks import ownership, process, store, temporary
 from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.process import isolated as process
+from paddle_int8.tasks.process import ownership, temporary
+from paddle_int8.tasks.store import folder as store
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

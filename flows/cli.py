@@ -18,7 +18,7 @@ from paddle_int8.flows import registry_cli
 from paddle_int8.flows.console import Json, err, out
 from paddle_int8.flows.console import guard as _guard
 from paddle_int8.flows.console import print_json as _print_json
-from paddle_int8.tasks.loopback import past_proxies
+from paddle_int8.tasks.process.loopback import past_proxies
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.contracts.vocabulary import Outcome

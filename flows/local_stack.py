@@ -19,11 +19,11 @@ from typing import NoReturn
 
 from paddle_int8.flows.compose import LOOPBACK, Host, Service, services
 from paddle_int8.tasks.contracts.errors import ConfigError, IsolatedProcessError, PipelineError
-from paddle_int8.tasks.pace import Patience, slowness
-from paddle_int8.tasks.process import last_lines
+from paddle_int8.tasks.process.isolated import last_lines
+from paddle_int8.tasks.process.pace import Patience, slowness
 
 START_S = 180
-"""On the reference host of `tasks/pace.py`."""
+"""On the reference host of `tasks/process/pace.py`."""
 HEALTH_S = 60
 STOP_S = 20
 DATABASE = "postgres"

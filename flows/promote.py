@@ -6,7 +6,7 @@ from prefect import flow
 
 from paddle_int8.flows.approval import ask
 from paddle_int8.flows.events import Happening, announce_decision, failure_announced
-from paddle_int8.tasks import process
+from paddle_int8.tasks.process import isolated as process
 from paddle_int8.tasks.promotion.decision import Decision, DecisionOutcome
 from paddle_int8.tasks.promotion.request import PromoteRequest
 from paddle_int8.tasks.promotion.task import assess_promotion, settle

@@ -17,7 +17,6 @@ from prefect.runtime import flow_run
 from paddle_int8.flows.cancellation import cancel_in_prefect, on_cancel
 from paddle_int8.flows.fan_out import fanned_out
 from paddle_int8.flows.release import release
-from paddle_int8.tasks import progress
 from paddle_int8.tasks.config.hardware import HardwareConfig, HardwarePolicy
 from paddle_int8.tasks.config.model import TrainedModel
 from paddle_int8.tasks.config.release import FanOut, ReleaseConfig
@@ -25,6 +24,7 @@ from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.hardware.task import check_hardware
+from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.published.figures import EXTRAS, PUBLISHED, RowKey
 from paddle_int8.tasks.published.measured import Extra, Measured, Row, Unmeasured, measured
 from paddle_int8.tasks.published.plan import Item, fitted, planned

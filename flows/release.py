@@ -17,7 +17,6 @@ from paddle_int8.flows.cancellation import cancel_in_prefect, on_cancel
 from paddle_int8.flows.events import announce_verdict, failure_announced
 from paddle_int8.flows.fan_out import fanned_out
 from paddle_int8.flows.lost_releases import clear_up
-from paddle_int8.tasks import process
 from paddle_int8.tasks.calibration.task import (
     check_data,
     draw_calibration_data,
@@ -48,6 +47,7 @@ from paddle_int8.tasks.conversion.task import convert
 from paddle_int8.tasks.hardware.task import check_hardware
 from paddle_int8.tasks.inference.task import pack_bundle
 from paddle_int8.tasks.model.task import load_model
+from paddle_int8.tasks.process import isolated as process
 from paddle_int8.tasks.quantization import section as quantization
 from paddle_int8.tasks.quantization.task import finetune, quantize
 from paddle_int8.tasks.tracking import runs

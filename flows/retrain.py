@@ -23,7 +23,7 @@ from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.promotion.request import PromoteRequest
-from paddle_int8.tasks.sharing import fetch
+from paddle_int8.tasks.store.sharing import fetch
 from paddle_int8.tasks.tracking.task import find_last_training, record_training
 from paddle_int8.tasks.tracking.trainings import Training
 from paddle_int8.tasks.training.entry import source_digest

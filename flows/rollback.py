@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from paddle_int8.flows.events import Happening, announce_decision, failure_announced
-from paddle_int8.tasks import process
+from paddle_int8.tasks.process import isolated as process
 from paddle_int8.tasks.promotion.decision import Decision
 from paddle_int8.tasks.promotion.request import RollbackRequest
 from paddle_int8.tasks.promotion.task import assess_rollback, settle

@@ -20,13 +20,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_int8.tasks import garbage
 from paddle_int8.tasks.contracts.errors import IsolatedProcessError
-from paddle_int8.tasks.pace import Patience
-from paddle_int8.tasks.process import last_lines
+from paddle_int8.tasks.process import garbage
+from paddle_int8.tasks.process.isolated import last_lines
+from paddle_int8.tasks.process.pace import Patience
 
 STARTUP_TIMEOUT_S = 180
-"""On the reference host of `tasks/pace.py`."""
+"""On the reference host of `tasks/process/pace.py`."""
 STOP_TIMEOUT_S = 5
 POLL_S = 0.05
 PR_SET_PDEATHSIG = 1

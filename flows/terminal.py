@@ -12,12 +12,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from paddle_int8.tasks import progress
 from paddle_int8.tasks.contracts.artifacts import Candidate, HostProfile
 from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.contracts.evidence import IsaEvidence, KernelAudit
 from paddle_int8.tasks.contracts.verdict import Release, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
+from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.tracking.connection import redact
 from paddle_int8.tasks.validation.audit import aside, counted
 

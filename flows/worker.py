@@ -9,8 +9,8 @@ from typing import NoReturn
 
 from paddle_int8.flows.deployment import require_server
 from paddle_int8.flows.embedded import require_room
-from paddle_int8.tasks import temporary
 from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.process import temporary
 
 DEFAULTS = {
     "DO_NOT_TRACK": "1",

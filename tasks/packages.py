@@ -16,10 +16,10 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_int8.tasks.archives import unpack
 from paddle_int8.tasks.contracts.errors import DataError, PipelineError
 from paddle_int8.tasks.contracts.settings import Settings
-from paddle_int8.tasks.store import file_digest
+from paddle_int8.tasks.store.archives import unpack
+from paddle_int8.tasks.store.folder import file_digest
 
 BUILD_CONSTRAINTS = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT")
 """pip's variables for what a build is made with: before pip 25.3 the first, since then the second."""

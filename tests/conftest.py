@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from paddle_int8.tasks.pace import slowness
+from paddle_int8.tasks.process.pace import slowness
 from tests.patience import allowed
 
 

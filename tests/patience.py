@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from paddle_int8.tasks.pace import Patience, slowness
+from paddle_int8.tasks.process.pace import Patience, slowness
 
 
 def allowed(seconds: float) -> float:
-    """What `seconds` on the reference host of `tasks/pace.py` may take here and now."""
+    """What `seconds` on the reference host of `tasks/process/pace.py` may take here and now."""
     return seconds * slowness()
 
 

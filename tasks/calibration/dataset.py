@@ -22,7 +22,7 @@ from paddle_int8.tasks.config.data import DataConfig, Preprocessing, Source
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.inference.serving import LENGTHS, padded
-from paddle_int8.tasks.progress import report
+from paddle_int8.tasks.process.progress import report
 
 logger = logging.getLogger(__name__)
 

@@ -23,9 +23,9 @@ from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.config.quantization import QatConfig
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.settings import Settings
-from paddle_int8.tasks.process import run_isolated
-from paddle_int8.tasks.store import commit, scratch
-from paddle_int8.tasks.task import stage, step, step_log
+from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.steps.step import stage, step, step_log
+from paddle_int8.tasks.store.folder import commit, scratch
 from paddle_int8.tasks.validation.sufficiency import too_few
 
 TIMEOUT_S = 24 * 3600.0

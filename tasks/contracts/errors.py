@@ -18,6 +18,10 @@ A rejected candidate is a verdict, not an error.
 
 from __future__ import annotations
 
+import errno
+import shutil
+from pathlib import Path
+
 
 class PipelineError(Exception):
     """One message that says what was found, what is required, and what to do.
@@ -81,3 +85,16 @@ class RegistryError(PipelineError):
 
 class IsolatedProcessError(PipelineError):
     """A child process died, hung past its limit, or was killed."""
+
+
+def storage_error(error: OSError, root: Path) -> StorageError:
+    """`error` as a message about the store, with the space that is left."""
+    free = shutil.disk_usage(root if root.exists() else root.anchor).free
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return StorageError(
+        found=f"{error.strerror or error} ({error.filename or root}), {free >> 20} MiB free",
+        required="room for the artifact" if full else f"a writable folder {root}",
+        remedy="free space or set PADDLE_INT8_HOME to a larger disk"
+        if full
+        else "set PADDLE_INT8_HOME to a folder that you may write",
+    )

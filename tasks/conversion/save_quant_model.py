@@ -15,15 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from paddle_int8.tasks.config.model import ModelFiles
-from paddle_int8.tasks.contracts.errors import ConfigError, ConversionError
+from paddle_int8.tasks.contracts.errors import ConfigError, ConversionError, storage_error
 from paddle_int8.tasks.conversion.converted import ConvertedModel, require_int8
 from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.conversion.qdq import convert_qdq
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.model.form import Form
 from paddle_int8.tasks.model.form_errors import require_convertible
-from paddle_int8.tasks.process import run_isolated
-from paddle_int8.tasks.store import storage_error
+from paddle_int8.tasks.process.isolated import run_isolated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

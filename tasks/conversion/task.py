@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from paddle_int8.tasks import process
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import ConversionConfig
 from paddle_int8.tasks.contracts.artifacts import DeployableArtifact, QuantizedArtifact
@@ -14,10 +13,11 @@ from paddle_int8.tasks.conversion.converted import require_int8
 from paddle_int8.tasks.conversion.offline import WEIGHT_BITS, OfflineRequest, convert_offline
 from paddle_int8.tasks.conversion.qdq import convert_qdq
 from paddle_int8.tasks.conversion.recurrent import convert_recurrent
-from paddle_int8.tasks.host_lock import computing
 from paddle_int8.tasks.model.files import find_model
-from paddle_int8.tasks.store import commit, scratch
-from paddle_int8.tasks.task import cached, stage, step, step_log
+from paddle_int8.tasks.process import isolated as process
+from paddle_int8.tasks.process.host_lock import computing
+from paddle_int8.tasks.steps.step import cached, stage, step, step_log
+from paddle_int8.tasks.store.folder import commit, scratch
 
 
 @step(

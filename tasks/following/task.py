@@ -8,7 +8,7 @@ from paddle_int8.tasks.contracts.errors import ConfigError, RegistryError
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.following.followers import followed_in, followers
 from paddle_int8.tasks.following.request import FollowRequest
-from paddle_int8.tasks.task import stage, step
+from paddle_int8.tasks.steps.step import stage, step
 from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.source import SourceVersion, is_released, resolve_source
 

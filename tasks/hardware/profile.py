@@ -10,7 +10,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from paddle_int8.tasks import host_lock, temporary
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.hardware import onednn
@@ -24,11 +23,12 @@ from paddle_int8.tasks.hardware.levels import (
 )
 from paddle_int8.tasks.hardware.limits import memory_limit, usable_cores
 from paddle_int8.tasks.hardware.onednn import OneDnnReport
-from paddle_int8.tasks.pace import slowness
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process import host_lock, temporary
+from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.process.pace import slowness
 
 QUERY_TIMEOUT_S = 120
-"""On the reference host of `tasks/pace.py`."""
+"""On the reference host of `tasks/process/pace.py`."""
 
 logger = logging.getLogger(__name__)
 

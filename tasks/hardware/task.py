@@ -8,7 +8,7 @@ from paddle_int8.tasks.config.hardware import HardwareConfig
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.hardware.policy import enforce
 from paddle_int8.tasks.hardware.profile import host_profile
-from paddle_int8.tasks.task import stage, step, step_log
+from paddle_int8.tasks.steps.step import stage, step, step_log
 
 
 @step(name="hardware check")

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_int8.tasks import temporary
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.arrays import Feed
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
@@ -24,7 +23,8 @@ from paddle_int8.tasks.inference.serving import LENGTHS
 from paddle_int8.tasks.model.files import ModelSource, find_model
 from paddle_int8.tasks.model.form import Form
 from paddle_int8.tasks.model.form_errors import convert_command, require_runnable
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process import temporary
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.audit import audit, comparable
 from paddle_int8.tasks.validation.latency import pin
 from paddle_int8.tasks.validation.verbose import VerboseRecorder

@@ -28,7 +28,7 @@ from paddle_int8.tasks.inference.bundle_texts import render
 from paddle_int8.tasks.inference.example import EXAMPLE_INPUT, EXAMPLE_OUTPUT
 from paddle_int8.tasks.inference.layouts import SWITCHES, Switches, engine_of
 from paddle_int8.tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
-from paddle_int8.tasks.store import folder_digest
+from paddle_int8.tasks.store.folder import folder_digest
 
 SCHEMA_VERSION = 1
 SERVING = Path(__file__).with_name("serving.py")

@@ -9,8 +9,8 @@ from paddle_int8.tasks.contracts.artifacts import Bundle, DeployableArtifact, Mo
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.inference.bundle import write_bundle
-from paddle_int8.tasks.store import commit, scratch
-from paddle_int8.tasks.task import stage, step
+from paddle_int8.tasks.steps.step import stage, step
+from paddle_int8.tasks.store.folder import commit, scratch
 
 
 @step(name="pack bundle")

@@ -12,7 +12,7 @@ from typing import Any
 
 from paddle_int8.tasks.model.files import ModelFormat, ModelSource
 from paddle_int8.tasks.model.params import check_params, expected_headers
-from paddle_int8.tasks.store import file_digest
+from paddle_int8.tasks.store.folder import file_digest
 
 NOT_COMPUTED = frozenset({"op_callstack", "op_namescope", "op_device", "op_role", "op_role_var"})
 """Attributes that say where an operator came from, not what it does."""

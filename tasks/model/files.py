@@ -11,7 +11,7 @@ from pathlib import Path
 from paddle_int8.tasks import packages
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.errors import ModelFormatError
-from paddle_int8.tasks.store import file_digest, folder_digest
+from paddle_int8.tasks.store.folder import file_digest, folder_digest
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 PROGRAM, PARAMS = ".pdmodel", ".pdiparams"

@@ -18,10 +18,9 @@ from paddle.base.proto import framework_pb2
 from paddle.static.io import is_persistable, load_vars, save_vars
 
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
-from paddle_int8.tasks.contracts.errors import ModelFormatError
+from paddle_int8.tasks.contracts.errors import ModelFormatError, storage_error
 from paddle_int8.tasks.model.files import ModelSource
 from paddle_int8.tasks.model.params import COPY_AGAIN, check_params, expected_headers, read_headers
-from paddle_int8.tasks.store import storage_error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.model.load import prepare_model
-from paddle_int8.tasks.process import run_isolated
-from paddle_int8.tasks.store import commit, scratch
-from paddle_int8.tasks.task import stage, step, step_log
+from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.steps.step import stage, step, step_log
+from paddle_int8.tasks.store.folder import commit, scratch
 
 TIMEOUT_S = 900
 

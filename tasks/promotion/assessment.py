@@ -8,10 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-from paddle_int8.tasks import temporary
 from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.contracts.verdict import CriterionResult
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
+from paddle_int8.tasks.process import temporary
 from paddle_int8.tasks.promotion import ledger
 from paddle_int8.tasks.promotion.comparison import compare
 from paddle_int8.tasks.promotion.decision import Action, Decision, DecisionOutcome

@@ -19,7 +19,7 @@ from paddle_int8.tasks.contracts.evidence import IsaEvidence, JudgedOutput
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.hardware.levels import environment_for
 from paddle_int8.tasks.inference.serving import LENGTHS
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.promotion.judgement import Comparison
 from paddle_int8.tasks.promotion.lookup import OUTCOMES, Registered
 from paddle_int8.tasks.validation.statistics import metric_evidence

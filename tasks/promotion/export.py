@@ -6,12 +6,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from paddle_int8.tasks.contracts.artifacts import Bundle
-from paddle_int8.tasks.contracts.errors import RegistryError, StorageError
+from paddle_int8.tasks.contracts.errors import RegistryError, StorageError, storage_error
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.promotion.ledger import alias_version, find_version
 from paddle_int8.tasks.promotion.lookup import fetch_bundle
 from paddle_int8.tasks.promotion.renaming import require_not_renamed
-from paddle_int8.tasks.store import folder_digest, storage_error
+from paddle_int8.tasks.store.folder import folder_digest
 from paddle_int8.tasks.tracking.connection import connection
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from paddle_int8.tasks import sharing
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import RegistryError, StorageError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
@@ -18,10 +17,11 @@ from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.verdict import Verdict
 from paddle_int8.tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
 from paddle_int8.tasks.model.digest import program_digest
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.promotion.judgement import Challenger
 from paddle_int8.tasks.promotion.ledger import alias_version, find_version
-from paddle_int8.tasks.store import folder_digest
+from paddle_int8.tasks.store import sharing
+from paddle_int8.tasks.store.folder import folder_digest
 from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.download import download, folders, repository
 

@@ -9,7 +9,7 @@ from paddle_int8.tasks.promotion import assessment, ledger
 from paddle_int8.tasks.promotion.decision import Decision
 from paddle_int8.tasks.promotion.request import PromoteRequest, RollbackRequest
 from paddle_int8.tasks.promotion.summary import markdown, sentence
-from paddle_int8.tasks.task import stage, step, step_log
+from paddle_int8.tasks.steps.step import stage, step, step_log
 
 
 @step(name="assess promotion")

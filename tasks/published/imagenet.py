@@ -10,7 +10,7 @@ from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.published.figures import RowKey
 from paddle_int8.tasks.published.request import ImageNet
-from paddle_int8.tasks.store import file_digest
+from paddle_int8.tasks.store.folder import file_digest
 
 TRAINING, VALIDATION = "train", "val"
 PREPROCESSING = Preprocessing(

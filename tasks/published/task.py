@@ -23,8 +23,8 @@ from paddle_int8.tasks.published.table import Table, to_csv, to_html, to_markdow
 from paddle_int8.tasks.quantization.finetune import finetune
 from paddle_int8.tasks.quantization.ptq import quantize
 from paddle_int8.tasks.quantization.recurrent import quantize_recurrent
-from paddle_int8.tasks.store import scratch
-from paddle_int8.tasks.task import code_digests, engines, stage, step
+from paddle_int8.tasks.steps.step import code_digests, engines, stage, step
+from paddle_int8.tasks.store.folder import scratch
 from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.validation.baseline import write_baseline_outputs
 from paddle_int8.tasks.validation.choice import choose

@@ -20,7 +20,7 @@ from paddle.static.quantization import post_training_quantization as slim
 
 from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.model.blocks import is_skipped
-from paddle_int8.tasks.progress import report
+from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.quantization.tensors import fed, view
 from paddle_int8.tasks.quantization.weights import Grams, layers_of, rounded_weight
 

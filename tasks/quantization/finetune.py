@@ -27,7 +27,7 @@ from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError,
 from paddle_int8.tasks.model.blocks import hide_from_slim
 from paddle_int8.tasks.model.digest import program_digest
 from paddle_int8.tasks.model.files import find_model
-from paddle_int8.tasks.progress import report
+from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:

@@ -32,11 +32,10 @@ import numpy as np
 
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
-from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError
+from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError, storage_error
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.model.blocks import is_skipped
 from paddle_int8.tasks.model.digest import program_digest
-from paddle_int8.tasks.store import storage_error
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.quantization.calibrator import Batches, Calibrator

@@ -31,10 +31,10 @@ from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
 from paddle_int8.tasks.model.digest import program_digest
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.model.original import baseline_folder
-from paddle_int8.tasks.progress import report
+from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.quantization.kl import kl_threshold
 from paddle_int8.tasks.quantization.ptq import RECURRENT, PtqOutcome, PtqRequest
-from paddle_int8.tasks.store import file_digest
+from paddle_int8.tasks.store.folder import file_digest
 
 EQUAL = 1e-5
 """Largest difference that sums in another order explain, of the greatest output or of 1, whichever is more.

@@ -15,8 +15,8 @@ from paddle_int8.tasks.contracts.artifacts import (
 )
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.vocabulary import Layout
-from paddle_int8.tasks.host_lock import computing
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.host_lock import computing
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.quantization.finetune import (
     SCALES_FILE,
     STEP,
@@ -26,8 +26,8 @@ from paddle_int8.tasks.quantization.finetune import finetune as finetune_model
 from paddle_int8.tasks.quantization.ptq import PtqRequest
 from paddle_int8.tasks.quantization.ptq import quantize as quantize_model
 from paddle_int8.tasks.quantization.recurrent import quantize_recurrent
-from paddle_int8.tasks.store import commit, folder_digest, scratch
-from paddle_int8.tasks.task import cached, own_key, stage, step, step_log
+from paddle_int8.tasks.steps.step import cached, own_key, stage, step, step_log
+from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 from paddle_int8.tasks.training.checkpoint import Checkpoint
 
 

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from paddle_int8.tasks.pace import slowness
+from paddle_int8.tasks.process.pace import slowness
 
 PROBE_TIMEOUT_S = 5
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import paddle_int8.tasks.inference
-from paddle_int8.tasks import temporary
 from paddle_int8.tasks.contracts.artifacts import Bundle, RegisteredVersion
 from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.contracts.verdict import Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
-from paddle_int8.tasks.store import folder_digest
+from paddle_int8.tasks.process import temporary
+from paddle_int8.tasks.store.folder import folder_digest
 from paddle_int8.tasks.tracking.connection import connection
 
 if TYPE_CHECKING:

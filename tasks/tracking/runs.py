@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Literal
 
 import yaml
 
-from paddle_int8.tasks import temporary
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.artifacts import (
@@ -37,6 +36,7 @@ from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
 from paddle_int8.tasks.contracts.json import to_json
 from paddle_int8.tasks.contracts.verdict import Release, Verdict
+from paddle_int8.tasks.process import temporary
 from paddle_int8.tasks.tracking.connection import connection, database_folder, redact
 from paddle_int8.tasks.tracking.files import log_text, write_candidate
 from paddle_int8.tasks.tracking.live_curve import log_points, points

@@ -29,8 +29,8 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandid
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.verdict import Release, Verdict
-from paddle_int8.tasks.store import commit, folder_digest, scratch
-from paddle_int8.tasks.task import stage, step
+from paddle_int8.tasks.steps.step import stage, step
+from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 from paddle_int8.tasks.tracking import registry, runs, trainings
 from paddle_int8.tasks.tracking.plots import release_plots
 from paddle_int8.tasks.tracking.report import render_html, render_markdown

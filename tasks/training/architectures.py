@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paddle_int8.tasks.contracts.errors import DataError
-from paddle_int8.tasks.store import file_digest
+from paddle_int8.tasks.store.folder import file_digest
 
 SIDE = 224
 COARSE = 14

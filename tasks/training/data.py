@@ -21,7 +21,7 @@ from paddle_int8.tasks.config.data import (
     TaggedTextSource,
 )
 from paddle_int8.tasks.contracts.errors import DataError
-from paddle_int8.tasks.store import file_digest
+from paddle_int8.tasks.store.folder import file_digest
 
 
 def training_digest(source: Source) -> str:

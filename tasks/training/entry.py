@@ -16,8 +16,8 @@ from paddle_int8.tasks.calibration.sources import resolve
 from paddle_int8.tasks.config.callables import brief, require_allowed
 from paddle_int8.tasks.config.model import TrainedModel
 from paddle_int8.tasks.contracts.errors import DataError, PipelineError, TrainingError
-from paddle_int8.tasks.progress import report
-from paddle_int8.tasks.store import file_digest
+from paddle_int8.tasks.process.progress import report
+from paddle_int8.tasks.store.folder import file_digest
 
 FILES = ("model.pdmodel", "model.pdiparams")
 

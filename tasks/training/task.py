@@ -13,11 +13,11 @@ from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.host_lock import computing
-from paddle_int8.tasks.process import run_isolated
-from paddle_int8.tasks.sharing import fetch
-from paddle_int8.tasks.store import commit, folder_digest, scratch
-from paddle_int8.tasks.task import cached, stage, step, step_log
+from paddle_int8.tasks.process.host_lock import computing
+from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.steps.step import cached, stage, step, step_log
+from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
+from paddle_int8.tasks.store.sharing import fetch
 from paddle_int8.tasks.training.data import training_digest
 from paddle_int8.tasks.training.entry import run_training, source_digest, title
 

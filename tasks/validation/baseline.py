@@ -17,7 +17,7 @@ from paddle_int8.tasks.hardware.onednn import require_isa
 from paddle_int8.tasks.inference.layouts import Engine
 from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
 from paddle_int8.tasks.model.original import baseline_folder
-from paddle_int8.tasks.progress import report
+from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.validation.comparison import write_outputs
 
 OUTPUTS = "outputs"

@@ -35,7 +35,7 @@ from paddle_int8.tasks.inference.layouts import Engine, engine_of
 from paddle_int8.tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
 from paddle_int8.tasks.inference.serving import Predictor
 from paddle_int8.tasks.model.original import baseline_folder
-from paddle_int8.tasks.progress import report
+from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.validation.accuracy import resolve_metrics
 from paddle_int8.tasks.validation.audit import aside, audit, comparable, counted
 from paddle_int8.tasks.validation.baseline import batches_told

@@ -19,13 +19,13 @@ from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.verdict import Verdict
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.hardware.levels import environment, rank
-from paddle_int8.tasks.host_lock import computing, measuring
 from paddle_int8.tasks.inference.layouts import Engine
 from paddle_int8.tasks.inference.predictor import spec_of
 from paddle_int8.tasks.model.original import baseline_folder
-from paddle_int8.tasks.process import run_isolated
-from paddle_int8.tasks.store import commit, folder_digest, scratch
-from paddle_int8.tasks.task import cached, stage, step, step_log
+from paddle_int8.tasks.process.host_lock import computing, measuring
+from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.steps.step import cached, stage, step, step_log
+from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
 from paddle_int8.tasks.validation.gate import judge

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from tests.e2e.ground import Ground
 from tests.e2e.hurried import hurried
 from tests.e2e.servers import ROOT, PrefectServer, worker

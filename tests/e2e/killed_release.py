@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from paddle_int8.flows import cli
-from paddle_int8.tasks import progress
+from paddle_int8.tasks.process import progress
 
 
 def main(config: str, step: str, report: str) -> None:

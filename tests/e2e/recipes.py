@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from paddle_int8.tasks.pace import Patience
+from paddle_int8.tasks.process.pace import Patience
 
 Progress = Callable[[int, int, str], None]
 

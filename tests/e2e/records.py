@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddle_int8.tasks.pace import Patience
+from paddle_int8.tasks.process.pace import Patience
 from paddle_int8.tasks.tracking.connection import connection
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from cryptography.fernet import Fernet
 from prefect.client.base import PrefectHttpxSyncClient
 
 from paddle_int8.flows.local_stack import read_env
-from paddle_int8.tasks.pace import Patience
+from paddle_int8.tasks.process.pace import Patience
 from tests.e2e import databases
 from tests.patience import allowed
 
@@ -153,7 +153,7 @@ def running(
 def wait_until(read: Callable[[], T], enough: Callable[[T], object], *, seconds: float, what: str) -> T:
     """The first of `read()` that is enough. Fails with `what` and the last one when time is up.
 
-    seconds: on the reference host of `tasks/pace.py`.
+    seconds: on the reference host of `tasks/process/pace.py`.
     """
     patience = Patience(seconds)
     while not enough(found := read()):

@@ -7,7 +7,7 @@ import os
 import psutil
 
 from paddle_int8.flows.release import release
-from paddle_int8.tasks import progress
+from paddle_int8.tasks.process import progress
 from tests.e2e.servers import kill_all_of
 
 __all__ = ["release"]

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddle_int8.tasks import progress
 from paddle_int8.tasks.contracts.errors import (
     DataError,
     HardwareError,
@@ -29,6 +28,7 @@ from paddle_int8.tasks.contracts.errors import (
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.hardware.levels import rank
 from paddle_int8.tasks.hardware.profile import host_profile
+from paddle_int8.tasks.process import progress
 from tests.e2e.command_line import new_home, release_command
 from tests.e2e.failing_metrics import CGROUP_VARIABLE
 from tests.e2e.ground import Ground

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from paddle_int8.tasks.pace import Patience
+from paddle_int8.tasks.process.pace import Patience
 from tests.e2e.command_line import release_command, variables
 from tests.e2e.records import embedded_flow_states, read_run
 from tests.e2e.small_inputs import SmallInputs
@@ -21,7 +21,7 @@ from tests.patience import allowed
 pytestmark = pytest.mark.paddle
 
 LIMIT_S = 2.0
-"""On the reference host of `tasks/pace.py`, as all limits here."""
+"""On the reference host of `tasks/process/pace.py`, as all limits here."""
 PATIENCE_S = 300
 SLOW = {"algorithms": ["KL", "mse"], "layouts": ["offline"], "fast_calibration": False}
 

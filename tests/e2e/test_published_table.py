@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from paddle_int8.tasks.hardware.limits import own_threads
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.published.figures import IMAGES, RowKey
 from paddle_int8.tasks.published.measured import Measured, Unmeasured
 from paddle_int8.tasks.published.request import Column, ImageNet, TableRequest

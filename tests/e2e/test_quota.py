@@ -14,7 +14,7 @@ from tests.e2e.servers import ROOT
 from tests.e2e.small_inputs import SmallInputs
 
 FIFTH = 0.2
-SPEED = "from paddle_int8.tasks.pace import slowness; print(slowness())"
+SPEED = "from paddle_int8.tasks.process.pace import slowness; print(slowness())"
 
 
 def test_speed_under_a_quota_of_a_fifth_is_seen() -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle_int8.tasks import task
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
+from paddle_int8.tasks.steps import step as task
 from paddle_int8.tasks.tracking.connection import connection
 from tests.e2e.crashes import CACHED
 from tests.e2e.ground import Ground

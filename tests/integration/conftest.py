@@ -9,8 +9,8 @@ import pytest
 
 from paddle_int8.tasks.contracts.artifacts import Bundle, HostProfile
 from paddle_int8.tasks.hardware.profile import host_profile
-from paddle_int8.tasks.process import run_isolated
-from paddle_int8.tasks.store import folder_digest
+from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.store.folder import folder_digest
 from tests.integration.small_release import SmallRelease, build
 from tests.release_factory import build_release
 

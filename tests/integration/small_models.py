@@ -16,7 +16,7 @@ from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
 from paddle_int8.tasks.model.files import ModelSource, find_model
 from paddle_int8.tasks.model.form import HOLDER
 from paddle_int8.tasks.model.load import prepare_model
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.audit import parse_verbose
 from paddle_int8.tasks.validation.verbose import VerboseRecorder
 

@@ -30,7 +30,7 @@ from paddle_int8.tasks.inference.predictor import spec_of
 from paddle_int8.tasks.model.files import ModelFormat, find_model
 from paddle_int8.tasks.model.load import prepare_model
 from paddle_int8.tasks.model.original import baseline_folder
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline

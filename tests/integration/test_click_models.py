@@ -29,7 +29,7 @@ from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.conversion.qdq import convert_qdq
 from paddle_int8.tasks.model.files import find_model
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.quantization.finetune import FinetuneRequest, finetune
 from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize
 from paddle_int8.tasks.quantization.recurrent import quantize_recurrent

@@ -15,7 +15,7 @@ from paddle_int8.tasks.conversion.save_quant_model import ConvertOptions, save_q
 from paddle_int8.tasks.conversion.weight_layout import LAID_OUT
 from paddle_int8.tasks.inference.audit_model import audit_isolated
 from paddle_int8.tasks.inference.layouts import Engine
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration import small_models as models
 
 pytestmark = pytest.mark.paddle

@@ -21,7 +21,7 @@ from paddle_int8.tasks.inference.bundle import EXAMPLE_OUTPUT
 from paddle_int8.tasks.inference.bundle_texts import CPP, ELEMENTS, render
 from paddle_int8.tasks.inference.layouts import Engine
 from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.masked_release import build
 from tests.integration.registry_ground import write
 from tests.integration.small_release import SmallRelease, measured

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks import progress
 from paddle_int8.tasks.config.data import CallableSource
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
@@ -18,7 +17,8 @@ from paddle_int8.tasks.contracts.artifacts import Candidate, ModelArtifact
 from paddle_int8.tasks.contracts.errors import QuantizationError, TrainingError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.model.files import find_model
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process import progress
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.quantization.finetune import FinetuneOutcome, FinetuneRequest, finetune, total_steps
 from paddle_int8.tasks.quantization.ptq import PtqOutcome, PtqRequest, quantize
 from tests.integration.small_release import SmallRelease

@@ -12,7 +12,7 @@ from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.conversion.converted import CAST
 from paddle_int8.tasks.inference.audit_model import audit_isolated
 from paddle_int8.tasks.model.load import PreparedModel, prepare_model
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration import float_networks
 from tests.integration import small_models as models
 from tests.integration.float_networks import MIXED, REFERENCE, TYPES

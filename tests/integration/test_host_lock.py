@@ -13,8 +13,8 @@ from uuid import UUID
 import pytest
 
 from paddle_int8.tasks.contracts.errors import StorageError
-from paddle_int8.tasks.host_lock import WAIT, measuring, not_excluded
-from paddle_int8.tasks.progress import listen
+from paddle_int8.tasks.process.host_lock import WAIT, measuring, not_excluded
+from paddle_int8.tasks.process.progress import listen
 from tests.e2e.servers import wait_until
 from tests.patience import comes_true
 
@@ -22,7 +22,7 @@ ROOT = str(Path(__file__).parents[2])
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from paddle_int8.tasks import host_lock
+from paddle_int8.tasks.process import host_lock
 if sys.argv[4:]:
     place, user = sys.argv[4:]
     host_lock.PLACES = (Path(place),)
@@ -121,7 +121,7 @@ def test_container_is_told_that_the_rest_of_the_host_does_not_wait(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.delenv("PADDLE_INT8_LOCK_FOLDER", raising=False)
-    monkeypatch.setattr("paddle_int8.tasks.host_lock.PLACES", (place,))
+    monkeypatch.setattr("paddle_int8.tasks.process.host_lock.PLACES", (place,))
     found = not_excluded(tmp_path)
     assert ("outside of this container" in found if found else False) is told
     monkeypatch.setenv("PADDLE_INT8_LOCK_FOLDER", str(tmp_path))
@@ -132,7 +132,7 @@ def test_host_without_a_folder_for_everybody_is_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PADDLE_INT8_LOCK_FOLDER", raising=False)
-    monkeypatch.setattr("paddle_int8.tasks.host_lock.PLACES", (tmp_path,))
+    monkeypatch.setattr("paddle_int8.tasks.process.host_lock.PLACES", (tmp_path,))
     assert "another TMPDIR" in (not_excluded(tmp_path) or "")
 
 
@@ -167,7 +167,7 @@ def test_step_that_waits_says_so_in_its_runs_log(
     from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
     from prefect.runtime import flow_run
 
-    from paddle_int8.tasks.task import step
+    from paddle_int8.tasks.steps.step import step
 
     def measure() -> None:
         with measuring():

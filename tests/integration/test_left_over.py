@@ -23,7 +23,7 @@ MOMENTS_S = tuple(place / 20 for place in range(20))
 """After the start of the fork server, when its parent is killed: before and in the preload."""
 HANG = "import ctypes; ctypes.PyDLL(None).pause()  # with Python's lock held, as a futex in a native import\n"
 SERVER = """
-from paddle_int8.tasks import process
+from paddle_int8.tasks.process import isolated as process
 print("starting", flush=True)
 process.warm_up()
 import time; time.sleep(300)
@@ -33,7 +33,7 @@ import os
 from pathlib import Path
 os.environ["FIRST"] = str(os.getpid())
 import hanging
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 print("starting", flush=True)
 run_isolated(hanging.function, step="s", log=Path(os.environ["LOG"]), timeout_s=300)
 """

@@ -22,7 +22,7 @@ from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.model.load import PreparedModel, prepare_model
 from paddle_int8.tasks.model.original import ORIGINAL
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.quantization.recurrent import EQUAL, quantize_recurrent
 from tests.integration.small_release import SmallRelease, measured, prepare
 from tests.integration.small_sequences import AS_IS, artifact, deployable, request

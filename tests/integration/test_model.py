@@ -23,7 +23,7 @@ from paddle_int8.tasks.model.census import count_operators
 from paddle_int8.tasks.model.digest import program_digest
 from paddle_int8.tasks.model.files import ModelFormat, ModelSource
 from paddle_int8.tasks.model.load import PreparedModel, prepare_model
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration import small_models as models
 
 pytestmark = pytest.mark.paddle

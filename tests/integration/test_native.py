@@ -17,7 +17,7 @@ from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import NativeComparison
 from paddle_int8.tasks.conversion.native_kernels import compute_natively
 from paddle_int8.tasks.model.files import find_model
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.native import NativeRequest, compare_with_native
 from tests.integration.small_release import SmallRelease
 

@@ -20,7 +20,7 @@ from paddle_int8.tasks.inference.layouts import Engine, engine_of
 from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.model.load import prepare_model
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize_with
 from tests.integration.small_models import sqnr_db
 from tests.integration.small_release import SLIM, SmallRelease, prepare

@@ -27,7 +27,7 @@ from paddle_int8.tasks.hardware.onednn import effective_isa
 from paddle_int8.tasks.inference.layouts import engine_of
 from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
 from paddle_int8.tasks.model.files import find_model
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize_with
 from paddle_int8.tasks.validation.audit import audit
 from paddle_int8.tasks.validation.verbose import VerboseRecorder

@@ -16,9 +16,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from paddle_int8.tasks import progress
 from paddle_int8.tasks.contracts.errors import DataError, IsolatedProcessError
-from paddle_int8.tasks.process import STEPS, record_usage, run_isolated
+from paddle_int8.tasks.process import progress
+from paddle_int8.tasks.process.isolated import STEPS, record_usage, run_isolated
 from tests.patience import allowed, comes_true
 
 
@@ -124,7 +124,7 @@ def test_isolated_process_dies_with_a_parent_that_is_killed(tmp_path: Path) -> N
     program = textwrap.dedent(f"""
         from pathlib import Path
         from tests.integration.test_process import _write_pid_and_sleep
-        from paddle_int8.tasks.process import run_isolated
+        from paddle_int8.tasks.process.isolated import run_isolated
         log = Path({str(tmp_path / "log")!r})
         run_isolated(_write_pid_and_sleep, {str(pid_file)!r}, step="s", log=log, timeout_s=300)
     """)
@@ -153,7 +153,7 @@ def test_step_lasts_as_long_as_it_did_when_the_hosts_clock_is_set_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began, now = time.monotonic(), time.time()
-    monkeypatch.setattr("paddle_int8.tasks.process.time.time", lambda: now - 3600)
+    monkeypatch.setattr("paddle_int8.tasks.process.isolated.time.time", lambda: now - 3600)
     record_usage("step", tmp_path, began)
     usage = json.loads((tmp_path / STEPS).read_text())
     assert 0 <= usage["ended"] - usage["started"] < allowed(60)

@@ -253,7 +253,7 @@ def test_forged_tags_do_not_help_a_model_that_was_not_judged(ground: RegistryGro
     for path in one.rglob("*.pd*"):
         (other / path.relative_to(one)).write_bytes(path.read_bytes())
     with connection(ground.uri) as client:
-        from paddle_int8.tasks.store import folder_digest
+        from paddle_int8.tasks.store.folder import folder_digest
 
         client.set_model_version_tag(two, "2", "bundle_digest", folder_digest(other))
         digest = ground.packed[Layout.QDQ].verdict.digest

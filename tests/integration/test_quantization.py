@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from paddle_int8.tasks import progress
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, ModelArtifact
@@ -23,8 +22,9 @@ from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.contracts.vocabulary import POST_TRAINING, Algorithm, Layout
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.model.load import prepare_model
-from paddle_int8.tasks.process import run_isolated
-from paddle_int8.tasks.progress import Progress
+from paddle_int8.tasks.process import progress
+from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.process.progress import Progress
 from paddle_int8.tasks.quantization.ptq import PtqOutcome, PtqRequest, quantize_with
 from tests.integration.small_release import SLIM, SmallRelease
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks.conversion.repairs import REWRITES
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration import small_models as models
 from tests.integration.smallest_graphs import SMALLEST
 from tests.integration.test_native_kernels import AGAINST_WRONG_KERNELS

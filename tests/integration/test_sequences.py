@@ -36,7 +36,7 @@ from paddle_int8.tasks.inference.serving import LENGTHS, filled, padded
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.model.load import prepare_model
 from paddle_int8.tasks.model.original import baseline_folder
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.promotion.assessment import assess_promotion, settle
 from paddle_int8.tasks.promotion.comparison import MEASURED_ANEW, compare
 from paddle_int8.tasks.promotion.decision import DecisionOutcome

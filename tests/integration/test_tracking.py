@@ -16,7 +16,7 @@ from paddle_int8.tasks.contracts.artifacts import Bundle
 from paddle_int8.tasks.contracts.errors import RegistryError, StorageError
 from paddle_int8.tasks.contracts.verdict import Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
-from paddle_int8.tasks.store import folder_digest
+from paddle_int8.tasks.store.folder import folder_digest
 from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.registry import register

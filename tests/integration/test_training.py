@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks import progress
 from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError, TrainingError
 from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.model.load import prepare_model
-from paddle_int8.tasks.process import run_isolated
+from paddle_int8.tasks.process import progress
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.training.digits import SPLITS, digits
 from paddle_int8.tasks.training.entry import run_training, source_digest
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.tasks.archives import pack, unpack
 from paddle_int8.tasks.contracts.errors import StorageError
+from paddle_int8.tasks.store.archives import pack, unpack
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:

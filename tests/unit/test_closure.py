@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.tasks.closure import closure, code_digest
+from paddle_int8.tasks.steps.closure import closure, code_digest
 
 HERE = "closure_of_keys"
 FILES = {
@@ -98,5 +98,5 @@ def test_a_calibration_and_a_validation_share_no_code_of_either() -> None:
     assert not [
         name
         for name in {*quantize, *validate}
-        if name.startswith(("paddle_int8.tasks.tracking", "paddle_int8.tasks.task"))
+        if name.startswith(("paddle_int8.tasks.tracking", "paddle_int8.tasks.steps.step"))
     ]

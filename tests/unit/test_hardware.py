@@ -251,5 +251,5 @@ def test_profile_of_this_host_agrees_with_onednn(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.paddle
 def test_profile_says_whose_work_a_measurement_here_does_not_exclude(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paddle_int8.tasks.host_lock.not_excluded", lambda: "others do not wait")
+    monkeypatch.setattr("paddle_int8.tasks.process.host_lock.not_excluded", lambda: "others do not wait")
     assert host_profile().warnings[-1] == "others do not wait"

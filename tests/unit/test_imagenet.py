@@ -18,7 +18,7 @@ from paddle_int8.tasks.published.measured import Unmeasured
 from paddle_int8.tasks.published.origin import data_origin
 from paddle_int8.tasks.published.plan import planned
 from paddle_int8.tasks.published.request import Column, ImageNet, TableRequest
-from paddle_int8.tasks.store import file_digest
+from paddle_int8.tasks.store.folder import file_digest
 from tests.unit.test_published import CONFIGS
 
 CLASSES = ("n01440764", "n01443537", "n02119789")

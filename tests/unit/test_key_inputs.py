@@ -10,7 +10,6 @@ from typing import Any
 import cloudpickle
 import pytest
 
-from paddle_int8.tasks import task
 from paddle_int8.tasks.config.model import TrainedModel
 from paddle_int8.tasks.config.quantization import ConversionConfig, QatConfig, QuantizationConfig
 from paddle_int8.tasks.config.validation import ValidationConfig
@@ -21,6 +20,7 @@ from paddle_int8.tasks.conversion import section as conversion
 from paddle_int8.tasks.conversion.task import convert
 from paddle_int8.tasks.quantization import section as quantization
 from paddle_int8.tasks.quantization.task import finetune, quantize
+from paddle_int8.tasks.steps import step as task
 from paddle_int8.tasks.training.task import train
 from paddle_int8.tasks.validation.load import LoadEvidence
 from paddle_int8.tasks.validation.task import baseline_outputs, validate

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from paddle_int8.tasks.loopback import past_proxies
+from paddle_int8.tasks.process.loopback import past_proxies
 from tests.answering import answering
 
 CLIENTS = {
@@ -17,7 +17,7 @@ CLIENTS = {
     "websockets": "from websockets.proxy import get_proxy\nfrom websockets.uri import parse_uri\n"
     "assert get_proxy(parse_uri(url.replace('http', 'ws'))) is None",
 }
-PREPARED = "import os, sys\nfrom paddle_int8.tasks.loopback import past_proxies\nos.environ.update(past_proxies(os.environ))"
+PREPARED = "import os, sys\nfrom paddle_int8.tasks.process.loopback import past_proxies\nos.environ.update(past_proxies(os.environ))"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from paddle_int8.tasks.pace import MOST, REFERENCE_S, Patience, slowness
+from paddle_int8.tasks.process.pace import MOST, REFERENCE_S, Patience, slowness
 
 
 class Clock:

@@ -13,7 +13,7 @@ import pytest
 from paddle_int8.tasks import packages
 from paddle_int8.tasks.contracts.errors import DataError, StorageError
 from paddle_int8.tasks.packages import PACKAGES, Package, command, fetch
-from paddle_int8.tasks.store import file_digest
+from paddle_int8.tasks.store.folder import file_digest
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, archive: Path, *, digest: str | None = None) -> None:

@@ -19,7 +19,7 @@ from paddle_int8.tasks.contracts.artifacts import BaselineOutputsArtifact
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
-from paddle_int8.tasks.results.task import ArtifactSerializer, ResultFolder
+from paddle_int8.tasks.steps.results import ArtifactSerializer, ResultFolder
 from paddle_int8.tasks.validation.load import LoadEvidence
 from tests.release_factory import build_artifacts, build_candidates, build_evidence
 
@@ -157,7 +157,7 @@ def test_bomb_of_these_tests_explodes_where_prefect_reads_by_itself(home: Path) 
 
 
 @pytest.mark.parametrize(
-    "step", ["os:system", "paddle_int8.tasks.task:step; import os", "paddle_int8.flows.cli:main"]
+    "step", ["os:system", "paddle_int8.tasks.steps.step:step; import os", "paddle_int8.flows.cli:main"]
 )
 def test_record_that_names_code_outside_the_steps_is_absent(step: str) -> None:
     _record({"type": "artifact", "step": step}, '"x"')

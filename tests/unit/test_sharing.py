@@ -14,8 +14,8 @@ from paddle_int8.tasks.contracts.artifacts import Bundle
 from paddle_int8.tasks.contracts.errors import StorageError
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import PORTABLE, StoredPath
-from paddle_int8.tasks.sharing import fetch, publish
-from paddle_int8.tasks.store import commit, folder_digest, scratch
+from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
+from paddle_int8.tasks.store.sharing import fetch, publish
 
 BUNDLE = TypeAdapter(Bundle)
 Host = Callable[[str], None]

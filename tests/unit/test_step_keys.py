@@ -53,7 +53,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import prefect
-from paddle_int8.tasks.closure import code_digest
+from paddle_int8.tasks.steps.closure import code_digest
 
 (root,) = map(Path, import_module("paddle_int8.tasks").__path__)
 modules = [import_module(f"paddle_int8.tasks.{path.parent.name}.task") for path in sorted(root.glob("*/task.py"))]

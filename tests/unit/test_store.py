@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from paddle_int8.tasks.contracts.errors import StorageError
-from paddle_int8.tasks.store import commit, folder_digest, scratch, sweep
+from paddle_int8.tasks.store.folder import commit, folder_digest, scratch, sweep
 
 
 def test_scratch_left_by_an_error_is_removed(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_folder_digest_changes_with_content_and_with_name(tmp_path: Path) -> Non
 HOLD = """
 import sys
 from pathlib import Path
-from paddle_int8.tasks.store import scratch
+from paddle_int8.tasks.store.folder import scratch
 with scratch(Path(sys.argv[1]), "step") as folder:
     print(folder, flush=True)
     input()
@@ -71,7 +71,7 @@ def test_sweep_from_another_count_of_processes_keeps_the_living(tmp_path: Path) 
     if subprocess.run([*unshared, ""], capture_output=True).returncode:
         pytest.skip("unshare(1) may not make process namespaces here")
     with scratch(tmp_path, "step") as folder:
-        swept = "import sys; from pathlib import Path; from paddle_int8.tasks.store import sweep; sweep(Path(sys.argv[1]))"
+        swept = "import sys; from pathlib import Path; from paddle_int8.tasks.store.folder import sweep; sweep(Path(sys.argv[1]))"
         subprocess.run([*unshared, swept, str(tmp_path)], check=True)
         assert folder.is_dir()
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.tasks import temporary
 from paddle_int8.tasks.contracts.errors import StorageError
+from paddle_int8.tasks.process import temporary
 
 MAKE = """
 import tempfile
-from paddle_int8.tasks import temporary
+from paddle_int8.tasks.process import temporary
 print(tempfile.mkdtemp(prefix=temporary.prefix()), flush=True)
 input()
 """

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from paddle_int8.flows.terminal import StepDisplay
-from paddle_int8.tasks import progress
+from paddle_int8.tasks.process import progress
 
 
 @pytest.mark.parametrize("name", ["[red]/1.heic", "[/dog]/1.heic", "[height, width].txt"])

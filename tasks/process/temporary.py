@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from paddle_int8.tasks.contracts.errors import StorageError
-from paddle_int8.tasks.ownership import PREFIX, forget_the_dead, lives, owner
+from paddle_int8.tasks.process.ownership import PREFIX, forget_the_dead, lives, owner
 
 OWNED = re.compile(rf"{PREFIX}([0-9a-f]{{8}})-")
 

@@ -4,7 +4,7 @@ Static mode, the global scope, oneDNN's instruction set and OpenMP's threads are
 and a bad model can kill the interpreter. So every Paddle step runs here: forked from a clean server
 that has imported Paddle and run nothing, with its own environment, folder, log file and time limit,
 in a session of its own, killed with all its children when it hangs, when the parent is interrupted,
-or when the parent dies (`tasks/lifeline.py`), as the server is.
+or when the parent dies (`tasks/process/lifeline.py`), as the server is.
 
 Over the pipe come back progress reports and then a result or an error; everything that Paddle, oneDNN
 and PaddleSlim print goes to the log.
@@ -34,11 +34,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeVar, cast
 
-from paddle_int8.tasks import progress, temporary
-from paddle_int8.tasks.contracts.errors import IsolatedProcessError, PipelineError
+from paddle_int8.tasks.contracts.errors import IsolatedProcessError, PipelineError, storage_error
 from paddle_int8.tasks.contracts.settings import Settings
-from paddle_int8.tasks.lifeline import Lifeline
-from paddle_int8.tasks.store import storage_error
+from paddle_int8.tasks.process import progress, temporary
+from paddle_int8.tasks.process.lifeline import Lifeline
 
 T = TypeVar("T")
 LAST_LINES = 15
@@ -46,7 +45,7 @@ STEPS = "steps.jsonl"
 GRACE_S = 2.0
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["paddle_int8.tasks.engine_preload"])
+_context.set_forkserver_preload(["paddle_int8.tasks.validation.preload"])
 _starting = threading.Lock()
 _children: set[BaseProcess] = set()
 _cancelled = threading.Event()

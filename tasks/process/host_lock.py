@@ -15,10 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from paddle_int8.tasks import progress
-from paddle_int8.tasks.contracts.errors import StorageError
+from paddle_int8.tasks.contracts.errors import StorageError, storage_error
 from paddle_int8.tasks.contracts.settings import Settings
-from paddle_int8.tasks.store import storage_error
+from paddle_int8.tasks.process import progress
 
 WAIT = "wait"
 """What the progress reports of a step are called that waits for the lock."""

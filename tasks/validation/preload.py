@@ -10,7 +10,7 @@ import os
 import warnings
 from pathlib import Path
 
-from paddle_int8.tasks import garbage, lifeline
+from paddle_int8.tasks.process import garbage, lifeline
 
 lifeline.end_server_with_its_clients()  # first: an import below may hang
 os.environ.setdefault("GLOG_minloglevel", "2")

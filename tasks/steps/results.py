@@ -21,7 +21,7 @@ from pydantic import Field, TypeAdapter
 
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import PORTABLE
-from paddle_int8.tasks.sharing import read_shared, write_shared
+from paddle_int8.tasks.store.sharing import read_shared, write_shared
 
 KIND = "artifact"
 STEP = re.compile(r"paddle_int8\.tasks(\.\w+)*\.task:\w+")

@@ -16,15 +16,15 @@ import prefect
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 
-from paddle_int8.tasks import progress
-from paddle_int8.tasks.closure import code_digest
 from paddle_int8.tasks.config.callables import modules_named
 from paddle_int8.tasks.contracts.keys import decisive_parameters, step_key
 from paddle_int8.tasks.contracts.settings import Settings
-from paddle_int8.tasks.host_lock import WAIT
-from paddle_int8.tasks.process import record_usage
-from paddle_int8.tasks.results.task import ArtifactSerializer, ResultFolder, declared
-from paddle_int8.tasks.sharing import fetch, publish
+from paddle_int8.tasks.process import progress
+from paddle_int8.tasks.process.host_lock import WAIT
+from paddle_int8.tasks.process.isolated import record_usage
+from paddle_int8.tasks.steps.closure import code_digest
+from paddle_int8.tasks.steps.results import ArtifactSerializer, ResultFolder, declared
+from paddle_int8.tasks.store.sharing import fetch, publish
 
 ENGINES = ("paddlepaddle", "paddleslim", "numpy")
 P = ParamSpec("P")

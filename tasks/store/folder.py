@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from paddle_int8.tasks.contracts.errors import StorageError
+from paddle_int8.tasks.contracts.errors import storage_error
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.ownership import forget_the_dead, lives, owner
+from paddle_int8.tasks.process.ownership import forget_the_dead, lives, owner
 
 CHUNK_BYTES = 1 << 20
 
@@ -83,16 +83,3 @@ def commit(folder: Path, root: Path, kind: str, digest: str) -> StoredPath:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise storage_error(error, root) from error
     return target
-
-
-def storage_error(error: OSError, root: Path) -> StorageError:
-    """`error` as a message about the store, with the space that is left."""
-    free = shutil.disk_usage(root if root.exists() else root.anchor).free
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return StorageError(
-        found=f"{error.strerror or error} ({error.filename or root}), {free >> 20} MiB free",
-        required="room for the artifact" if full else f"a writable folder {root}",
-        remedy="free space or set PADDLE_INT8_HOME to a larger disk"
-        if full
-        else "set PADDLE_INT8_HOME to a folder that you may write",
-    )
