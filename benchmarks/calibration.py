@@ -23,9 +23,9 @@ import numpy.typing as npt
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact, OperatorCensus
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_with
 from paddle_int8.tasks.process.host_lock import measuring
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize_with
 
 SIDE = 224
 COARSE = 14

@@ -13,7 +13,7 @@ WARMUP = 20
 
 def own_latencies(bundle: Path, feed: Feed, repeats: int) -> tuple[list[Array], list[float]]:
     """The predictor's answer and its latencies in milliseconds. In the isolated process only."""
-    from paddle_int8.tasks.inference.serving import load_bundle
+    from paddle_int8.tasks.engines.paddle.serving import load_bundle
     from paddle_int8.tasks.validation.latency import pin
 
     pin(1)

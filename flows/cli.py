@@ -168,7 +168,7 @@ def convert(
     """
     from paddle_int8.flows.cancellation import cancellable
     from paddle_int8.tasks.contracts.settings import Settings
-    from paddle_int8.tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
+    from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import ConvertOptions, save_quant_model
 
     options = ConvertOptions(
         quant_model_path=quant_model_path,
@@ -208,7 +208,7 @@ def audit(
     Example: paddle-int8 audit var/artifacts/deployable/…
     """
     from paddle_int8.flows.terminal import print_audit
-    from paddle_int8.tasks.inference.audit_model import audit_isolated
+    from paddle_int8.tasks.validation.audit_model import audit_isolated
 
     result = _guard(lambda: audit_isolated(model, layout, params_filename=params_filename or None))
     if json_output:

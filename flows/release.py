@@ -17,6 +17,8 @@ from paddle_int8.flows.cancellation import cancel_in_prefect, on_cancel
 from paddle_int8.flows.events import announce_verdict, failure_announced
 from paddle_int8.flows.fan_out import fanned_out
 from paddle_int8.flows.lost_releases import clear_up
+from paddle_int8.tasks.algorithms import section as quantization
+from paddle_int8.tasks.algorithms.task import finetune, quantize
 from paddle_int8.tasks.calibration.task import (
     check_data,
     draw_calibration_data,
@@ -42,14 +44,12 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandid
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.verdict import Release, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout, Outcome
-from paddle_int8.tasks.conversion import section as conversion
-from paddle_int8.tasks.conversion.task import convert
+from paddle_int8.tasks.engines.paddle.task import pack_bundle
+from paddle_int8.tasks.engines.task import load_model
 from paddle_int8.tasks.hardware.task import check_hardware
-from paddle_int8.tasks.inference.task import pack_bundle
-from paddle_int8.tasks.model.task import load_model
+from paddle_int8.tasks.layouts import section as conversion
+from paddle_int8.tasks.layouts.task import convert
 from paddle_int8.tasks.process import isolated as process
-from paddle_int8.tasks.quantization import section as quantization
-from paddle_int8.tasks.quantization.task import finetune, quantize
 from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.tracking.live_curve import training_followed
 from paddle_int8.tasks.tracking.open_releases import OpenRelease, under_way

@@ -21,7 +21,7 @@ from paddle_int8.tasks.calibration.sources import ONLY_INPUT, Sample, Samples, o
 from paddle_int8.tasks.config.data import DataConfig, Preprocessing, Source
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
-from paddle_int8.tasks.inference.serving import LENGTHS, padded
+from paddle_int8.tasks.engines.paddle.serving import LENGTHS, padded
 from paddle_int8.tasks.process.progress import report
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from paddle_int8.tasks.calibration.dataset import LABELS, PREPROCESSING, input_f
 from paddle_int8.tasks.calibration.preprocessing import Array, normalise
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
-from paddle_int8.tasks.inference.serving import LENGTHS, offsets, padded
+from paddle_int8.tasks.engines.paddle.serving import LENGTHS, offsets, padded
 
 
 class BatchReader:
@@ -49,7 +49,7 @@ class BatchReader:
     def batches(self, batch_size: int, limit: int | None = None) -> Iterator[dict[str, Array]]:
         """Arrays [<= batch_size, ...] by input name, the first `limit` samples in order.
 
-        Sequences are padded and have their lengths beside them, as `paddle_int8.tasks.inference.serving` takes them.
+        Sequences are padded and have their lengths beside them, as `paddle_int8.tasks.engines.paddle.serving` takes them.
         """
         end = len(self) if limit is None else min(limit, len(self))
         for start in range(0, end, batch_size):

@@ -17,8 +17,8 @@ from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import PipelineError, RegistryError
 from paddle_int8.tasks.contracts.evidence import IsaEvidence, JudgedOutput
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.engines.paddle.serving import LENGTHS
 from paddle_int8.tasks.hardware.levels import environment_for
-from paddle_int8.tasks.inference.serving import LENGTHS
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.promotion.judgement import Comparison
 from paddle_int8.tasks.promotion.lookup import OUTCOMES, Registered
@@ -100,8 +100,8 @@ def rescore(request: Rescoring) -> dict[str, Array]:
     Raises: MeasurementError when oneDNN uses another instruction set than asked.
     """
     from paddle_int8.tasks.calibration.reader import BatchReader
+    from paddle_int8.tasks.engines.paddle.serving import load_bundle
     from paddle_int8.tasks.hardware.onednn import require_isa
-    from paddle_int8.tasks.inference.serving import load_bundle
     from paddle_int8.tasks.validation.accuracy import is_relative, resolve_metrics, score
 
     require_isa(request.isa)

@@ -15,8 +15,8 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.json import from_json
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.verdict import Verdict
-from paddle_int8.tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
-from paddle_int8.tasks.model.digest import program_digest
+from paddle_int8.tasks.engines.paddle.digest import program_digest
+from paddle_int8.tasks.engines.paddle.predictor import MODEL_FILENAME, PARAMS_FILENAME
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.promotion.judgement import Challenger
 from paddle_int8.tasks.promotion.ledger import alias_version, find_version

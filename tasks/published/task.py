@@ -12,17 +12,17 @@ from paddle_int8.tasks.config.callables import modules_named
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.settings import Settings
-from paddle_int8.tasks.conversion.offline import convert_offline
-from paddle_int8.tasks.conversion.qdq import convert_qdq
-from paddle_int8.tasks.conversion.recurrent import convert_recurrent
+from paddle_int8.tasks.engines.paddle.conversion.offline import convert_offline
+from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
+from paddle_int8.tasks.engines.paddle.conversion.recurrent import convert_recurrent
+from paddle_int8.tasks.engines.paddle.load import prepare_model
+from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
+from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.hardware.levels import environment
-from paddle_int8.tasks.model.load import prepare_model
 from paddle_int8.tasks.published.measured import Measured, measured
 from paddle_int8.tasks.published.records import read_record, record_key, write_record
 from paddle_int8.tasks.published.table import Table, to_csv, to_html, to_markdown
-from paddle_int8.tasks.quantization.finetune import finetune
-from paddle_int8.tasks.quantization.ptq import quantize
-from paddle_int8.tasks.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.steps.step import code_digests, engines, stage, step
 from paddle_int8.tasks.store.folder import scratch
 from paddle_int8.tasks.tracking import runs

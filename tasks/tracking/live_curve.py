@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from paddle_int8.tasks.contracts.errors import PipelineError
+from paddle_int8.tasks.engines.paddle.quantization.finetune import STEP
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.progress import Progress
-from paddle_int8.tasks.quantization.finetune import STEP
 from paddle_int8.tasks.tracking.connection import connection
 
 POINTS = 200

@@ -17,11 +17,11 @@ import numpy.typing as npt
 import paddle
 
 from paddle_int8.tasks.contracts.errors import TrainingError
+from paddle_int8.tasks.engines.paddle.quantization.trainable import use_onednn
+from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
+from paddle_int8.tasks.engines.paddle.training.loop import Variables, cosine_rate, epoch_rows, fit
 from paddle_int8.tasks.hardware.limits import own_threads
-from paddle_int8.tasks.quantization.trainable import use_onednn
-from paddle_int8.tasks.training.checkpoint import Checkpoint
 from paddle_int8.tasks.training.growth import Weights, deepen
-from paddle_int8.tasks.training.loop import Variables, cosine_rate, epoch_rows, fit
 
 MOMENTUM, NOISE = 0.9, 0.3
 OPTIMIZERS = {

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paddle_int8.tasks.contracts.errors import DataError
-from paddle_int8.tasks.training.checkpoint import Checkpoint
+from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.training.digits import shuffled_digits
 
 DIGITS = 4

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import paddle
 from paddle import nn
 
-from paddle_int8.tasks.training.checkpoint import Checkpoint
+from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
+from paddle_int8.tasks.engines.paddle.training.loop import NetworkState, cosine_rate, fit
 from paddle_int8.tasks.training.digit_lines import DIGITS, line
 from paddle_int8.tasks.training.distortion import distorted
-from paddle_int8.tasks.training.loop import NetworkState, cosine_rate, fit
 
 CHANNELS, ROWS = 64, 7
 STRIDE = 8

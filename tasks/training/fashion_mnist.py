@@ -19,8 +19,8 @@ from paddle_int8.tasks.calibration.sources import read_idx
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.store.folder import file_digest
-from paddle_int8.tasks.training.checkpoint import Checkpoint
 
 CLASSES, SIDE, BATCH = 10, 32, 64
 CALIBRATION = 2000

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from paddle_int8.tasks.contracts.errors import TrainingError
-from paddle_int8.tasks.inference.layouts import Engine
-from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
-from paddle_int8.tasks.training.checkpoint import Checkpoint, Saved
+from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint, Saved
 from paddle_int8.tasks.training.reuters import CLASSES, LENGTH, archive, read_member, reuters
 
 WEIGHTS = "model.safetensors"

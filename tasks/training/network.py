@@ -1,4 +1,4 @@
-"""Trains a dynamic network that classifies, with AdamW; the loop is `paddle_int8.tasks.training.loop`'s.
+"""Trains a dynamic network that classifies, with AdamW; the loop is `paddle_int8.tasks.engines.paddle.training.loop`'s.
 
 Imports Paddle, so only functions of the isolated process import this module.
 """
@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import paddle
 
-from paddle_int8.tasks.training.checkpoint import Checkpoint
-from paddle_int8.tasks.training.loop import History, NetworkState, cosine_rate, epoch_rows, fit
+from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
+from paddle_int8.tasks.engines.paddle.training.loop import History, NetworkState, cosine_rate, epoch_rows, fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,10 @@ from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.contracts.arrays import Feed
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.engines.paddle.original import baseline_folder
+from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.switches import Engine
 from paddle_int8.tasks.hardware.onednn import require_isa
-from paddle_int8.tasks.inference.layouts import Engine
-from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
-from paddle_int8.tasks.model.original import baseline_folder
 from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.validation.comparison import write_outputs
 

@@ -15,9 +15,9 @@ from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import ClassDrop, JudgedOutput, OutputEvidence
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
-from paddle_int8.tasks.inference.noise import Noise
 from paddle_int8.tasks.validation.accuracy import AGREEMENT, LABELLED, Metric, RelativeMetric, score
 from paddle_int8.tasks.validation.agreement import UNJUDGED, agreements, least
+from paddle_int8.tasks.validation.noise import Noise
 
 NUMBERS_WITHOUT_SIZE = frozenset({OutputKind.DECISIONS, OutputKind.BOXES})
 """Of these the distance between two values means nothing: class 7 is no worse an error than class 2."""

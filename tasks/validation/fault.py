@@ -19,14 +19,14 @@ import numpy as np
 
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.arrays import Array, Feed
-from paddle_int8.tasks.inference.layouts import SWITCHES, Engine
-from paddle_int8.tasks.inference.predictor import MODEL_FILENAME, PARAMS_FILENAME
-from paddle_int8.tasks.inference.serving import LENGTHS, packed, paddle_config
-from paddle_int8.tasks.model.blocks import place, remove_unread
-from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.engines.paddle.blocks import place, remove_unread
+from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.predictor import MODEL_FILENAME, PARAMS_FILENAME
+from paddle_int8.tasks.engines.paddle.serving import LENGTHS, packed, paddle_config
+from paddle_int8.tasks.engines.paddle.switches import SWITCHES, Engine
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 
 WRONG = 1e-3
 """Of the greatest native value. One operator rounds by a thousandth of that."""
@@ -62,7 +62,7 @@ def find_fault(folder: Path, feed: Feed, threads: int, outputs: Sequence[str]) -
 
     feed: one batch, of which a few samples are used where the model takes fewer.
     """
-    from paddle_int8.tasks.model.program import load_program
+    from paddle_int8.tasks.engines.paddle.program import load_program
 
     loaded = load_program(find_model(ModelFiles(path=folder)))
     with tempfile.TemporaryDirectory() as scratch:
@@ -160,8 +160,8 @@ class _Search:
         """The tensors `names` of the program, which ends with them."""
         from paddle.inference import create_predictor
 
-        from paddle_int8.tasks.inference.serving import Executor
-        from paddle_int8.tasks.model.program import save_program
+        from paddle_int8.tasks.engines.paddle.program import save_program
+        from paddle_int8.tasks.engines.paddle.serving import Executor
 
         folder = self.scratch / str(next(self._numbers))
         save_program(_ending_with(self.loaded, names), folder)

@@ -19,8 +19,8 @@ from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import DataError, MeasurementError, ModelFormatError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
-from paddle_int8.tasks.inference.predictor import PredictorSpec
-from paddle_int8.tasks.inference.serving import Predictor
+from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec
+from paddle_int8.tasks.engines.paddle.serving import Predictor
 from paddle_int8.tasks.validation.accuracy import AGREEMENT, LABELLED, resolve_metrics
 from paddle_int8.tasks.validation.agreement import decided
 from paddle_int8.tasks.validation.comparison import Comparison
@@ -28,7 +28,7 @@ from paddle_int8.tasks.validation.load import LoadEvidence, first_batch, lengths
 from paddle_int8.tasks.validation.outputs import judged_output, possible, require_known, with_labels
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.model.ends import Ends
+    from paddle_int8.tasks.engines.paddle.ends import Ends
 
 CUT_NMS = (
     "export the model without NMS and do it outside (PaddleDetection: `-o export.nms=False` for "
@@ -77,7 +77,7 @@ def examine(
     config: ValidationConfig,
 ) -> tuple[JudgedOutput, ...]:
     """How each output will be compared; raises what `measure_baseline` does."""
-    from paddle_int8.tasks.model.ends import ends
+    from paddle_int8.tasks.engines.paddle.ends import ends
 
     found = ends(spec.program)
     _require_read(found.unread)

@@ -12,8 +12,8 @@ from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput, NativeComparison
-from paddle_int8.tasks.inference.predictor import PredictorSpec, open_predictor
-from paddle_int8.tasks.inference.serving import LENGTHS, Predictor
+from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor
+from paddle_int8.tasks.engines.paddle.serving import LENGTHS, Predictor
 
 SEQUENCE_BATCHES = 20
 STATUS = Path("/proc/self/status")

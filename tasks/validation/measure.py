@@ -28,13 +28,13 @@ from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import IsaEvidence, KernelAudit, LatencyEvidence, Simulation
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.engines.paddle.example import write_example
+from paddle_int8.tasks.engines.paddle.original import baseline_folder
+from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.serving import Predictor
+from paddle_int8.tasks.engines.paddle.switches import Engine, engine_of
 from paddle_int8.tasks.hardware.levels import rank
 from paddle_int8.tasks.hardware.onednn import require_isa
-from paddle_int8.tasks.inference.example import write_example
-from paddle_int8.tasks.inference.layouts import Engine, engine_of
-from paddle_int8.tasks.inference.predictor import PredictorSpec, open_predictor, spec_of
-from paddle_int8.tasks.inference.serving import Predictor
-from paddle_int8.tasks.model.original import baseline_folder
 from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.validation.accuracy import resolve_metrics
 from paddle_int8.tasks.validation.audit import aside, audit, comparable, counted

@@ -19,10 +19,10 @@ from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import MeasurementError, ModelFormatError
 from paddle_int8.tasks.contracts.evidence import NativeComparison, NativeOutput
-from paddle_int8.tasks.inference.layouts import Engine
-from paddle_int8.tasks.inference.noise import Noise
-from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.switches import Engine
 from paddle_int8.tasks.validation.fault import Fault, find_fault
+from paddle_int8.tasks.validation.noise import Noise
 
 SAMPLES = 16
 CLOSE, CLOSE_DB = 1e-3, 60.0

@@ -51,7 +51,7 @@ def judged_output(
 ) -> JudgedOutput:
     """How to compare an output.
 
-    values: FP32's, of a few samples. end: the operator that makes it (`paddle_int8.tasks.model.ends`). labels: of the
+    values: FP32's, of a few samples. end: the operator that makes it (`paddle_int8.tasks.engines.paddle.ends`). labels: of the
     data, if there are any. named: what the configuration says. constant: no input reaches it.
     Raises: ConfigError when the output cannot hold what the configuration says.
     """

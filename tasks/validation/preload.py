@@ -24,8 +24,8 @@ with garbage.left_alone():
     import numpy  # noqa: F401 - before paddle, whose zlib symbols crash it otherwise
     import paddle  # noqa: F401
 
-    import paddle_int8.tasks.conversion.offline
-    import paddle_int8.tasks.quantization.ptq
+    import paddle_int8.tasks.engines.paddle.conversion.offline
+    import paddle_int8.tasks.engines.paddle.quantization.ptq
     import paddle_int8.tasks.validation.measure  # noqa: F401
 
 for _descriptor, _copy in zip((1, 2), _saved, strict=True):

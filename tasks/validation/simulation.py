@@ -15,8 +15,8 @@ import numpy as np
 from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.evidence import Simulation
-from paddle_int8.tasks.inference.noise import Noise
-from paddle_int8.tasks.inference.serving import Predictor, padded
+from paddle_int8.tasks.engines.paddle.serving import Predictor, padded
+from paddle_int8.tasks.validation.noise import Noise
 
 SAMPLES = 4
 
@@ -60,7 +60,7 @@ def outputs(folder: Path, feeds: Iterable[Feed]) -> list[list[Array]]:
     """By Paddle's executor, whose fake-quantization operators round in FP32; one list for each feed."""
     import paddle
 
-    from paddle_int8.tasks.quantization.tensors import fed
+    from paddle_int8.tasks.engines.paddle.quantization.tensors import fed
 
     paddle.enable_static()
     executor = paddle.static.Executor(paddle.CPUPlace())

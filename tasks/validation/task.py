@@ -18,10 +18,10 @@ from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.verdict import Verdict
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
+from paddle_int8.tasks.engines.paddle.original import baseline_folder
+from paddle_int8.tasks.engines.paddle.predictor import spec_of
+from paddle_int8.tasks.engines.paddle.switches import Engine
 from paddle_int8.tasks.hardware.levels import environment, rank
-from paddle_int8.tasks.inference.layouts import Engine
-from paddle_int8.tasks.inference.predictor import spec_of
-from paddle_int8.tasks.model.original import baseline_folder
 from paddle_int8.tasks.process.host_lock import computing, measuring
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.steps.step import cached, stage, step, step_log

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from paddle_int8.tasks.inference.layouts import Engine
+from paddle_int8.tasks.engines.paddle.switches import Engine
 
 SIDE, CLASSES = 16, 10
 SAMPLES = 400
@@ -90,7 +90,7 @@ def export(folder: Path, dtype: str = "float32") -> None:
 
 def teach(folder: Path) -> None:
     """Writes `taught.npz`: noise labelled by the FP32 model, those that it is surest of. Runs isolated."""
-    from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
+    from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 
     image = noise(5 * SAMPLES, seed=3)
     (logits,) = open_predictor(spec_of(folder / "model", Engine.BASELINE, 1)).run({"image": image})

@@ -20,11 +20,11 @@ from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, DeployableArt
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.verdict import Verdict
 from paddle_int8.tasks.contracts.vocabulary import Layout, Outcome
-from paddle_int8.tasks.conversion.offline import OfflineRepairs
+from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRepairs
+from paddle_int8.tasks.engines.paddle.predictor import spec_of
+from paddle_int8.tasks.engines.paddle.switches import Engine
 from paddle_int8.tasks.hardware.levels import environment
 from paddle_int8.tasks.hardware.profile import host_profile
-from paddle_int8.tasks.inference.layouts import Engine
-from paddle_int8.tasks.inference.predictor import spec_of
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline

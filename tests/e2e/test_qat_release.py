@@ -11,9 +11,9 @@ import pytest
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.contracts.errors import IsolatedProcessError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm
+from paddle_int8.tasks.engines.paddle.quantization.finetune import STEP
 from paddle_int8.tasks.process import isolated as process
 from paddle_int8.tasks.process import progress
-from paddle_int8.tasks.quantization.finetune import STEP
 from paddle_int8.tasks.tracking import live_curve
 from paddle_int8.tasks.tracking.connection import connection
 from tests.e2e.ground import Ground

@@ -12,7 +12,7 @@ from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.contracts.errors import ConversionError
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
-from paddle_int8.tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
+from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import ConvertOptions, save_quant_model
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.e2e.ground import Ground
 from tests.e2e.small_inputs import export

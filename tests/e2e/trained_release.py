@@ -28,16 +28,20 @@ from paddle_int8.tasks.contracts.artifacts import (
     TensorSpec,
 )
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
-from paddle_int8.tasks.conversion.offline import OfflineRepairs, OfflineRequest, convert_offline
-from paddle_int8.tasks.conversion.qdq import convert_qdq
-from paddle_int8.tasks.model.digest import program_digest
-from paddle_int8.tasks.model.files import find_model
-from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize
+from paddle_int8.tasks.engines.paddle.conversion.offline import (
+    OfflineRepairs,
+    OfflineRequest,
+    convert_offline,
+)
+from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
+from paddle_int8.tasks.engines.paddle.digest import program_digest
+from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize
 from paddle_int8.tasks.training.digits import CLASSES, digits
 from tests.integration.small_release import prepare
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.model.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 
 PREPROCESSING = Preprocessing(scale=1 / 255, mean=(0.5,), std=(0.5,))
 TRUE_LABELS = "paddle_int8.tasks.training.digits:digits"
@@ -115,7 +119,7 @@ def digits_labelled_one_too_high(split: str) -> tuple[Array, Labels]:
 
 def multiply_scales(quantized: Path, folder: Path, factor: float) -> Path:
     """The quantized model with every scale, of activations and weights, multiplied by `factor`."""
-    from paddle_int8.tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.engines.paddle.program import load_program, save_program
 
     loaded = load_program(find_model(ModelFiles(path=quantized)), quantized=True)
     quantizers = [op for op in loaded.program.global_block().ops if "quantize" in op.type]
@@ -128,7 +132,7 @@ def multiply_scales(quantized: Path, folder: Path, factor: float) -> Path:
 
 def shuffle_channels(deployable: DeployableArtifact, folder: Path) -> DeployableArtifact:
     """The deployable with the output channels of its largest convolution in another order."""
-    from paddle_int8.tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.engines.paddle.program import load_program, save_program
 
     loaded = load_program(find_model(ModelFiles(path=deployable.folder)), quantized=True)
     block = loaded.program.global_block()

@@ -62,7 +62,7 @@ def main() -> None:
 
 def check_given(arguments: argparse.Namespace) -> None:
     """Prints a result for each graph, as a JSON line."""
-    from paddle_int8.tasks.conversion import repairs
+    from paddle_int8.tasks.engines.paddle.rewrites import repairs
     from tests.fuzzing.graphs import from_json
     from tests.fuzzing.processes import check_one
 

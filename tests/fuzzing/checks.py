@@ -16,17 +16,17 @@ from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
-from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
-from paddle_int8.tasks.conversion.qdq import convert_qdq
-from paddle_int8.tasks.conversion.task import WEIGHT_BITS
+from paddle_int8.tasks.engines.paddle.blocks import is_skipped
+from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
+from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
+from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
+from paddle_int8.tasks.engines.paddle.files import ModelFormat, find_model
+from paddle_int8.tasks.engines.paddle.load import prepare_model
+from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_with
+from paddle_int8.tasks.engines.paddle.switches import Engine, engine_of
 from paddle_int8.tasks.hardware.onednn import effective_isa
-from paddle_int8.tasks.inference.layouts import Engine, engine_of
-from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
-from paddle_int8.tasks.model.blocks import is_skipped
-from paddle_int8.tasks.model.census import QUANTIZABLE
-from paddle_int8.tasks.model.files import ModelFormat, find_model
-from paddle_int8.tasks.model.load import prepare_model
-from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize_with
+from paddle_int8.tasks.layouts.task import WEIGHT_BITS
 from paddle_int8.tasks.validation import simulation
 from paddle_int8.tasks.validation.audit import audit, comparable
 from paddle_int8.tasks.validation.diagnosis import VNNI
@@ -278,7 +278,7 @@ def _convert(layout: Layout, quantized: Path, folder: Path) -> None:
 
 def _hidden(folder: Path) -> int:
     """Quantizable operators that a rewrite keeps in FP32."""
-    from paddle_int8.tasks.model.program import load_program
+    from paddle_int8.tasks.engines.paddle.program import load_program
 
     loaded = load_program(find_model(ModelFiles(path=folder)))
     return sum(op.type in QUANTIZABLE and is_skipped(op) for op in loaded.program.global_block().ops)

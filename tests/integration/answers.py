@@ -19,8 +19,8 @@ from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
-from paddle_int8.tasks.inference.layouts import Engine
-from paddle_int8.tasks.inference.predictor import spec_of
+from paddle_int8.tasks.engines.paddle.predictor import spec_of
+from paddle_int8.tasks.engines.paddle.switches import Engine
 from paddle_int8.tasks.validation.fitness import measure_baseline
 from tests.integration.small_release import SLIM, SmallRelease, deployable, prepare
 

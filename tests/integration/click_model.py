@@ -29,7 +29,7 @@ def export(folder: Path, *, layer_per_step: bool = False) -> None:
     """Writes `folder/model.*`. layer_per_step: a fully connected layer on each step, before the pooling."""
     import paddle
 
-    from paddle_int8.tasks.model.program import LoadedProgram, save_program
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram, save_program
 
     paddle.enable_static()
     paddle.seed(0)

@@ -99,7 +99,7 @@ def _amp_casts(source: Path, target: Path) -> None:
     import paddle
     from paddle.static.amp import AutoMixedPrecisionLists, cast_model_to_fp16, cast_parameters_to_fp16
 
-    from paddle_int8.tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.engines.paddle.program import load_program, save_program
 
     loaded = load_program(models.source(source))
     lists = AutoMixedPrecisionLists(dtype="float16")

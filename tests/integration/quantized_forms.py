@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
+from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
 from tests.integration import small_models as models
 
 FLOAT = "float"

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from paddle_int8.tasks.config.model import ModelFiles
-from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
-from paddle_int8.tasks.conversion.qdq import convert_qdq
-from paddle_int8.tasks.inference.layouts import INT8_DELETED, Engine
-from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
-from paddle_int8.tasks.model.files import ModelSource, find_model
-from paddle_int8.tasks.model.form import HOLDER
-from paddle_int8.tasks.model.load import prepare_model
+from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
+from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
+from paddle_int8.tasks.engines.paddle.files import ModelSource, find_model
+from paddle_int8.tasks.engines.paddle.form import HOLDER
+from paddle_int8.tasks.engines.paddle.load import prepare_model
+from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.switches import INT8_DELETED, Engine
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.audit import parse_verbose
 from paddle_int8.tasks.validation.verbose import VerboseRecorder
@@ -240,7 +240,7 @@ def sqnr_db(reference: Any, output: Any) -> float:
 
 
 def operator_types(folder: Path) -> list[str]:
-    from paddle_int8.tasks.model.program import parse_program
+    from paddle_int8.tasks.engines.paddle.program import parse_program
 
     path = folder / "model.pdmodel"
     return [op.type for op in parse_program(path.read_bytes(), path).blocks[0].ops]

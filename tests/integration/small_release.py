@@ -22,16 +22,16 @@ from paddle_int8.tasks.contracts.artifacts import (
 )
 from paddle_int8.tasks.contracts.evidence import IsaEvidence
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
-from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
-from paddle_int8.tasks.conversion.qdq import convert_qdq
+from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
+from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
+from paddle_int8.tasks.engines.paddle.files import ModelFormat, find_model
+from paddle_int8.tasks.engines.paddle.load import prepare_model
+from paddle_int8.tasks.engines.paddle.original import baseline_folder
+from paddle_int8.tasks.engines.paddle.predictor import spec_of
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize
+from paddle_int8.tasks.engines.paddle.switches import Engine
 from paddle_int8.tasks.hardware.levels import environment
-from paddle_int8.tasks.inference.layouts import Engine
-from paddle_int8.tasks.inference.predictor import spec_of
-from paddle_int8.tasks.model.files import ModelFormat, find_model
-from paddle_int8.tasks.model.load import prepare_model
-from paddle_int8.tasks.model.original import baseline_folder
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
 from paddle_int8.tasks.validation.measure import MeasureRequest, measure

@@ -22,13 +22,13 @@ from paddle_int8.tasks.contracts.artifacts import (
 )
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
-from paddle_int8.tasks.conversion.recurrent import convert_recurrent
-from paddle_int8.tasks.inference.layouts import Engine
-from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
-from paddle_int8.tasks.inference.serving import LENGTHS, padded
-from paddle_int8.tasks.model.files import find_model
-from paddle_int8.tasks.quantization.ptq import PtqRequest
-from paddle_int8.tasks.quantization.recurrent import quantize_recurrent
+from paddle_int8.tasks.engines.paddle.conversion.recurrent import convert_recurrent
+from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
+from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
+from paddle_int8.tasks.engines.paddle.serving import LENGTHS, padded
+from paddle_int8.tasks.engines.paddle.switches import Engine
 from tests.integration.small_release import SmallRelease, prepare
 
 WORDS, TAGS, WIDTH = 50, 4, 32
@@ -101,7 +101,7 @@ def export(folder: Path, recurrent: Any, *, spread: float | None = None) -> None
     """
     import paddle
 
-    from paddle_int8.tasks.model.program import LoadedProgram, save_program
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram, save_program
 
     paddle.enable_static()
     main, startup, scope = paddle.static.Program(), paddle.static.Program(), paddle.static.Scope()

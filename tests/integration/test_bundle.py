@@ -18,9 +18,9 @@ from paddle_int8.tasks.contracts.artifacts import Bundle, HostProfile
 from paddle_int8.tasks.contracts.errors import StorageError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.vocabulary import Layout
-from paddle_int8.tasks.inference import bundle as bundle_module
-from paddle_int8.tasks.inference.audit_model import audit_isolated
-from paddle_int8.tasks.inference.bundle import write_bundle
+from paddle_int8.tasks.engines.paddle import bundle as bundle_module
+from paddle_int8.tasks.engines.paddle.bundle import write_bundle
+from paddle_int8.tasks.validation.audit_model import audit_isolated
 from tests.integration.small_release import SmallRelease, measured
 from tests.patience import allowed
 

@@ -12,11 +12,11 @@ import pytest
 
 from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.contracts.errors import DataError, TrainingError
-from paddle_int8.tasks.model.digest import program_digest
-from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.engines.paddle.digest import program_digest
+from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint, Saved
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.training.checkpoint import Checkpoint, Saved
 from paddle_int8.tasks.training.entry import run_training
 from paddle_int8.tasks.training.fashion_mnist import CALIBRATION, FILES, pictures
 

@@ -26,13 +26,13 @@ from paddle_int8.tasks.contracts.artifacts import (
 )
 from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
-from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
-from paddle_int8.tasks.conversion.qdq import convert_qdq
-from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
+from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
+from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.quantization.finetune import FinetuneRequest, finetune
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize
+from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.quantization.finetune import FinetuneRequest, finetune
-from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize
-from paddle_int8.tasks.quantization.recurrent import quantize_recurrent
 from tests.integration import click_model
 from tests.integration.small_release import SmallRelease, measured, prepare
 from tests.integration.small_sequences import artifact

@@ -7,15 +7,19 @@ from pathlib import Path
 import pytest
 
 from paddle_int8.tasks.contracts.errors import ConfigError, ConversionError
-from paddle_int8.tasks.conversion.converted import ConvertedModel, require_int8
-from paddle_int8.tasks.conversion.mixed_signs import MIXED_SIGNS
-from paddle_int8.tasks.conversion.offline import OfflineRepairs, OfflineRequest, convert_offline
-from paddle_int8.tasks.conversion.qdq import SIGNED_RESIDUALS, WEIGHT_SCALES, convert_qdq
-from paddle_int8.tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
-from paddle_int8.tasks.conversion.weight_layout import LAID_OUT
-from paddle_int8.tasks.inference.audit_model import audit_isolated
-from paddle_int8.tasks.inference.layouts import Engine
+from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel, require_int8
+from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_SIGNS
+from paddle_int8.tasks.engines.paddle.conversion.offline import (
+    OfflineRepairs,
+    OfflineRequest,
+    convert_offline,
+)
+from paddle_int8.tasks.engines.paddle.conversion.qdq import SIGNED_RESIDUALS, WEIGHT_SCALES, convert_qdq
+from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import ConvertOptions, save_quant_model
+from paddle_int8.tasks.engines.paddle.conversion.weight_layout import LAID_OUT
+from paddle_int8.tasks.engines.paddle.switches import Engine
 from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.validation.audit_model import audit_isolated
 from tests.integration import small_models as models
 
 pytestmark = pytest.mark.paddle

@@ -17,10 +17,10 @@ from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import HostProfile, TensorSpec
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.vocabulary import Layout
-from paddle_int8.tasks.inference.bundle import EXAMPLE_OUTPUT
-from paddle_int8.tasks.inference.bundle_texts import CPP, ELEMENTS, render
-from paddle_int8.tasks.inference.layouts import Engine
-from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.bundle import EXAMPLE_OUTPUT
+from paddle_int8.tasks.engines.paddle.bundle_texts import CPP, ELEMENTS, render
+from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.switches import Engine
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.masked_release import build
 from tests.integration.registry_ground import write
@@ -115,7 +115,7 @@ def export_every_dtype(folder: Path) -> None:
     import paddle
     from paddle.base.layer_helper import LayerHelper
 
-    from paddle_int8.tasks.model.program import LoadedProgram, save_program
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram, save_program
 
     paddle.enable_static()
     main, startup, scope = paddle.static.Program(), paddle.static.Program(), paddle.static.Scope()

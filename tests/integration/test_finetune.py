@@ -16,11 +16,16 @@ from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, ModelArtifact
 from paddle_int8.tasks.contracts.errors import QuantizationError, TrainingError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
-from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.quantization.finetune import (
+    FinetuneOutcome,
+    FinetuneRequest,
+    finetune,
+    total_steps,
+)
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqOutcome, PtqRequest, quantize
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.quantization.finetune import FinetuneOutcome, FinetuneRequest, finetune, total_steps
-from paddle_int8.tasks.quantization.ptq import PtqOutcome, PtqRequest, quantize
 from tests.integration.small_release import SmallRelease
 
 pytestmark = pytest.mark.paddle
@@ -71,10 +76,10 @@ def killed_after(release: SmallRelease, folder: Path, steps: int) -> None:
 
 
 def weights(folder: Path) -> dict[str, Any]:
-    from paddle_int8.tasks.model.program import load_program
+    from paddle_int8.tasks.engines.paddle.program import load_program
 
     loaded = load_program(find_model(ModelFiles(path=folder)))
-    from paddle_int8.tasks.training.loop import Variables
+    from paddle_int8.tasks.engines.paddle.training.loop import Variables
 
     return Variables(loaded.program, loaded.scope).read()
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks.contracts.errors import ModelFormatError
-from paddle_int8.tasks.conversion.converted import CAST
-from paddle_int8.tasks.inference.audit_model import audit_isolated
-from paddle_int8.tasks.model.load import PreparedModel, prepare_model
+from paddle_int8.tasks.engines.paddle.conversion.converted import CAST
+from paddle_int8.tasks.engines.paddle.load import PreparedModel, prepare_model
 from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.validation.audit_model import audit_isolated
 from tests.integration import float_networks
 from tests.integration import small_models as models
 from tests.integration.float_networks import MIXED, REFERENCE, TYPES
@@ -76,8 +76,8 @@ def test_model_in_half_precision_is_audited_as_it_would_be_released(root: Path, 
 
 
 def spoil(folder: Path, target: Path, how: str) -> None:
-    from paddle_int8.tasks.model.blocks import store, value
-    from paddle_int8.tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.engines.paddle.blocks import store, value
+    from paddle_int8.tasks.engines.paddle.program import load_program, save_program
 
     loaded = load_program(models.source(folder))
     block = loaded.program.global_block()

@@ -17,13 +17,13 @@ from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import ModelFormatError, QuantizationError
 from paddle_int8.tasks.contracts.vocabulary import Layout
-from paddle_int8.tasks.inference.layouts import Engine
-from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
-from paddle_int8.tasks.model.files import find_model
-from paddle_int8.tasks.model.load import PreparedModel, prepare_model
-from paddle_int8.tasks.model.original import ORIGINAL
+from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.load import PreparedModel, prepare_model
+from paddle_int8.tasks.engines.paddle.original import ORIGINAL
+from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.quantization.recurrent import EQUAL, quantize_recurrent
+from paddle_int8.tasks.engines.paddle.switches import Engine
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.quantization.recurrent import EQUAL, quantize_recurrent
 from tests.integration.small_release import SmallRelease, measured, prepare
 from tests.integration.small_sequences import AS_IS, artifact, deployable, request
 

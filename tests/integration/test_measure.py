@@ -16,8 +16,8 @@ from paddle_int8.tasks.contracts.evidence import IsaEvidence
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Layout
 from paddle_int8.tasks.hardware.levels import VNNI
-from paddle_int8.tasks.inference.audit_model import audit_isolated
 from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.validation.audit_model import audit_isolated
 from paddle_int8.tasks.validation.baseline import OUTPUTS
 from paddle_int8.tasks.validation.comparison import read_outputs, write_outputs
 from paddle_int8.tasks.validation.diagnosis import CONVERSION_LOSS_DB

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 from scipy.special import erf, softmax
 
+from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint, Saved
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.training.checkpoint import Checkpoint, Saved
 from paddle_int8.tasks.training.minilm import BATCH, HEADS, NAMES
 from paddle_int8.tasks.training.reuters import LENGTH
 

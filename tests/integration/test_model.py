@@ -17,13 +17,13 @@ import pytest
 
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.errors import ModelFormatError, StorageError
-from paddle_int8.tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
-from paddle_int8.tasks.inference.audit_model import audit_isolated
-from paddle_int8.tasks.model.census import count_operators
-from paddle_int8.tasks.model.digest import program_digest
-from paddle_int8.tasks.model.files import ModelFormat, ModelSource
-from paddle_int8.tasks.model.load import PreparedModel, prepare_model
+from paddle_int8.tasks.engines.paddle.census import count_operators
+from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import ConvertOptions, save_quant_model
+from paddle_int8.tasks.engines.paddle.digest import program_digest
+from paddle_int8.tasks.engines.paddle.files import ModelFormat, ModelSource
+from paddle_int8.tasks.engines.paddle.load import PreparedModel, prepare_model
 from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.validation.audit_model import audit_isolated
 from tests.integration import small_models as models
 
 pytestmark = pytest.mark.paddle
@@ -63,7 +63,7 @@ def write_legacy(exported: Path, separate: Path, combined: Path) -> None:
     """`exported` as Paddle 1.x saved it: `mul` operators, version 0, no operator versions."""
     from paddle.static.io import is_persistable, save_vars
 
-    from paddle_int8.tasks.model.program import load_program, paddle, parse_program
+    from paddle_int8.tasks.engines.paddle.program import load_program, paddle, parse_program
 
     loaded = load_program(models.source(exported))
     desc = parse_program((exported / "model.pdmodel").read_bytes(), exported)
@@ -264,7 +264,7 @@ def test_model_that_cannot_be_written_whole_is_a_storage_error(
 
 def digest_after(folder: Path, change: str) -> tuple[str, str]:
     """The digest of a model before and after `change` to it."""
-    from paddle_int8.tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.engines.paddle.program import load_program, save_program
 
     before = program_digest(folder)
     loaded = load_program(models.source(folder))
@@ -283,7 +283,7 @@ def digest_after(folder: Path, change: str) -> tuple[str, str]:
 
 
 def models_place() -> Any:
-    from paddle_int8.tasks.model.program import paddle
+    from paddle_int8.tasks.engines.paddle.program import paddle
 
     return paddle.CPUPlace()
 

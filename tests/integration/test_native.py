@@ -15,8 +15,8 @@ from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import NativeComparison
-from paddle_int8.tasks.conversion.native_kernels import compute_natively
-from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.rewrites.native_kernels import compute_natively
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.native import NativeRequest, compare_with_native
 from tests.integration.small_release import SmallRelease
@@ -35,7 +35,7 @@ def compare(name: str, folder: Path, natively: tuple[str, ...] = ()) -> NativeCo
 
 
 def _unrepaired(folder: Path, natively: tuple[str, ...]) -> Path:
-    from paddle_int8.tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.engines.paddle.program import load_program, save_program
 
     loaded = load_program(find_model(ModelFiles(path=folder / "exported")))
     if natively:

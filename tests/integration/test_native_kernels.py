@@ -14,14 +14,14 @@ from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
-from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
-from paddle_int8.tasks.conversion.qdq import convert_qdq
-from paddle_int8.tasks.inference.layouts import Engine, engine_of
-from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
-from paddle_int8.tasks.model.files import find_model
-from paddle_int8.tasks.model.load import prepare_model
+from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
+from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
+from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.load import prepare_model
+from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_with
+from paddle_int8.tasks.engines.paddle.switches import Engine, engine_of
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize_with
 from tests.integration.small_models import sqnr_db
 from tests.integration.small_release import SLIM, SmallRelease, prepare
 from tests.integration.test_quantization import Samples

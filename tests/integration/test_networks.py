@@ -19,16 +19,16 @@ from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
-from paddle_int8.tasks.conversion.offline import OfflineRequest, convert_offline
-from paddle_int8.tasks.conversion.qdq import convert_qdq
-from paddle_int8.tasks.conversion.repairs import REWRITES
+from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
+from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
+from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_with
+from paddle_int8.tasks.engines.paddle.rewrites.repairs import REWRITES
+from paddle_int8.tasks.engines.paddle.switches import engine_of
 from paddle_int8.tasks.hardware.levels import VNNI
 from paddle_int8.tasks.hardware.onednn import effective_isa
-from paddle_int8.tasks.inference.layouts import engine_of
-from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
-from paddle_int8.tasks.model.files import find_model
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.quantization.ptq import PtqRequest, quantize_with
 from paddle_int8.tasks.validation.audit import audit
 from paddle_int8.tasks.validation.verbose import VerboseRecorder
 from tests.integration.small_models import sqnr_db
@@ -172,7 +172,7 @@ def _sqnr_db(exact: Outputs, found: Outputs) -> list[float]:
 
 
 def _rewrite(source: Path, apply: Callable[[Any], int], target: Path) -> int:
-    from paddle_int8.tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.engines.paddle.program import load_program, save_program
 
     loaded = load_program(find_model(ModelFiles(path=source)))
     matches = apply(loaded)

@@ -20,12 +20,12 @@ from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, ModelArtifact
 from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.contracts.vocabulary import POST_TRAINING, Algorithm, Layout
-from paddle_int8.tasks.model.files import find_model
-from paddle_int8.tasks.model.load import prepare_model
+from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.load import prepare_model
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqOutcome, PtqRequest, quantize_with
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.process.progress import Progress
-from paddle_int8.tasks.quantization.ptq import PtqOutcome, PtqRequest, quantize_with
 from tests.integration.small_release import SLIM, SmallRelease
 
 pytestmark = pytest.mark.paddle
@@ -280,8 +280,8 @@ def _both_ways(release: SmallRelease, algorithm: str, *, bins: int) -> tuple[Any
     import paddle
     from paddle.static.quantization.post_training_quantization import PostTrainingQuantization
 
-    from paddle_int8.tasks.quantization.calibrator import Loader
-    from paddle_int8.tasks.quantization.fast_calibrator import FastCalibrator
+    from paddle_int8.tasks.engines.paddle.quantization.calibrator import Loader
+    from paddle_int8.tasks.engines.paddle.quantization.fast_calibrator import FastCalibrator
 
     class PaddlesSampling(FastCalibrator):
         _collect_activation_abs_min_max = PostTrainingQuantization._collect_activation_abs_min_max

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from paddle_int8.tasks.contracts.errors import ConversionError, ModelFormatError
-from paddle_int8.tasks.conversion.save_quant_model import ConvertOptions, save_quant_model
-from paddle_int8.tasks.inference.audit_model import audit_isolated
-from paddle_int8.tasks.model.form import Form, recognise
-from paddle_int8.tasks.model.load import prepare_model
+from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import ConvertOptions, save_quant_model
+from paddle_int8.tasks.engines.paddle.form import Form, recognise
+from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.validation.audit_model import audit_isolated
 from tests.integration import quantized_forms
 from tests.integration import small_models as models
 from tests.integration.quantized_forms import FLOAT, FORMS

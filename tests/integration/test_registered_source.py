@@ -10,7 +10,7 @@ import pytest
 
 from paddle_int8.tasks.config.model import ModelFiles, RegisteredModel
 from paddle_int8.tasks.contracts.errors import ModelFormatError, RegistryError
-from paddle_int8.tasks.model.files import find_model
+from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.registry import ensure_registered_model

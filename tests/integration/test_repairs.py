@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.conversion.repairs import REWRITES
+from paddle_int8.tasks.engines.paddle.rewrites.repairs import REWRITES
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration import small_models as models
 from tests.integration.smallest_graphs import SMALLEST
@@ -40,7 +40,7 @@ MATCHES = {
 
 def rewrite_all(root: Path, target: Path) -> dict[str, dict[str, int]]:
     """Applies each rewrite alone to each exported model; saves it as `target/<rewrite>/<model>`."""
-    from paddle_int8.tasks.model.program import load_program, save_program
+    from paddle_int8.tasks.engines.paddle.program import load_program, save_program
 
     matches: dict[str, dict[str, int]] = {}
     for rewrite in REWRITES:
@@ -53,8 +53,8 @@ def rewrite_all(root: Path, target: Path) -> dict[str, dict[str, int]]:
 
 def mark_what_lacks_the_attribute(folder: Path) -> tuple[int, int]:
     """Operators that lost `is_test`, which those of old programs lack, and operators that were marked."""
-    from paddle_int8.tasks.conversion.repairs import mark_inference
-    from paddle_int8.tasks.model.program import load_program
+    from paddle_int8.tasks.engines.paddle.program import load_program
+    from paddle_int8.tasks.engines.paddle.rewrites.repairs import mark_inference
 
     loaded = load_program(models.source(folder))
     marked = [op for op in loaded.program.global_block().ops if op.has_attr("is_test")]
@@ -65,8 +65,8 @@ def mark_what_lacks_the_attribute(folder: Path) -> tuple[int, int]:
 
 def fold_factors_of_old_programs(folder: Path) -> int:
     """Programs of Paddle 1 have no slot for a factor that is computed."""
-    from paddle_int8.tasks.conversion.affine import fold_factors_before_layers
-    from paddle_int8.tasks.model.program import load_program
+    from paddle_int8.tasks.engines.paddle.program import load_program
+    from paddle_int8.tasks.engines.paddle.rewrites.affine import fold_factors_before_layers
 
     loaded = load_program(models.source(folder))
     for op in loaded.program.global_block().ops:

@@ -26,24 +26,24 @@ from paddle_int8.tasks.contracts.artifacts import (
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, NativeComparison
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
-from paddle_int8.tasks.conversion.offline import OfflineRequest
-from paddle_int8.tasks.conversion.save_quant_model import convert_by_form
+from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest
+from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import convert_by_form
+from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.load import prepare_model
+from paddle_int8.tasks.engines.paddle.original import baseline_folder
+from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
+from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
+from paddle_int8.tasks.engines.paddle.serving import LENGTHS, filled, padded
+from paddle_int8.tasks.engines.paddle.switches import LENGTH_BUCKETS, SWITCHES, Engine
 from paddle_int8.tasks.hardware.levels import environment_for
-from paddle_int8.tasks.inference.audit_model import audit_isolated
-from paddle_int8.tasks.inference.layouts import LENGTH_BUCKETS, SWITCHES, Engine
-from paddle_int8.tasks.inference.predictor import open_predictor, spec_of
-from paddle_int8.tasks.inference.serving import LENGTHS, filled, padded
-from paddle_int8.tasks.model.files import find_model
-from paddle_int8.tasks.model.load import prepare_model
-from paddle_int8.tasks.model.original import baseline_folder
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.promotion.assessment import assess_promotion, settle
 from paddle_int8.tasks.promotion.comparison import MEASURED_ANEW, compare
 from paddle_int8.tasks.promotion.decision import DecisionOutcome
 from paddle_int8.tasks.promotion.lookup import bundle_inputs, fetch
 from paddle_int8.tasks.promotion.request import PromoteRequest
-from paddle_int8.tasks.quantization.ptq import quantize
-from paddle_int8.tasks.quantization.recurrent import quantize_recurrent
+from paddle_int8.tasks.validation.audit_model import audit_isolated
 from paddle_int8.tasks.validation.fault import Fault, find_fault
 from paddle_int8.tasks.validation.gate import judge
 from paddle_int8.tasks.validation.load import SEQUENCE_BATCHES

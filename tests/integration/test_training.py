@@ -14,8 +14,8 @@ import pytest
 from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError, TrainingError
-from paddle_int8.tasks.model.files import find_model
-from paddle_int8.tasks.model.load import prepare_model
+from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.training.digits import SPLITS, digits

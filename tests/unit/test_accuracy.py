@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from paddle_int8.tasks.contracts.errors import DataError, MeasurementError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
-from paddle_int8.tasks.inference.noise import SQNR_LIMIT_DB, Noise
 from paddle_int8.tasks.validation.accuracy import resolve_metrics, score, top_k
 from paddle_int8.tasks.validation.comparison import Comparison, read_outputs, worst_class, write_outputs
+from paddle_int8.tasks.validation.noise import SQNR_LIMIT_DB, Noise
 
 LOGITS = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [0.0, 5.0, 0.0]], dtype=np.float32)
 top1, top5 = partial(top_k, k=1), partial(top_k, k=5)

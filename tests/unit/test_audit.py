@@ -13,11 +13,11 @@ from paddle_int8.tasks.contracts.artifacts import OperatorCensus
 from paddle_int8.tasks.contracts.evidence import KernelAudit
 from paddle_int8.tasks.contracts.json import from_json, to_json
 from paddle_int8.tasks.contracts.vocabulary import Layout
-from paddle_int8.tasks.inference.audit_model import ENGINES
-from paddle_int8.tasks.inference.layouts import INT8_DELETED, SWITCHES, Engine, engine_of
-from paddle_int8.tasks.model.census import count_operators
-from paddle_int8.tasks.model.form import Form
+from paddle_int8.tasks.engines.paddle.census import count_operators
+from paddle_int8.tasks.engines.paddle.form import Form
+from paddle_int8.tasks.engines.paddle.switches import INT8_DELETED, SWITCHES, Engine, engine_of
 from paddle_int8.tasks.validation.audit import aside, audit, comparable, counted, parse_verbose
+from paddle_int8.tasks.validation.audit_model import ENGINES
 
 HEADER = """\
 onednn_verbose,info,oneDNN v3.2.1 (commit 01204edbda1c2a4ff0cccd40476ed6bd2fb62d56)

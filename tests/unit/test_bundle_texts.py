@@ -12,8 +12,8 @@ import pytest
 
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Layout
-from paddle_int8.tasks.inference.bundle import Deployment, ValidatedIsa, pythons
-from paddle_int8.tasks.inference.bundle_texts import (
+from paddle_int8.tasks.engines.paddle.bundle import Deployment, ValidatedIsa, pythons
+from paddle_int8.tasks.engines.paddle.bundle_texts import (
     CPP,
     ELEMENTS,
     README,
@@ -22,8 +22,8 @@ from paddle_int8.tasks.inference.bundle_texts import (
     render,
     why_no_cpp,
 )
-from paddle_int8.tasks.inference.example import EXAMPLE_INPUT, write_example
-from paddle_int8.tasks.inference.layouts import SWITCHES, engine_of
+from paddle_int8.tasks.engines.paddle.example import EXAMPLE_INPUT, write_example
+from paddle_int8.tasks.engines.paddle.switches import SWITCHES, engine_of
 
 OTHERS = ("int16", "uint16", "complex64", "<U5")
 SHAPES: tuple[tuple[int, ...], ...] = ((), (-1,), (-1, 1), (-1, 3, -1, -1), (2, 128))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paddle_int8.tasks.model.census import NEVER, QUANTIZABLE, count_operators
+from paddle_int8.tasks.engines.paddle.census import NEVER, QUANTIZABLE, count_operators
 
 
 def test_no_operator_is_both_quantizable_and_never_int8() -> None:

@@ -90,10 +90,10 @@ def test_closure_of_a_module_that_is_nowhere_is_empty() -> None:
 
 def test_a_calibration_and_a_validation_share_no_code_of_either() -> None:
     quantize, validate = (
-        closure("paddle_int8.tasks.quantization.ptq"),
+        closure("paddle_int8.tasks.engines.paddle.quantization.ptq"),
         closure("paddle_int8.tasks.validation.measure"),
     )
-    assert "paddle_int8.tasks.quantization.kl" in quantize.keys() - validate.keys()
+    assert "paddle_int8.tasks.engines.paddle.quantization.kl" in quantize.keys() - validate.keys()
     assert "paddle_int8.tasks.validation.latency" in validate.keys() - quantize.keys()
     assert not [
         name

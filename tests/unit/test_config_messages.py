@@ -20,9 +20,9 @@ from paddle_int8.tasks.config.section import Section
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
-from paddle_int8.tasks.inference.audit_model import audit_isolated
 from paddle_int8.tasks.promotion.request import PromoteRequest, checked
 from paddle_int8.tasks.published.request import TableRequest
+from paddle_int8.tasks.validation.audit_model import audit_isolated
 from tests.unit.test_config import changed
 
 TECHNICAL = re.compile(

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from paddle_int8.tasks.model.form import Form, form_of
+from paddle_int8.tasks.engines.paddle.form import Form, form_of
 
 
 def program(*operators: str | tuple[str, str, str]) -> SimpleNamespace:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from paddle_int8.tasks.quantization.histogram import CHUNK, magnitude_counts, magnitude_range
+from paddle_int8.tasks.engines.paddle.quantization.histogram import CHUNK, magnitude_counts, magnitude_range
 
 Array = npt.NDArray[Any]
 BINS = 2048

@@ -10,16 +10,16 @@ from typing import Any
 import cloudpickle
 import pytest
 
+from paddle_int8.tasks.algorithms import section as quantization
+from paddle_int8.tasks.algorithms.task import finetune, quantize
 from paddle_int8.tasks.config.model import TrainedModel
 from paddle_int8.tasks.config.quantization import ConversionConfig, QatConfig, QuantizationConfig
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import BaselineOutputsArtifact, Candidate, ModelArtifact
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
-from paddle_int8.tasks.conversion import section as conversion
-from paddle_int8.tasks.conversion.task import convert
-from paddle_int8.tasks.quantization import section as quantization
-from paddle_int8.tasks.quantization.task import finetune, quantize
+from paddle_int8.tasks.layouts import section as conversion
+from paddle_int8.tasks.layouts.task import convert
 from paddle_int8.tasks.steps import step as task
 from paddle_int8.tasks.training.task import train
 from paddle_int8.tasks.validation.load import LoadEvidence

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from paddle_int8.tasks.engines.paddle.quantization.kl import kl_threshold
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.quantization.kl import kl_threshold
 
 Array = npt.NDArray[Any]
 

@@ -9,8 +9,14 @@ import pytest
 
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.vocabulary import Layout
-from paddle_int8.tasks.inference.layouts import CACHED_LENGTHS, CACHED_SHAPES, SWITCHES, Engine, engine_of
-from paddle_int8.tasks.inference.predictor import spec_of
+from paddle_int8.tasks.engines.paddle.predictor import spec_of
+from paddle_int8.tasks.engines.paddle.switches import (
+    CACHED_LENGTHS,
+    CACHED_SHAPES,
+    SWITCHES,
+    Engine,
+    engine_of,
+)
 from paddle_int8.tasks.validation.measure import MeasureRequest
 
 

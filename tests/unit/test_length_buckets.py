@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paddle_int8.tasks.inference.layouts import CACHED_LENGTHS, LENGTH_BUCKETS
-from paddle_int8.tasks.inference.serving import STEPS_APART, filled
+from paddle_int8.tasks.engines.paddle.serving import STEPS_APART, filled
+from paddle_int8.tasks.engines.paddle.switches import CACHED_LENGTHS, LENGTH_BUCKETS
 
 LENGTHS = st.lists(st.integers(1, 2000), min_size=1, max_size=80)
 

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from paddle_int8.tasks.contracts.errors import RegistryError
+from paddle_int8.tasks.engines.paddle.quantization.finetune import STEP
 from paddle_int8.tasks.process.progress import Progress
-from paddle_int8.tasks.quantization.finetune import STEP
 from paddle_int8.tasks.tracking.live_curve import POINTS, LiveCurve, Point, points, window_of
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.errors import ModelFormatError
-from paddle_int8.tasks.model.files import ModelFormat, ModelSource, find_model
+from paddle_int8.tasks.engines.paddle.files import ModelFormat, ModelSource, find_model
 
 
 def write(folder: Path, *names: str) -> Path:
@@ -144,6 +144,6 @@ def test_source_digest_follows_the_content_alone(
 
 
 def test_steps_of_the_flow_process_do_not_load_paddle() -> None:
-    modules = "paddle_int8.tasks.model.load, paddle_int8.tasks.model.digest, paddle_int8.tasks.conversion.offline, paddle_int8.tasks.conversion.qdq"
-    code = f"import sys, {modules}, paddle_int8.tasks.conversion.save_quant_model; assert 'paddle' not in sys.modules"
+    modules = "paddle_int8.tasks.engines.paddle.load, paddle_int8.tasks.engines.paddle.digest, paddle_int8.tasks.engines.paddle.conversion.offline, paddle_int8.tasks.engines.paddle.conversion.qdq"
+    code = f"import sys, {modules}, paddle_int8.tasks.engines.paddle.conversion.save_quant_model; assert 'paddle' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,8 +9,12 @@ from pydantic import ValidationError
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.errors import ConversionError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
-from paddle_int8.tasks.conversion.recurrent import gru_weight_scale, input_factors, lstm_weight_scale
-from paddle_int8.tasks.quantization.recurrent import EQUAL, difference
+from paddle_int8.tasks.engines.paddle.conversion.recurrent import (
+    gru_weight_scale,
+    input_factors,
+    lstm_weight_scale,
+)
+from paddle_int8.tasks.engines.paddle.quantization.recurrent import EQUAL, difference
 
 HIDDEN = 2
 

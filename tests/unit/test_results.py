@@ -25,7 +25,7 @@ from tests.release_factory import build_artifacts, build_candidates, build_evide
 
 CANDIDATE = build_candidates()[0]
 QUANTIZE, VALIDATE = (
-    "paddle_int8.tasks.quantization.task:quantize",
+    "paddle_int8.tasks.algorithms.task:quantize",
     "paddle_int8.tasks.validation.task:validate",
 )
 BASELINES = "paddle_int8.tasks.validation.task:measure_baselines"
@@ -64,7 +64,7 @@ def _results() -> dict[str, tuple[str, Any]]:
     load = LoadEvidence(load_ms=1.5, peak_memory_bytes=1 << 20)
     return {
         "quantize": (QUANTIZE, quantized),
-        "convert": ("paddle_int8.tasks.conversion.task:convert", deployable),
+        "convert": ("paddle_int8.tasks.layouts.task:convert", deployable),
         "validate": (VALIDATE, evidence),
         "validate, with an infinite ratio": (VALIDATE, replace(evidence, per_isa=(perfect,))),
         "baseline outputs": (OUTPUTS, outputs),

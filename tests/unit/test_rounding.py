@@ -8,8 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from paddle_int8.tasks.quantization.rounding import least_output_error, mean_preserving, nearest
-from paddle_int8.tasks.quantization.weights import Grams, Layer, rounded_weight
+from paddle_int8.tasks.engines.paddle.quantization.rounding import (
+    least_output_error,
+    mean_preserving,
+    nearest,
+)
+from paddle_int8.tasks.engines.paddle.quantization.weights import Grams, Layer, rounded_weight
 
 Array = npt.NDArray[Any]
 GENERATOR = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import pytest
 
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
-from paddle_int8.tasks.inference.bundle import held_to
+from paddle_int8.tasks.engines.paddle.bundle import held_to
 from paddle_int8.tasks.validation.task import served_isa
 from tests.unit.evidence_factory import good_evidence
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.tasks.inference import serving
-from paddle_int8.tasks.inference.bundle import pythons
+from paddle_int8.tasks.engines.paddle import serving
+from paddle_int8.tasks.engines.paddle.bundle import pythons
 
 SOURCE = Path(serving.__file__)
 OLDEST = (3, 8)

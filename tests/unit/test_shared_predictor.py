@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks.contracts.arrays import Array, Feed
-from paddle_int8.tasks.inference.serving import Predictor, SharedPredictor
+from paddle_int8.tasks.engines.paddle.serving import Predictor, SharedPredictor
 
 
 class Model:

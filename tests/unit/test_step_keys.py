@@ -16,12 +16,12 @@ from typing import Any
 import prefect
 import pytest
 
-import paddle_int8.tasks.conversion.task
-import paddle_int8.tasks.quantization.task
+import paddle_int8.tasks.algorithms.task
+import paddle_int8.tasks.layouts.task
 import paddle_int8.tasks.validation.task
-from paddle_int8.tasks.conversion.task import convert
+from paddle_int8.tasks.algorithms.task import finetune, quantize
+from paddle_int8.tasks.layouts.task import convert
 from paddle_int8.tasks.published.task import RELEASED
-from paddle_int8.tasks.quantization.task import finetune, quantize
 from paddle_int8.tasks.validation.task import baseline_outputs, measure_baselines, validate
 from tests.patience import allowed
 
@@ -125,8 +125,8 @@ def test_record_of_the_published_table_counts_the_code_of_every_step_of_a_releas
 @pytest.mark.parametrize(
     "package",
     [
-        paddle_int8.tasks.quantization.task,
-        paddle_int8.tasks.conversion.task,
+        paddle_int8.tasks.algorithms.task,
+        paddle_int8.tasks.layouts.task,
         paddle_int8.tasks.validation.task,
     ],
 )

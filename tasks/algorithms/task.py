@@ -1,0 +1,132 @@
+"""Quantization as Prefect tasks: post-training, and training with the rounding simulated."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
+from paddle_int8.tasks.contracts.artifacts import (
+    Candidate,
+    DatasetArtifact,
+    FinetunedArtifact,
+    ModelArtifact,
+    QuantizedArtifact,
+)
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.vocabulary import Layout
+from paddle_int8.tasks.engines.paddle.quantization.finetune import SCALES_FILE, STEP, FinetuneRequest
+from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune as finetune_model
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize as quantize_model
+from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
+from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
+from paddle_int8.tasks.process.host_lock import computing
+from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.steps.step import cached, own_key, stage, step, step_log
+from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
+
+
+@step(
+    name="quantize",
+    task_run_name="quantize {candidate.name}",
+    **cached(quantize_model, quantize_recurrent),
+)
+def quantize(
+    model: ModelArtifact,
+    calibration: DatasetArtifact,
+    candidate: Candidate,
+    config: QuantizationConfig,
+    batch_size: int,
+    finetuned: FinetunedArtifact | None = None,
+) -> QuantizedArtifact:
+    """One candidate: calibrated with its algorithm, in the format that its layout needs.
+
+    config: see `own_section`.
+    finetuned: what the training made of `model`, for the algorithm `qat`.
+
+    Raises: QuantizationError with PaddleSlim's first message.
+    """
+    settings, name = Settings(), f"quantize {candidate.name}"
+    log = step_log(f"quantize-{candidate.name}")
+    learned: dict[str, float] = {}
+    if finetuned is not None:
+        model = replace(model, folder=finetuned.folder, digest=finetuned.digest)
+        learned = json.loads((finetuned.folder / SCALES_FILE).read_text(encoding="utf-8"))
+    with stage(name) as summary, scratch(settings.store, "quantized") as folder, computing():
+        outcome = run_isolated(
+            quantize_recurrent if candidate.layout is Layout.RECURRENT else quantize_model,
+            PtqRequest(
+                model=model,
+                calibration=calibration,
+                candidate=candidate,
+                config=config,
+                batch_size=batch_size,
+                folder=folder,
+                learned=learned,
+            ),
+            step=name,
+            log=log,
+            timeout_s=config.timeout_s,
+            environment={"OMP_NUM_THREADS": str(settings.threads_each)},
+        )
+        summary.append(f"{outcome.tensors_calibrated} tensors calibrated")
+        return QuantizedArtifact(
+            candidate=candidate,
+            folder=commit(folder, settings.store, "quantized", outcome.digest),
+            digest=outcome.digest,
+            quantized_ops=outcome.quantized_ops,
+            tensors_calibrated=outcome.tensors_calibrated,
+            seconds=outcome.seconds,
+            peak_memory_bytes=outcome.peak_memory_bytes,
+            log=log,
+        )
+
+
+@step(name=STEP, **cached(finetune_model))
+def finetune(
+    model: ModelArtifact,
+    training: DatasetArtifact,
+    config: QatConfig,
+    op_types: tuple[str, ...],
+    skip_tensors: tuple[str, ...],
+    weight_quantize_type: str,
+) -> FinetunedArtifact:
+    """Trains the model with its rounding simulated, once for all layouts.
+
+    A run that was killed goes on from its last checkpoint when a release asks for the same training: the
+    checkpoint bears the step's own key, so that it lives for as long as what decides the training is equal.
+    Raises: TrainingError when it diverges, QuantizationError when PaddleSlim cannot train the model.
+    """
+    settings = Settings()
+    checkpoint = settings.root / "checkpoints" / own_key()[:32]
+    with stage(STEP) as summary, scratch(settings.store, "finetuned") as folder, computing():
+        outcome = run_isolated(
+            finetune_model,
+            FinetuneRequest(
+                model=model,
+                data=training,
+                config=config,
+                op_types=op_types,
+                skip_tensors=skip_tensors,
+                weight_quantize_type=weight_quantize_type,
+                folder=folder,
+                checkpoint=checkpoint,
+            ),
+            step=STEP,
+            log=step_log("finetune"),
+            timeout_s=config.timeout_s,
+        )
+        resumed = f", {outcome.resumed_from} of them before" if outcome.resumed_from else ""
+        summary.append(f"{outcome.steps} steps{resumed}")
+        kept = FinetunedArtifact(
+            folder=commit(folder, settings.store, "finetuned", folder_digest(folder)),
+            digest=outcome.digest,
+            steps=outcome.steps,
+            resumed_from=outcome.resumed_from,
+            seconds=outcome.seconds,
+            peak_memory_bytes=outcome.peak_memory_bytes,
+            log=step_log("finetune"),
+        )
+        Checkpoint(checkpoint).clear()
+        return kept

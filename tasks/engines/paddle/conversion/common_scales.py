@@ -1,0 +1,73 @@
+"""One scale for all tensors between which no kernel changes it. Isolated process only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32
+from paddle_int8.tasks.engines.paddle.rewrites.signs import CONCAT, QUANT_PAIR, SCALE_KEEPING
+
+
+def common_scales(scales: Mapping[str, float], program: Any, *, fp32_too: bool) -> dict[str, float]:
+    """`scales` (INT8 steps a unit, up to a factor) by tensor, and those of what shares a kernel's bytes.
+
+    Pooling, reshaping and the like write with the scale that they read, and all that one concatenation
+    touches has that of the widest range. Paddle does this in one pass, in which a concatenation hands its
+    scale to tensors that others have read already: where one goes into a concatenation and into something
+    else, and of chained concatenations, a layer takes bytes of one scale for those of another.
+    fp32_too: also for concatenations that stay in FP32, which `qdq`'s predictor treats alike.
+    """
+    block = program.global_block()
+    concatenations = [op for op in block.ops if op.type == CONCAT and (fp32_too or not is_kept_fp32(op))]
+    concatenated = {name for op in concatenations for name in op.output("Out")}
+    common = dict(scales)
+    for names in _groups(block, concatenations):
+        known = [scales[name] for name in names if scales.get(name, 0) > 0]
+        if known:
+            scale = known[0] if concatenated.isdisjoint(names) else min(known)
+            common.update(dict.fromkeys(names, scale))
+    return common
+
+
+def scales_before_factors(scales: Mapping[str, float], program: Any) -> dict[str, float]:
+    """The scales of what operators `scale` read, where they have none, by tensor.
+
+    A product takes in the factor in front of it, such as that of an attention's queries, and then reads what
+    was never calibrated.
+    """
+    found: dict[str, float] = {}
+    for op in reversed(program.global_block().ops):
+        if op.type == "scale" and not op.attr("bias"):
+            source, target = op.input("X")[0], op.output("Out")[0]
+            known = scales.get(target) or found.get(target)
+            if known and op.attr("scale") and not scales.get(source):
+                found[source] = known * abs(op.attr("scale"))
+    return found
+
+
+def _groups(block: Any, concatenations: list[Any]) -> list[list[str]]:
+    """Tensors that share a scale, those that are written first in front."""
+    parents: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while (parent := parents.setdefault(name, name)) != name:
+            name = parent
+        return name
+
+    def join(names: Iterable[str]) -> None:
+        first, *others = (root(name) for name in names)
+        parents.update(dict.fromkeys(others, first))
+
+    for op in concatenations:
+        join(op.input("X") + op.output("Out"))
+    for op in block.ops:
+        if op.type in SCALE_KEEPING and not is_kept_fp32(op):
+            join(op.input("Input" if op.type == "slice" else "X") + op.output("Out"))
+        elif op.type in QUANT_PAIR and not block.var(op.input("X")[0]).persistable:
+            join(op.input("X") + op.output("Y"))
+    written = [name for op in block.ops for name in op.output_arg_names if name in parents]
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(written):
+        groups.setdefault(root(name), []).append(name)
+    return list(groups.values())

@@ -1,0 +1,40 @@
+"""What a conversion came to, in either layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from paddle_int8.tasks.contracts.errors import ConversionError
+from paddle_int8.tasks.contracts.vocabulary import Layout
+from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
+
+CAST = "cast_to_fp32"
+"""Name of the change that a model in another floating-point type gets before all others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertedModel:
+    """What was written: layout, content digest, INT8 operators by type, rewrites by name, bytes on disk.
+
+    `int8_ops` of `offline` are the operators that Paddle's passes marked INT8; of `qdq` the compute
+    operators that read quantized input, which the predictor will turn into INT8 when it loads them.
+    """
+
+    folder: Path
+    layout: Layout
+    digest: str
+    int8_ops: dict[str, int]
+    repairs: dict[str, int]
+    size_bytes: int
+
+
+def require_int8(converted: ConvertedModel) -> None:
+    """Raises: ConversionError when no compute operator of `converted` is INT8."""
+    if not converted.int8_ops.keys() & QUANTIZABLE:
+        found = ", ".join(f"{count} {name}" for name, count in converted.int8_ops.items())
+        raise ConversionError(
+            found=f"no INT8 convolution, product or recurrent operator, only {found or 'FP32 operators'}",
+            required="at least one compute operator in INT8",
+            remedy="widen `conversion.ops_to_quantize` or `quantization.op_types`",
+        )

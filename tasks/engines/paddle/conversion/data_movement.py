@@ -1,0 +1,98 @@
+"""Which operators that only move data INT8 serves. Isolated process only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from paddle_int8.tasks.engines.paddle.rewrites.fences import fence
+from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32, keep_fp32
+from paddle_int8.tasks.engines.paddle.rewrites.signs import (
+    CONCAT,
+    LAYERS,
+    QUANT_PAIR,
+    RECTIFIERS,
+    SCALE_KEEPING,
+    unsigned_tensors,
+)
+
+DATA_MOVEMENT = "keep_data_movement_fp32"
+PARTED_MEANS = "part_means"
+MOVING = SCALE_KEEPING | {CONCAT}
+COMBINING = frozenset(
+    name.format(kind)
+    for kind in ("elementwise_add", "elementwise_sub", "elementwise_mul")
+    for name in ("{}", "fused_{}")
+)
+NARROWED = 2.0
+"""By this factor a mean may have a smaller range than what it is of: one bit of eight."""
+TAKING_INT8 = LAYERS | {"elementwise_add", "fused_elementwise_add"}
+
+
+def keep_data_movement_fp32(program: Any, scales: Mapping[str, float], *, fused: bool = True) -> int:
+    """Marks pooling, concatenation, reshaping, sums and the like so that no layout quantizes them, but where
+    INT8 layers read the result; concatenations where one input would be signed and another unsigned; and
+    means whose range is much smaller than their input's, or whose input was not calibrated.
+
+    Paddle quantizes each of them, with the scale of its input: a mean over a picture then has a few of the
+    255 steps left when FP32 reads it, as before a classifier. In front of BatchNorm, as in DenseNet, INT8
+    rounds once more than was calibrated, and gains nothing. Of bytes with and without a sign no kernel makes
+    one tensor: the predictor dies, "could not create a primitive descriptor for a concat primitive". A mean
+    over a picture, as of squeeze and excite, has the scale of the picture; where that has none, the picture
+    has the scale of the mean, and is cut off there.
+    scales: INT8 steps a unit, up to a factor, of what was calibrated.
+    fused: False for a program whose layers the predictor of `qdq` fuses. That one takes what is concatenated
+    for signed: it requantizes rectified inputs, at half their resolution and at a cost, so that in `qdq` no
+    concatenation is in INT8.
+    Returns how many were marked.
+    """
+    block = program.global_block()
+    readers: dict[str, list[Any]] = {}
+    for op in block.ops:
+        for name in op.input_arg_names:
+            readers.setdefault(name, []).append(op)
+    found = [op for op in block.ops if op.type in MOVING | COMBINING]
+    passing = MOVING if fused else MOVING | QUANT_PAIR | RECTIFIERS
+    while True:
+        before = sum(map(is_kept_fp32, found))
+        unsigned = unsigned_tensors(block, fused=fused)
+        for op in reversed(found):
+            refused = op.type == CONCAT and (
+                not fused or len({name in unsigned for name in op.input("X")}) == 2
+            )
+            if refused or _narrows(op, scales) or not _feeds_int8(readers, op, passing):
+                keep_fp32(op)
+        if sum(map(is_kept_fp32, found)) == before:
+            return before
+
+
+def part_means(program: Any) -> int:
+    """Has what quantizes an FP32 mean read a copy, for `qdq`, whose predictor gives the mean the scale of its
+    input whether it is in INT8 or not. Returns how many copies there are.
+    """
+    block = program.global_block()
+    means = {name for op in block.ops if _is_mean(op) and is_kept_fp32(op) for name in op.output("Out")}
+    found = [op for op in block.ops if op.type == "quantize_linear" and op.input("X")[0] in means]
+    return sum(fence(block, op, op.input("X")[0]) for op in found)
+
+
+def _is_mean(op: Any) -> bool:
+    return bool(op.type == "pool2d" and op.attr("pooling_type") == "avg")
+
+
+def _narrows(op: Any, scales: Mapping[str, float]) -> bool:
+    """Whether `op` is a mean that bytes of its input's scale are too coarse for."""
+    if not _is_mean(op):
+        return False
+    (source,), (target,) = op.input("X"), op.output("Out")
+    return scales.get(target, 0) > NARROWED * scales.get(source, 0) or not scales.get(source)
+
+
+def _feeds_int8(readers: Mapping[str, list[Any]], op: Any, passing: frozenset[str]) -> bool:
+    """Whether something reads what `op` writes, and all that does takes bytes."""
+    reading = [reader for name in op.output_arg_names for reader in readers.get(name, ())]
+    return bool(reading) and all(
+        not is_kept_fp32(reader)
+        and (reader.type in TAKING_INT8 or (reader.type in passing and _feeds_int8(readers, reader, passing)))
+        for reader in reading
+    )

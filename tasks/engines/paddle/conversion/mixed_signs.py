@@ -1,0 +1,68 @@
+"""Operators that INT8 would give one signed and one unsigned input. Isolated process only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paddle_int8.tasks.engines.paddle.blocks import place
+from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_fp32
+from paddle_int8.tasks.engines.paddle.rewrites.signs import QUANT_PAIR, SIGN_KEEPING, unsigned_tensors
+
+MIXED_SIGNS = "keep_mixed_signs_fp32"
+PRODUCTS = frozenset({"matmul", "matmul_v2", "fused_matmul"})
+OF_TWO_INPUTS = PRODUCTS | {
+    name.format(kind)
+    for kind in ("elementwise_add", "elementwise_sub", "elementwise_mul")
+    for name in ("{}", "fused_{}")
+}
+PASSING = SIGN_KEEPING | {"scale", "flatten_contiguous_range", "squeeze2", "unsqueeze2"}
+"""Operators behind which the predictor of `qdq` still knows the sign."""
+
+
+def keep_mixed_signs_fp32(program: Any) -> int:
+    """Marks sums, differences and products of a rectified and a signed input so that they stay in FP32.
+
+    A layer with a ReLU fused in writes unsigned bytes, which the conversion does not know. No kernel takes
+    such a pair, and the predictor dies in the operator. What was rectified and went through FP32 since, as
+    through a factor, comes back signed. `program` is fused already: residual sums are part of their
+    convolutions.
+    Returns how many there were.
+    """
+    block = program.global_block()
+    found = _mixed(block, OF_TWO_INPUTS, unsigned_tensors(block))
+    for op in found:
+        keep_fp32(op)
+    return len(found)
+
+
+def hide_mixed_products(program: Any) -> int:
+    """Has products of a rectified and a signed input read copies without a scale, so that they stay in FP32.
+
+    For `qdq`, whose predictor knows the signs and refuses such a product; the mark that other operators have
+    it loses, when it renames the product. `program` is as PaddleSlim writes it.
+    Returns how many there were.
+    """
+    block = program.global_block()
+    found = _mixed(block, PRODUCTS, unsigned_tensors(block, fused=False, passing=PASSING))
+    for op in found:
+        (source,) = op.input("X")
+        copy = f"{source}.{op.output('Out')[0]}.copy"
+        block.create_var(name=copy, shape=block.var(source).shape, dtype=block.var(source).dtype)
+        block._insert_op(place(block, op), type="assign", inputs={"X": [source]}, outputs={"Out": [copy]})
+        op.desc.set_input("X", [copy])
+    return len(found)
+
+
+def _mixed(block: Any, kinds: frozenset[str], unsigned: set[str]) -> list[Any]:
+    """Operators of `kinds` on two activations, of which one is unsigned."""
+    stored = {name for name in block.vars if block.var(name).persistable}
+    for op in block.ops:
+        if op.type in QUANT_PAIR and op.input("X")[0] in stored:
+            stored.update(op.output("Y"))
+    return [
+        op
+        for op in block.ops
+        if op.type in kinds
+        and stored.isdisjoint(op.input("X") + op.input("Y"))
+        and len({name in unsigned for name in op.input("X") + op.input("Y")}) == 2
+    ]

@@ -1,0 +1,182 @@
+"""Paddle's `Quant2Int8MkldnnPass`, repaired where Paddle 2.6.2 is silently wrong.
+
+Imports Paddle, so only functions of the isolated process import this module.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy  # libpaddle exports zlib: imported before numpy it crashes the interpreter
+import paddle
+from paddle.base import core
+from paddle.base.framework import IrGraph
+from paddle.static.quantization import Quant2Int8MkldnnPass
+
+from paddle_int8.tasks.contracts.errors import ConversionError
+from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
+from paddle_int8.tasks.engines.paddle.conversion.common_scales import common_scales, scales_before_factors
+from paddle_int8.tasks.engines.paddle.conversion.data_movement import DATA_MOVEMENT, keep_data_movement_fp32
+from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_SIGNS, keep_mixed_signs_fp32
+from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+from paddle_int8.tasks.engines.paddle.rewrites.repairs import repair
+
+NO_ID = -1
+"""Keeps the set that goes to C++ from being empty, which would arrive there as a set of strings."""
+
+WEIGHT_SCALE = "Scale_weights"
+"""Attribute with the integer that one unit of a weight becomes, one a channel."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassOptions:
+    """`ops_to_quantize` are the operators' names after fusion, empty for all; ids as in the drawings."""
+
+    ops_to_quantize: frozenset[str]
+    op_ids_to_skip: frozenset[int]
+    skipped_passes: frozenset[str]
+    fused_conv: bool
+    drawings: Path | None
+    repairs: dict[str, int] = field(default_factory=dict)
+
+
+class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle is not typed
+    """The shipped pass with `options` honoured; a `fused_conv2d` is a convolution to it."""
+
+    def __init__(self, loaded: LoadedProgram, options: PassOptions) -> None:
+        place = paddle.CPUPlace()
+        super().__init__(set(options.ops_to_quantize), {NO_ID}, loaded.scope, place, core)
+        self._loaded = loaded
+        self._options = options
+        self._scale_axes: dict[str, int] = {}
+        if options.fused_conv:
+            self._conv_ops = [*sorted(CONVOLUTIONS), "fused_conv2d"]
+
+    def _is_any_of_op_types_in_graph(self, op_types: list[str], graph: Any) -> bool:
+        """As shipped, but by type: a node keeps the name that it had before fusion."""
+        return any(node.op().type() in op_types for node in graph.all_op_nodes())
+
+    def _gather_weight_thresholds_from_fake(self, graph: Any) -> Any:
+        """As shipped, and remembers along which axis of the weight each row of scales lies."""
+        for node in graph.all_op_nodes():
+            if node.name() in self._fake_dequantize_types and node.op().has_attr("quant_axis"):
+                self._scale_axes[node.input("X")[0]] = node.op().attr("quant_axis")
+        return super()._gather_weight_thresholds_from_fake(graph)
+
+    def _dequantize_op_weights(self, graph: Any, op_node: Any, weight_name: str, output_name: str) -> None:
+        """As shipped, but along the axis that was quantized.
+
+        The shipped code guesses the axis from the number of scales, and guesses wrong for every square
+        weight of a fully connected layer (4096 x 4096 in VGG16, 768 x 768 in ERNIE).
+        """
+        output, weight_var = op_node.output(output_name)[0], op_node.input(weight_name)[0]
+        weight = self._load_param(self._scope, weight_var)
+        scales = self._weight_thresholds[output]
+        axis = self._scale_axes.get(output)
+        if scales.size == 1 or axis is None or scales.size != weight.shape[axis]:
+            super()._dequantize_op_weights(graph, op_node, weight_name, output_name)
+            return
+        along = [1] * weight.ndim
+        along[axis] = scales.size
+        self._restore_var(weight_var, (weight / self._s8_max * scales.reshape(along)).astype(numpy.float32))
+
+    def _optimize_fp32_graph(self, graph: Any) -> Any:
+        """Repairs the graph that the fake operators have just left, then fuses as shipped."""
+        loaded = replace(self._loaded, program=graph.to_program())
+        self._options.repairs.update(repair(loaded))
+        graph = super()._optimize_fp32_graph(IrGraph(core.Graph(loaded.program.desc), for_test=True))
+        program = graph.to_program()  # residual sums are part of their convolutions by now
+        self._options.repairs[DATA_MOVEMENT] = keep_data_movement_fp32(program, self._single_scales())
+        self._options.repairs[MIXED_SIGNS] = keep_mixed_signs_fp32(program)
+        return IrGraph(core.Graph(program.desc), for_test=True)
+
+    def _gather_output_scales_from_attr(self, graph: Any) -> Any:
+        graph = super()._gather_output_scales_from_attr(graph)
+        self._set_scales(scales_before_factors(self._single_scales(), graph.to_program()))
+        return graph
+
+    def _propagate_scales(self, graph: Any) -> Any:
+        """As shipped, but whatever hands a scale on ends with a common one."""
+        self._set_scales(common_scales(self._single_scales(), graph.to_program(), fp32_too=False))
+        return graph
+
+    def _single_scales(self) -> dict[str, float]:
+        """Those of activations; a weight has one a channel."""
+        tensors = {name: numpy.array(tensor) for name, (_, tensor) in self._var_quant_scales.items()}
+        return {name: values.item() for name, values in tensors.items() if values.size == 1}
+
+    def _set_scales(self, scales: Mapping[str, float]) -> None:
+        for name, scale in scales.items():
+            self._var_quant_scales[name] = (False, self._convert_scale2tensor(numpy.array(scale)))
+
+    def _apply_pass(
+        self, graph: Any, pass_name: str, attrs: list[str] | None = None, attr_values: Any = None
+    ) -> Any:
+        if pass_name in self._options.skipped_passes:
+            return graph
+        if pass_name == "cpu_quantize_placement_pass":
+            # the shipped pass takes ids to skip and never hands them on
+            attrs = [*(attrs or []), "quantize_excluded_op_ids"]
+            attr_values = [*(attr_values or []), self._checked_ids(graph)]
+        graph = super()._apply_pass(graph, pass_name, attrs, attr_values)
+        if self._options.drawings:
+            draw(graph, self._options.drawings, f"{self._pass_group}_{self._pass_idx - 1:02d}_{pass_name}")
+        return graph
+
+    def _checked_ids(self, graph: Any) -> set[int]:
+        nodes = {node.id(): node.op().type() for node in graph.all_op_nodes()}
+        logger.info("operator ids: %s", ", ".join(f"{key} {name}" for key, name in sorted(nodes.items())))
+        if unknown := sorted(self._options.op_ids_to_skip - nodes.keys() - {NO_ID}):
+            raise ConversionError(
+                found=f"op_ids_to_skip names {unknown}, which no operator has after fusion",
+                required=f"ids among {', '.join(f'{key} ({name})' for key, name in sorted(nodes.items()))}",
+                remedy="take the ids from this list",
+            )
+        return {NO_ID, *self._options.op_ids_to_skip}
+
+
+def quantize_graph(loaded: LoadedProgram, options: PassOptions) -> LoadedProgram:
+    """The INT8 program of a fake-quantized one, with the same inputs, outputs and scope."""
+    graph = IrGraph(core.Graph(loaded.program.desc), for_test=True)
+    if options.drawings:
+        draw(graph, options.drawings, "quant_orig")
+    program = RepairedQuant2Int8(loaded, options).apply(graph).to_program()
+    return LoadedProgram(program=program, scope=loaded.scope, feeds=loaded.feeds, fetches=loaded.fetches)
+
+
+def narrow_weights(program: Any, bits: int) -> None:
+    """Has the weights quantized to `bits` instead of 8.
+
+    Without VNNI, oneDNN adds two products of an unsigned and a signed byte in 16 bits, which saturate: two of
+    255 x 127 need 17. With weights of 7 bits they fit. oneDNN quantizes weights when it loads them, and
+    divides its sums by the same scale, so that the scale is all there is to change.
+    """
+    for op in _int8(program):
+        if op.has_attr(WEIGHT_SCALE):
+            op._set_attr(WEIGHT_SCALE, [scale * 2.0 ** (bits - 8) for scale in op.attr(WEIGHT_SCALE)])
+
+
+def draw(graph: Any, folder: Path, name: str) -> None:
+    """Writes `graph` as `folder/name.dot`. `IrGraph.draw` is not used: it requires graphviz."""
+    folder.mkdir(parents=True, exist_ok=True)
+    viz = core.get_pass("graph_viz_pass")
+    viz.set("graph_viz_path", str(folder / f"{name}.dot"))
+    viz.apply(graph.graph)
+
+
+def int8_operators(program: Any) -> Mapping[str, int]:
+    """Operators of `program` that the passes marked INT8, counted by type."""
+    return Counter(op.type for op in _int8(program))
+
+
+def _int8(program: Any) -> Iterator[Any]:
+    for op in program.global_block().ops:
+        if op.has_attr("mkldnn_data_type") and op.attr("mkldnn_data_type") == "int8":
+            yield op

@@ -1,0 +1,100 @@
+"""Scales in a `qdq` program, where the predictor looks for them before it computes its own.
+
+Isolated process only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from paddle_int8.tasks.engines.paddle.blocks import value
+from paddle_int8.tasks.engines.paddle.conversion.common_scales import common_scales, scales_before_factors
+from paddle_int8.tasks.engines.paddle.form import HOLDER
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+
+PRODUCTS = frozenset({"mul", "matmul", "matmul_v2"})
+HAS_SCALES = "has_quant_info"
+SUFFIX = "_var_quant_scales_has_quant_info"
+NOWHERE = "/dev/null"
+
+Scales = dict[str, list[float]]
+
+
+def weight_scales(loaded: LoadedProgram) -> Scales:
+    """By weight of a fully connected layer, what one unit of each column is divided by to lie within 1.
+
+    One scale for all columns where it was quantized so; 0 for a column of zeros.
+    """
+    block = loaded.program.global_block()
+    products = {op.input("Y")[0] for op in block.ops if op.type in PRODUCTS}
+    found = {}
+    for op in block.ops:
+        if op.type != "dequantize_linear" or op.output("Y")[0] not in products:
+            continue
+        name, axis = op.input("X")[0], op.attr("quant_axis")
+        if loaded.scope.find_var(name) is None or not block.var(name).persistable:
+            continue
+        thresholds = _values(loaded, op.input("Scale")[0])
+        if len(block.var(name).shape) == 2 and (axis == 1 or len(thresholds) == 1):
+            found[name] = [_inverse(threshold) for threshold in thresholds]
+    return found
+
+
+def record_scales(loaded: LoadedProgram, weights: Scales) -> int:
+    """Writes `weights`, and the scales of all activations, into an operator that does nothing else.
+
+    At load `compute_propagate_scales_mkldnn_pass` takes the largest value of as many consecutive weights as
+    a layer has inputs for that of an output's column, so its scales are those of other weights. It computes
+    none that it is given. It is given them as attributes of a `save` operator, the first in the graph, so
+    that this one goes before the one that `quant_dequant_mkldnn_pass` adds, and must say all that it says.
+    The latter stays behind: the predictor's `inserted_passes` remove it. Where nobody asks for INT8 the
+    operator saves one number to nowhere.
+    Returns how many weights there were.
+    Source: `GetInfoFromTheTmpOp` of mkldnn_pass_util.h and `ComputeVarScales` of
+    compute_propagate_scales_mkldnn_pass.cc, Paddle 2.6.
+    """
+    block = loaded.program.global_block()
+    activations = activation_scales(loaded)
+    activations |= scales_before_factors(activations, loaded.program)
+    activations = common_scales(activations, loaded.program, fp32_too=True)
+    scales = weights | {name: [scale] for name, scale in activations.items()}
+    end = next(index for index, op in enumerate(block.ops) if op.type == "fetch")
+    number = next(op.input("Scale")[0] for op in block.ops if op.type == "quantize_linear")
+    holder = block._insert_op(
+        end, type=HOLDER, inputs={"X": [number]}, attrs={"file_path": NOWHERE, "overwrite": True}
+    )
+    holder.desc._set_bool_attr(HAS_SCALES, True)
+    for name, values in sorted(scales.items()):
+        holder.desc._set_float32s_attr(f"{name}{SUFFIX}", values)
+    return len(weights)
+
+
+def activation_scales(loaded: LoadedProgram) -> dict[str, float]:
+    """As `quant_dequant_mkldnn_pass` gathers them; what comes first stays."""
+    operators = loaded.program.global_block().ops
+    found: dict[str, float] = {}
+    for op in [op for op in operators if op.type == "dequantize_linear"]:
+        if loaded.scope.find_var(op.input("X")[0]) is None:
+            threshold = _values(loaded, op.input("Scale")[0])[0]
+            for name in (op.output("Y")[0], op.input("X")[0]):
+                found.setdefault(name, _inverse(threshold))
+    for op in [op for op in operators if op.type == "quantize_linear"]:
+        if threshold := _values(loaded, op.input("Scale")[0])[0]:
+            for name in (op.input("X")[0], op.output("Y")[0]):
+                found.setdefault(name, _inverse(threshold))
+    for op in operators:
+        if op.has_attr("out_threshold") and (threshold := op.attr("out_threshold")):
+            for name in op.output_arg_names:
+                found.setdefault(name, _inverse(threshold))
+    return found
+
+
+def _values(loaded: LoadedProgram, name: str) -> list[Any]:
+    values: list[Any] = value(loaded, name).ravel().tolist()
+    return values
+
+
+def _inverse(threshold: float) -> float:
+    return 1 / threshold if threshold else 0.0

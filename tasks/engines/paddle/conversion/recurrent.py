@@ -1,0 +1,225 @@
+"""Makes a recurrent model INT8: fused, and with the calibrated scales written into it.
+
+`convert_recurrent` runs in the isolated process; importing this module does not load Paddle.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.errors import ConversionError
+from paddle_int8.tasks.contracts.vocabulary import Layout
+from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
+from paddle_int8.tasks.engines.paddle.digest import program_digest
+from paddle_int8.tasks.engines.paddle.files import ModelSource
+from paddle_int8.tasks.engines.paddle.form import FUSED_RECURRENT as FUSED
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+
+INT8_GREATEST = 127.0
+HIDDEN_BOUND = 1.0
+"""No hidden state of a GRU or LSTM is larger."""
+SCALES = "scales.json"
+UNFUSED = frozenset({"gru", "lstm"})
+FUSIONS = ("fc_gru_fuse_pass", "mul_gru_fuse_pass", "fc_lstm_fuse_pass", "mul_lstm_fuse_pass")
+BIDIRECTIONAL_FUSIONS = ("multi_gru_fuse_pass", "multi_gru_seq_fuse_pass")
+EXPECTED_ATTRIBUTES: dict[str, Any] = {
+    "use_mkldnn": True,
+    "mkldnn_data_type": "float32",
+    "force_fp32_output": False,
+    "Scale_data": 1.0,
+    "Shift_data": 0.0,
+    "Scale_weights": [1.0],
+}
+"""Of `fusion_gru` and `fusion_lstm`. The first fusion leaves them out; `multi_gru_fuse_pass` then passes the
+operator by without a word (in Paddle's own predictor it never fuses anything), and the quantization too."""
+
+logger = logging.getLogger(__name__)
+
+
+def convert_recurrent(source: ModelSource, folder: Path) -> ConvertedModel:
+    """Writes `source`, recurrent operators fused and INT8, into `folder`; `scales.json` is beside `source`.
+
+    Raises: ModelFormatError for files that cannot be used, ConversionError when an operator did not fuse.
+    """
+    from paddle_int8.tasks.engines.paddle.program import load_program, save_program
+
+    thresholds = json.loads(source.program.with_name(SCALES).read_text(encoding="utf-8"))
+    loaded = fuse_recurrent(load_program(source))
+    counts = Counter(op.type for op in loaded.program.global_block().ops)
+    if left := UNFUSED & counts.keys():
+        raise ConversionError(
+            found=f"{', '.join(f'{counts[name]} {name}' for name in sorted(left))} that did not fuse",
+            required="every recurrent operator behind a fully connected layer of its own, without an initial "
+            "state, and with all its outputs in the program",
+            remedy="save the model with `clip_extra=False`; export it without an initial state",
+        )
+    converted = quantize_fused(loaded, thresholds)
+    save_program(converted, folder)
+    int8_ops = _int8_operators(converted.program.global_block().ops)
+    logger.info("INT8 recurrent operators: %s", int8_ops)
+    return ConvertedModel(
+        folder=folder,
+        layout=Layout.RECURRENT,
+        digest=program_digest(folder),
+        int8_ops=int8_ops,
+        repairs={},
+        size_bytes=sum(path.stat().st_size for path in folder.iterdir()),
+    )
+
+
+def _int8_operators(operators: Sequence[Any]) -> dict[str, int]:
+    """Fused operators that read what a `quantize` operator wrote."""
+    quantized = {name for op in operators if op.type == "quantize" for name in op.output_arg_names}
+    counts = Counter(op.type for op in operators if op.type in FUSED and op.input("X")[0] in quantized)
+    return dict(sorted(counts.items()))
+
+
+def quantize_fused(loaded: LoadedProgram, thresholds: Mapping[str, float]) -> LoadedProgram:
+    """The fused program with INT8 recurrent operators, from the thresholds of their inputs and hidden states.
+
+    A layer's input and hidden state share a scale, and so do all layers of one `multi_gru`. Embeddings are
+    several times as large as any hidden state, which would then have a few levels of the 255. So the input
+    is quantized by its own threshold, the operator is told the hidden states' scale, and its weights make
+    up for the difference, which changes nothing in exact arithmetic.
+    Source: after Nagel et al. 2019, data-free quantization, arXiv:1906.04721, section 4.1.
+    """
+    from paddle.base import core
+    from paddle.base.framework import IrGraph
+
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+
+    graph = IrGraph(core.Graph(loaded.program.desc), for_test=True)
+    graph.graph.set_not_owned("__param_scope__", loaded.scope)
+    fused = [node.op() for node in graph.all_op_nodes() if node.op().type() in FUSED]
+    inputs = {op.input("X")[0] for op in fused}
+    states = [value for name, value in thresholds.items() if name not in inputs]
+    hidden = max(states, default=HIDDEN_BOUND)
+    ranges = {name: thresholds[name] / hidden for name in inputs}
+    _scale_input_weights(
+        loaded, input_factors(((op.input("X")[0], _input_weights(op)) for op in fused), ranges)
+    )
+    scales: dict[str, tuple[bool, Any]] = {}
+    for op in fused:
+        scales[op.input("X")[0]] = _scale([thresholds[op.input("X")[0]]])
+        per_channel = lstm_weight_scale if op.type() == "fusion_lstm" else gru_weight_scale
+        for by_input, by_hidden in zip(op.input("WeightX"), op.input("WeightH"), strict=True):
+            weights = (_values(loaded, by_input), _values(loaded, by_hidden))
+            scales[by_input] = _scale(per_channel(*weights))
+    _apply(graph, "cpu_quantize_placement_pass", quantize_enabled_op_types=set(FUSED))
+    _apply(graph, "cpu_quantize_pass", quant_var_scales=scales, data_layout="NCHW")
+    _apply(graph, "cpu_quantize_squash_pass")
+    for op in [node.op() for node in graph.all_op_nodes() if node.op().type() in FUSED]:
+        op._set_attr("Scale_data", INT8_GREATEST / hidden)
+    program = graph.to_program()
+    return LoadedProgram(program=program, scope=loaded.scope, feeds=loaded.feeds, fetches=loaded.fetches)
+
+
+def _input_weights(op: Any) -> list[str]:
+    """Names of the weights that multiply the input itself; deeper layers read hidden states."""
+    directions = 2 if op.type() == "multi_gru" else 1
+    names: list[str] = op.input("WeightX")[:directions]
+    return names
+
+
+def input_factors(
+    reads: Iterable[tuple[str, Sequence[str]]], ranges: Mapping[str, float]
+) -> dict[str, float]:
+    """What to multiply each weight by, for `ranges` of the inputs over the hidden states' own.
+
+    reads: of every operator, its input and the weights of it.
+    Raises: ConversionError when one weight multiplies inputs of different ranges.
+    """
+    factors: dict[str, float] = {}
+    for name, weights in reads:
+        for weight in weights:
+            if factors.setdefault(weight, ranges[name]) != ranges[name]:
+                raise ConversionError(
+                    found=f"the weight {weight} in two recurrent layers, whose inputs have different ranges",
+                    required="weights of its own for each layer that reads another tensor",
+                    remedy="export the layers with copies of the weight",
+                )
+    return factors
+
+
+def _scale_input_weights(loaded: LoadedProgram, factors: Mapping[str, float]) -> None:
+    import paddle
+
+    for name, factor in factors.items():
+        values = (_values(loaded, name) * factor).astype(np.float32)
+        loaded.scope.find_var(name).get_tensor().set(values, paddle.CPUPlace())
+
+
+def gru_weight_scale(by_input: Array, by_hidden: Array) -> Array:
+    """Greatest magnitude of each gate channel: [3 * hidden].
+
+    by_input: [in, 3 * hidden]. by_hidden: [hidden, 3 * hidden] in size, its memory a matrix for update and
+    reset gate, [hidden, 2 * hidden], and then one for the candidate, [hidden, hidden].
+    Source: the kernel of `fusion_gru` in paddle/phi/kernels/fusion/onednn.
+    """
+    width = len(by_hidden)
+    memory, gates = by_hidden.reshape(-1), 2 * width
+    update_reset = memory[: width * gates].reshape(width, gates)
+    candidate = memory[width * gates :].reshape(width, width)
+    both = np.concatenate([by_input, np.concatenate([update_reset, candidate], axis=1)])
+    greatest: Array = np.abs(both).max(axis=0)
+    return greatest
+
+
+def lstm_weight_scale(by_input: Array, by_hidden: Array) -> Array:
+    """Greatest magnitude of each gate channel: [4 * hidden]. by_input: [in, 4 * hidden]."""
+    greatest: Array = np.abs(np.concatenate([by_input, by_hidden])).max(axis=0)
+    return greatest
+
+
+def _scale(greatest: Array | list[float]) -> tuple[bool, Any]:
+    """As Paddle's pass takes it: whether unsigned, and 1 / greatest; a channel of zeros gets 0."""
+    import paddle
+
+    values = np.asarray(greatest, np.float64)
+    tensor = paddle.base.core.LoDTensor()
+    tensor.set(np.divide(1.0, values, out=np.zeros_like(values), where=values > 0), paddle.CPUPlace())
+    return False, tensor
+
+
+def _values(loaded: LoadedProgram, name: str) -> Array:
+    return np.array(loaded.scope.find_var(name).get_tensor())
+
+
+def _apply(graph: Any, name: str, **options: Any) -> None:
+    from paddle.base import core
+
+    applied = core.get_pass(name)
+    for option, value in options.items():
+        applied.set(option, value)
+    applied.apply(graph.graph)
+
+
+def fuse_recurrent(loaded: LoadedProgram) -> LoadedProgram:
+    """`gru` and `lstm` with the layer before them in one operator, both directions and layers in one."""
+    from paddle.base import core
+    from paddle.base.framework import IrGraph
+
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+
+    graph = IrGraph(core.Graph(loaded.program.desc), for_test=True)
+    graph.graph.set_not_owned("__param_scope__", loaded.scope)
+    for name in FUSIONS:
+        _apply(graph, name)
+    for node in graph.all_op_nodes():
+        if node.op().type() in FUSED:
+            for attribute, value in EXPECTED_ATTRIBUTES.items():
+                node.op()._set_attr(attribute, value)
+    for name in BIDIRECTIONAL_FUSIONS:
+        _apply(graph, name)
+    program = graph.to_program()
+    return LoadedProgram(program=program, scope=loaded.scope, feeds=loaded.feeds, fetches=loaded.fetches)

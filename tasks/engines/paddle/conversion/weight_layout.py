@@ -1,0 +1,53 @@
+"""Has weights given oneDNN's layout when a model is loaded, instead of at each inference."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from paddle_int8.tasks.engines.paddle.rewrites.signs import LAYERS
+
+LAID_OUT = "lay_out_weights"
+IDENTITY = {"scale": 1.0, "bias": 0.0, "bias_after_scale": True, "use_mkldnn": True}
+LARGEST_BYTES = 4 << 20
+"""Of a tensor that is laid out, and so is twice in memory: next to what is computed with a larger one, what
+is saved does not count."""
+
+
+def lay_out_weights(program: Any) -> int:
+    """Puts an operator of oneDNN that changes nothing behind each weight; returns how many there are.
+
+    Loaded weights have the plain layout. Paddle's executor finds that at each inference anew, makes a scope
+    and a tensor of the other layout for each of them, and goes the long way for the operator that reads them.
+    Layers only: others may hold what they read to be what they write, as BatchNorm does its statistics.
+    What an operator of oneDNN writes has its layout, and the predictor's `constant_folding_pass` runs this
+    one when the model is loaded.
+    Source: `PrepareData` of operator.cc and `NeedTransformLayout` of data_layout_transform.h, Paddle 2.6.
+    """
+    block = program.global_block()
+    readers = [op for op in block.ops if op.type in LAYERS and _of_onednn(op)]
+    names = dict.fromkeys(
+        name for op in readers for name in op.input_arg_names if _is_weight(block.var(name))
+    )
+    inputs = sum(op.type == "feed" for op in block.ops)
+    for name in names:
+        weight = block.var(name)
+        laid_out = block.create_var(name=f"{name}.onednn", shape=weight.shape, dtype=weight.dtype)
+        for op in readers:
+            op._rename_input(name, laid_out.name)
+        block._insert_op(
+            inputs, type="scale", inputs={"X": [weight]}, outputs={"Out": [laid_out]}, attrs=IDENTITY
+        )
+    return len(names)
+
+
+def _of_onednn(op: Any) -> bool:
+    return bool(op.has_attr("use_mkldnn") and op.attr("use_mkldnn"))
+
+
+def _is_weight(variable: Any) -> bool:
+    import paddle
+
+    if not variable.persistable or variable.dtype != paddle.float32 or not variable.shape:
+        return False
+    return bool(4 * math.prod(variable.shape) <= LARGEST_BYTES)

@@ -1,0 +1,95 @@
+"""Where a program's inputs and outputs hang: what is read, and what an output ends in.
+
+Imports Paddle for the program's format, so only functions of the isolated process import this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paddle_int8.tasks.engines.paddle.program import parse_program
+
+TRANSPARENT = frozenset(
+    {
+        "assign",
+        "cast",
+        "flatten2",
+        "flatten_contiguous_range",
+        "reshape",
+        "reshape2",
+        "scale",
+        "share_data",
+        "squeeze2",
+        "transpose2",
+        "unsqueeze2",
+    }
+)
+"""Operators that only write down what their input holds in another form."""
+BIASED = frozenset({"elementwise_add", "elementwise_mul", "elementwise_sub"})
+"""Transparent too, where the other operand is a parameter."""
+
+SHAPE_ALONE = frozenset(
+    {"fill_any_like", "fill_constant_batch_size_like", "fill_zeros_like", "shape", "size"}
+)
+"""Operators that read how many values there are, and none of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """`operators`: by output, the operator that makes what it holds. `constant` outputs depend on no
+    input's values, as a program without loops and branches shows it; nothing reads the `unread` inputs."""
+
+    operators: dict[str, str]
+    constant: frozenset[str]
+    unread: tuple[str, ...]
+
+
+def ends(program: Path) -> Ends:
+    """Raises: ModelFormatError when `program` is no inference program."""
+    desc = parse_program(program.read_bytes(), program)
+    block = desc.blocks[0]
+    makers = {name: op for op in block.ops for name in _names(op.outputs)}
+    parameters = {var.name for var in block.vars if var.persistable}
+    read = {name for each in desc.blocks for op in each.ops for name in _names(op.inputs)}
+    outputs = [name for op in block.ops if op.type == "fetch" for name in _names(op.inputs)]
+    inputs = [name for op in block.ops if op.type == "feed" for name in _names(op.outputs)]
+    straight = len(desc.blocks) == 1
+    return Ends(
+        operators={name: _end(name, makers, parameters) for name in outputs},
+        constant=frozenset(name for name in outputs if straight and not _reached(name, makers) & set(inputs)),
+        unread=tuple(sorted(set(inputs) - read)),
+    )
+
+
+def _end(name: str, makers: dict[str, Any], parameters: set[str]) -> str:
+    """The operator behind `name`, past those that only rewrite its form; "" for what nothing makes."""
+    seen: set[str] = set()
+    while name in makers and name not in seen:
+        seen.add(name)
+        op = makers[name]
+        computed = [each for each in _names(op.inputs, main=True) if each not in parameters]
+        transparent = op.type in TRANSPARENT or (op.type in BIASED and len(computed) == 1)
+        if not transparent or not computed:
+            return str(op.type)
+        name = computed[0]
+    return ""
+
+
+def _reached(name: str, makers: dict[str, Any]) -> set[str]:
+    """Every tensor whose values `name` is computed from."""
+    reached, left = set[str](), [name]
+    while left:
+        if (each := left.pop()) not in reached:
+            reached.add(each)
+            if each in makers and makers[each].type not in SHAPE_ALONE:
+                left += _names(makers[each].inputs)
+    return reached
+
+
+def _names(slots: Any, *, main: bool = False) -> list[str]:
+    """Tensors of an operator; `main`: its data, without those that hold a shape or a factor."""
+    return [
+        name for slot in slots if not main or slot.parameter in ("X", "Y", "Input") for name in slot.arguments
+    ]

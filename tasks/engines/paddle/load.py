@@ -1,0 +1,100 @@
+"""From the user's model files to the FP32 model that every later step starts from.
+
+`prepare_model` runs in the isolated process; importing this module does not load Paddle.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paddle_int8.tasks.contracts.artifacts import OperatorCensus, TensorSpec
+from paddle_int8.tasks.engines.paddle.census import census
+from paddle_int8.tasks.engines.paddle.conversion.converted import CAST
+from paddle_int8.tasks.engines.paddle.digest import program_digest
+from paddle_int8.tasks.engines.paddle.files import ModelSource
+from paddle_int8.tasks.engines.paddle.form_errors import require_float
+from paddle_int8.tasks.engines.paddle.gpu_only import require_cpu
+from paddle_int8.tasks.engines.paddle.original import ORIGINAL
+from paddle_int8.tasks.engines.paddle.rewrites.native_kernels import compute_natively
+from paddle_int8.tasks.engines.paddle.rewrites.repairs import repair
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+
+RNN, LEGACY, NATIVE = "rnn", "rewrite_rnn_as_lstm", "compute_natively"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedModel:
+    """What `prepare_model` wrote, see `paddle_int8.tasks.contracts.artifacts.ModelArtifact` for the fields.
+
+    cast_from: floating-point types other than FP32 that the model was given in.
+    """
+
+    digest: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    cast_from: tuple[str, ...]
+    census: OperatorCensus
+    repairs: dict[str, int]
+    size_bytes: int
+
+
+def prepare_model(
+    source: ModelSource, folder: Path, *, legacy: bool = False, native_ops: Sequence[str] = ()
+) -> PreparedModel:
+    """Loads `source`, casts it to FP32, repairs its graph and saves it into `folder` as `model.pdmodel` +
+    `model.pdiparams`.
+
+    legacy: rewrite operators `rnn` with `lstm`; the model with the `rnn` is then kept in `ORIGINAL` below
+    `folder`. The census is of the repaired program.
+    native_ops: operator types that Paddle's own kernels are to run.
+    Raises: ModelFormatError when the files cannot be used, hold a model that is quantized already, that FP32
+    cannot hold or that only a GPU runs, or an `rnn` that cannot be rewritten.
+    """
+    from paddle_int8.tasks.engines.paddle.program import load_program, save_program, tensor_specs
+    from paddle_int8.tasks.engines.paddle.rewrites.float_types import cast_to_fp32, other_float_types
+
+    require_float(source)
+    loaded = load_program(source)
+    require_cpu(loaded, source.program)
+    cast_from = other_float_types(loaded)
+    repairs = {CAST: cast_to_fp32(loaded)} | repair(loaded)
+    if native_ops:
+        repairs[NATIVE] = compute_natively(loaded, native_ops)
+    if legacy and RNN in (op.type for op in loaded.program.global_block().ops):
+        save_program(loaded, folder / ORIGINAL)
+        repairs[LEGACY] = _rewrite(loaded)
+    save_program(loaded, folder)
+    counted = census(loaded.program)
+    logger.info(
+        "%d operators, INT8 can reach %d of %d compute operators; repairs: %s",
+        sum(counted.counts.values()),
+        counted.quantizable,
+        counted.compute,
+        repairs,
+    )
+    return PreparedModel(
+        digest=program_digest(folder),
+        inputs=tensor_specs(loaded.program, loaded.feeds),
+        outputs=tensor_specs(loaded.program, loaded.fetches),
+        cast_from=cast_from,
+        census=counted,
+        repairs=repairs,
+        size_bytes=sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
+    )
+
+
+def _rewrite(loaded: LoadedProgram) -> int:
+    import paddle
+
+    from paddle_int8.tasks.engines.paddle.legacy_recurrence import legacy_recurrence
+
+    with paddle.utils.unique_name.guard():  # the digest depends on the names
+        return legacy_recurrence(loaded)

@@ -1,0 +1,72 @@
+"""Opens any model of a release for measurement. Runs in the isolated process only."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from paddle_int8.tasks.contracts.errors import ModelFormatError
+from paddle_int8.tasks.engines.paddle.serving import Predictor, paddle_config
+from paddle_int8.tasks.engines.paddle.switches import SWITCHES, Engine, Switches
+
+MODEL_FILENAME, PARAMS_FILENAME = "model.pdmodel", "model.pdiparams"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictorSpec:
+    """A model and how to run it.
+
+    `params` is None for one file per parameter beside `program`. `enable_int8` overrides the engine's
+    own switch, to show what a forgotten one costs. `cached_shapes` overrides it to be that of another
+    predictor in the same process.
+    """
+
+    program: Path
+    params: Path | None
+    engine: Engine
+    threads: int
+    enable_int8: bool | None = None
+    cached_shapes: int | None = None
+
+    @property
+    def switches(self) -> Switches:
+        switches = SWITCHES[self.engine]
+        if self.enable_int8 is not None:
+            switches = replace(switches, onednn_int8=self.enable_int8)
+        if self.cached_shapes is not None:
+            switches = replace(switches, onednn_cache_capacity=self.cached_shapes)
+        return switches
+
+
+def spec_of(folder: Path, engine: Engine, threads: int, enable_int8: bool | None = None) -> PredictorSpec:
+    """Of an artifact's folder, whose file names are fixed."""
+    return PredictorSpec(
+        program=folder / MODEL_FILENAME,
+        params=folder / PARAMS_FILENAME,
+        engine=engine,
+        threads=threads,
+        enable_int8=enable_int8,
+    )
+
+
+def open_predictor(spec: PredictorSpec) -> Predictor:
+    """Loads and optimises the model; the kernels themselves are built by the first run.
+
+    Raises: ModelFormatError when files are missing or Paddle refuses them.
+    """
+    for path in filter(None, (spec.program, spec.params)):
+        if not path.is_file():
+            raise ModelFormatError(
+                found=f"no file {path}",
+                required="the program and its parameters",
+                remedy="run the step that writes it again; a store must not be edited by hand",
+            )
+    try:
+        config = paddle_config(spec.program, spec.params, asdict(spec.switches), spec.threads)
+        return Predictor(config, spec.switches.length_buckets)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ModelFormatError(
+            found=f"Paddle Inference cannot open {spec.program} as {spec.engine}: {error}",
+            required="a model that Paddle Inference 2.6 loads",
+            remedy="copy or export the model again; for a quantized one, quantize again",
+        ) from error

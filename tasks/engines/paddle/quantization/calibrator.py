@@ -1,0 +1,267 @@
+"""PaddleSlim's post-training quantization as this project runs it: with its own loop over the samples.
+
+Beyond PaddleSlim it has progress, checked thresholds, and roundings that work.
+
+Imports Paddle, so only functions of the isolated process import this module.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import paddle
+from paddle.static.quantization import post_training_quantization as slim
+
+from paddle_int8.tasks.contracts.errors import QuantizationError
+from paddle_int8.tasks.engines.paddle.blocks import is_skipped
+from paddle_int8.tasks.engines.paddle.quantization.tensors import fed, view
+from paddle_int8.tasks.engines.paddle.quantization.weights import Grams, layers_of, rounded_weight
+from paddle_int8.tasks.process.progress import report
+
+DEAD_THRESHOLD = 1e-8
+"""Of an activation that was 0 throughout; PaddleSlim's own choice in `mse`. Its scale would be infinite."""
+
+Array = npt.NDArray[Any]
+Batch = dict[str, Array]
+
+
+class Batches(Protocol):
+    """What is calibrated on."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, batch_size: int) -> Iterator[Batch]: ...
+
+
+class Loader(paddle.io.DataLoader):  # type: ignore[misc]  # Paddle has no types
+    """A DataLoader to PaddleSlim's `isinstance`; in fact the reader's batches, fed as they are."""
+
+    def __init__(self, reader: Batches, batch_size: int) -> None:
+        self._reader = reader
+        self._samples_per_batch = batch_size
+
+    def __call__(self) -> Iterator[Batch]:
+        return self._reader.batches(self._samples_per_batch)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self()
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._reader) / self._samples_per_batch)
+
+
+class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle has no types
+    """PaddleSlim's quantization of a model whose program is in `_program` after `quantize`."""
+
+    def __init__(
+        self,
+        *,
+        step: str,
+        adaround: bool,
+        keep_mean: bool,
+        learned: Mapping[str, float] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._learned = dict(learned or {})
+        self._step = step
+        self._adaround = adaround
+        self._keep_mean = keep_mean
+        self._done = 0
+        self._total = 0
+
+    @property
+    def program(self) -> Any:
+        return self._program
+
+    @property
+    def thresholds(self) -> dict[str, float | list[float]]:
+        """Per tensor: of an activation a float, of a weight one per channel. Empty before `quantize`."""
+        return self._scales()
+
+    @property
+    def calibrated(self) -> int:
+        """Activation tensors with a threshold."""
+        return sum(name in self._scales() for name in self._quantized_act_var_name)
+
+    def quantize(self) -> None:
+        """Loads, calibrates and rewrites the program.
+
+        Raises: QuantizationError when a tensor to skip doesn't exist or a threshold is not finite.
+        """
+        self._load_model_data()
+        self._check_skipped_tensors()
+        self._collect_target_varnames()
+        self._leave_skipped_tensors()
+        self._set_activation_persistable()
+        two_passes = self._algo in ("KL", "hist")
+        self._total = self._batch_nums * (1 + two_passes + self._adaround) + 2
+        with self._measuring():
+            if two_passes:
+                self._each_batch(self._collect_activation_abs_min_max, "ranges")
+                self._init_sampling_act_histogram()
+            self._each_batch(self._sampling, "samples")
+        self._settle_thresholds()
+        self._advance("thresholds")
+        self._reset_activation_persistable()
+        if self._adaround or self._keep_mean:
+            self._round_weights()
+        self._update_program()
+        self._name_channel_scales()
+        self._save_output_threshold()
+        slim.utils.move_persistable_var_to_global_block(self._program)
+        self._advance("program")
+
+    def _leave_skipped_tensors(self) -> None:
+        """PaddleSlim measures the weights of operators that it skips too, and fails on a vector; and tensors
+        inside loops and branches, which are gone when it looks, or that a loop writes anew; and it quantizes
+        FP64, for which there is no kernel.
+        """
+        read: dict[bool, set[str]] = {True: set(), False: set()}
+        written: Counter[str] = Counter()
+        for block in self._program.blocks:
+            for op in block.ops:
+                read[is_skipped(op)].update(op.input_arg_names)
+                written.update(set(op.output_arg_names))
+        self._quantized_weight_var_name -= read[True] - read[False]
+        outside = self._program.global_block().vars
+        fleeting = {
+            name
+            for name in self._quantized_act_var_name
+            if name not in outside or written[name] > 1 or outside[name].dtype != paddle.float32
+        }
+        self._quantized_act_var_name -= fleeting
+        self._zero_size_var_names |= fleeting  # PaddleSlim's word for tensors that get no threshold
+
+    def _check_skipped_tensors(self) -> None:
+        known = {variable.name for variable in self._program.list_vars()}
+        if unknown := sorted(set(self._skip_tensor_list) - known):
+            raise QuantizationError(
+                found=f"no tensor {', '.join(unknown)} in the model",
+                required="`quantization.skip_tensors` that the model has",
+                remedy="copy names from `scales.json` of a quantized model",
+            )
+
+    def _name_channel_scales(self) -> None:
+        """Names weight scales by what they scale.
+
+        PaddleSlim numbers them in the order of a hash table, so that equal models get unequal programs.
+        """
+        block = self._program.global_block()
+        for op in [op for op in block.ops if op.type == "fake_channel_wise_dequantize_max_abs"]:
+            old, new = op.input("Scales")[0], f"{op.output('Out')[0]}.channel_scale"
+            block._rename_var(old, new)
+            scale = np.array(self._scope.find_var(old).get_tensor())
+            self._scope.var(new).get_tensor().set(scale, self._place)
+
+    @contextmanager
+    def _measuring(self) -> Iterator[None]:
+        """Open while samples run through the network."""
+        with replaced(slim.utils, "load_variable_data", self._load):
+            yield
+
+    def _load(self, scope: Any, name: str) -> Array:
+        """A tensor's values; of a scalar one sample, as `avg` takes the first dimension for the batch."""
+        values: Array = np.atleast_1d(np.array(scope.find_var(name).get_tensor()))
+        return values
+
+    def _each_batch(self, observe: Callable[[], None], note: str) -> None:
+        for batch in self._data_loader():
+            self._run(batch)
+            observe()
+            self._advance(note)
+
+    def _run(self, batch: Batch) -> None:
+        self._fetch(batch, [variable.name for variable in self._fetch_list])
+
+    def _advance(self, note: str) -> None:
+        self._done += 1
+        report(self._step, self._done, self._total, note)
+
+    def _scales(self) -> dict[str, float | list[float]]:
+        scales: dict[str, float | list[float]] = (
+            self._quantized_var_threshold if self._algo in ("KL", "hist") else self._quantized_threshold
+        )
+        return scales
+
+    def _settle_thresholds(self) -> None:
+        """Makes thresholds of what was sampled."""
+        if self._algo == "avg":
+            for name, maxima in self._quantized_var_avg.items():
+                self._quantized_threshold[name] = np.array(maxima).mean()
+        if self._algo in ("KL", "hist"):
+            self._calculate_kl_hist_threshold()
+        scales = self._scales()
+        for name in self._quantized_act_var_name & self._learned.keys():
+            scales[name] = self._learned[name]
+        for name in self._quantized_act_var_name & scales.keys():
+            scales[name] = checked(name, float(np.max(scales[name])))
+
+    def _round_weights(self) -> None:
+        """Puts weights on their grids, by the inputs of their layers when `adaround` wants it."""
+        layers = layers_of(self._program, self._quantized_weight_var_name)
+        weights = {layer.weight: np.array(self._tensor(layer.weight)) for layer in layers}
+        grams = Grams()
+        sources = sorted({layer.source for layer in layers})
+        for batch in self._data_loader() if self._adaround else ():
+            inputs = dict(zip(sources, self._fetch(batch, sources), strict=True))
+            for layer in layers:
+                grams.add(layer, view(inputs[layer.source]), weights[layer.weight].shape)
+            self._advance("layer inputs")
+        for layer in layers:
+            rounded = rounded_weight(
+                weights[layer.weight],
+                self._scales()[layer.weight],
+                axis=0 if layer.kind == "convolution" else 1,
+                gram=grams.mean(layer),
+                keep_mean=self._keep_mean,
+            )
+            self._tensor(layer.weight).set(rounded, self._place)
+
+    def _fetch(self, batch: Batch, names: list[str]) -> list[Any]:
+        """Tensors of one forward pass, in plain order."""
+        tensors: list[Any] = self._executor.run(
+            program=self._program,
+            feed=fed(batch, self._feed_list),
+            fetch_list=names,
+            return_numpy=False,
+            scope=self._scope,
+        )
+        return tensors
+
+    def _tensor(self, name: str) -> Any:
+        return self._scope.find_var(name).get_tensor()
+
+    def _get_hist_scaling_factor(self, hist: Array, hist_edges: Array) -> float:
+        """PaddleSlim's percentile, except that where its running sum ends below the percentile by rounding
+        (it answers half a bin below zero) the threshold is in the last bin."""
+        threshold = float(super()._get_hist_scaling_factor(hist, hist_edges))
+        width = float(hist_edges[1] - hist_edges[0])
+        return threshold if threshold > 0 else (hist.size - 0.5) * width
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: object) -> Iterator[None]:
+    """`owner.name` is `value` while the context is open."""
+    original = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+def checked(name: str, threshold: float) -> float:
+    if not math.isfinite(threshold):
+        raise QuantizationError(
+            found=f"activation {name} reached {threshold} on the calibration data",
+            required="finite activations",
+            remedy="check the model's outputs and the preprocessing on the calibration samples",
+        )
+    return threshold or DEAD_THRESHOLD

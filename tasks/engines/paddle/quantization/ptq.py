@@ -1,0 +1,201 @@
+"""Post-training quantization of one candidate with PaddleSlim, in an isolated process.
+
+PaddleSlim's `quant_post_static` retries with fewer arguments when anything fails, and so shows the
+second error; here its class is called directly and the first one is shown.
+
+What the algorithms are, with M the magnitudes of an activation over the calibration samples:
+
+- `abs_max`: the greatest of M. `min_max` is the same: INT8 is symmetric on oneDNN, so a range [a, b] is
+  max(|a|, |b|). PaddleSlim's own `min_max` only writes attributes and leaves the model FP32.
+- `avg`: the mean over batches of the mean greatest magnitude of a sample.
+- `hist`: the `hist_percent` quantile of M. `KL`: the clipping with the least divergence.
+- `mse`, `emd`: the best of 35 fractions of a batch's greatest magnitude, the best over all batches. For
+  the `offline` layout PaddleSlim scores as if activations were never negative.
+- `ptf`: a power-of-two fraction of the greatest magnitude; the last batch decides.
+
+Each of them makes both layouts.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import resource
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paddle_int8.tasks.config.quantization import QuantizationConfig
+from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
+from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError, storage_error
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.engines.paddle.blocks import is_skipped
+from paddle_int8.tasks.engines.paddle.digest import program_digest
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.quantization.calibrator import Batches, Calibrator
+
+RECURRENT = frozenset({"gru", "lstm"})
+"""Operators on sequences that the layout `recurrent` is for."""
+QUANTIZERS = ("fake_quantize", "fake_channel_wise_quantize", "quantize_linear", "dequantize_linear")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PtqRequest:
+    """One candidate to make of `model`, into the existing `folder`. `batch_size` is in samples.
+
+    `learned` are thresholds by tensor that a training has found; they replace the calibrated ones.
+    """
+
+    model: ModelArtifact
+    calibration: DatasetArtifact
+    candidate: Candidate
+    config: QuantizationConfig
+    batch_size: int
+    folder: Path
+    learned: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PtqOutcome:
+    """What `quantize` wrote: the QuantizedArtifact without its paths. `digest` is of the content."""
+
+    digest: str
+    quantized_ops: dict[str, int]
+    tensors_calibrated: int
+    seconds: float
+    peak_memory_bytes: int
+
+
+def quantize(request: PtqRequest) -> PtqOutcome:
+    """Writes `model.pdmodel`, `model.pdiparams` and `scales.json`. Runs in an isolated process.
+
+    Raises: QuantizationError with PaddleSlim's first message, or when nothing could be quantized.
+    """
+    from paddle_int8.tasks.calibration.reader import BatchReader
+
+    recurrent = sorted(RECURRENT & request.model.census.counts.keys())
+    if recurrent and any(spec.sequence for spec in request.model.inputs):
+        raise QuantizationError(
+            found=f"layout {request.candidate.layout} for {', '.join(recurrent)} on sequences",
+            required="layout `recurrent`, the one whose recurrent operators run in INT8",
+            remedy="set `quantization.layouts: [recurrent]`",
+        )
+    return quantize_with(request, BatchReader(request.calibration, request.model.inputs))
+
+
+def quantize_with(request: PtqRequest, samples: Batches) -> PtqOutcome:
+    """`quantize` on the given samples instead of the request's data set."""
+    import paddle
+
+    started = time.monotonic()
+    paddle.enable_static()
+    _seed(request.calibration.seed)
+    scope = paddle.static.Scope()
+    with paddle.static.scope_guard(scope), paddle.utils.unique_name.guard():
+        try:
+            calibrator = _calibrator(request, samples, scope)
+            calibrator.quantize()
+        except PipelineError:
+            raise
+        except Exception as error:
+            raise QuantizationError(
+                found=f"PaddleSlim could not make {request.candidate.name}: {type(error).__name__}: {error}",
+                required="a model and options that PaddleSlim can quantize",
+                remedy="see the log; name the operator's input in `skip_tensors`, or try another algorithm",
+            ) from error
+        quantized_ops = _census(calibrator.program, request.config.op_types)
+        _save(calibrator, request.folder)
+    outcome = PtqOutcome(
+        digest=program_digest(request.folder),
+        quantized_ops=quantized_ops,
+        tensors_calibrated=calibrator.calibrated,
+        seconds=time.monotonic() - started,
+        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )
+    logger.info("%s: %s", request.candidate.name, outcome)
+    return outcome
+
+
+def _seed(seed: int) -> None:
+    import paddle
+
+    random.seed(seed)
+    np.random.seed(seed)
+    paddle.seed(seed)
+
+
+def _calibrator(request: PtqRequest, samples: Batches, scope: Any) -> Calibrator:
+    import paddle
+
+    from paddle_int8.tasks.engines.paddle.program import parse_program
+    from paddle_int8.tasks.engines.paddle.quantization.calibrator import Calibrator, Loader
+    from paddle_int8.tasks.engines.paddle.quantization.fast_calibrator import FastCalibrator
+
+    config, candidate = request.config, request.candidate
+    # of a trained model, only tensors that the training did not see take their calibrated threshold
+    by_range = candidate.algorithm in (Algorithm.MIN_MAX, Algorithm.QAT)
+    trained = candidate.algorithm is Algorithm.QAT  # with weights rounded to the nearest: so they must be
+    program = request.model.folder / "model.pdmodel"
+    one_block = len(parse_program(program.read_bytes(), program).blocks) == 1
+    kind = FastCalibrator if config.fast_calibration and one_block else Calibrator
+    return kind(
+        step=f"quantize {candidate.name}",
+        learned=request.learned,
+        executor=paddle.static.Executor(paddle.CPUPlace()),
+        scope=scope,
+        model_dir=str(request.model.folder),
+        model_filename="model.pdmodel",
+        params_filename="model.pdiparams",
+        data_loader=Loader(samples, request.batch_size),
+        batch_size=request.batch_size,
+        algo=(Algorithm.ABS_MAX if by_range else candidate.algorithm).value,
+        hist_percent=config.hist_percent,
+        adaround=config.round_type == "adaround" and not trained,
+        keep_mean=config.bias_correction and not trained,
+        quantizable_op_type=list(config.op_types),
+        weight_quantize_type=config.weight_quantize_type,
+        skip_tensor_list=list(config.skip_tensors),
+        onnx_format=candidate.layout is Layout.QDQ,
+    )
+
+
+def _census(program: Any, op_types: tuple[str, ...]) -> dict[str, int]:
+    """Operators of `op_types` that read a quantized tensor and were not told to be skipped.
+
+    Raises: QuantizationError when there is none.
+    """
+    operators = [op for block in program.blocks for op in block.ops]
+    quantized = {name for op in operators if op.type.startswith(QUANTIZERS) for name in op.output_arg_names}
+    found = Counter(
+        op.type
+        for op in operators
+        if op.type in op_types and quantized.intersection(op.input_arg_names) and not is_skipped(op)
+    )
+    if not found:
+        types = ", ".join(sorted({op.type for op in operators}))
+        raise QuantizationError(
+            found=f"no operator was quantized; the model has {types}",
+            required=f"at least one of {', '.join(op_types)} outside of `skip_tensors`",
+            remedy="extend `quantization.op_types`, or shorten `quantization.skip_tensors`",
+        )
+    return dict(found)
+
+
+def _save(calibrator: Calibrator, folder: Path) -> None:
+    scales = {
+        name: [float(value) for value in scale] if isinstance(scale, list) else float(scale)
+        for name, scale in sorted(calibrator.thresholds.items())
+    }
+    try:
+        calibrator.save_quantized_model(str(folder), "model.pdmodel", "model.pdiparams")
+        (folder / "scales.json").write_text(json.dumps(scales, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise storage_error(error, folder) from error

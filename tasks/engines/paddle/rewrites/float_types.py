@@ -1,0 +1,118 @@
+"""Programs in FP16, BF16 or FP64 as FP32, the type that quantization and oneDNN's kernels start from.
+
+Isolated process only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import paddle
+from paddle.base.core import VarDesc
+
+from paddle_int8.tasks.contracts.errors import ModelFormatError
+from paddle_int8.tasks.engines.paddle.blocks import bypass
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.contracts.arrays import Array
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+
+FP32 = VarDesc.VarType.FP32
+OTHERS = {VarDesc.VarType.FP16: "FP16", VarDesc.VarType.BF16: "BF16", VarDesc.VarType.FP64: "FP64"}
+OF_TENSORS = (VarDesc.VarType.LOD_TENSOR, VarDesc.VarType.SELECTED_ROWS, VarDesc.VarType.LOD_TENSOR_ARRAY)
+TYPE_ATTRIBUTES = ("dtype", "in_dtype", "out_dtype")
+REINTERPRETING = "view_dtype"
+"""The operator that reads a number's bits as those of another type."""
+BF16_SHIFT = 16
+"""A BF16 number is the upper half of an FP32 number."""
+
+logger = logging.getLogger(__name__)
+
+
+def other_float_types(loaded: LoadedProgram) -> tuple[str, ...]:
+    """Names of the floating-point types other than FP32 that variables of `loaded` have."""
+    return tuple(sorted({OTHERS[variable.dtype] for variable in _others(loaded)}))
+
+
+def cast_to_fp32(loaded: LoadedProgram) -> int:
+    """Makes every FP16, BF16 and FP64 variable FP32: parameters, activations, inputs and outputs.
+
+    Casts that are left without an effect are removed. Returns how many variables there were.
+    Raises: ModelFormatError for a parameter that FP32 cannot hold, or an operator that reads bits.
+    """
+    variables = list(_others(loaded))
+    if not variables:
+        return 0
+    counts = Counter(OTHERS[variable.dtype] for variable in variables)
+    _require_castable(loaded, sorted(counts))
+    for variable in variables:
+        if variable.persistable and (stored := loaded.scope.find_var(variable.name)) is not None:
+            values = _as_fp32(np.array(stored.get_tensor()), variable)
+            stored.get_tensor().set(values, paddle.CPUPlace())
+        variable.desc.set_dtype(FP32)
+    for block in loaded.program.blocks:
+        for op in block.ops:
+            _retype(op)
+    removed = _remove_identities(loaded)
+    logger.info("cast to FP32: %s; %d casts removed", dict(counts), removed)
+    return len(variables)
+
+
+def _others(loaded: LoadedProgram) -> Iterator[Any]:
+    for block in loaded.program.blocks:
+        for variable in block.vars.values():
+            if variable.type in OF_TENSORS and variable.dtype in OTHERS:
+                yield variable
+
+
+def _require_castable(loaded: LoadedProgram, types: list[str]) -> None:
+    if any(op.type == REINTERPRETING for block in loaded.program.blocks for op in block.ops):
+        raise ModelFormatError(
+            found=f"a model in {', '.join(types)} with the operator {REINTERPRETING}, which reads a number's "
+            "bits as another type's",
+            required="a model in FP32, or one that can be cast to it",
+            remedy="export the model in FP32: call `network.float()` before `paddle.jit.save`",
+        )
+
+
+def _as_fp32(values: Array, variable: Any) -> Array:
+    """Paddle hands BF16 out as uint16."""
+    if values.dtype == np.uint16:
+        return (values.astype(np.uint32) << BF16_SHIFT).view(np.float32)
+    with np.errstate(over="ignore"):
+        cast = values.astype(np.float32)
+    if (np.isfinite(values) & ~np.isfinite(cast)).any():
+        raise ModelFormatError(
+            found=f"parameter {variable.name} of {OTHERS[variable.dtype]} with values up to "
+            f"{np.abs(values[np.isfinite(values)]).max():.3g}",
+            required=f"values that FP32 holds, up to {np.finfo(np.float32).max:.3g}",
+            remedy="train or scale the model so that its parameters fit into FP32",
+        )
+    return cast
+
+
+def _retype(op: Any) -> None:
+    for name in TYPE_ATTRIBUTES:
+        if op.has_attr(name) and op.attr(name) in [int(each) for each in OTHERS]:
+            op._set_attr(name, int(FP32))
+    if op.type == "assign_value" and op.has_attr("fp64_values") and op.attr("fp64_values"):
+        op._set_attr("fp32_values", list(op.attr("fp64_values")))
+
+
+def _remove_identities(loaded: LoadedProgram) -> int:
+    """Removes casts from a type to itself from the main block; returns how many there were."""
+    block, *bodies = loaded.program.blocks
+    inside = {name for body in bodies for op in body.ops for name in op.input_arg_names + op.output_arg_names}
+    written = Counter(name for op in block.ops for name in set(op.output_arg_names))
+    return sum(
+        bypass(block, op)
+        for op in [
+            op for op in block.ops if op.type == "cast" and op.attr("in_dtype") == op.attr("out_dtype")
+        ]
+        if inside.isdisjoint(op.input_arg_names + op.output_arg_names)
+        and all(written[name] <= 1 for name in op.input_arg_names + op.output_arg_names)
+    )

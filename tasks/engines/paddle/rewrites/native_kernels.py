@@ -1,0 +1,216 @@
+"""Operators that oneDNN computes otherwise than Paddle: rewritten so that Paddle's own kernels run them.
+
+A program cannot keep an operator off oneDNN: Paddle marks whatever has a kernel there, each time that it
+opens the program. So the operator is given a form that has none, which baseline, layouts and bundle share.
+Isolated process only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paddle_int8.tasks.contracts.errors import ModelFormatError
+from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, operators, place
+from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_fp32, pooled_size
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+
+RESAMPLING = {"nearest_interp": "bicubic_interp", "nearest_interp_v2": "bicubic_interp_v2"}
+"""By operator, one with the same kernel in Paddle, which goes by `interp_method`, and none in oneDNN."""
+SIZE_INPUTS = ("OutSize", "SizeTensor", "Scale")
+LONGEST = 1024
+"""The longest free side that is looked at."""
+SURE_THRESHOLD = 15.0
+"""From here on, x and ln(1 + exp(x)) are one number in FP32."""
+NEVER_MOVED = frozenset({"feed", "fetch", "while", "conditional_block", "cast", "assign"})
+
+
+def resample_natively(loaded: LoadedProgram) -> int:
+    """`nearest` resizing -> Paddle's own kernel, but where a size grows by a whole factor.
+
+    Paddle takes pixel floor(i * ratio), oneDNN the one whose centre is nearest, and knows no `align_corners`.
+    """
+    return sum(_resample(block, op) for kind in RESAMPLING for block, op in operators(loaded, kind))
+
+
+def divide_by_reciprocals(loaded: LoadedProgram) -> int:
+    """a / b -> a * (1 / b), where `a` may be the smaller tensor.
+
+    oneDNN's kernel then swaps the two, which a product does not mind.
+    """
+    matched = 0
+    for block, op in operators(loaded, "elementwise_div"):
+        (numerator,), (denominator,) = op.input("X"), op.input("Y")
+        if not _is_float(block, denominator) or _covers(
+            block._var_recursive(numerator).shape, block._var_recursive(denominator).shape, op.attr("axis")
+        ):
+            continue
+        target = f"{op.output('Out')[0]}.reciprocal"
+        block.create_var(name=target, shape=block._var_recursive(denominator).shape, dtype="float32")
+        block._insert_op(
+            place(block, op), type="reciprocal", inputs={"X": [denominator]}, outputs={"Out": [target]}
+        )
+        op.desc.set_type("elementwise_mul")
+        op.desc.set_input("Y", [target])
+        keep_fp32(op)
+        matched += 1
+    return matched
+
+
+def compute_wrong_kernels_natively(loaded: LoadedProgram) -> int:
+    """Poolings and activations with attributes that oneDNN ignores or misreads -> Paddle's own kernels."""
+    found = [(*each, wrong) for kind, wrong in WRONG.items() for each in operators(loaded, kind)]
+    return sum(_compute_in_double(block, op) for block, op, wrong in found if wrong(block, op))
+
+
+def compute_natively(loaded: LoadedProgram, kinds: Collection[str]) -> int:
+    """Has Paddle's own kernels run every operator of these types.
+
+    Raises: ModelFormatError when the program has none of a type.
+    """
+    block = loaded.program.global_block()
+    movable = {op.type for op in block.ops} - NEVER_MOVED
+    if unknown := sorted(set(kinds) - movable):
+        raise ModelFormatError(
+            found=f"`conversion.native_ops` names {', '.join(unknown)}, which the model does not have",
+            required=f"operator types of the model: {', '.join(sorted(movable))}",
+            remedy="correct `conversion.native_ops`",
+        )
+    return sum(_compute_in_double(block, op) for op in [op for op in block.ops if op.type in kinds])
+
+
+def _resample(block: Any, op: Any) -> bool:
+    if _grows_by_whole_factors(block, op):
+        return False
+    op.desc.set_type(RESAMPLING[op.type])
+    return True
+
+
+def _grows_by_whole_factors(block: Any, op: Any) -> bool:
+    """Whether it is known that Paddle and oneDNN take the same pixels."""
+    if op.attr("align_corners") or op.attr("data_layout") not in ("NCHW", "NCDHW"):
+        return False
+    before, after = (block._var_recursive(name).shape[2:] for name in (op.input("X")[0], op.output("Out")[0]))
+    computed = any(slot in op.input_names and op.input(slot) for slot in SIZE_INPUTS)
+    if min(*before, *after) > 0:
+        return all(_takes_the_same(*pair) for pair in zip(before, after, strict=True))
+    scale = op.attr("scale")
+    factors = scale if isinstance(scale, list | tuple) else [scale]
+    return not computed and bool(factors) and all(_is_whole(factor) for factor in factors)
+
+
+def _is_whole(factor: float) -> bool:
+    return factor >= 1 and factor.is_integer() and _takes_the_same(LONGEST, LONGEST * int(factor))
+
+
+def _takes_the_same(before: int, after: int) -> bool:
+    steps = np.arange(after, dtype=np.float32)
+    native = np.floor(steps * np.float32(before / after))
+    onednn = np.round((steps + np.float32(0.5)) * np.float32(before) / np.float32(after) - np.float32(0.5))
+    return after % before == 0 and bool(np.array_equal(native, onednn))
+
+
+def _covers(numerator: Sequence[int], denominator: Sequence[int], axis: int) -> bool:
+    """Whether the first of two shapes, -1 where free, surely has at least as many elements."""
+    if len(numerator) < len(denominator):
+        return False
+    start = len(numerator) - len(denominator) if axis == -1 else axis
+    along = numerator[start : start + len(denominator)]
+    return all(right in (1, left) for left, right in zip(along, denominator, strict=False))
+
+
+def _pools_beyond_the_edge(block: Any, pool: Any) -> bool:
+    """Whether windows of an average that counts the padding reach further than the padding, or further on one
+    side: oneDNN divides by another number."""
+    if pool.attr("pooling_type") != "avg" or pool.attr("exclusive") or pool.attr("adaptive"):
+        return False
+    if pool.attr("global_pooling"):
+        return False
+    padding = list(pool.attr("paddings"))
+    uneven = len(padding) > len(pool.attr("ksize")) and padding[::2] != padding[1::2]
+    if pool.attr("padding_algorithm") == "SAME" or uneven:
+        return True
+    return bool(pool.attr("ceil_mode")) and not _fits(block, pool, padding)
+
+
+def _fits(block: Any, pool: Any, padding: list[int]) -> bool:
+    """Whether the windows end where the padded input does."""
+    window, strides, size = pool.attr("ksize"), pool.attr("strides"), pooled_size(block, pool)
+    both = padding[::2] if len(padding) > len(window) else padding
+    return len(window) == 2 and all(
+        have > 0 and (have + 2 * pad - want) % stride == 0
+        for have, pad, want, stride in zip(size, both, window, strides, strict=True)
+    )
+
+
+def _has_low_threshold(block: Any, op: Any) -> bool:
+    """oneDNN's kernels know no threshold from which on the function is the identity."""
+    return bool(op.has_attr("threshold") and op.attr("threshold") < SURE_THRESHOLD)
+
+
+def _has_computed_bounds(block: Any, op: Any) -> bool:
+    """The fusion of `clip` into the layer in front of it goes by the stored bounds alone."""
+    return any(slot in op.input_names and op.input(slot) for slot in ("Min", "Max"))
+
+
+def _always(block: Any, op: Any) -> bool:
+    """oneDNN's kernel writes beyond its memory: the process hangs or ends."""
+    return True
+
+
+WRONG: dict[str, Callable[[Any, Any], bool]] = {
+    "pool2d": _pools_beyond_the_edge,
+    "pool3d": _pools_beyond_the_edge,
+    "pad": _always,
+    "clip": _has_computed_bounds,
+    "softplus": _has_low_threshold,
+    "mish": _has_low_threshold,
+}
+"""By type of operator, whether oneDNN gets this one wrong."""
+
+
+def _compute_in_double(block: Any, op: Any) -> bool:
+    """Puts `op` between casts to FP64, for which oneDNN has no kernels, and back."""
+    for name in dict.fromkeys(op.input_arg_names):
+        if _is_float(block, name):
+            target = f"{op.output_arg_names[0]}.{name}.double"
+            _cast(block, place(block, op), name, target, to_double=True)
+            op.desc._rename_input(name, target)
+    for name in dict.fromkeys(op.output_arg_names):
+        if _is_float(block, name):
+            source = f"{name}.double"
+            op.desc._rename_output(name, source)
+            _cast(block, place(block, op) + 1, source, name, to_double=False)
+    keep_fp32(op)
+    hide_from_slim(op)
+    return True
+
+
+def _cast(block: Any, index: int, source: str, target: str, *, to_double: bool) -> None:
+    from paddle.base import core
+
+    single, double = core.VarDesc.VarType.FP32, core.VarDesc.VarType.FP64
+    known, new = (source, target) if to_double else (target, source)
+    given = block._var_recursive(known)
+    block.create_var(name=new, shape=given.shape, dtype="float64", lod_level=given.lod_level)
+    block._insert_op(
+        index,
+        type="cast",
+        inputs={"X": [source]},
+        outputs={"Out": [target]},
+        attrs={
+            "in_dtype": int(single if to_double else double),
+            "out_dtype": int(double if to_double else single),
+        },
+    )
+
+
+def _is_float(block: Any, name: str) -> bool:
+    from paddle.base import core
+
+    variable = block._find_var_recursive(name)
+    return variable is not None and variable.dtype == core.VarDesc.VarType.FP32

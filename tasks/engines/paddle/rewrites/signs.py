@@ -1,0 +1,53 @@
+"""Which tensors INT8 kernels write as unsigned bytes. Isolated process only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32
+
+RECTIFIERS = frozenset({"relu", "relu6"})
+ACTIVATIONS = ("fuse_activation", "activation_type")
+"""Attributes of a convolution and of a fully connected layer that have an activation fused in."""
+LAYERS = frozenset(
+    {"conv2d", "depthwise_conv2d", "fused_conv2d", "fc", "mul", "matmul", "matmul_v2", "fused_matmul"}
+)
+"""Before and after their fusion, those whose INT8 kernels multiply."""
+CONCAT = "concat"
+QUANT_PAIR = frozenset({"quantize_linear", "dequantize_linear"})
+SCALE_KEEPING = frozenset(
+    {
+        "pool2d",
+        "reshape2",
+        "transpose2",
+        "fused_transpose",
+        "nearest_interp",
+        "nearest_interp_v2",
+        "slice",
+        "split",
+    }
+)
+"""Operators whose INT8 kernels write with the scale and the sign that they read."""
+SIGN_KEEPING = SCALE_KEEPING | QUANT_PAIR
+
+
+def unsigned_tensors(block: Any, *, fused: bool = True, passing: frozenset[str] = SIGN_KEEPING) -> set[str]:
+    """Outputs of layers with a rectifier fused in, and of what passes their bytes on.
+
+    fused: False for a program of which the predictor of `qdq` makes such layers. It knows the sign of what
+    any rectifier writes, also where operators that pass it on stay in FP32.
+    """
+    unsigned: set[str] = set()
+    for op in block.ops:
+        if op.type == CONCAT:
+            passed = not is_kept_fp32(op) and unsigned.issuperset(op.input("X"))
+        else:
+            passed = op.type in passing and not unsigned.isdisjoint(op.input_arg_names)
+            passed = passed and not (fused and is_kept_fp32(op))
+        if passed or _rectifies(op) or (not fused and op.type in RECTIFIERS):
+            unsigned.update(op.output_arg_names)
+    return unsigned
+
+
+def _rectifies(op: Any) -> bool:
+    return any(op.has_attr(name) and op.attr(name) in RECTIFIERS for name in ACTIVATIONS)

@@ -1,0 +1,118 @@
+"""Rewrites that give each layer a stored weight of its own, in the layout that Paddle quantizes.
+
+Like those of `repairs`, and beside the program they change the scope that holds its parameters. Isolated
+process only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paddle_int8.tasks.engines.paddle.blocks import place, remove_unread, store, value
+from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import CONTROL_FLOW
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+
+WEIGHT_SLOTS = {
+    "conv2d": "Filter",
+    "depthwise_conv2d": "Filter",
+    "conv2d_transpose": "Filter",
+    "mul": "Y",
+    "matmul": "Y",
+    "matmul_v2": "Y",
+}
+TRANSPOSED = {"matmul": "transpose_Y", "matmul_v2": "trans_y"}
+NOT_CONSTANT = CONTROL_FLOW | {"dropout", "gaussian_random", "uniform_random", "randint", "randperm"}
+
+
+def fold_computed_weights(loaded: LoadedProgram) -> int:
+    """Stores weights that the program computes from stored ones alone.
+
+    `paddle.nn.Conv1D` exports the filter of a two-dimensional convolution as `unsqueeze2` of its own, weight
+    normalisation as a product. Paddle quantizes only what is stored, and its conversion fails on the rest.
+    """
+    import paddle
+
+    block = loaded.program.global_block()
+    computed = _computed_from_stored(block)
+    names = [
+        name for name in dict.fromkeys(op.input(slot)[0] for op, slot in _layers(block)) if name in computed
+    ]
+    if not names:
+        return 0
+    targets = [block.var(name) for name in names]
+    with paddle.static.scope_guard(loaded.scope):
+        values = paddle.static.Executor(paddle.CPUPlace()).run(
+            loaded.program.clone(for_test=True)._prune_with_input([], targets), fetch_list=names
+        )
+    for name, found in zip(names, values, strict=True):
+        store(loaded, name, np.asarray(found))
+    for op in [op for op in block.ops if not set(names).isdisjoint(op.output_arg_names)]:
+        block._remove_op(place(block, op))
+    remove_unread(block, loaded.fetches)
+    return len(names)
+
+
+def transpose_stored_weights(loaded: LoadedProgram) -> int:
+    """Products with a stored matrix that they transpose -> with the transposed matrix.
+
+    So exports a language model that uses its embedding as the last layer too. PaddleSlim takes the wrong axis
+    of such a matrix for that of its scales and fails, or it stays in FP32.
+    """
+    block, matched = loaded.program.global_block(), 0
+    for op, slot in _layers(block):
+        flag = TRANSPOSED.get(op.type, "")
+        (name,) = op.input(slot)
+        if flag and op.attr(flag) and block.var(name).persistable and len(block.var(name).shape) == 2:
+            store(loaded, f"{name}.transposed", value(loaded, name).T)
+            op.desc.set_input(slot, [f"{name}.transposed"])
+            op._set_attr(flag, False)
+            matched += 1
+    if matched:
+        remove_unread(block, loaded.fetches)
+    return matched
+
+
+def separate_shared_weights(loaded: LoadedProgram) -> int:
+    """A weight that several operators read -> a copy for each layer but the first.
+
+    Paddle multiplies a weight's scales by 127 once for each layer that reads it, in place, so that all but
+    the first are quantized to nothing: twins, and heads that run on several levels. Of a matrix that an
+    embedding reads too, the rows would come out as integers.
+    """
+    block, copies = loaded.program.global_block(), 0
+    taken = {name for op in block.ops if op.type not in WEIGHT_SLOTS for name in op.input_arg_names}
+    for op, slot in _layers(block):
+        (name,) = op.input(slot)
+        if not block.var(name).persistable:
+            continue
+        if name in taken:
+            copies += 1
+            store(loaded, f"{name}.copy_{copies}", value(loaded, name))
+            op.desc.set_input(slot, [f"{name}.copy_{copies}"])
+        taken.add(name)
+    return copies
+
+
+def _layers(block: Any) -> list[tuple[Any, str]]:
+    return [(op, WEIGHT_SLOTS[op.type]) for op in block.ops if op.type in WEIGHT_SLOTS]
+
+
+def _computed_from_stored(block: Any) -> set[str]:
+    """Variables that follow from stored values alone."""
+    written = {name for op in block.ops for name in _written(op)}
+    known = {name for name, variable in block.vars.items() if variable.persistable} - written - {"feed"}
+    computed: set[str] = set()
+    for op in block.ops:
+        if op.type not in NOT_CONSTANT and known.issuperset(op.input_arg_names):
+            known |= _written(op)
+            computed |= _written(op)
+    return computed
+
+
+def _written(op: Any) -> set[str]:
+    """What `op` writes, but for what it reads too, as BatchNorm its statistics."""
+    return set(op.output_arg_names) - set(op.input_arg_names)

@@ -1,0 +1,56 @@
+"""Loading the FP32 model as a Prefect task."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.contracts.artifacts import ModelArtifact
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.stored_path import StoredPath
+from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.load import prepare_model
+from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.steps.step import stage, step, step_log
+from paddle_int8.tasks.store.folder import commit, scratch
+
+TIMEOUT_S = 900
+
+
+@step(name="load model")
+def load_model(
+    files: ModelFiles, *, legacy_recurrence: bool = False, native_ops: tuple[str, ...] = ()
+) -> ModelArtifact:
+    """The user's model in the store, repaired, with its specs and operator census.
+
+    legacy_recurrence: write operators `rnn` anew with `lstm`, for the layout `recurrent`.
+    native_ops: operator types that Paddle's own kernels are to run, in the baseline and in every layout.
+    Raises: ModelFormatError when the files are not a usable FP32 model.
+    """
+    with stage("load model") as summary, scratch(Settings().store, "model") as folder:
+        source = find_model(files)
+        log = step_log("load-model")
+        prepared = run_isolated(
+            partial(prepare_model, legacy=legacy_recurrence, native_ops=native_ops),
+            source,
+            folder,
+            step="load model",
+            log=log,
+            timeout_s=TIMEOUT_S,
+        )
+        census, given_in = prepared.census, prepared.cast_from
+        summary.append(f"{prepared.digest[:12]}, INT8 can reach {census.quantizable} of {census.compute}")
+        summary.extend(f"[yellow]given in {name}, cast to FP32[/]" for name in given_in)
+        summary.extend(f"[yellow]never INT8: {name} ({why})[/]" for name, why in census.never.items())
+        return ModelArtifact(
+            folder=commit(folder, Settings().store, "models", prepared.digest),
+            digest=prepared.digest,
+            source=StoredPath(files.path).relative() or str(files.path),
+            source_format=", ".join((source.format.value, *given_in)),
+            source_digest=source.source_digest,
+            inputs=prepared.inputs,
+            outputs=prepared.outputs,
+            census=census,
+            repairs=prepared.repairs,
+            size_bytes=prepared.size_bytes,
+        )

@@ -1,0 +1,186 @@
+"""Audits any Paddle model on disk: `paddle-int8 audit MODEL`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.contracts.arrays import Feed
+from paddle_int8.tasks.contracts.artifacts import TensorSpec
+from paddle_int8.tasks.contracts.errors import ConfigError, DataError, ModelFormatError
+from paddle_int8.tasks.contracts.evidence import KernelAudit
+from paddle_int8.tasks.contracts.suggestion import did_you_mean
+from paddle_int8.tasks.engines.paddle.files import ModelSource, find_model
+from paddle_int8.tasks.engines.paddle.form import Form
+from paddle_int8.tasks.engines.paddle.form_errors import convert_command, require_runnable
+from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.serving import LENGTHS
+from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.process import temporary
+from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.validation.audit import audit, comparable
+from paddle_int8.tasks.validation.latency import pin
+from paddle_int8.tasks.validation.verbose import VerboseRecorder
+
+AUDITED = {
+    "fp32": Engine.BASELINE,
+    "offline": Engine.OFFLINE,
+    "offline_7bit": Engine.OFFLINE_7BIT,
+    "qdq": Engine.QDQ,
+    "recurrent": Engine.RECURRENT,
+}
+"""What a user calls a layout, and what opens it."""
+ENGINES = {
+    Form.FLOAT: Engine.BASELINE,
+    Form.FAKE_QUANT: Engine.BASELINE,
+    Form.WEIGHTS: Engine.BASELINE,
+    Form.QDQ: Engine.FOREIGN_QDQ,
+    Form.OFFLINE: Engine.OFFLINE,
+    Form.RECURRENT: Engine.RECURRENT,
+    Form.DEPLOYABLE_QDQ: Engine.QDQ,
+}
+"""What opens a model of each form. PaddleSlim's simulation of INT8, the fake-quant format, runs in FP32."""
+FREE_SIDE = 224
+"""What a free dimension other than the batch is given; the usual side of a picture."""
+STEPS = 32
+"""What a sequence is given."""
+TIMEOUT_S = 1800
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRequest:
+    """`engine` None is read from the program's operators; `input_npz` None generates inputs, seeded."""
+
+    files: ModelFiles
+    engine: Engine | None = None
+    input_npz: Path | None = None
+    batch_size: int = 1
+    inferences: int = 3
+    threads: int = 1
+
+
+def audit_isolated(
+    model: Path, layout: str | None, *, params_filename: str | None = None, input_npz: Path | None = None
+) -> KernelAudit:
+    """`audit_model` of a model directory or file, or of a bundle, in a process of its own.
+
+    Raises: ConfigError for an unknown layout, and what `audit_model` raises.
+    """
+    if layout is not None and layout not in AUDITED:
+        raise ConfigError(
+            found=f"layout {layout}{did_you_mean(layout, AUDITED)}",
+            required=f"one of {', '.join(AUDITED)}",
+            remedy="leave it out to have it read from the model",
+        )
+    if (deployment := model / "deployment.json").is_file():
+        layout = layout or json.loads(deployment.read_text(encoding="utf-8"))["layout"]
+        model, input_npz = model / "model", input_npz or model / "example_input.npz"
+    request = AuditRequest(
+        files=ModelFiles(path=model.resolve(), params_filename=params_filename),
+        engine=AUDITED[layout] if layout else None,
+        input_npz=input_npz.resolve() if input_npz else None,
+    )
+    with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
+        return run_isolated(
+            audit_model, request, step="audit", log=Path(folder) / "audit.log", timeout_s=TIMEOUT_S
+        )
+
+
+def audit_model(request: AuditRequest) -> KernelAudit:
+    """What oneDNN runs of a model, in floating point or quantized, with the switches of its layout.
+
+    Of a quantized one, the compute operators of its own program that oneDNN does not run are counted. One in
+    FP16, BF16 or FP64 is cast to FP32, as a release casts it. Runs in the isolated process only.
+    Raises: ModelFormatError when the model cannot be opened, or no CPU runs it, DataError when the input
+    doesn't fit.
+    """
+    pin(request.threads)
+    source = find_model(request.files)
+    form = require_runnable(source)
+    engine = request.engine or ENGINES[form]
+    if engine is Engine.QDQ and form is Form.QDQ:
+        engine = Engine.FOREIGN_QDQ
+    logger.info("auditing %s as %s", source.program, engine)
+    with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
+        return _audit(request, engine, source, quantized=form is not Form.FLOAT, folder=Path(folder))
+
+
+def _audit(
+    request: AuditRequest, engine: Engine, source: ModelSource, *, quantized: bool, folder: Path
+) -> KernelAudit:
+    """`folder` is where a model goes that must be cast."""
+    from paddle_int8.tasks.engines.paddle.census import census
+    from paddle_int8.tasks.engines.paddle.conversion.integer_weights import integers_in_fp32
+    from paddle_int8.tasks.engines.paddle.gpu_only import require_cpu
+    from paddle_int8.tasks.engines.paddle.program import load_program, save_program, tensor_specs
+    from paddle_int8.tasks.engines.paddle.rewrites.float_types import cast_to_fp32
+
+    loaded = load_program(source, quantized=quantized)
+    require_cpu(loaded, source.program)
+    if engine is Engine.FOREIGN_QDQ and integers_in_fp32(loaded):
+        raise _unscaled(source)
+    spec = PredictorSpec(program=source.program, params=source.params, engine=engine, threads=request.threads)
+    if cast_to_fp32(loaded):
+        save_program(loaded, folder)
+        spec = spec_of(folder, engine, request.threads)
+    specs = tensor_specs(loaded.program, loaded.feeds)
+    feed = _stored(request.input_npz, specs) if request.input_npz else generated(specs, request.batch_size)
+    predictor = open_predictor(spec)
+    predictor.run(feed)
+    lines = VerboseRecorder().record(lambda: predictor.run(feed), inferences=request.inferences)
+    return audit(
+        lines,
+        inferences=request.inferences,
+        expect_int8=engine is not Engine.BASELINE,
+        census=comparable(census(loaded.program), engine),
+    )
+
+
+def _unscaled(source: ModelSource) -> ModelFormatError:
+    return ModelFormatError(
+        found=f"{source.program} is {Form.QDQ} with integer weights that are stored as FP32, as "
+        "`paddle.quantization` exports them: Paddle's predictor multiplies them without their scales",
+        required="INT8 weights, as a conversion stores them",
+        remedy=f"convert it: `{convert_command(source)}`",
+    )
+
+
+def generated(specs: Iterable[TensorSpec], batch_size: int) -> Feed:
+    """Normal values for floating-point inputs, ones for integers, which are mostly ids.
+
+    Sequences are all of `STEPS` steps.
+    """
+    random = np.random.default_rng(0)
+    feed: Feed = {}
+    for spec in specs:
+        shape = (batch_size, *(FREE_SIDE if side < 0 else side for side in spec.shape[1:]))
+        if spec.sequence:
+            shape = (batch_size, STEPS, *shape[1:])
+            feed[spec.name + LENGTHS] = np.full(batch_size, STEPS)
+        dtype = np.dtype(spec.dtype)
+        values = random.standard_normal(shape) if dtype.kind == "f" else np.ones(shape)
+        feed[spec.name] = values.astype(dtype)
+    return feed
+
+
+def _stored(path: Path, specs: tuple[TensorSpec, ...]) -> Feed:
+    required = ", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}" for spec in specs)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            lengths = {name: arrays[name] for name in arrays.files if name.endswith(LENGTHS)}
+            return {spec.name: arrays[spec.name].astype(spec.dtype) for spec in specs} | lengths
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(
+            found=f"{path}: {error}",
+            required=f"an .npz with {required}",
+            remedy="save it with `numpy.savez(path, **{name: array})`",
+        ) from error
