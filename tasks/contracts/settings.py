@@ -47,8 +47,8 @@ class Settings(BaseSettings):
         default=(
             "paddle_int8.tasks.training",
             "paddle_int8.tasks.calibration.text_pages",
-            "paddle_int8.tasks.validation.region_metrics",
-            "paddle_int8.tasks.validation.sequence_metrics",
+            "paddle_int8.tasks.data.metrics.regions",
+            "paddle_int8.tasks.data.metrics.sequences",
         ),
         description="Packages and modules, comma-separated, whose functions a flow run of a server may name.",
     )

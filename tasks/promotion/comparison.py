@@ -99,10 +99,10 @@ def rescore(request: Rescoring) -> dict[str, Array]:
 
     Raises: MeasurementError when oneDNN uses another instruction set than asked.
     """
-    from paddle_int8.tasks.calibration.reader import BatchReader
+    from paddle_int8.tasks.data.metrics.classification import is_relative, resolve_metrics, score
+    from paddle_int8.tasks.data.reader import BatchReader
     from paddle_int8.tasks.engines.paddle.serving import load_bundle
     from paddle_int8.tasks.hardware.onednn import require_isa
-    from paddle_int8.tasks.validation.accuracy import is_relative, resolve_metrics, score
 
     require_isa(request.isa)
     predictor = load_bundle(request.bundle)

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_int8.tasks.calibration.image_folder import image_files
-from paddle_int8.tasks.calibration.sources import call_source
 from paddle_int8.tasks.config.data import (
     CallableSource,
     IdxSource,
@@ -21,6 +19,8 @@ from paddle_int8.tasks.config.data import (
     TaggedTextSource,
 )
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.data.image_folder import image_files
+from paddle_int8.tasks.data.sources import call_source
 from paddle_int8.tasks.store.folder import file_digest
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from paddle_int8.tasks.calibration.preprocessing import normalise, place_array
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.errors import DataError, TrainingError
+from paddle_int8.tasks.data.preprocessing import normalise, place_array
 
 SPLITS = {"train": (0, 2600), "calibration": (2600, 3000), "validation": (3000, 5000)}
 CLASSES = 10

@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from paddle_int8.tasks.calibration.preprocessing import normalise, place_array
-from paddle_int8.tasks.calibration.sources import read_idx
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.data.preprocessing import normalise, place_array
+from paddle_int8.tasks.data.sources import read_idx
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.store.folder import file_digest
 
 CLASSES, SIDE, BATCH = 10, 32, 64
 CALIBRATION = 2000
 """Of the training pictures, the last ones: for calibration, and not trained on."""
-FETCH = "`make data`, or `python -m paddle_int8.tasks.packages fashion-mnist`, fetches them"
+FETCH = "`make data`, or `python -m paddle_int8.tasks.data.packages fashion-mnist`, fetches them"
 INSTALLED = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package `dataset-fashion-mnist` puts the files."""
 FETCHED = "fashion-mnist" / INSTALLED.relative_to("/")

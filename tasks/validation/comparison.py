@@ -15,8 +15,8 @@ from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import ClassDrop, JudgedOutput, OutputEvidence
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
-from paddle_int8.tasks.validation.accuracy import AGREEMENT, LABELLED, Metric, RelativeMetric, score
-from paddle_int8.tasks.validation.agreement import UNJUDGED, agreements, least
+from paddle_int8.tasks.data.metrics.agreement import UNJUDGED, agreements, least
+from paddle_int8.tasks.data.metrics.classification import AGREEMENT, LABELLED, Metric, RelativeMetric, score
 from paddle_int8.tasks.validation.noise import Noise
 
 NUMBERS_WITHOUT_SIZE = frozenset({OutputKind.DECISIONS, OutputKind.BOXES})
@@ -25,7 +25,7 @@ NUMBERS_WITHOUT_SIZE = frozenset({OutputKind.DECISIONS, OutputKind.BOXES})
 
 @dataclass(slots=True, kw_only=True)
 class Comparison:
-    """Accumulates batches. `metrics` are of `paddle_int8.tasks.validation.accuracy`, `outputs` all of the model's."""
+    """Accumulates batches. `metrics` are of `paddle_int8.tasks.data.metrics.classification`, `outputs` all of the model's."""
 
     metrics: Mapping[str, Metric | RelativeMetric]
     outputs: tuple[JudgedOutput, ...]

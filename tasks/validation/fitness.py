@@ -12,17 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import DataError, MeasurementError, ModelFormatError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
+from paddle_int8.tasks.data.metrics.agreement import decided
+from paddle_int8.tasks.data.metrics.classification import AGREEMENT, LABELLED, resolve_metrics
+from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec
 from paddle_int8.tasks.engines.paddle.serving import Predictor
-from paddle_int8.tasks.validation.accuracy import AGREEMENT, LABELLED, resolve_metrics
-from paddle_int8.tasks.validation.agreement import decided
 from paddle_int8.tasks.validation.comparison import Comparison
 from paddle_int8.tasks.validation.load import LoadEvidence, first_batch, lengths_of, load_and_run
 from paddle_int8.tasks.validation.outputs import judged_output, possible, require_known, with_labels

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput, NativeComparison
+from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor
 from paddle_int8.tasks.engines.paddle.serving import LENGTHS, Predictor
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.config.validation import Reference, ValidationConfig
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.artifacts import (
@@ -28,6 +27,8 @@ from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import IsaEvidence, KernelAudit, LatencyEvidence, Simulation
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.data.metrics.classification import resolve_metrics
+from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.example import write_example
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor, spec_of
@@ -36,7 +37,6 @@ from paddle_int8.tasks.engines.paddle.switches import Engine, engine_of
 from paddle_int8.tasks.hardware.levels import rank
 from paddle_int8.tasks.hardware.onednn import require_isa
 from paddle_int8.tasks.process.progress import report
-from paddle_int8.tasks.validation.accuracy import resolve_metrics
 from paddle_int8.tasks.validation.audit import aside, audit, comparable, counted
 from paddle_int8.tasks.validation.baseline import batches_told
 from paddle_int8.tasks.validation.comparison import Comparison, ignored, read_outputs, worst_class

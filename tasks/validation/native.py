@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import MeasurementError, ModelFormatError
 from paddle_int8.tasks.contracts.evidence import NativeComparison, NativeOutput
+from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.switches import Engine
 from paddle_int8.tasks.validation.fault import Fault, find_fault

@@ -18,7 +18,7 @@ from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
-from paddle_int8.tasks.validation.agreement import BOX_COLUMNS
+from paddle_int8.tasks.data.metrics.agreement import BOX_COLUMNS
 
 CONFIGURED = "as `validation.outputs` says"
 SUM_TOLERANCE = 1e-3

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.evidence import Simulation
+from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.serving import Predictor, padded
 from paddle_int8.tasks.validation.noise import Noise
 

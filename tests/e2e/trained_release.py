@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paddle_int8.tasks.calibration.dataset import materialise
-from paddle_int8.tasks.calibration.sampling import draw
-from paddle_int8.tasks.calibration.sources import Labels, open_source
 from paddle_int8.tasks.config.data import CallableSource, Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
@@ -28,6 +25,9 @@ from paddle_int8.tasks.contracts.artifacts import (
     TensorSpec,
 )
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.data.dataset import materialise
+from paddle_int8.tasks.data.sampling import draw
+from paddle_int8.tasks.data.sources import Labels, open_source
 from paddle_int8.tasks.engines.paddle.conversion.offline import (
     OfflineRepairs,
     OfflineRequest,

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from paddle_int8.tasks.calibration.dataset import DatasetSummary, materialise
-from paddle_int8.tasks.calibration.sources import ONLY_INPUT, Samples
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
@@ -22,6 +20,8 @@ from paddle_int8.tasks.contracts.artifacts import (
 )
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.data.dataset import DatasetSummary, materialise
+from paddle_int8.tasks.data.sources import ONLY_INPUT, Samples
 from paddle_int8.tasks.engines.paddle.conversion.recurrent import convert_recurrent
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of

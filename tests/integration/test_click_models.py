@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.calibration.dataset import draw_dataset
-from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.config.data import CallableSource, DataConfig, Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
@@ -26,6 +24,8 @@ from paddle_int8.tasks.contracts.artifacts import (
 )
 from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.data.dataset import draw_dataset
+from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import find_model

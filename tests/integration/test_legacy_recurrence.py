@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.calibration.dataset import materialise
-from paddle_int8.tasks.calibration.sources import Samples
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import ModelFormatError, QuantizationError
 from paddle_int8.tasks.contracts.vocabulary import Layout
+from paddle_int8.tasks.data.dataset import materialise
+from paddle_int8.tasks.data.sources import Samples
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import PreparedModel, prepare_model
 from paddle_int8.tasks.engines.paddle.original import ORIGINAL
@@ -146,7 +146,7 @@ def release(folder: Path, last: str = "") -> SmallRelease:
 
 @pytest.mark.parametrize(
     ("last", "metric"),
-    [("", "paddle_int8.tasks.validation.sequence_metrics:label_accuracy"), ("hidden", "top1")],
+    [("", "paddle_int8.tasks.data.metrics.sequences:label_accuracy"), ("hidden", "top1")],
     ids=["every step", "last states"],
 )
 def test_rewritten_lstm_is_released_in_int8(

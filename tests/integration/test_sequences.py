@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.calibration.reader import BatchReader
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.arrays import Array
@@ -26,6 +25,7 @@ from paddle_int8.tasks.contracts.artifacts import (
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, NativeComparison
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
+from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest
 from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import convert_by_form
 from paddle_int8.tasks.engines.paddle.files import find_model
@@ -64,7 +64,7 @@ from tests.integration.small_sequences import (
 from tests.integration.test_bundle import PYFUNC, python, run
 
 pytestmark = pytest.mark.paddle
-METRIC = "paddle_int8.tasks.validation.sequence_metrics:label_accuracy"
+METRIC = "paddle_int8.tasks.data.metrics.sequences:label_accuracy"
 CONFIG = ValidationConfig(metrics=(METRIC,), repeats=20, warmup=5)
 isolated = partial(run_isolated, step="test", timeout_s=120)
 

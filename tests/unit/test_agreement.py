@@ -14,7 +14,7 @@ from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
-from paddle_int8.tasks.validation.agreement import SCORES, agreements, alike, least
+from paddle_int8.tasks.data.metrics.agreement import SCORES, agreements, alike, least
 from paddle_int8.tasks.validation.outputs import (
     decides_once,
     judged_output,

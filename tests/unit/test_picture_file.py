@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageSequence
 
-from paddle_int8.tasks.calibration.picture_file import ORIENTATION, opened
-from paddle_int8.tasks.calibration.preprocessing import place
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.data.pictures.picture_file import ORIENTATION, opened
+from paddle_int8.tasks.data.preprocessing import place
 
 Pixels = npt.NDArray[np.uint8]
 UPRIGHT = np.kron(

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from paddle_int8.tasks.calibration.preprocessing import normalise, place, place_array
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.data.preprocessing import normalise, place, place_array
 
 
 def picture(width: int, height: int) -> Image.Image:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks.contracts.arrays import Array
-from paddle_int8.tasks.validation.region_metrics import overlap, region_agreement, regions
+from paddle_int8.tasks.data.metrics.regions import overlap, region_agreement, regions
 
 
 def probabilities(*boxes: tuple[int, int, int, int], value: float = 0.9) -> Array:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paddle_int8.tasks.calibration.sampling import DrawnSample, check_disjoint, draw, shares
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.data.sampling import DrawnSample, check_disjoint, draw, shares
 
 label_lists = st.lists(st.integers(0, 6), min_size=1, max_size=120)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks.contracts.errors import MeasurementError
-from paddle_int8.tasks.validation.sequence_metrics import label_accuracy, tagged_word_f1, word_f1
+from paddle_int8.tasks.data.metrics.sequences import label_accuracy, tagged_word_f1, word_f1
 
 B, I, E, S = 0, 1, 2, 3  # noqa: E741 - LAC's names
 NONE = -1

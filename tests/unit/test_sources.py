@@ -19,15 +19,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from paddle_int8.tasks.calibration.dataset import (
-    check_class_names,
-    check_labels,
-    class_notes,
-    materialise,
-    sample_digests,
-)
-from paddle_int8.tasks.calibration.reader import BatchReader
-from paddle_int8.tasks.calibration.sources import ONLY_INPUT, Samples, open_source, read_idx
 from paddle_int8.tasks.config.data import (
     CallableSource,
     IdxSource,
@@ -37,6 +28,15 @@ from paddle_int8.tasks.config.data import (
 )
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.data.dataset import (
+    check_class_names,
+    check_labels,
+    class_notes,
+    materialise,
+    sample_digests,
+)
+from paddle_int8.tasks.data.reader import BatchReader
+from paddle_int8.tasks.data.sources import ONLY_INPUT, Samples, open_source, read_idx
 from tests.patience import allowed
 from tests.release_factory import build_dataset
 
@@ -623,8 +623,8 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
-from paddle_int8.tasks.calibration.dataset import materialise
-from paddle_int8.tasks.calibration.sources import Samples
+from paddle_int8.tasks.data.dataset import materialise
+from paddle_int8.tasks.data.sources import Samples
 from paddle_int8.tasks.config.data import Preprocessing
 
 def read(index):
@@ -654,7 +654,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from tests.unit.test_sources import AS_READ, IMAGE, image_samples
-from paddle_int8.tasks.calibration.dataset import materialise
+from paddle_int8.tasks.data.dataset import materialise
 
 try:
     materialise(image_samples(20_000), np.arange(20_000), AS_READ, IMAGE, Path(sys.argv[1]), step="draw")

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.calibration.dataset import materialise
-from paddle_int8.tasks.calibration.reader import BatchReader
-from paddle_int8.tasks.calibration.sources import open_source
-from paddle_int8.tasks.calibration.tagged_text import read_tagged_text
-from paddle_int8.tasks.calibration.text_units import cut, read_dictionary
 from paddle_int8.tasks.config.data import Preprocessing, TaggedTextSource
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.contracts.stored_path import StoredPath
+from paddle_int8.tasks.data.dataset import materialise
+from paddle_int8.tasks.data.reader import BatchReader
+from paddle_int8.tasks.data.sources import open_source
+from paddle_int8.tasks.data.tagged_text import read_tagged_text
+from paddle_int8.tasks.data.text_units import cut, read_dictionary
 
 SEGMENTATION = "0\t-B\n1\t-I\n2\t-E\n3\t-S\n"
 PARTS = "0\tn-B\n1\tn-I\n2\tO\n"
@@ -87,7 +87,7 @@ def test_tag_that_the_list_lacks_is_refused(folder: Path) -> None:
 def test_missing_package_is_named_with_the_command_that_fetches_it(folder: Path, key: str) -> None:
     with pytest.raises(DataError) as caught:
         read_tagged_text(source(folder, **{key: folder / "data" / "lac" / "absent"}))
-    assert "python -m paddle_int8.tasks.packages lac" in caught.value.remedy
+    assert "python -m paddle_int8.tasks.data.packages lac" in caught.value.remedy
 
 
 def test_vocabulary_with_a_word_for_an_id_is_refused(folder: Path) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from paddle_int8.tasks import packages
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.errors import ModelFormatError
+from paddle_int8.tasks.data import packages
 from paddle_int8.tasks.store.folder import file_digest, folder_digest
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"

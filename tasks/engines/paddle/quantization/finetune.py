@@ -31,7 +31,7 @@ from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.process.progress import report
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.calibration.reader import BatchReader
+    from paddle_int8.tasks.data.reader import BatchReader
     from paddle_int8.tasks.engines.paddle.training.loop import History
 
 STEP = "quantization-aware training"
@@ -129,7 +129,7 @@ def _train(request: FinetuneRequest, loaded: Any) -> tuple[History, dict[str, fl
     """The history, and the learned scale of each activation. The weights are in `loaded.scope`."""
     import paddle
 
-    from paddle_int8.tasks.calibration.reader import BatchReader
+    from paddle_int8.tasks.data.reader import BatchReader
     from paddle_int8.tasks.engines.paddle.quantization.trainable import make_trainable, use_onednn
     from paddle_int8.tasks.engines.paddle.training.loop import Variables, cosine_rate, epoch_rows, fit
 

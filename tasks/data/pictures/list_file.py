@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from itertools import chain, combinations
 from pathlib import Path
 
-from paddle_int8.tasks.calibration.image_files import ImageFiles, require_files
-from paddle_int8.tasks.calibration.labels import CLASS_NUMBER, wrong_label
-from paddle_int8.tasks.calibration.listed_paths import ListedPath, Places
 from paddle_int8.tasks.config.text_encoding import EncodingError, decoded
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.data.pictures.image_files import ImageFiles, require_files
+from paddle_int8.tasks.data.pictures.labels import CLASS_NUMBER, wrong_label
+from paddle_int8.tasks.data.pictures.listed_paths import ListedPath, Places
 
 TAB = re.compile(r"\s*\t\s*")
 GAP = re.compile(r"[\s,;]+")

@@ -15,12 +15,12 @@ from urllib.parse import quote
 
 import numpy as np
 
-from paddle_int8.tasks.calibration.preprocessing import Array, normalise
-from paddle_int8.tasks.calibration.sampling import DrawnSample, Indices, draw
-from paddle_int8.tasks.calibration.sources import ONLY_INPUT, Sample, Samples, open_source
 from paddle_int8.tasks.config.data import DataConfig, Preprocessing, Source
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.data.preprocessing import Array, normalise
+from paddle_int8.tasks.data.sampling import DrawnSample, Indices, draw
+from paddle_int8.tasks.data.sources import ONLY_INPUT, Sample, Samples, open_source
 from paddle_int8.tasks.engines.paddle.serving import LENGTHS, padded
 from paddle_int8.tasks.process.progress import report
 

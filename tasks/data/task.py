@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from prefect import get_run_logger
 
-from paddle_int8.tasks.calibration.dataset import (
+from paddle_int8.tasks.config.data import DataConfig, Source
+from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.config.quantization import QatConfig
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.data.dataset import (
     check_class_names,
     check_labels,
     class_notes,
     draw_dataset,
     sample_digests,
 )
-from paddle_int8.tasks.calibration.sampling import check_disjoint
-from paddle_int8.tasks.calibration.sources import describe
-from paddle_int8.tasks.config.data import DataConfig, Source
-from paddle_int8.tasks.config.gate import GateConfig
-from paddle_int8.tasks.config.quantization import QatConfig
-from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
-from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.data.sampling import check_disjoint
+from paddle_int8.tasks.data.sources import describe
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.steps.step import stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, scratch

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_int8.tasks.calibration.picture_file import picture_suffixes
+from paddle_int8.tasks.data.pictures.picture_file import picture_suffixes
 
 QUOTES = ('"', "'")
 

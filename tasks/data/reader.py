@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from paddle_int8.tasks.calibration.dataset import LABELS, PREPROCESSING, input_file, lengths_file
-from paddle_int8.tasks.calibration.preprocessing import Array, normalise
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
+from paddle_int8.tasks.data.dataset import LABELS, PREPROCESSING, input_file, lengths_file
+from paddle_int8.tasks.data.preprocessing import Array, normalise
 from paddle_int8.tasks.engines.paddle.serving import LENGTHS, offsets, padded
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from paddle_int8.tasks.calibration.class_folders import images_by_folder
-from paddle_int8.tasks.calibration.image_files import ImageFiles
-from paddle_int8.tasks.calibration.list_file import listed_images
 from paddle_int8.tasks.config.data import ImageFolderSource
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.data.pictures.class_folders import images_by_folder
+from paddle_int8.tasks.data.pictures.image_files import ImageFiles
+from paddle_int8.tasks.data.pictures.list_file import listed_images
 
 
 def image_files(source: ImageFolderSource) -> ImageFiles:

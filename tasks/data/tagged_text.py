@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from paddle_int8.tasks import packages
-from paddle_int8.tasks.calibration.text_units import cut, read_dictionary
 from paddle_int8.tasks.config.data import TaggedTextSource
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.data import packages
+from paddle_int8.tasks.data.text_units import cut, read_dictionary
 
 Ids = npt.NDArray[np.int64]
 PLACES = frozenset({"-B", "-I", "-E", "-S"})

@@ -18,10 +18,6 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from paddle_int8.tasks.calibration.image_folder import image_files
-from paddle_int8.tasks.calibration.picture_file import opened
-from paddle_int8.tasks.calibration.preprocessing import Array, place, place_array
-from paddle_int8.tasks.calibration.tagged_text import read_tagged_text
 from paddle_int8.tasks.config.callables import imported
 from paddle_int8.tasks.config.data import (
     CallableSource,
@@ -33,6 +29,10 @@ from paddle_int8.tasks.config.data import (
     TaggedTextSource,
 )
 from paddle_int8.tasks.contracts.errors import DataError, PipelineError
+from paddle_int8.tasks.data.image_folder import image_files
+from paddle_int8.tasks.data.pictures.picture_file import opened
+from paddle_int8.tasks.data.preprocessing import Array, place, place_array
+from paddle_int8.tasks.data.tagged_text import read_tagged_text
 
 Sample = dict[str, Array]
 Labels = npt.NDArray[np.int64]
