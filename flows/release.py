@@ -46,10 +46,12 @@ from paddle_int8.tasks.data.task import (
 )
 from paddle_int8.tasks.engines.paddle.task import pack_bundle
 from paddle_int8.tasks.engines.task import load_model
+from paddle_int8.tasks.gate.choice import choose
 from paddle_int8.tasks.hardware.task import check_hardware
 from paddle_int8.tasks.layouts import section as conversion
 from paddle_int8.tasks.layouts.task import convert
 from paddle_int8.tasks.process import isolated as process
+from paddle_int8.tasks.strategies.grid import GridStrategy, Strategy
 from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.tracking.live_curve import training_followed
 from paddle_int8.tasks.tracking.open_releases import OpenRelease, under_way
@@ -66,9 +68,7 @@ from paddle_int8.tasks.tracking.task import (
     register,
 )
 from paddle_int8.tasks.training.task import train_model
-from paddle_int8.tasks.validation.choice import choose
 from paddle_int8.tasks.validation.load import LoadEvidence
-from paddle_int8.tasks.validation.strategy import GridStrategy, Strategy
 from paddle_int8.tasks.validation.task import baseline_outputs, gate, measure_baselines, validate
 
 

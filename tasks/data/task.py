@@ -23,10 +23,10 @@ from paddle_int8.tasks.data.dataset import (
 )
 from paddle_int8.tasks.data.sampling import check_disjoint
 from paddle_int8.tasks.data.sources import describe
+from paddle_int8.tasks.gate.sufficiency import too_few
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.steps.step import stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, scratch
-from paddle_int8.tasks.validation.sufficiency import too_few
 
 TIMEOUT_S = 24 * 3600.0
 """A network drive of millions of pictures is slow, and not ours."""

@@ -19,19 +19,19 @@ from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
+from paddle_int8.tasks.gate.choice import choose
+from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.hardware.levels import environment
 from paddle_int8.tasks.published.measured import Measured, measured
 from paddle_int8.tasks.published.records import read_record, record_key, write_record
 from paddle_int8.tasks.published.table import Table, to_csv, to_html, to_markdown
 from paddle_int8.tasks.steps.step import code_digests, engines, stage, step
 from paddle_int8.tasks.store.folder import scratch
+from paddle_int8.tasks.strategies.grid import GridStrategy
 from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.validation.baseline import write_baseline_outputs
-from paddle_int8.tasks.validation.choice import choose
 from paddle_int8.tasks.validation.fitness import measure_baseline
-from paddle_int8.tasks.validation.gate import judge
 from paddle_int8.tasks.validation.measure import measure
-from paddle_int8.tasks.validation.strategy import GridStrategy
 
 NAME = "published-table"
 RELEASED = (

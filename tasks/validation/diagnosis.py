@@ -14,9 +14,9 @@ from paddle_int8.tasks.contracts.artifacts import OperatorCensus
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, Fp32Layer, IsaEvidence
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Verdict
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
+from paddle_int8.tasks.gate.signal import EVERY_OUTPUT, SIGNAL
 from paddle_int8.tasks.hardware.levels import VNNI, published_band
 from paddle_int8.tasks.validation.audit import counted
-from paddle_int8.tasks.validation.signal import EVERY_OUTPUT, SIGNAL
 
 SPEED, ACCURACY = (
     ("speed-up", "INT8 share", "latency p99"),

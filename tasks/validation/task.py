@@ -21,6 +21,7 @@ from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import spec_of
 from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.hardware.levels import environment, rank
 from paddle_int8.tasks.process.host_lock import computing, measuring
 from paddle_int8.tasks.process.isolated import run_isolated
@@ -28,7 +29,6 @@ from paddle_int8.tasks.steps.step import cached, stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
-from paddle_int8.tasks.validation.gate import judge
 from paddle_int8.tasks.validation.load import LoadEvidence
 from paddle_int8.tasks.validation.measure import MeasureRequest, measure
 from paddle_int8.tasks.validation.native import NativeRequest, compare_with_native

@@ -23,12 +23,12 @@ from paddle_int8.tasks.contracts.vocabulary import Layout, Outcome
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRepairs
 from paddle_int8.tasks.engines.paddle.predictor import spec_of
 from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.hardware.levels import environment
 from paddle_int8.tasks.hardware.profile import host_profile
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
-from paddle_int8.tasks.validation.gate import judge
 from paddle_int8.tasks.validation.load import LoadEvidence
 from paddle_int8.tasks.validation.measure import MeasureRequest, measure
 from tests.e2e.trained_release import (

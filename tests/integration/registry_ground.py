@@ -12,8 +12,8 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.verdict import Verdict
 from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.engines.paddle.bundle import write_bundle
+from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.tracking import registry, runs
-from paddle_int8.tasks.validation.gate import judge
 from tests.integration.small_release import SmallRelease, measured
 from tests.release_factory import build_artifacts, build_config
 

@@ -14,8 +14,8 @@ from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import ConfigError, DataError, MeasurementError, ModelFormatError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.vocabulary import Layout, Outcome, OutputKind
+from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.validation.gate import judge
 from tests.integration.small_release import SLIM, SmallRelease, measured
 
 pytestmark = pytest.mark.paddle

@@ -36,6 +36,7 @@ from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.engines.paddle.serving import LENGTHS, filled, padded
 from paddle_int8.tasks.engines.paddle.switches import LENGTH_BUCKETS, SWITCHES, Engine
+from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.hardware.levels import environment_for
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.promotion.assessment import assess_promotion, settle
@@ -45,7 +46,6 @@ from paddle_int8.tasks.promotion.lookup import bundle_inputs, fetch
 from paddle_int8.tasks.promotion.request import PromoteRequest
 from paddle_int8.tasks.validation.audit_model import audit_isolated
 from paddle_int8.tasks.validation.fault import Fault, find_fault
-from paddle_int8.tasks.validation.gate import judge
 from paddle_int8.tasks.validation.load import SEQUENCE_BATCHES
 from paddle_int8.tasks.validation.native import NativeRequest, compare_with_native
 from tests.integration.registry_ground import LENIENT, Packed, RegistryGround, write

@@ -7,9 +7,9 @@ from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
-from paddle_int8.tasks.validation.choice import choose
-from paddle_int8.tasks.validation.gate import judge
-from paddle_int8.tasks.validation.strategy import GridStrategy
+from paddle_int8.tasks.gate.choice import choose
+from paddle_int8.tasks.gate.criteria import judge
+from paddle_int8.tasks.strategies.grid import GridStrategy
 from tests.unit.evidence_factory import SKYLAKE, VNNI, counted, good_evidence, ratio, spoil, with_speed
 
 FAST_WRONG = spoil(good_evidence("KL-qdq", speedup=4.0), metrics=(counted(lost=500, gained=0),))

@@ -12,8 +12,8 @@ from paddle_int8.tasks.contracts.evidence import (
     Simulation,
 )
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
+from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.validation.diagnosis import explain
-from paddle_int8.tasks.validation.gate import judge
 from tests.unit.evidence_factory import (
     SKYLAKE,
     VNNI,

@@ -10,7 +10,7 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence, ClassDrop, O
 from paddle_int8.tasks.contracts.json import from_json, to_json
 from paddle_int8.tasks.contracts.verdict import CriterionResult
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome, OutputKind
-from paddle_int8.tasks.validation.gate import MIN_SPEEDUP, judge
+from paddle_int8.tasks.gate.criteria import MIN_SPEEDUP, judge
 from tests.unit.evidence_factory import (
     SKYLAKE,
     VNNI,

@@ -10,8 +10,8 @@ import pytest
 from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.verdict import CriterionResult
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
+from paddle_int8.tasks.gate.criteria import judge as gate
 from paddle_int8.tasks.promotion.judgement import Challenger, Comparison, judge, passed
-from paddle_int8.tasks.validation.gate import judge as gate
 from tests.unit.evidence_factory import SKYLAKE, VNNI, counted, good_evidence
 
 EVIDENCE = good_evidence(isas=(VNNI, SKYLAKE))

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.gate.sufficiency import margin_within, table, too_few
 from paddle_int8.tasks.validation.statistics import fewest_samples, paired_drop_bounds
-from paddle_int8.tasks.validation.sufficiency import margin_within, table, too_few
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -20,9 +20,9 @@ from paddle_int8.tasks.contracts.evidence import (
 )
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Verdict
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
+from paddle_int8.tasks.gate.criterion import Criterion, stated
+from paddle_int8.tasks.gate.signal import every_output, signal
 from paddle_int8.tasks.validation.audit import aside, counted
-from paddle_int8.tasks.validation.criterion import Criterion, stated
-from paddle_int8.tasks.validation.signal import every_output, signal
 from paddle_int8.tasks.validation.statistics import fewest_samples, samples_needed, speed_ratio
 
 MIN_SPEEDUP = {

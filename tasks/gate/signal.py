@@ -12,8 +12,8 @@ from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, OutputEvidence
 from paddle_int8.tasks.contracts.verdict import CriterionResult
 from paddle_int8.tasks.contracts.vocabulary import Outcome, OutputKind
+from paddle_int8.tasks.gate.criterion import stated
 from paddle_int8.tasks.hardware.levels import VNNI
-from paddle_int8.tasks.validation.criterion import stated
 
 SIGNAL, EVERY_OUTPUT = "signal", "every output"
 SOUND_SQNR_DB = 20.0

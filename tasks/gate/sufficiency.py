@@ -1,6 +1,6 @@
 """How many validation samples can decide a margin: known before anything is measured.
 
-`python -m paddle_int8.tasks.validation.sufficiency` prints the README's table.
+`python -m paddle_int8.tasks.gate.sufficiency` prints the README's table.
 """
 
 from __future__ import annotations
