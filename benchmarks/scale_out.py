@@ -21,7 +21,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddle_int8.flows.console import out
+from paddle_int8.flows.cli.console import out
 from paddle_int8.tasks.hardware.limits import own_threads
 
 SIZES = (1, 2, 4)
@@ -50,7 +50,7 @@ def make_flow() -> Callable[[int, int], Took]:
     """Imports Prefect, which reads its settings then."""
     from prefect import flow, task
 
-    from paddle_int8.flows.fan_out import fanned_out
+    from paddle_int8.flows.server.fan_out import fanned_out
     from paddle_int8.tasks.config.release import FanOut
 
     work = task(name="burn")(burn)
@@ -115,7 +115,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scale") as home:
         os.environ["PADDLE_INT8_HOME"] = str(Path(home))
-        from paddle_int8.flows import embedded
+        from paddle_int8.flows.cli import embedded
         from paddle_int8.tasks.contracts.settings import Settings
 
         settings = Settings()

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from paddle_int8.flows import follow_runs
-from paddle_int8.flows.deployment import require_server
-from paddle_int8.flows.follow_runs import Attempt
+from paddle_int8.flows.server import follow_runs
+from paddle_int8.flows.server.deployments import require_server
+from paddle_int8.flows.server.follow_runs import Attempt
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.following.request import FollowRequest, ReconcileRequest
 from paddle_int8.tasks.following.task import find_unreleased

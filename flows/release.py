@@ -13,10 +13,10 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 
-from paddle_int8.flows.cancellation import cancel_in_prefect, on_cancel
-from paddle_int8.flows.events import announce_verdict, failure_announced
-from paddle_int8.flows.fan_out import fanned_out
-from paddle_int8.flows.lost_releases import clear_up
+from paddle_int8.flows.server.cancellation import cancel_in_prefect, on_cancel
+from paddle_int8.flows.server.events import announce_verdict, failure_announced
+from paddle_int8.flows.server.fan_out import fanned_out
+from paddle_int8.flows.server.lost_releases import clear_up
 from paddle_int8.tasks.algorithms import section as quantization
 from paddle_int8.tasks.algorithms.task import finetune, quantize
 from paddle_int8.tasks.config.callables import require_all_allowed

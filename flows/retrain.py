@@ -11,10 +11,10 @@ from prefect import State, flow
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from paddle_int8.flows import deployment_runs
-from paddle_int8.flows.events import Happening, announce, failure_announced
 from paddle_int8.flows.promote import promote
 from paddle_int8.flows.release import release
+from paddle_int8.flows.server import deployment_runs
+from paddle_int8.flows.server.events import Happening, announce, failure_announced
 from paddle_int8.tasks.config.callables import require_all_allowed
 from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.config.retraining import PromotionPolicy, RetrainConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from paddle_int8.flows.events import Happening, announce_decision, failure_announced
+from paddle_int8.flows.server.events import Happening, announce_decision, failure_announced
 from paddle_int8.tasks.process import isolated as process
 from paddle_int8.tasks.promotion.decision import Decision
 from paddle_int8.tasks.promotion.request import RollbackRequest

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from paddle_int8.flows import cli
+from paddle_int8.flows.cli import main as cli
 from paddle_int8.tasks.process import progress
 
 

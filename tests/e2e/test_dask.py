@@ -115,7 +115,7 @@ def test_release_with_a_scheduler_that_does_not_answer_ends_before_any_work(
 ) -> None:
     from paddle_int8.flows.release import release
 
-    monkeypatch.setattr("paddle_int8.flows.fan_out.CONNECT_S", 2)
+    monkeypatch.setattr("paddle_int8.flows.server.fan_out.CONNECT_S", 2)
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setenv(ADDRESS, address)

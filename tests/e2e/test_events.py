@@ -23,7 +23,7 @@ LAST = "model.awaits-approval"
 
 def _all_told(ground: Ground) -> list[str]:
     """The events about the release; those that were emitted before this call have all arrived."""
-    from paddle_int8.flows.events import Happening, announce
+    from paddle_int8.flows.server.events import Happening, announce
 
     announce(Happening.ASKED, ground.name, "the last one")
     *told, last = wait_until(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from paddle_int8.flows import cli
+from paddle_int8.flows.cli import main as cli
 from paddle_int8.tasks.process import progress
 from tests.e2e.crashes import STEPS
 from tests.e2e.servers import answers, wait_until

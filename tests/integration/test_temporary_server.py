@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.flows import embedded, temporary_server
-from paddle_int8.flows.temporary_server import TemporaryServer
+from paddle_int8.flows.cli import embedded
+from paddle_int8.flows.server import temporary_server
+from paddle_int8.flows.server.temporary_server import TemporaryServer
 from paddle_int8.tasks.contracts.errors import IsolatedProcessError
 from tests.patience import allowed
 

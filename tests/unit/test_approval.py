@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from paddle_int8.flows.approval import Approval, Word, answered, ask
+from paddle_int8.flows.server.approval import Approval, Word, answered, ask
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.promotion.decision import DecisionOutcome
 from tests.decision_factory import build_decision

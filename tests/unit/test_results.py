@@ -157,7 +157,7 @@ def test_bomb_of_these_tests_explodes_where_prefect_reads_by_itself(home: Path) 
 
 
 @pytest.mark.parametrize(
-    "step", ["os:system", "paddle_int8.tasks.steps.step:step; import os", "paddle_int8.flows.cli:main"]
+    "step", ["os:system", "paddle_int8.tasks.steps.step:step; import os", "paddle_int8.flows.cli.main:main"]
 )
 def test_record_that_names_code_outside_the_steps_is_absent(step: str) -> None:
     _record({"type": "artifact", "step": step}, '"x"')

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from paddle_int8.flows.terminal import StepDisplay
+from paddle_int8.flows.cli.terminal import StepDisplay
 from paddle_int8.tasks.process import progress
 
 

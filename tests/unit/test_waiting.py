@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from paddle_int8.flows.terminal import StepDisplay
+from paddle_int8.flows.cli.terminal import StepDisplay
 from paddle_int8.tasks.process import progress
 from tests.patience import comes_true
 from tests.unit.test_pace import Clock

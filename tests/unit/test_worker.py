@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.flows.worker import become_worker
+from paddle_int8.flows.server.worker import become_worker
 from paddle_int8.tasks.contracts.errors import StorageError
 from paddle_int8.tasks.contracts.settings import Settings
 

@@ -18,7 +18,7 @@ err = Console(stderr=True)
 
 def guard(action: Callable[[], T]) -> T:
     """`action()`, with a PipelineError shown as its message and the exit status that belongs to it."""
-    from paddle_int8.flows.terminal import print_error
+    from paddle_int8.flows.cli.terminal import print_error
     from paddle_int8.tasks.contracts.errors import ConfigError, PipelineError
 
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from paddle_int8.flows import deployment_runs
+from paddle_int8.flows.server import deployment_runs
 from paddle_int8.tasks.following.request import FollowRequest
 
 if TYPE_CHECKING:

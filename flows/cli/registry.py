@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paddle_int8.flows.console import Json, err, guard, out, print_json
+from paddle_int8.flows.cli.console import Json, err, guard, out, print_json
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.promotion.decision import Decision
@@ -83,7 +83,7 @@ def history(model: Model, json_output: Json = False) -> None:
 
     Example: paddle-int8 history digits-mobilenet-v1
     """
-    from paddle_int8.flows.registry_tables import print_history
+    from paddle_int8.flows.cli.registry_tables import print_history
     from paddle_int8.tasks.contracts.settings import Settings
     from paddle_int8.tasks.promotion.ledger import history as read_history
     from paddle_int8.tasks.promotion.request import require_model
@@ -133,7 +133,7 @@ def receive_webhooks(
 
     Example: paddle-int8 receive-webhooks --port 8090
     """
-    from paddle_int8.flows.receiver import serve
+    from paddle_int8.flows.server.receiver import serve
     from paddle_int8.tasks.contracts.settings import Settings
 
     guard(lambda: serve(Settings(), host=host, port=port))
@@ -141,7 +141,7 @@ def receive_webhooks(
 
 def _decide(load: Callable[[], Any], kind: Any, fields: dict[str, Any], json_output: bool) -> None:
     """Runs the flow on the request, and ends the program with the status of its decision."""
-    from paddle_int8.flows import embedded
+    from paddle_int8.flows.cli import embedded
     from paddle_int8.tasks.contracts.settings import Settings
     from paddle_int8.tasks.promotion.request import checked
 
@@ -149,8 +149,8 @@ def _decide(load: Callable[[], Any], kind: Any, fields: dict[str, Any], json_out
     settings = Settings()
     guard(lambda: embedded.prepare(settings))
 
-    from paddle_int8.flows.registry_tables import print_decision
-    from paddle_int8.flows.terminal import StepDisplay
+    from paddle_int8.flows.cli.registry_tables import print_decision
+    from paddle_int8.flows.cli.terminal import StepDisplay
 
     with StepDisplay(err).shown():
         decision: Decision = guard(lambda: embedded.run_flow(settings, load, request))

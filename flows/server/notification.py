@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
-from paddle_int8.flows.events import RESOURCE, Happening
+from paddle_int8.flows.server.events import RESOURCE, Happening
 
 NAME = "paddle-int8-notify"
 TOLD = tuple(each for each in Happening if each not in (Happening.APPROVED, Happening.INCONCLUSIVE))
@@ -26,7 +26,7 @@ async def _notify(url: SecretStr) -> None:
     from prefect.blocks.webhook import Webhook
     from prefect.types import SecretDict
 
-    from paddle_int8.flows.automations import put
+    from paddle_int8.flows.server.automations import put
 
     headers = SecretDict({"Content-Type": "application/json"})
     document = await Webhook(method="POST", url=url, headers=headers).asave(NAME, overwrite=True)

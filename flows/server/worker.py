@@ -7,8 +7,8 @@ import signal
 import sys
 from typing import NoReturn
 
-from paddle_int8.flows.deployment import require_server
-from paddle_int8.flows.embedded import require_room
+from paddle_int8.flows.cli.embedded import require_room
+from paddle_int8.flows.server.deployments import require_server
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.process import temporary
 
@@ -46,7 +46,7 @@ def become_worker(settings: Settings, *, pool: str, limit: int, health_port: int
         [
             sys.executable,
             "-m",
-            "paddle_int8.flows.prefect_worker",
+            "paddle_int8.flows.server.prefect_worker",
             "--no-prompt",
             "worker",
             "start",

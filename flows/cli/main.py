@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paddle_int8.flows import registry_cli
-from paddle_int8.flows.console import Json, err, out
-from paddle_int8.flows.console import guard as _guard
-from paddle_int8.flows.console import print_json as _print_json
+from paddle_int8.flows.cli import registry as registry_cli
+from paddle_int8.flows.cli.console import Json, err, out
+from paddle_int8.flows.cli.console import guard as _guard
+from paddle_int8.flows.cli.console import print_json as _print_json
 from paddle_int8.tasks.process.loopback import past_proxies
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def hardware(json_output: Json = False) -> None:
 
     Example: paddle-int8 hardware --json
     """
-    from paddle_int8.flows.terminal import print_host
+    from paddle_int8.flows.cli.terminal import print_host
     from paddle_int8.tasks.hardware.profile import host_profile
 
     profile = _guard(host_profile)
@@ -61,7 +61,7 @@ def release(
 
     Exit status: 0 approved, 3 rejected, 4 inconclusive, 2 configuration, 1 failure.
     """
-    from paddle_int8.flows import embedded
+    from paddle_int8.flows.cli import embedded
     from paddle_int8.tasks.config.file import load_config
     from paddle_int8.tasks.contracts.settings import Settings
 
@@ -71,7 +71,7 @@ def release(
     settings = Settings()
     _guard(lambda: embedded.prepare(settings))
 
-    from paddle_int8.flows.terminal import StepDisplay, print_release
+    from paddle_int8.flows.cli.terminal import StepDisplay, print_release
 
     if not json_output:
         out.print(f"[bold]release {loaded.name}[/]  [dim]{config}[/]", highlight=False)
@@ -81,7 +81,7 @@ def release(
 
         return release_flow
 
-    from paddle_int8.flows.cancellation import cancellable
+    from paddle_int8.flows.server.cancellation import cancellable
 
     with cancellable(_say_cancelled), StepDisplay(err).shown():
         result = _guard(lambda: embedded.run_flow(settings, load, loaded))
@@ -113,8 +113,8 @@ def published_table(
 
     Example: paddle-int8 published-table --quick
     """
-    from paddle_int8.flows import embedded
-    from paddle_int8.flows.cancellation import cancellable
+    from paddle_int8.flows.cli import embedded
+    from paddle_int8.flows.server.cancellation import cancellable
     from paddle_int8.tasks.contracts.settings import Settings
     from paddle_int8.tasks.promotion.request import checked
     from paddle_int8.tasks.published.request import TableRequest
@@ -128,7 +128,7 @@ def published_table(
     request = _guard(lambda: checked(TableRequest, asked))
     settings = Settings()
     _guard(lambda: embedded.prepare(settings))
-    from paddle_int8.flows.terminal import StepDisplay
+    from paddle_int8.flows.cli.terminal import StepDisplay
 
     def load() -> Any:
         from paddle_int8.flows.published_table import published_table as table_flow
@@ -166,7 +166,7 @@ def convert(
 
     Example: paddle-int8 convert --quant_model_path quant --int8_model_save_path int8
     """
-    from paddle_int8.flows.cancellation import cancellable
+    from paddle_int8.flows.server.cancellation import cancellable
     from paddle_int8.tasks.contracts.settings import Settings
     from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import ConvertOptions, save_quant_model
 
@@ -207,7 +207,7 @@ def audit(
 
     Example: paddle-int8 audit var/artifacts/deployable/…
     """
-    from paddle_int8.flows.terminal import print_audit
+    from paddle_int8.flows.cli.terminal import print_audit
     from paddle_int8.tasks.validation.audit_model import audit_isolated
 
     result = _guard(lambda: audit_isolated(model, layout, params_filename=params_filename or None))
@@ -223,8 +223,8 @@ def ui(
     mlflow_port: Annotated[int, typer.Option(help="Of MLflow's pages.")] = 5000,
 ) -> None:
     """Prefect's and MLflow's own pages on what the embedded runs left behind, until Ctrl-C."""
-    from paddle_int8.flows import embedded
-    from paddle_int8.flows.pages import serve_pages
+    from paddle_int8.flows.cli import embedded
+    from paddle_int8.flows.cli.pages import serve_pages
     from paddle_int8.tasks.contracts.settings import Settings
 
     settings = Settings()
@@ -243,7 +243,8 @@ def deploy(
 
     Example: PREFECT_API_URL=http://127.0.0.1:4200/api paddle-int8 deploy
     """
-    from paddle_int8.flows import deployment, pools
+    from paddle_int8.flows.server import deployments as deployment
+    from paddle_int8.flows.server import pools
     from paddle_int8.tasks.contracts.settings import Settings
 
     chosen = _guard(lambda: pools.require_pool(pool or pools.host_pool()))
@@ -262,8 +263,8 @@ def worker(
 
     Example: PREFECT_API_URL=http://127.0.0.1:4200/api paddle-int8 worker
     """
-    from paddle_int8.flows import pools
-    from paddle_int8.flows.worker import become_worker
+    from paddle_int8.flows.server import pools
+    from paddle_int8.flows.server.worker import become_worker
     from paddle_int8.tasks.contracts.settings import Settings
 
     chosen = _guard(lambda: pools.require_pool(pool or pools.host_pool()))
@@ -286,7 +287,7 @@ def main() -> None:
     try:
         app()
     except ConfigError as error:
-        from paddle_int8.flows.terminal import print_error
+        from paddle_int8.flows.cli.terminal import print_error
 
         print_error(err, error)
         sys.exit(2)

@@ -13,8 +13,8 @@ import time
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from paddle_int8.flows import follow_runs
-from paddle_int8.flows.deployment import require_server
+from paddle_int8.flows.server import follow_runs
+from paddle_int8.flows.server.deployments import require_server
 from paddle_int8.tasks.contracts.errors import ConfigError, PipelineError
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.following import hook
