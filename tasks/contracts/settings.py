@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     allowed_callables: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(
             "paddle_int8.tasks.training",
-            "paddle_int8.tasks.calibration.text_pages",
+            "paddle_int8.zoo.text_pages",
             "paddle_int8.tasks.data.metrics.regions",
             "paddle_int8.tasks.data.metrics.sequences",
         ),

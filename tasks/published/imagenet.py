@@ -21,7 +21,7 @@ PREPROCESSING = Preprocessing(
     std=(0.229, 0.224, 0.225),
 )
 """As published, and as `paddle.vision` and PaddleClas train: RGB, bilinear."""
-EXPORT = "paddle_int8.tasks.training.architectures:export_pretrained"
+EXPORT = "paddle_int8.zoo.architectures:export_pretrained"
 BATCH = 10
 """Of 224x224 pictures: a batch of 100, as at 32x32, would take gigabytes in VGG."""
 

@@ -37,14 +37,14 @@ from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize
-from paddle_int8.tasks.training.digits import CLASSES, digits
+from paddle_int8.zoo.digits import CLASSES, digits
 from tests.integration.small_release import prepare
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 
 PREPROCESSING = Preprocessing(scale=1 / 255, mean=(0.5,), std=(0.5,))
-TRUE_LABELS = "paddle_int8.tasks.training.digits:digits"
+TRUE_LABELS = "paddle_int8.zoo.digits:digits"
 SHIFTED_LABELS = "tests.e2e.trained_release:digits_labelled_one_too_high"
 EPOCHS, BATCH, PEAK_RATE = 6, 32, 1e-2
 CALIBRATION_SAMPLES = 64

@@ -18,9 +18,9 @@ from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint, Sav
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.training.entry import run_training
-from paddle_int8.tasks.training.fashion_mnist import CALIBRATION, FILES, pictures
+from paddle_int8.zoo.fashion_mnist import CALIBRATION, FILES, pictures
 
-RECIPE = "paddle_int8.tasks.training.fashion_mnist:train_classifier"
+RECIPE = "paddle_int8.zoo.fashion_mnist:train_classifier"
 TRAINED, TESTED = 160, 20
 STEPS = 10
 
@@ -60,7 +60,7 @@ def small_network() -> Any:
 
 def trained_steps(folder: Path, data: str, checkpoint: Path) -> None:
     """Ten steps of a small network with chance in it, saved after each. Runs in an isolated process."""
-    from paddle_int8.tasks.training.classifier import Schedule, export, train
+    from paddle_int8.zoo.classifier import Schedule, export, train
 
     taken, labels = pictures("train", data)
     inputs = (taken.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
@@ -88,7 +88,7 @@ def started_block(image: Any) -> Any:
     import paddle
     from paddle.vision.models.resnet import BasicBlock
 
-    from paddle_int8.tasks.training.classifier import close_branches
+    from paddle_int8.zoo.classifier import close_branches
 
     paddle.enable_static()
     block = BasicBlock(64, 64)
@@ -103,8 +103,8 @@ def grown(name: str, architecture: dict[str, Any], image: Any) -> tuple[Any, Any
     """What a shallow network and the one grown from it make of `image`, and how many layers were added."""
     import paddle
 
-    from paddle_int8.tasks.training.classifier import close_branches, put
-    from paddle_int8.tasks.training.growth import deepen, shallow
+    from paddle_int8.zoo.classifier import close_branches, put
+    from paddle_int8.zoo.growth import deepen, shallow
 
     paddle.enable_static()
     executor = paddle.static.Executor(paddle.CPUPlace())
@@ -134,7 +134,7 @@ def grown(name: str, architecture: dict[str, Any], image: Any) -> tuple[Any, Any
 
 
 def moments(mean: Any, deviation: Any) -> Any:
-    from paddle_int8.tasks.training.growth import rectified_moments
+    from paddle_int8.zoo.growth import rectified_moments
 
     return rectified_moments(mean, deviation)
 
@@ -162,7 +162,7 @@ def test_pictures_that_are_missing_name_the_command_that_fetches_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for place in ("FETCHED", "INSTALLED"):
-        monkeypatch.setattr(f"paddle_int8.tasks.training.fashion_mnist.{place}", tmp_path)
+        monkeypatch.setattr(f"paddle_int8.zoo.fashion_mnist.{place}", tmp_path)
     with pytest.raises(DataError, match="make data") as caught:
         pictures("train")
     assert str(tmp_path) in caught.value.found
@@ -171,7 +171,7 @@ def test_pictures_that_are_missing_name_the_command_that_fetches_them(
 def test_pictures_that_are_not_the_published_ones_are_refused(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("paddle_int8.tasks.training.fashion_mnist.FETCHED", data)
+    monkeypatch.setattr("paddle_int8.zoo.fashion_mnist.FETCHED", data)
     with pytest.raises(DataError, match=FILES["train-images-idx3-ubyte.gz"][:12]):
         pictures("train")
 

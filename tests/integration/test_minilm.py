@@ -12,8 +12,8 @@ from scipy.special import erf, softmax
 
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint, Saved
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.training.minilm import BATCH, HEADS, NAMES
-from paddle_int8.tasks.training.reuters import LENGTH
+from paddle_int8.zoo.minilm import BATCH, HEADS, NAMES
+from paddle_int8.zoo.reuters import LENGTH
 
 pytestmark = pytest.mark.paddle
 
@@ -87,8 +87,8 @@ def embedded(weights: dict[str, Array], tokens: Array) -> Array:
     """By the network that is exported. Runs in an isolated process."""
     import paddle
 
-    from paddle_int8.tasks.training.encoder_network import MeanPooled
-    from paddle_int8.tasks.training.minilm import _encoder
+    from paddle_int8.zoo.encoder_network import MeanPooled
+    from paddle_int8.zoo.minilm import _encoder
 
     network = MeanPooled(_encoder(weights))
     network.eval()
@@ -98,8 +98,8 @@ def embedded(weights: dict[str, Array], tokens: Array) -> Array:
 
 def encode_on(weights: dict[str, Array], tokens: Array, checkpoint: Path) -> tuple[Array, Array, list[int]]:
     """The vectors of a run without a break, those of one that goes on after half, and its progress."""
-    from paddle_int8.tasks.training.encoder_network import MeanPooled
-    from paddle_int8.tasks.training.minilm import _encode, _encoder
+    from paddle_int8.zoo.encoder_network import MeanPooled
+    from paddle_int8.zoo.minilm import _encode, _encoder
 
     pooled = MeanPooled(_encoder(weights))
     whole = _encode(pooled, tokens, lambda done, total, note: None, None)

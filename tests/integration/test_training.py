@@ -18,10 +18,10 @@ from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.training.digits import SPLITS, digits
 from paddle_int8.tasks.training.entry import run_training, source_digest
+from paddle_int8.zoo.digits import SPLITS, digits
 
-DEMO = "paddle_int8.tasks.training.digits:train_mobilenet_v1"
+DEMO = "paddle_int8.zoo.digits:train_mobilenet_v1"
 TINY = {"scale": 0.25, "side": 32, "epochs": 1, "samples": 64}
 
 
@@ -185,7 +185,7 @@ def test_source_digest_of_no_file_names_the_module(train: str) -> None:
         source_digest(TrainedModel(train=train))
 
 
-ERNIE = "paddle_int8.tasks.training.ernie:train_ernie"
+ERNIE = "paddle_int8.zoo.ernie:train_ernie"
 TINY_ERNIE = {"layers": 1, "hidden": 16, "heads": 2, "length": 12, "epochs": 1}
 
 
@@ -218,7 +218,7 @@ def train_saving_each_step(folder: Path, samples: int, checkpoint: Path) -> list
     """Ten steps of a network with chance in it; the losses. Runs in an isolated process."""
     import paddle
 
-    from paddle_int8.tasks.training.network import Recipe, train_network
+    from paddle_int8.zoo.network import Recipe, train_network
 
     paddle.seed(0)
     random = np.random.default_rng(0)
@@ -264,8 +264,8 @@ def test_ernie_recipe_that_diverges_says_where(tmp_path: Path, reviews: str) -> 
 
 def read_saving_each_step(folder: Path, checkpoint: Path) -> None:
     """A few steps of the line recogniser. Runs in an isolated process, whose loop alone saves each step."""
-    from paddle_int8.tasks.training import digit_reader
-    from paddle_int8.tasks.training.digit_lines import train_reader
+    from paddle_int8.zoo import digit_reader
+    from paddle_int8.zoo.digit_lines import train_reader
 
     digit_reader.fit = partial(digit_reader.fit, save_every_s=0)  # type: ignore[assignment]
     report = partial(progress.report, "train")

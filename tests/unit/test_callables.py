@@ -76,8 +76,8 @@ def test_served_run_imports_a_package_that_the_settings_allow(
     "name",
     [
         pytest.param("os:system", id="standard library"),
-        pytest.param("paddle_int8.tasks.training.digits:Path", id="what an allowed module imports"),
-        pytest.param("paddle_int8.tasks.training.digits:normalise", id="what it imports from its neighbours"),
+        pytest.param("paddle_int8.zoo.digits:Path", id="what an allowed module imports"),
+        pytest.param("paddle_int8.zoo.digits:normalise", id="what it imports from its neighbours"),
         pytest.param("paddle_int8.tasks.trainings:anything", id="name that only begins alike"),
         pytest.param("tasks:anything", id="parent of what is allowed"),
     ],
@@ -88,7 +88,7 @@ def test_served_run_cannot_reach_around_the_list(name: str, served: None) -> Non
 
 
 def test_served_run_may_name_the_built_in_functions(served: None) -> None:
-    assert imported("paddle_int8.tasks.training.digits:digits").__name__ == "digits"
+    assert imported("paddle_int8.zoo.digits:digits").__name__ == "digits"
 
 
 def test_served_run_with_an_empty_list_may_name_nothing(
@@ -96,7 +96,7 @@ def test_served_run_with_an_empty_list_may_name_nothing(
 ) -> None:
     monkeypatch.setenv("PADDLE_INT8_ALLOWED_CALLABLES", "")
     with pytest.raises(ConfigError, match="no package"):
-        imported("paddle_int8.tasks.training.digits:digits")
+        imported("paddle_int8.zoo.digits:digits")
 
 
 def test_every_function_of_a_configuration_is_found_wherever_it_is_named() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from paddle_int8.tasks.contracts.errors import DataError, MeasurementError
 from paddle_int8.tasks.data.metrics.sequences import ctc_character_accuracy, ctc_line_accuracy, edit_distance
-from paddle_int8.tasks.training.digit_lines import DIGITS, HEIGHT, SPLITS, WIDTH, line, lines, split_digits
-from paddle_int8.tasks.training.distortion import _sampled, distorted
+from paddle_int8.zoo.digit_lines import DIGITS, HEIGHT, SPLITS, WIDTH, line, lines, split_digits
+from paddle_int8.zoo.distortion import _sampled, distorted
 
 
 def scores(*rows: list[int]) -> np.ndarray:

@@ -238,7 +238,7 @@ def test_baseline_outputs_key_holds_what_decides_them(monkeypatch: pytest.Monkey
 
 def test_step_that_was_pickled_to_another_host_has_the_same_key_there() -> None:
     inputs = {
-        "config": TrainedModel(train="paddle_int8.tasks.training.ernie:train_ernie"),
+        "config": TrainedModel(train="paddle_int8.zoo.ernie:train_ernie"),
         "source": "s",
         "data": "",
     }
@@ -247,6 +247,6 @@ def test_step_that_was_pickled_to_another_host_has_the_same_key_there() -> None:
 
 
 def test_training_key_ignores_what_trains_beside_it() -> None:
-    recipe = TrainedModel(train="paddle_int8.tasks.training.ernie:train_ernie")
+    recipe = TrainedModel(train="paddle_int8.zoo.ernie:train_ernie")
     alone, beside = (_key(train, config=recipe, source="s", data="", shares=each) for each in (False, True))
     assert alone == beside

@@ -135,7 +135,7 @@ def test_no_document_names_a_folder_of_this_machine(document: Callable[[Table], 
 
 @pytest.mark.parametrize(
     "text",
-    ["http://127.0.0.1:5000/api/2.0", "tasks/training/ernie.py", "2 / 3", "a/b"],
+    ["http://127.0.0.1:5000/api/2.0", "zoo/ernie.py", "2 / 3", "a/b"],
     ids=["address", "relative path", "fraction", "two words"],
 )
 def test_what_is_no_absolute_path_is_left_alone(text: str) -> None:
@@ -144,9 +144,7 @@ def test_what_is_no_absolute_path_is_left_alone(text: str) -> None:
 
 def test_origin_says_how_a_model_was_trained() -> None:
     recipe = {"name": "resnet50", "epochs": 1, "weights": "/srv/me/resnet50.pdparams", "digest": "ab"}
-    trained = TrainedModel(
-        train="paddle_int8.tasks.training.fashion_mnist:train_classifier", arguments=recipe
-    )
+    trained = TrainedModel(train="paddle_int8.zoo.fashion_mnist:train_classifier", arguments=recipe)
     said = "fashion_mnist.train_classifier (name resnet50, epochs 1, weights me/resnet50.pdparams)"
     assert model_origin(trained) == said
 

@@ -12,8 +12,8 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from paddle_int8.tasks.contracts.errors import DataError
-from paddle_int8.tasks.training import reuters as module
-from paddle_int8.tasks.training.reuters import CLASSES, LENGTH, reuters
+from paddle_int8.zoo import reuters as module
+from paddle_int8.zoo.reuters import CLASSES, LENGTH, reuters
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks.contracts.errors import DataError
-from paddle_int8.tasks.training import sentiment as module
-from paddle_int8.tasks.training.sentiment import PADDING, UNKNOWN, sentiment, vocabulary
+from paddle_int8.zoo import sentiment as module
+from paddle_int8.zoo.sentiment import PADDING, UNKNOWN, sentiment, vocabulary
 
 
 @pytest.fixture

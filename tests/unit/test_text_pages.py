@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from paddle_int8.tasks.calibration.text_pages import pages
+from paddle_int8.zoo.text_pages import pages
 
 
 def test_pages_are_the_same_for_a_seed_and_differ_between_pages() -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
-from paddle_int8.tasks.training.digits import shuffled_digits
+from paddle_int8.zoo.digits import shuffled_digits
 
 DIGITS = 4
 HEIGHT, WIDTH = 28, 128
@@ -81,7 +81,7 @@ def train_reader(
     """
     import paddle
 
-    from paddle_int8.tasks.training.digit_reader import Reader, train_on_digits, train_on_lines
+    from paddle_int8.zoo.digit_reader import Reader, train_on_digits, train_on_lines
 
     paddle.seed(seed)
     reader = Reader()

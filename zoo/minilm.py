@@ -20,7 +20,7 @@ from paddle_int8.tasks.contracts.errors import TrainingError
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.switches import Engine
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint, Saved
-from paddle_int8.tasks.training.reuters import CLASSES, LENGTH, archive, read_member, reuters
+from paddle_int8.zoo.reuters import CLASSES, LENGTH, archive, read_member, reuters
 
 WEIGHTS = "model.safetensors"
 HEADS = 12
@@ -63,8 +63,8 @@ def train_minilm(
     import paddle
     from safetensors.numpy import load
 
-    from paddle_int8.tasks.training.encoder_network import MeanPooled, export
-    from paddle_int8.tasks.training.network import Recipe, train_network
+    from paddle_int8.zoo.encoder_network import MeanPooled, export
+    from paddle_int8.zoo.network import Recipe, train_network
 
     tokens, labels = reuters("train", corpus, model)
     paddle.seed(seed)
@@ -84,7 +84,7 @@ def _encode(
 
     By Paddle Inference on oneDNN, which takes a sixth of the time that training's own kernels take.
     """
-    from paddle_int8.tasks.training.encoder_network import export
+    from paddle_int8.zoo.encoder_network import export
 
     with tempfile.TemporaryDirectory() as frozen:
         export(pooled, LENGTH, Path(frozen))
@@ -109,7 +109,7 @@ def _encoder(weights: Weights) -> Any:
     import paddle
     from paddle import nn
 
-    from paddle_int8.tasks.training.encoder_network import Encoder, Size
+    from paddle_int8.zoo.encoder_network import Encoder, Size
 
     vocabulary, hidden = weights["embeddings.word_embeddings.weight"].shape
     layers = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from paddle_int8.tasks.training.sentiment import LENGTH, sentiment
+from paddle_int8.zoo.sentiment import LENGTH, sentiment
 
 PUBLISHED_VOCABULARY, PUBLISHED_LENGTH = 18_000, 128
 EPOCHS = 2
@@ -28,7 +28,7 @@ def export_ernie(folder: Path, progress: Callable[[int, int, str], None], *, see
     """
     import paddle
 
-    from paddle_int8.tasks.training.encoder_network import Ernie, Size, export
+    from paddle_int8.zoo.encoder_network import Ernie, Size, export
 
     paddle.seed(seed)
     size = Size(vocabulary=PUBLISHED_VOCABULARY, length=PUBLISHED_LENGTH)
@@ -65,8 +65,8 @@ def train_ernie(
     """
     import paddle
 
-    from paddle_int8.tasks.training.encoder_network import Ernie, Size, export
-    from paddle_int8.tasks.training.network import Recipe, train_network
+    from paddle_int8.zoo.encoder_network import Ernie, Size, export
+    from paddle_int8.zoo.network import Recipe, train_network
 
     tokens, labels = sentiment("train", length, corpus)
     paddle.seed(seed)

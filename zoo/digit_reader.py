@@ -17,8 +17,8 @@ from paddle import nn
 
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.engines.paddle.training.loop import NetworkState, cosine_rate, fit
-from paddle_int8.tasks.training.digit_lines import DIGITS, line
-from paddle_int8.tasks.training.distortion import distorted
+from paddle_int8.zoo.digit_lines import DIGITS, line
+from paddle_int8.zoo.distortion import distorted
 
 CHANNELS, ROWS = 64, 7
 STRIDE = 8

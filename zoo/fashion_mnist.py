@@ -80,8 +80,8 @@ def train_classifier(
     A killed training goes on from `checkpoint`.
     Raises: TrainingError when the loss is not finite.
     """
-    from paddle_int8.tasks.training import growth
-    from paddle_int8.tasks.training.classifier import Schedule, export, train
+    from paddle_int8.zoo import growth
+    from paddle_int8.zoo.classifier import Schedule, export, train
 
     taken, labels = pictures("train", data)
     placed = np.stack([place_array(picture, PLAIN) for picture in taken])

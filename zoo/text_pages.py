@@ -1,4 +1,4 @@
-"""Rendered pages of text, for detectors: name `paddle_int8.tasks.calibration.text_pages:pages` in a callable source."""
+"""Rendered pages of text, for detectors: name `paddle_int8.zoo.text_pages:pages` in a callable source."""
 
 from __future__ import annotations
 

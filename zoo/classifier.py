@@ -21,7 +21,7 @@ from paddle_int8.tasks.engines.paddle.quantization.trainable import use_onednn
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.engines.paddle.training.loop import Variables, cosine_rate, epoch_rows, fit
 from paddle_int8.tasks.hardware.limits import own_threads
-from paddle_int8.tasks.training.growth import Weights, deepen
+from paddle_int8.zoo.growth import Weights, deepen
 
 MOMENTUM, NOISE = 0.9, 0.3
 OPTIMIZERS = {

@@ -75,7 +75,7 @@ def train_mobilenet_v1(
     """
     import paddle
 
-    from paddle_int8.tasks.training.classifier import near_identity
+    from paddle_int8.zoo.classifier import near_identity
 
     pictures, labels = digits("train")
     placed, labels = _placed(pictures[:samples], side), labels[:samples]
@@ -126,7 +126,7 @@ def _training_program(model: Any, rate: Any, side: int) -> tuple[Any, Any]:
 def _start_from(model: Any, folder: Path) -> None:
     import paddle
 
-    from paddle_int8.tasks.training.classifier import put
+    from paddle_int8.zoo.classifier import put
 
     try:
         saved = paddle.load(str(folder / "model"))
