@@ -9,6 +9,7 @@ COPY pyproject.toml README.md LICENSE prefect.yaml ./
 COPY paddle_int8 paddle_int8
 COPY flows flows
 COPY tasks tasks
+COPY zoo zoo
 COPY configs configs
 RUN pip install --no-cache-dir --no-deps --no-build-isolation --editable .
 RUN useradd --uid 10001 --create-home paddle && mkdir /data && chown paddle /data

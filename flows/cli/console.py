@@ -11,7 +11,9 @@ from rich.console import Console
 
 T = TypeVar("T")
 
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable; schema in docs/json-output.md.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Machine-readable; schema in docs/reference/json-output.md.")
+]
 out = Console()
 err = Console(stderr=True)
 
@@ -32,7 +34,7 @@ def guard(action: Callable[[], T]) -> T:
 
 
 def print_json(command: str, value: Any) -> None:
-    """The document of a command, see docs/json-output.md."""
+    """The document of a command, see docs/reference/json-output.md."""
     from paddle_int8.tasks.contracts.verdict import Release
     from paddle_int8.tasks.tracking.schema import summary_json, wrap
 

@@ -12,7 +12,7 @@ from paddle_int8.tasks.config.messages import Lines
 from paddle_int8.tasks.config.text_encoding import EncodingError, decoded
 from paddle_int8.tasks.contracts.errors import ConfigError
 
-WRITE = "docs/configuration.md describes every key, and configs/ holds files that work"
+WRITE = "docs/reference/configuration.md describes every key, and configs/ holds files that work"
 PROBLEMS = (
     (r"'\\t' that cannot start", "a tab, where YAML takes blanks only"),
     (r"character '(.)' that cannot start", "a text that begins with `{0}`: put it into quotes"),

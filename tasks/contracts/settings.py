@@ -45,10 +45,8 @@ class Settings(BaseSettings):
     )
     allowed_callables: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(
-            "paddle_int8.tasks.training",
-            "paddle_int8.zoo.text_pages",
-            "paddle_int8.tasks.data.metrics.regions",
-            "paddle_int8.tasks.data.metrics.sequences",
+            "paddle_int8.zoo",
+            "paddle_int8.tasks.data.metrics",
         ),
         description="Packages and modules, comma-separated, whose functions a flow run of a server may name.",
     )

@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import paddle_int8.tasks.inference
+import paddle_int8.tasks.engines.paddle
 from paddle_int8.tasks.contracts.artifacts import Bundle, RegisteredVersion
 from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.contracts.verdict import Verdict
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.models import ModelSignature
 
-PYFUNC = Path(paddle_int8.tasks.inference.__path__[0]) / "pyfunc_model.py"
+PYFUNC = Path(paddle_int8.tasks.engines.paddle.__path__[0]) / "pyfunc_model.py"
 PROMOTIONS = ".promotions"
 """What is added to a model's name to name the registered model that holds the decisions on it."""
 REQUIREMENTS = ("paddlepaddle==2.6.2", "numpy<2", "setuptools<81")

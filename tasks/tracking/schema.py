@@ -1,4 +1,4 @@
-"""The documents that `--json` prints, described in docs/json-output.md.
+"""The documents that `--json` prints, described in docs/reference/json-output.md.
 
 A document names its schema, `paddle-int8/<command>/<version>`. Within a version keys are only added.
 """

@@ -246,7 +246,7 @@ def test_list_of_a_folder_and_a_pipe_finds_no_file(root: Path) -> None:
     assert "2 of 2 files" in refusal(root, "img\nimg/pipe.jpg\n").found
 
 
-PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
 """Its section on lists shows lines that are read, and lines that are refused."""
 
 

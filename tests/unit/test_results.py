@@ -14,7 +14,7 @@ import pytest
 from prefect.results import ResultRecordMetadata, ResultStore
 from prefect.serializers import PickleSerializer
 
-from paddle_int8.tasks import artifacts
+from paddle_int8.tasks.contracts import artifacts, evidence, verdict
 from paddle_int8.tasks.contracts.artifacts import BaselineOutputsArtifact
 from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import StoredPath
@@ -90,7 +90,8 @@ def test_result_read_back_equals_what_was_kept_in_value_and_type(name: str) -> N
 def test_artifacts_hold_their_folders_as_stored_paths() -> None:
     plain = {
         (name, each.name)
-        for name, kind in vars(artifacts).items()
+        for module in (artifacts, evidence, verdict)
+        for name, kind in vars(module).items()
         if isinstance(kind, type) and is_dataclass(kind)
         for each in fields(kind)
         if "Path" in str(each.type).replace("StoredPath", "") and each.name not in ("log", "report")
