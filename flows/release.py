@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
-from uuid import UUID
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from prefect.runtime import flow_run
 
-from paddle_int8.flows.server.cancellation import cancel_in_prefect, on_cancel
 from paddle_int8.flows.server.events import announce_verdict, failure_announced
-from paddle_int8.flows.server.fan_out import fanned_out
-from paddle_int8.flows.server.lost_releases import clear_up
+from paddle_int8.flows.server.lifecycle import begun
 from paddle_int8.tasks.algorithms import section as quantization
 from paddle_int8.tasks.algorithms.task import finetune, quantize
 from paddle_int8.tasks.config.callables import require_all_allowed
@@ -34,9 +27,9 @@ from paddle_int8.tasks.contracts.artifacts import (
     QuantizedArtifact,
 )
 from paddle_int8.tasks.contracts.errors import PipelineError
-from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
+from paddle_int8.tasks.contracts.evidence import FailedCandidate
 from paddle_int8.tasks.contracts.settings import Settings
-from paddle_int8.tasks.contracts.verdict import Release, Verdict
+from paddle_int8.tasks.contracts.verdict import Attempt, Judged, Release
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout, Outcome
 from paddle_int8.tasks.data.task import (
     check_data,
@@ -47,29 +40,24 @@ from paddle_int8.tasks.data.task import (
 from paddle_int8.tasks.engines.paddle.task import pack_bundle
 from paddle_int8.tasks.engines.task import load_model
 from paddle_int8.tasks.gate.choice import choose
+from paddle_int8.tasks.gate.task import gate
 from paddle_int8.tasks.hardware.task import check_hardware
 from paddle_int8.tasks.layouts import section as conversion
 from paddle_int8.tasks.layouts.task import convert
-from paddle_int8.tasks.process import isolated as process
-from paddle_int8.tasks.strategies.grid import GridStrategy, Strategy
-from paddle_int8.tasks.tracking import runs
+from paddle_int8.tasks.strategies import STRATEGIES
 from paddle_int8.tasks.tracking.live_curve import training_followed
-from paddle_int8.tasks.tracking.open_releases import OpenRelease, under_way
-from paddle_int8.tasks.tracking.runs import RunStatus
 from paddle_int8.tasks.tracking.task import (
-    close_run,
     fetch_registered,
     log_candidate,
     log_failure,
     log_input,
     log_training,
-    open_run,
     publish_report,
     register,
 )
 from paddle_int8.tasks.training.task import train_model
 from paddle_int8.tasks.validation.load import LoadEvidence
-from paddle_int8.tasks.validation.task import baseline_outputs, gate, measure_baselines, validate
+from paddle_int8.tasks.validation.task import baseline_outputs, measure_baselines, validate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +77,18 @@ class Inputs:
 
 @dataclass(slots=True)
 class Findings:
-    """What is known of the candidates so far."""
+    """What became of the candidates so far. `errors` are those of the failed ones, in the same order."""
 
-    evidence: list[CandidateEvidence] = field(default_factory=list)
-    verdicts: list[Verdict] = field(default_factory=list)
-    quantized: list[QuantizedArtifact] = field(default_factory=list)
-    deployables: dict[Candidate, DeployableArtifact] = field(default_factory=dict)
-    failed: list[FailedCandidate] = field(default_factory=list)
+    tried: list[Attempt] = field(default_factory=list)
     errors: list[PipelineError] = field(default_factory=list)
+
+    @property
+    def judged(self) -> tuple[Judged, ...]:
+        return tuple(each for each in self.tried if isinstance(each, Judged))
+
+    @property
+    def failed(self) -> tuple[FailedCandidate, ...]:
+        return tuple(each for each in self.tried if isinstance(each, FailedCandidate))
 
 
 @flow(
@@ -119,56 +111,15 @@ def release(config: ReleaseConfig) -> Release:
 def _released(config: ReleaseConfig) -> Release:
     started = time.monotonic()
     require_all_allowed(config)
-    opened = OpenRelease(name=config.name, flow_run_id=str(flow_run.id))
-    with (
-        fanned_out(config.task_runner),
-        _begun(opened),
-        _cancelled_with_the_program(),
-        mlflow_run(config) as run_id,
-    ):
+    with begun(config) as run_id:
         inputs = _gather(config, run_id)
         findings = _explore(inputs)
-        chosen = choose(findings.evidence, findings.verdicts)
+        chosen = choose(findings.judged)
         if chosen is None:
             raise findings.errors[0]
         result = _conclude(inputs, findings, chosen, started)
-        report = publish_report(result, config, tuple(findings.quantized))
+        report = publish_report(result, config, tuple(each.quantized for each in findings.judged))
         return replace(result, report=report)
-
-
-@contextmanager
-def _begun(opened: OpenRelease) -> Iterator[None]:
-    """Marked as under way, once what dead releases have left is removed."""
-    clear_up(flow_run.id)
-    process.warm_up()
-    with under_way(Settings().root, opened):
-        yield
-
-
-@contextmanager
-def _cancelled_with_the_program() -> Iterator[None]:
-    forget = on_cancel(partial(cancel_in_prefect, UUID(flow_run.id))) if flow_run.id else lambda: None
-    try:
-        yield
-    finally:
-        forget()
-
-
-@contextmanager
-def mlflow_run(config: ReleaseConfig) -> Iterator[str]:
-    """The parent run: FINISHED with its verdict, FAILED with its error, KILLED when the user cancels."""
-    run_id = open_run(config)
-    forget = on_cancel(lambda: runs.finish(Settings().tracking_uri, run_id, RunStatus.KILLED))
-    try:
-        yield run_id
-    except Exception as error:
-        with suppress(PipelineError):  # the error that came first is the one to show
-            close_run(run_id, RunStatus.FAILED, str(error))
-        raise
-    else:
-        close_run(run_id, RunStatus.FINISHED)
-    finally:
-        forget()
 
 
 def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
@@ -235,8 +186,9 @@ def _explore(inputs: Inputs) -> Findings:
     """Builds and measures candidates for as long as the strategy asks for more."""
     findings = Findings()
     finetuned = _train(inputs, findings)
-    strategy: Strategy = GridStrategy(inputs.config.quantization.candidates())
-    while asked := strategy.next_candidates(findings.evidence, findings.failed):
+    settings = inputs.config.quantization
+    search = STRATEGIES.find(settings.strategy).start(settings)
+    while asked := search.next_candidates(findings.tried):
         built = [(candidate, *_build(inputs, candidate, finetuned)) for candidate in asked]
         for _, _, deployable in built:
             deployable.wait()
@@ -272,7 +224,7 @@ def _train(inputs: Inputs, findings: Findings) -> FinetunedArtifact | None:
 def _fail(inputs: Inputs, findings: Findings, candidate: Candidate, step: str, error: PipelineError) -> None:
     failed = FailedCandidate(candidate=candidate, step=step, error=str(error))
     findings.errors.append(error)
-    findings.failed.append(failed)
+    findings.tried.append(failed)
     log_failure(inputs.run_id, failed, inputs.config.quantization)
 
 
@@ -320,23 +272,23 @@ def _measure(
         _fail(inputs, findings, candidate, step, error)
         return
     verdict = gate(evidence, config.gate)
-    findings.evidence.append(evidence)
-    findings.verdicts.append(verdict)
-    findings.quantized.append(quantized_artifact)
-    findings.deployables[candidate] = deployable_artifact
+    findings.tried.append(
+        Judged(
+            quantized=quantized_artifact, deployable=deployable_artifact, evidence=evidence, verdict=verdict
+        )
+    )
     log_candidate(
         inputs.run_id, evidence, verdict, quantized_artifact, deployable_artifact, config.quantization
     )
 
 
-def _conclude(inputs: Inputs, findings: Findings, chosen: CandidateEvidence, started: float) -> Release:
+def _conclude(inputs: Inputs, findings: Findings, chosen: Judged, started: float) -> Release:
     """Packs the chosen candidate, and registers it when the gate approved."""
-    config = inputs.config
-    verdict = next(each for each in findings.verdicts if each.candidate == chosen.candidate)
+    config, verdict = inputs.config, chosen.verdict
     bundle = pack_bundle(
-        findings.deployables[chosen.candidate],
+        chosen.deployable,
         inputs.model,
-        chosen,
+        chosen.evidence,
         config.data.preprocessing,
         config.validation.threads,
     )
@@ -349,9 +301,9 @@ def _conclude(inputs: Inputs, findings: Findings, chosen: CandidateEvidence, sta
         model=inputs.model,
         calibration=inputs.calibration,
         validation=inputs.validation,
-        evidence=tuple(findings.evidence),
-        failed=tuple(findings.failed),
-        verdicts=tuple(findings.verdicts),
+        evidence=tuple(each.evidence for each in findings.judged),
+        failed=findings.failed,
+        verdicts=tuple(each.verdict for each in findings.judged),
         chosen=chosen.candidate,
         bundle=bundle,
         registered=registered,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     Field,
     model_validator,
 )
 
+from paddle_int8.tasks.config.choice import Choice
 from paddle_int8.tasks.config.data import Source
 from paddle_int8.tasks.config.section import HIGHEST_SEED, Limit, Section
 from paddle_int8.tasks.config.spoken import (
@@ -60,6 +61,9 @@ class QuantizationConfig(Section):
         min_length=1,
         description="INT8 graph made here (`offline`; `offline_7bit` for CPUs without VNNI; of GRU and LSTM "
         "`recurrent`), or by Paddle Inference at load (`qdq`).",
+    )
+    strategy: Annotated[str, Choice("paddle_int8.tasks.strategies:STRATEGIES")] = Field(
+        default="grid", description="How the candidates to try are chosen among algorithms and layouts."
     )
     op_types: tuple[str, ...] = Field(
         default=("conv2d", "depthwise_conv2d", "mul", "matmul", "matmul_v2"),

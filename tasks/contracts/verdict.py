@@ -9,8 +9,10 @@ from paddle_int8.tasks.contracts.artifacts import (
     Bundle,
     Candidate,
     DatasetArtifact,
+    DeployableArtifact,
     HostProfile,
     ModelArtifact,
+    QuantizedArtifact,
     RegisteredVersion,
 )
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
@@ -37,6 +39,24 @@ class Verdict:
     candidate: Candidate
     digest: str
     results: tuple[CriterionResult, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One candidate that got through: what was made of it, what was measured, and the gate's word."""
+
+    quantized: QuantizedArtifact
+    deployable: DeployableArtifact
+    evidence: CandidateEvidence
+    verdict: Verdict
+
+    @property
+    def candidate(self) -> Candidate:
+        return self.evidence.candidate
+
+
+Attempt = Judged | FailedCandidate
+"""One candidate as far as it got."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,36 +6,34 @@ import math
 from collections.abc import Sequence
 
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
-from paddle_int8.tasks.contracts.verdict import Verdict
+from paddle_int8.tasks.contracts.verdict import Judged
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 
 PREFERENCE = (Outcome.APPROVED, Outcome.INCONCLUSIVE, Outcome.REJECTED)
 
 
-def choose(evidence: Sequence[CandidateEvidence], verdicts: Sequence[Verdict]) -> CandidateEvidence | None:
+def choose(judged: Sequence[Judged]) -> Judged | None:
     """The approved candidate with the highest lower bound of the native speed-up.
 
     Without an approved one, the inconclusive or else rejected candidate that fails the fewest criteria,
-    so that the report has something to explain; its verdict stays what it is. None without evidence.
-    Equals are decided by name. verdicts: in the order of `evidence`.
+    so that the report has something to explain; its verdict stays what it is. None without candidates.
+    Equals are decided by name.
     Raises: ValueError when a verdict is of other bytes than the evidence beside it.
     """
-    pairs = list(zip(evidence, verdicts, strict=True))
-    if any(item.digest != verdict.digest for item, verdict in pairs):
-        raise ValueError("evidence and verdicts are not of the same candidates in the same order")
-    best = min(pairs, key=lambda pair: _rank(*pair), default=None)
-    return best[0] if best else None
+    if any(each.evidence.digest != each.verdict.digest for each in judged):
+        raise ValueError("a verdict is not of the bytes that its evidence is of")
+    return min(judged, key=_rank, default=None)
 
 
-def _rank(evidence: CandidateEvidence, verdict: Verdict) -> tuple[int, int, float, str, str]:
+def _rank(judged: Judged) -> tuple[int, int, float, str, str]:
     """The lowest is the best."""
-    failed = sum(result.outcome is Outcome.REJECTED for result in verdict.results)
+    failed = sum(result.outcome is Outcome.REJECTED for result in judged.verdict.results)
     return (
-        PREFERENCE.index(verdict.outcome),
+        PREFERENCE.index(judged.verdict.outcome),
         failed,
-        -_native_speedup(evidence),
-        evidence.candidate.name,
-        evidence.digest,
+        -_native_speedup(judged.evidence),
+        judged.candidate.name,
+        judged.evidence.digest,
     )
 
 

@@ -27,7 +27,7 @@ from paddle_int8.tasks.published.records import read_record, record_key, write_r
 from paddle_int8.tasks.published.table import Table, to_csv, to_html, to_markdown
 from paddle_int8.tasks.steps.step import code_digests, engines, stage, step
 from paddle_int8.tasks.store.folder import scratch
-from paddle_int8.tasks.strategies.grid import GridStrategy
+from paddle_int8.tasks.strategies.grid import GridSearch
 from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.validation.baseline import write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
@@ -38,7 +38,7 @@ RELEASED = (
     *(prepare_model, draw_dataset, finetune, quantize, quantize_recurrent),
     *(convert_offline, convert_qdq, convert_recurrent),
     *(environment, measure_baseline, write_baseline_outputs, measure),
-    *(GridStrategy, judge, choose, measured),
+    *(GridSearch, judge, choose, measured),
 )
 """All that computes what a record holds."""
 

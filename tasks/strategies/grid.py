@@ -1,31 +1,29 @@
-"""Which candidates to try next. The flow asks again after each round, with everything known so far."""
+"""Every algorithm in every layout, once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
-from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
-
-
-class Strategy(Protocol):
-    """The seam for a search that learns from the evidence; an empty answer ends it."""
-
-    def next_candidates(
-        self, evidence: Sequence[CandidateEvidence], failed: Sequence[FailedCandidate]
-    ) -> tuple[Candidate, ...]: ...
+from paddle_int8.tasks.contracts.verdict import Attempt
+from paddle_int8.tasks.strategies.strategy import Strategy
 
 
 @dataclass(frozen=True, slots=True)
-class GridStrategy:
-    """Every candidate of a fixed grid, once: those that were neither measured nor failed."""
+class GridSearch:
+    """Asks once for all of a fixed grid: for each candidate that was not tried yet."""
 
     grid: tuple[Candidate, ...]
 
-    def next_candidates(
-        self, evidence: Sequence[CandidateEvidence], failed: Sequence[FailedCandidate]
-    ) -> tuple[Candidate, ...]:
-        tried = {item.candidate for item in evidence} | {item.candidate for item in failed}
-        return tuple(candidate for candidate in self.grid if candidate not in tried)
+    def next_candidates(self, tried: Sequence[Attempt]) -> tuple[Candidate, ...]:
+        done = {attempt.candidate for attempt in tried}
+        return tuple(candidate for candidate in self.grid if candidate not in done)
+
+
+def _start(config: QuantizationConfig) -> GridSearch:
+    return GridSearch(config.candidates())
+
+
+STRATEGY = Strategy(name="grid", description="Every algorithm in every layout, once.", start=_start)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import (
     BaselineOutputsArtifact,
@@ -16,12 +15,10 @@ from paddle_int8.tasks.contracts.artifacts import (
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, NativeComparison
 from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.settings import Settings
-from paddle_int8.tasks.contracts.verdict import Verdict
-from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import spec_of
 from paddle_int8.tasks.engines.paddle.switches import Engine
-from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.hardware.levels import environment, rank
 from paddle_int8.tasks.process.host_lock import computing, measuring
 from paddle_int8.tasks.process.isolated import run_isolated
@@ -232,13 +229,3 @@ def _measure(
         )
         kept = commit(folder, store, "evidence", folder_digest(folder))
         return replace(measured, outcomes=kept / measured.outcomes.name)
-
-
-@step(name="gate", task_run_name="gate {evidence.candidate.name}")
-def gate(evidence: CandidateEvidence, config: GateConfig) -> Verdict:
-    """The verdict on one candidate. A rejection is a value: this task only fails on a defect."""
-    with stage(f"gate {evidence.candidate.name}") as summary:
-        verdict = judge(evidence, config)
-        failed = [result.criterion for result in verdict.results if result.outcome is not Outcome.APPROVED]
-        summary.append(verdict.outcome.value + (f": {', '.join(dict.fromkeys(failed))}" if failed else ""))
-        return verdict

@@ -25,11 +25,11 @@ from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_with
 from paddle_int8.tasks.engines.paddle.switches import Engine, engine_of
+from paddle_int8.tasks.hardware.levels import VNNI
 from paddle_int8.tasks.hardware.onednn import effective_isa
 from paddle_int8.tasks.layouts.task import WEIGHT_BITS
 from paddle_int8.tasks.validation import simulation
 from paddle_int8.tasks.validation.audit import audit, comparable
-from paddle_int8.tasks.validation.diagnosis import VNNI
 from paddle_int8.tasks.validation.verbose import VerboseRecorder
 from tests.fuzzing.graphs import Graph
 from tests.fuzzing.network import Feed, disturbed, export, samples

@@ -1,15 +1,20 @@
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
 from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
+from paddle_int8.tasks.contracts.verdict import Judged
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.gate.choice import choose
 from paddle_int8.tasks.gate.criteria import judge
-from paddle_int8.tasks.strategies.grid import GridStrategy
+from paddle_int8.tasks.strategies.grid import GridSearch
+from tests.release_factory import build_artifacts
 from tests.unit.evidence_factory import SKYLAKE, VNNI, counted, good_evidence, ratio, spoil, with_speed
 
 FAST_WRONG = spoil(good_evidence("KL-qdq", speedup=4.0), metrics=(counted(lost=500, gained=0),))
@@ -19,8 +24,19 @@ RIGHT_FASTER = good_evidence("hist-qdq", speedup=2.4)
 
 
 def chosen(evidence: Sequence[CandidateEvidence]) -> str | None:
-    found = choose(evidence, [judge(item, GateConfig()) for item in evidence])
+    found = choose([judged(item) for item in evidence])
     return found.candidate.name if found else None
+
+
+def judged(evidence: CandidateEvidence) -> Judged:
+    with tempfile.TemporaryDirectory() as folder:
+        quantized, deployable = build_artifacts(Path(folder), evidence.candidate)
+    return Judged(
+        quantized=quantized,
+        deployable=deployable,
+        evidence=evidence,
+        verdict=judge(evidence, GateConfig()),
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,25 +78,25 @@ def test_choice_equal_candidates_are_decided_by_name() -> None:
 
 
 def test_choice_speed_that_is_not_a_number_is_last() -> None:
-    gate = GateConfig()
     broken = with_speed(FAST_UNSURE, ratio(float("nan"), 9.0))
     slow = spoil(good_evidence("hist-qdq", speedup=1.6), metrics=(counted(lost=0, gained=0, samples=50),))
-    found = choose((broken, slow), [judge(item, gate) for item in (broken, slow)])
-    assert found is slow
+    found = choose((judged(broken), judged(slow)))
+    assert found is not None
+    assert found.evidence is slow
 
 
-def test_choice_verdicts_of_other_candidates_are_refused() -> None:
-    verdicts = [judge(RIGHT_FASTER, GateConfig()), judge(RIGHT, GateConfig())]
-    with pytest.raises(ValueError, match="same candidates"):
-        choose((RIGHT, RIGHT_FASTER), verdicts)
+def test_choice_verdict_of_another_candidate_is_refused() -> None:
+    mixed = replace(judged(RIGHT), verdict=judge(RIGHT_FASTER, GateConfig()))
+    with pytest.raises(ValueError, match="not of the bytes"):
+        choose((judged(RIGHT_FASTER), mixed))
 
 
 def test_grid_strategy_asks_for_each_candidate_once() -> None:
     grid = tuple(
         Candidate(algorithm=Algorithm.HIST, layout=layout) for layout in (Layout.OFFLINE, Layout.QDQ)
     )
-    strategy = GridStrategy(grid)
-    assert strategy.next_candidates((), ()) == grid
+    search = GridSearch(grid)
+    assert search.next_candidates(()) == grid
     failed = FailedCandidate(candidate=grid[1], step="quantize", error="")
-    assert strategy.next_candidates((), (failed,)) == grid[:1]
-    assert strategy.next_candidates((good_evidence("hist-offline"),), (failed,)) == ()
+    assert search.next_candidates((failed,)) == grid[:1]
+    assert search.next_candidates((judged(good_evidence("hist-offline")), failed)) == ()

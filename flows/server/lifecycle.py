@@ -1,0 +1,73 @@
+"""The life of a release's process around its steps: what it leaves in both records however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from uuid import UUID
+
+from prefect.runtime import flow_run
+
+from paddle_int8.flows.server.cancellation import cancel_in_prefect, on_cancel
+from paddle_int8.flows.server.fan_out import fanned_out
+from paddle_int8.flows.server.lost_releases import clear_up
+from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.contracts.errors import PipelineError
+from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.process import isolated
+from paddle_int8.tasks.tracking import runs
+from paddle_int8.tasks.tracking.open_releases import OpenRelease, under_way
+from paddle_int8.tasks.tracking.runs import RunStatus
+from paddle_int8.tasks.tracking.task import close_run, open_run
+
+
+@contextmanager
+def begun(config: ReleaseConfig) -> Iterator[str]:
+    """A release that is under way; gives the id of its MLflow run.
+
+    What dead releases have left is removed first. The run ends with the release, and so does the flow run
+    in Prefect when the program is cancelled.
+    """
+    opened = OpenRelease(name=config.name, flow_run_id=str(flow_run.id))
+    with (
+        fanned_out(config.task_runner),
+        _under_way(opened),
+        _cancelled_with_the_program(),
+        mlflow_run(config) as run_id,
+    ):
+        yield run_id
+
+
+@contextmanager
+def mlflow_run(config: ReleaseConfig) -> Iterator[str]:
+    """The parent run: FINISHED with its verdict, FAILED with its error, KILLED when the user cancels."""
+    run_id = open_run(config)
+    forget = on_cancel(lambda: runs.finish(Settings().tracking_uri, run_id, RunStatus.KILLED))
+    try:
+        yield run_id
+    except Exception as error:
+        with suppress(PipelineError):  # the error that came first is the one to show
+            close_run(run_id, RunStatus.FAILED, str(error))
+        raise
+    else:
+        close_run(run_id, RunStatus.FINISHED)
+    finally:
+        forget()
+
+
+@contextmanager
+def _under_way(opened: OpenRelease) -> Iterator[None]:
+    clear_up(flow_run.id)
+    isolated.warm_up()
+    with under_way(Settings().root, opened):
+        yield
+
+
+@contextmanager
+def _cancelled_with_the_program() -> Iterator[None]:
+    forget = on_cancel(partial(cancel_in_prefect, UUID(flow_run.id))) if flow_run.id else lambda: None
+    try:
+        yield
+    finally:
+        forget()

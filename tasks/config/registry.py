@@ -1,0 +1,112 @@
+"""How a layout, an engine, an algorithm, a strategy, a source or a metric is found by its name.
+
+Each kind has a folder of ours, in which every file holds one record under a fixed name, and an entry-point
+group, through which any installed package adds records of its own:
+
+    [project.entry-points."paddle_int8.layouts"]
+    my_layout = "my_package.my_layout:LAYOUT"
+
+A flow run of a server loads only entry points of modules that `PADDLE_INT8_ALLOWED_CALLABLES` allows, as
+with every function that a configuration names.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Generic, Protocol, TypeVar
+
+from paddle_int8.tasks.config.callables import require_allowed
+from paddle_int8.tasks.contracts.errors import ConfigError
+
+
+class Record(Protocol):
+    """What every kind of record has."""
+
+    @property
+    def name(self) -> str: ...
+
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry(Generic[R]):
+    """The records of one kind.
+
+    noun: what one record is called in messages, such as "layout".
+    package: the folder of ours, whose modules hold one record each.
+    constant: the name of the record in its module, such as `LAYOUT`.
+    group: the entry-point group of other packages.
+    """
+
+    noun: str
+    package: str
+    constant: str
+    group: str
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that `find` knows, ours first."""
+        theirs = (entry.name for entry in self._entries() if entry.name not in self._ours())
+        return (*self._ours(), *sorted(theirs))
+
+    def find(self, name: str) -> R:
+        """The record of this name.
+
+        Raises: ConfigError when there is none, when this worker does not allow its package, or when the
+        record that its package holds is of another name.
+        """
+        if (record := self._ours().get(name)) is not None:
+            return record
+        entry = next((entry for entry in self._entries() if entry.name == name), None)
+        if entry is None:
+            raise self._unknown(name)
+        require_allowed(entry.value)
+        loaded: R = entry.load()
+        if loaded.name != name:
+            raise ConfigError(
+                found=f"the {self.noun} {loaded.name!r} behind the entry point {name!r} of {self.group}",
+                required="a record of the entry point's own name",
+                remedy=f"rename one of the two in the package of {entry.value}",
+            )
+        return loaded
+
+    def __iter__(self) -> Iterator[R]:
+        return map(self.find, self.names())
+
+    def _ours(self) -> dict[str, R]:
+        return _records(self.package, self.constant)
+
+    def _entries(self) -> tuple[EntryPoint, ...]:
+        return _entry_points(self.group, tuple(sys.path))
+
+    def _unknown(self, name: str) -> ConfigError:
+        known = self.names()
+        near = get_close_matches(name.lower(), {each.lower(): each for each in known}, n=1)
+        meant = next((each for each in known if near and each.lower() == near[0]), None)
+        return ConfigError(
+            found=f"no {self.noun} named {name!r}",
+            required=f"one of {', '.join(known)}",
+            remedy=f"write {meant}" if meant else "correct the name, or install the package that brings it",
+        )
+
+
+@cache
+def _records(package: str, constant: str) -> dict[str, R]:
+    """The records in the modules of `package`, in the order of the modules' names."""
+    modules = pkgutil.iter_modules(import_module(package).__path__)
+    loaded = (import_module(f"{package}.{module.name}") for module in modules)
+    records: list[R] = [getattr(module, constant) for module in loaded if hasattr(module, constant)]
+    return {record.name: record for record in records}
+
+
+@cache
+def _entry_points(group: str, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Those of every package on the path, which is looked through once."""
+    return tuple(entry_points(group=group))

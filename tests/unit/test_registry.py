@@ -1,0 +1,77 @@
+"""Records by name: ours and those of installed packages, and who may load them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from paddle_int8.tasks.config.quantization import QuantizationConfig
+from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.strategies import STRATEGIES
+
+MODULE = """
+from paddle_int8.tasks.strategies.strategy import Strategy
+
+STRATEGY = Strategy(name="fewest", description="Nothing at all.", start=lambda config: None)
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package with one strategy `fewest`, and one entry point whose record bears another name."""
+    (tmp_path / "someones_strategy.py").write_text(MODULE, encoding="utf-8")
+    metadata = tmp_path / "someones_strategy-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: someones-strategy\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[paddle_int8.strategies]\n"
+        "fewest = someones_strategy:STRATEGY\n"
+        "misnamed = someones_strategy:STRATEGY\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("someones_strategy", None)
+
+
+def test_registry_lists_the_records_of_its_folder() -> None:
+    assert STRATEGIES.names() == ("grid",)
+    assert STRATEGIES.find("grid").name == "grid"
+
+
+def test_registry_finds_the_record_of_an_installed_package(installed: None) -> None:
+    assert STRATEGIES.names() == ("grid", "fewest", "misnamed")
+    assert STRATEGIES.find("fewest").description == "Nothing at all."
+
+
+def test_registry_says_which_name_was_meant() -> None:
+    with pytest.raises(ConfigError, match="no strategy named 'Gird'") as raised:
+        STRATEGIES.find("Gird")
+    assert raised.value.remedy == "write grid"
+
+
+def test_registry_refuses_a_record_under_another_name(installed: None) -> None:
+    with pytest.raises(ConfigError, match="behind the entry point 'misnamed'"):
+        STRATEGIES.find("misnamed")
+
+
+def test_registry_of_a_server_loads_allowed_packages_only(
+    installed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "started-by-a-server")
+    with pytest.raises(ConfigError, match="does not allow: someones_strategy:STRATEGY"):
+        STRATEGIES.find("fewest")
+    assert "someones_strategy" not in sys.modules
+    monkeypatch.setenv("PADDLE_INT8_ALLOWED_CALLABLES", "someones_strategy")
+    assert STRATEGIES.find("fewest").name == "fewest"
+
+
+def test_configuration_takes_and_offers_the_names_of_the_registry(installed: None) -> None:
+    assert QuantizationConfig(strategy="fewest").strategy == "fewest"
+    with pytest.raises(ValidationError, match="no strategy named 'gird'.*write grid"):
+        QuantizationConfig(strategy="gird")
+    schema = TypeAdapter(QuantizationConfig).json_schema()
+    assert schema["properties"]["strategy"]["enum"] == ["grid", "fewest", "misnamed"]
