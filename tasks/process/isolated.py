@@ -17,7 +17,6 @@ import errno
 import json
 import logging
 import multiprocessing
-import multiprocessing.util
 import os
 import resource
 import shutil
@@ -28,7 +27,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -36,7 +34,7 @@ from typing import TypeVar, cast
 
 from paddle_int8.tasks.contracts.errors import IsolatedProcessError, PipelineError, storage_error
 from paddle_int8.tasks.contracts.settings import Settings
-from paddle_int8.tasks.process import progress, temporary
+from paddle_int8.tasks.process import cpython, progress, temporary
 from paddle_int8.tasks.process.lifeline import Lifeline
 
 T = TypeVar("T")
@@ -108,7 +106,7 @@ def warm_up() -> None:
     """Starts the server that isolated processes are forked from, and returns while it imports Paddle."""
     with _starting, _without_main_module():
         temporary.name_multiprocessing_folder()
-        forkserver.ensure_running()
+        cpython.start_fork_server()
 
 
 def kill_all() -> None:
@@ -252,5 +250,5 @@ def _child_main(
     sys.stdout.flush()
     sys.stderr.flush()
     ctypes.CDLL(None).fflush(None)
-    multiprocessing.util._exit_function()  # type: ignore[attr-defined] # frees named semaphores
+    cpython.end_of_process()
     os._exit(0)  # Paddle's own teardown can crash after the result is safe

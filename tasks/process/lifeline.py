@@ -11,8 +11,9 @@ import fcntl
 import os
 import select
 import signal
-import sys
 from multiprocessing.connection import Connection
+
+from paddle_int8.tasks.process.cpython import fork_server_pipe
 
 F_SETSIG = 10  # fcntl(2); the fcntl module lacks it
 
@@ -52,10 +53,7 @@ def end_server_with_its_clients() -> None:
     which begins after the preload and would never come to that when the preload hangs.
 
     Elsewhere it does nothing.
+    Raises: RuntimeError in a fork server of another Python, see `cpython.fork_server_pipe`.
     """
-    frame = sys._getframe()
-    while frame.f_code.co_name != "main" or frame.f_globals.get("__name__") != "multiprocessing.forkserver":
-        if frame.f_back is None:
-            return
-        frame = frame.f_back
-    kill_when_closed(frame.f_locals["alive_r"], os.getpid())
+    if (pipe := fork_server_pipe()) is not None:
+        kill_when_closed(pipe, os.getpid())

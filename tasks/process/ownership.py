@@ -6,13 +6,14 @@ A process's number would not tell: containers that share a volume count their pr
 from __future__ import annotations
 
 import fcntl
-import multiprocessing.util
 import os
 import threading
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from uuid import uuid4
+
+from paddle_int8.tasks.process.cpython import at_exit
 
 PREFIX, SUFFIX = "paddle-int8-", ".owner"
 """Of the marks, which may lie among other programs' files."""
@@ -39,7 +40,7 @@ def owner(place: Path) -> str:
     with _marking:
         if key not in _marks:
             _marks[key] = _mark(place)
-            multiprocessing.util.Finalize(None, forget, exitpriority=-200)
+            at_exit(forget, priority=-200)
         return _marks[key].path.stem.removeprefix(PREFIX)
 
 

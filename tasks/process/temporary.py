@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing.process
-import multiprocessing.util
 import os
 import re
 import shutil
@@ -13,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from paddle_int8.tasks.contracts.errors import StorageError
+from paddle_int8.tasks.process import cpython
 from paddle_int8.tasks.process.ownership import PREFIX, forget_the_dead, lives, owner
 
 OWNED = re.compile(rf"{PREFIX}([0-9a-f]{{8}})-")
@@ -25,10 +24,7 @@ def prefix() -> str:
 
 def name_multiprocessing_folder() -> None:
     """Has multiprocessing, whose own name would tell nothing, keep its sockets in a folder of this name."""
-    config = multiprocessing.process.current_process()._config  # type: ignore[attr-defined]
-    if config.get("tempdir") is None:
-        config["tempdir"] = folder = tempfile.mkdtemp(prefix=prefix())
-        multiprocessing.util.Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-100)
+    cpython.keep_sockets_in(lambda: tempfile.mkdtemp(prefix=prefix()))
 
 
 def remove_own() -> None:
