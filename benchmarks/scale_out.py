@@ -116,7 +116,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="scale") as home:
         os.environ["PADDLE_INT8_HOME"] = str(Path(home))
         from paddle_int8.flows.cli import embedded
-        from paddle_int8.tasks.contracts.settings import Settings
+        from paddle_int8.tasks.config.settings import Settings
 
         settings = Settings()
         embedded.prepare(settings)

@@ -23,8 +23,8 @@ import httpx
 import numpy as np
 
 from benchmarks.latencies import own_latencies, timed
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.arrays import Feed
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.promotion.export import export_bundle
 

@@ -1,6 +1,6 @@
 """`make stack`: the services of `docker-compose.yml` as local processes, for hosts without Docker.
 
-`python -m paddle_int8.flows.local_stack` runs them until Ctrl-C; it needs PostgreSQL's programs and a filled-in `.env`.
+It runs them until Ctrl-C, and needs PostgreSQL's programs and a filled-in `.env`.
 """
 
 from __future__ import annotations

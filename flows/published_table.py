@@ -20,9 +20,9 @@ from paddle_int8.flows.server.fan_out import fanned_out
 from paddle_int8.tasks.config.hardware import HardwareConfig, HardwarePolicy
 from paddle_int8.tasks.config.model import TrainedModel
 from paddle_int8.tasks.config.release import FanOut, ReleaseConfig
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import PipelineError
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.hardware.task import check_hardware
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.published.figures import EXTRAS, PUBLISHED, RowKey

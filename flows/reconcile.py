@@ -11,7 +11,7 @@ from prefect.artifacts import create_table_artifact
 from paddle_int8.flows.server import follow_runs
 from paddle_int8.flows.server.deployments import require_server
 from paddle_int8.flows.server.follow_runs import Attempt
-from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.following.request import FollowRequest, ReconcileRequest
 from paddle_int8.tasks.following.task import find_unreleased
 from paddle_int8.tasks.promotion.task import put_aliases_right

@@ -15,6 +15,7 @@ from paddle_int8.tasks.algorithms.task import finetune, quantize
 from paddle_int8.tasks.config.callables import require_all_allowed
 from paddle_int8.tasks.config.model import ModelFiles, RegisteredModel, TrainedModel
 from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import (
     BaselineOutputsArtifact,
@@ -28,7 +29,6 @@ from paddle_int8.tasks.contracts.artifacts import (
 )
 from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.contracts.evidence import FailedCandidate
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.verdict import Attempt, Judged, Release
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout, Outcome
 from paddle_int8.tasks.data.task import (
@@ -40,7 +40,7 @@ from paddle_int8.tasks.data.task import (
 from paddle_int8.tasks.engines.paddle.task import pack_bundle
 from paddle_int8.tasks.engines.task import load_model
 from paddle_int8.tasks.gate.choice import choose
-from paddle_int8.tasks.gate.task import gate
+from paddle_int8.tasks.gate.task import check_number_of_samples, gate
 from paddle_int8.tasks.hardware.task import check_hardware
 from paddle_int8.tasks.layouts import section as conversion
 from paddle_int8.tasks.layouts.task import convert
@@ -138,7 +138,8 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
     log_input(run_id, validation, "validation")
     qat = config.quantization.qat
     training = draw_training_data(config.data, qat, model) if qat else None
-    check_data(calibration, validation, model, training, config.gate)
+    check_data(calibration, validation, model, training)
+    check_number_of_samples(validation, calibration, config.gate)
     baselines = measure_baselines(model, calibration, validation, config.validation, host)
     return Inputs(
         config=config,

@@ -18,8 +18,8 @@ from paddle_int8.flows.server.events import Happening, announce, failure_announc
 from paddle_int8.tasks.config.callables import require_all_allowed
 from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.config.retraining import PromotionPolicy, RetrainConfig
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import RegisteredVersion
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.promotion.request import PromoteRequest

@@ -1,4 +1,4 @@
-"""Trains a dynamic network that classifies, with AdamW; the loop is `paddle_int8.tasks.engines.paddle.training.loop`'s.
+"""Trains a dynamic network that classifies, with AdamW; the loop is `tasks.engines.paddle.training.loop`'s.
 
 Imports Paddle, so only functions of the isolated process import this module.
 """

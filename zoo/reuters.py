@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import DataError
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.data import packages
 from paddle_int8.zoo.splits import apart
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from paddle_int8.flows.server import temporary_server
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import StorageError, storage_error
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.process import garbage, progress
 from paddle_int8.tasks.process import isolated as process
 from paddle_int8.tasks.tracking import connection

@@ -63,7 +63,7 @@ def release(
     """
     from paddle_int8.flows.cli import embedded
     from paddle_int8.tasks.config.file import load_config
-    from paddle_int8.tasks.contracts.settings import Settings
+    from paddle_int8.tasks.config.settings import Settings
 
     # where users keep their functions; behind all else, so that none of their files stands in for a library
     sys.path += [str(Path.cwd()), str(config.resolve().parent)]
@@ -115,7 +115,7 @@ def published_table(
     """
     from paddle_int8.flows.cli import embedded
     from paddle_int8.flows.server.cancellation import cancellable
-    from paddle_int8.tasks.contracts.settings import Settings
+    from paddle_int8.tasks.config.settings import Settings
     from paddle_int8.tasks.promotion.request import checked
     from paddle_int8.tasks.published.request import TableRequest
 
@@ -167,7 +167,7 @@ def convert(
     Example: paddle-int8 convert --quant_model_path quant --int8_model_save_path int8
     """
     from paddle_int8.flows.server.cancellation import cancellable
-    from paddle_int8.tasks.contracts.settings import Settings
+    from paddle_int8.tasks.config.settings import Settings
     from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import ConvertOptions, save_quant_model
 
     options = ConvertOptions(
@@ -225,7 +225,7 @@ def ui(
     """Prefect's and MLflow's own pages on what the embedded runs left behind, until Ctrl-C."""
     from paddle_int8.flows.cli import embedded
     from paddle_int8.flows.cli.pages import serve_pages
-    from paddle_int8.tasks.contracts.settings import Settings
+    from paddle_int8.tasks.config.settings import Settings
 
     settings = Settings()
     _guard(lambda: embedded.prepare(settings))
@@ -245,7 +245,7 @@ def deploy(
     """
     from paddle_int8.flows.server import deployments as deployment
     from paddle_int8.flows.server import pools
-    from paddle_int8.tasks.contracts.settings import Settings
+    from paddle_int8.tasks.config.settings import Settings
 
     chosen = _guard(lambda: pools.require_pool(pool or pools.host_pool()))
     printed = _guard(lambda: deployment.deploy(Settings(), file, chosen))
@@ -265,7 +265,7 @@ def worker(
     """
     from paddle_int8.flows.server import pools
     from paddle_int8.flows.server.worker import become_worker
-    from paddle_int8.tasks.contracts.settings import Settings
+    from paddle_int8.tasks.config.settings import Settings
 
     chosen = _guard(lambda: pools.require_pool(pool or pools.host_pool()))
     _guard(lambda: become_worker(Settings(), pool=chosen, limit=limit, health_port=health_port))

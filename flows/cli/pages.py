@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.config.settings import Settings
 
 
 def serve_pages(

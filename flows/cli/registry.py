@@ -84,7 +84,7 @@ def history(model: Model, json_output: Json = False) -> None:
     Example: paddle-int8 history digits-mobilenet-v1
     """
     from paddle_int8.flows.cli.registry_tables import print_history
-    from paddle_int8.tasks.contracts.settings import Settings
+    from paddle_int8.tasks.config.settings import Settings
     from paddle_int8.tasks.promotion.ledger import history as read_history
     from paddle_int8.tasks.promotion.request import require_model
 
@@ -107,7 +107,7 @@ def export(
 
     Example: paddle-int8 export digits-mobilenet-v1 ./champion
     """
-    from paddle_int8.tasks.contracts.settings import Settings
+    from paddle_int8.tasks.config.settings import Settings
     from paddle_int8.tasks.promotion.export import export_bundle
     from paddle_int8.tasks.promotion.request import require_model
 
@@ -134,7 +134,7 @@ def receive_webhooks(
     Example: paddle-int8 receive-webhooks --port 8090
     """
     from paddle_int8.flows.server.receiver import serve
-    from paddle_int8.tasks.contracts.settings import Settings
+    from paddle_int8.tasks.config.settings import Settings
 
     guard(lambda: serve(Settings(), host=host, port=port))
 
@@ -142,7 +142,7 @@ def receive_webhooks(
 def _decide(load: Callable[[], Any], kind: Any, fields: dict[str, Any], json_output: bool) -> None:
     """Runs the flow on the request, and ends the program with the status of its decision."""
     from paddle_int8.flows.cli import embedded
-    from paddle_int8.tasks.contracts.settings import Settings
+    from paddle_int8.tasks.config.settings import Settings
     from paddle_int8.tasks.promotion.request import checked
 
     request = guard(lambda: checked(kind, fields))

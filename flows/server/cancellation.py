@@ -15,7 +15,7 @@ from uuid import UUID
 
 import psutil
 
-from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.process import isolated as process
 from paddle_int8.tasks.process import ownership, temporary
 from paddle_int8.tasks.store import folder as store

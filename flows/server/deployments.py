@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from paddle_int8.flows.server import pools
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import ConfigError, RegistryError
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.tracking.connection import redact
 
 TIMEOUT_S = 300

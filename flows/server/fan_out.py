@@ -16,8 +16,8 @@ from prefect.context import FlowRunContext
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from paddle_int8.tasks.config.release import FanOut
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import ConfigError
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.tracking.connection import redact
 
 CONNECT_S = 10

@@ -13,8 +13,8 @@ from paddle_int8.flows.server.cancellation import cancel_in_prefect, on_cancel
 from paddle_int8.flows.server.fan_out import fanned_out
 from paddle_int8.flows.server.lost_releases import clear_up
 from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import PipelineError
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.process import isolated
 from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.tracking.open_releases import OpenRelease, under_way

@@ -10,8 +10,8 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
 from paddle_int8.flows.server.cancellation import end_in_prefect
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import PipelineError
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.process import temporary
 from paddle_int8.tasks.store import folder as store
 from paddle_int8.tasks.tracking import runs

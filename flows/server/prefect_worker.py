@@ -1,4 +1,4 @@
-"""`prefect` as a worker that stays for weeks: python -m paddle_int8.flows.server.prefect_worker worker start ...
+"""`prefect` as a worker that stays for weeks: `python -m` this module, then `worker start ...`.
 
 Each flow run leaves a megabyte of the heap in reference cycles. Python's collector counts objects, not
 bytes, and looks through old ones only once there are a quarter more of them, which took some hundred runs

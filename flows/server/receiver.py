@@ -15,8 +15,8 @@ from fastapi import FastAPI, Request, Response
 
 from paddle_int8.flows.server import follow_runs
 from paddle_int8.flows.server.deployments import require_server
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import ConfigError, PipelineError
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.following import hook
 from paddle_int8.tasks.following.followers import followed_in, followers
 from paddle_int8.tasks.following.request import FollowRequest

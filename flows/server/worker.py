@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from paddle_int8.flows.cli.embedded import require_room
 from paddle_int8.flows.server.deployments import require_server
-from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.process import temporary
 
 DEFAULTS = {

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import (
     Candidate,
     DatasetArtifact,
@@ -13,7 +14,6 @@ from paddle_int8.tasks.contracts.artifacts import (
     ModelArtifact,
     QuantizedArtifact,
 )
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.engines.paddle.quantization.finetune import SCALES_FILE, STEP, FinetuneRequest
 from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune as finetune_model
@@ -21,6 +21,7 @@ from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize as quantize_model
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
+from paddle_int8.tasks.hardware.limits import threads_each
 from paddle_int8.tasks.process.host_lock import computing
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.steps.step import cached, own_key, stage, step, step_log
@@ -68,7 +69,7 @@ def quantize(
             step=name,
             log=log,
             timeout_s=config.timeout_s,
-            environment={"OMP_NUM_THREADS": str(settings.threads_each)},
+            environment={"OMP_NUM_THREADS": str(threads_each(settings.parallel_candidates))},
         )
         summary.append(f"{outcome.tensors_calibrated} tensors calibrated")
         return QuantizedArtifact(

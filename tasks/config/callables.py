@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from paddle_int8.tasks.config.section import Section
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.config.spoken import CALLABLE
 from paddle_int8.tasks.contracts.errors import ConfigError
-from paddle_int8.tasks.contracts.settings import Settings
 
 
 def brief(function: str) -> str:

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from paddle_int8.tasks.config.messages import config_error
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.section import Section
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.config.yaml_file import WRITE, read_yaml
-from paddle_int8.tasks.contracts.settings import Settings
 
 FETCHED = "$PADDLE_INT8_DATA"
 

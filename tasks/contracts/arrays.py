@@ -8,4 +8,4 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Feed = dict[str, Array]
-"""Arrays by the name of the input; see `LENGTHS` of `paddle_int8.tasks.engines.paddle.serving` for sequences."""
+"""Arrays by the name of the input; see `tasks.contracts.sequences` for sequences."""

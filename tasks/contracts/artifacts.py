@@ -185,7 +185,7 @@ class DeployableArtifact:
 class BaselineOutputsArtifact:
     """What the FP32 baseline answers to every validation sample on one instruction set.
 
-    `folder` holds one file, as `paddle_int8.tasks.validation.comparison.write_outputs` writes it.
+    `folder` holds one file, as `tasks.validation.comparison.write_outputs` writes it.
     """
 
     folder: StoredPath

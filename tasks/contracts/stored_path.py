@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
-from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.contracts.home import Home
 
 PORTABLE = "portable"
 """The pydantic context in which paths of the store are written relative to it, and must be so to be read."""
@@ -28,11 +28,11 @@ class StoredPath(PosixPath):
         parts = PurePosixPath(relative).parts
         if not parts or parts[0] == "/" or ".." in parts:
             raise ValueError(f"{relative!r} is not a path inside the store")
-        return cls(Settings().store.joinpath(*parts))
+        return cls(Home().store.joinpath(*parts))
 
     def relative(self) -> str | None:
         """Relative to the store, or None outside it."""
-        root = Settings().store
+        root = Home().store
         return self.relative_to(root).as_posix() if root in self.parents else None
 
     def artifact(self) -> StoredPath:

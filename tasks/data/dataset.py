@@ -18,10 +18,10 @@ import numpy as np
 from paddle_int8.tasks.config.data import DataConfig, Preprocessing, Source
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.contracts.sequences import LENGTHS, padded
 from paddle_int8.tasks.data.preprocessing import Array, normalise
 from paddle_int8.tasks.data.sampling import DrawnSample, Indices, draw
 from paddle_int8.tasks.data.sources import ONLY_INPUT, Sample, Samples, open_source
-from paddle_int8.tasks.engines.paddle.serving import LENGTHS, padded
 from paddle_int8.tasks.process.progress import report
 
 logger = logging.getLogger(__name__)
@@ -202,7 +202,7 @@ def sample_digests(dataset: DatasetArtifact) -> list[DrawnSample]:
 def check_labels(dataset: DatasetArtifact, outputs: tuple[TensorSpec, ...]) -> None:
     """Raises: DataError when a label is beyond the classes of the model's only output, [N, classes].
 
-    Which of several outputs the labels belong to is known when FP32 has run (`paddle_int8.tasks.validation.fitness`).
+    Which of several outputs the labels belong to is known when FP32 has run (`tasks.validation.fitness`).
     """
     classes = outputs[0].shape[1] if len(outputs) == 1 and len(outputs[0].shape) == 2 else -1
     if dataset.labelled and 1 < classes < dataset.classes:

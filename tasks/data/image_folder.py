@@ -26,6 +26,6 @@ def image_files(source: ImageFolderSource) -> ImageFiles:
         raise DataError(
             found=f"no samples in {source.list_file or source.root}{f' ({left_out})' if left_out else ''}",
             required="at least one picture",
-            remedy="correct `root` or `list_file`; docs/reference/configuration.md shows what they may look like",
+            remedy="correct `root` or `list_file`; see docs/reference/configuration.md",
         )
     return found

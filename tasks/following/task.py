@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from paddle_int8.tasks.config.model import RegisteredModel
 from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import ConfigError, RegistryError
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.following.followers import followed_in, followers
 from paddle_int8.tasks.following.request import FollowRequest
 from paddle_int8.tasks.steps.step import stage, step

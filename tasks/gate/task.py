@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from prefect import get_run_logger
+
 from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.verdict import Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.gate.criteria import judge
+from paddle_int8.tasks.gate.sufficiency import too_few
 from paddle_int8.tasks.steps.step import stage, step
+
+
+@step(name="check number of samples")
+def check_number_of_samples(
+    validation: DatasetArtifact, calibration: DatasetArtifact, config: GateConfig
+) -> None:
+    """Says beforehand when no outcome of the validation could be within the margin."""
+    if warning := too_few(validation.samples, config, calibration.samples):
+        get_run_logger().warning(warning)
+        with stage("check number of samples") as summary:
+            summary.extend(("too few samples to approve anything", f"[yellow]warning: {warning}[/]"))
 
 
 @step(name="gate", task_run_name="gate {evidence.candidate.name}")

@@ -17,6 +17,11 @@ def own_threads() -> int:
     return max(1, int(own_cores()))
 
 
+def threads_each(processes: int) -> int:
+    """Threads for each of so many processes that work at a time on this host."""
+    return max(1, own_threads() // processes)
+
+
 def usable_cores(affinity: int, root: Path) -> float:
     """CPUs this process may use at once: its affinity, or the cgroup quota when that is less.
 

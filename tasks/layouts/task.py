@@ -6,8 +6,8 @@ import time
 
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import ConversionConfig
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import DeployableArtifact, QuantizedArtifact
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.engines.paddle.conversion.converted import require_int8
 from paddle_int8.tasks.engines.paddle.conversion.offline import WEIGHT_BITS, OfflineRequest, convert_offline

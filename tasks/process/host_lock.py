@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import StorageError, storage_error
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.process import progress
 
 WAIT = "wait"

@@ -32,8 +32,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeVar, cast
 
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import IsolatedProcessError, PipelineError, storage_error
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.process import cpython, progress, temporary
 from paddle_int8.tasks.process.lifeline import Lifeline
 

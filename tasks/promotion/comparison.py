@@ -16,8 +16,8 @@ from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import PipelineError, RegistryError
 from paddle_int8.tasks.contracts.evidence import IsaEvidence, JudgedOutput
+from paddle_int8.tasks.contracts.sequences import LENGTHS
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
-from paddle_int8.tasks.engines.paddle.serving import LENGTHS
 from paddle_int8.tasks.hardware.levels import environment_for
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.promotion.judgement import Comparison

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect.artifacts import create_markdown_artifact
 
-from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.promotion import assessment, ledger
 from paddle_int8.tasks.promotion.decision import Decision
 from paddle_int8.tasks.promotion.request import PromoteRequest, RollbackRequest

@@ -9,8 +9,8 @@ from prefect.artifacts import create_markdown_artifact
 
 from paddle_int8.tasks.config.callables import modules_named
 from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import HostProfile
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.data.dataset import draw_dataset
 from paddle_int8.tasks.engines.paddle.conversion.offline import convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq

@@ -19,7 +19,7 @@ from prefect.filesystems import WritableFileSystem
 from prefect.serializers import Serializer
 from pydantic import Field, TypeAdapter
 
-from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import PORTABLE
 from paddle_int8.tasks.store.sharing import read_shared, write_shared
 

@@ -17,8 +17,8 @@ from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
 
 from paddle_int8.tasks.config.callables import modules_named
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.keys import decisive_parameters, step_key
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.host_lock import WAIT
 from paddle_int8.tasks.process.isolated import record_usage
@@ -83,7 +83,7 @@ def cached(*functions: Callable[..., Any]) -> dict[str, Any]:
 
 
 def content_key(modules: tuple[str, ...], context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """The cache key of a step: see `paddle_int8.tasks.contracts.keys`.
+    """The cache key of a step: see `tasks.contracts.keys`.
 
     Functions that its parameters name, such as a metric, are code of the step as `modules` are.
     """

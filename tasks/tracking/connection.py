@@ -17,8 +17,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import RegistryError, StorageError, storage_error
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.tracking.probe import probe, remedy, root_cause, sqlite_path
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from prefect.runtime import flow_run
 from paddle_int8.tasks.config.model import ModelFiles, RegisteredModel
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.config.release import RegistryConfig, ReleaseConfig
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import (
     Bundle,
     DatasetArtifact,
@@ -26,9 +27,9 @@ from paddle_int8.tasks.contracts.artifacts import (
     RegisteredVersion,
 )
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.verdict import Release, Verdict
+from paddle_int8.tasks.gate.diagnosis import explain
 from paddle_int8.tasks.steps.step import stage, step
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 from paddle_int8.tasks.tracking import registry, runs, trainings
@@ -37,7 +38,6 @@ from paddle_int8.tasks.tracking.report import render_html, render_markdown
 from paddle_int8.tasks.tracking.runs import RunStatus
 from paddle_int8.tasks.tracking.source import fetch_source, resolve_source
 from paddle_int8.tasks.tracking.summary import focus
-from paddle_int8.tasks.validation.diagnosis import explain
 
 NETWORK: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 2}
 

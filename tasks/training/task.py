@@ -10,9 +10,10 @@ from prefect.futures import PrefectFuture
 
 from paddle_int8.tasks.config.data import Source
 from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.keys import Incidental
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import StoredPath
+from paddle_int8.tasks.hardware.limits import threads_each
 from paddle_int8.tasks.process.host_lock import computing
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.steps.step import cached, stage, step, step_log
@@ -73,7 +74,9 @@ def train(config: TrainedModel, source: str, data: str, *, shares: Incidental[bo
             step=name,
             log=step_log(re.sub(r"[^\w.-]+", "-", name)),
             timeout_s=TIMEOUT_S,
-            environment={"OMP_NUM_THREADS": str(settings.threads_each)} if shares else None,
+            environment={"OMP_NUM_THREADS": str(threads_each(settings.parallel_candidates))}
+            if shares
+            else None,
         )
         summary.append(config.train)
         trained = commit(folder, settings.store, "trained", folder_digest(folder))

@@ -36,7 +36,7 @@ CHANNELS = re.compile(r"(?<![a-z])ic(\d+)oc(\d+)")
 DEPTH = re.compile(r"_id\d+od\d+")
 FIRST_LAYER_CHANNELS = 4
 TRANSPOSED, THREE_D, IN_LOOP = "transposed convolution", "3-D convolution", "looped operator"
-"""What never runs in INT8, as `paddle_int8.tasks.engines.paddle.census.NEVER` says before anything is quantized."""
+"""What never runs in INT8, as `tasks.engines.paddle.census.NEVER` says before anything is quantized."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

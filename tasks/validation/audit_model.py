@@ -16,12 +16,12 @@ from paddle_int8.tasks.contracts.arrays import Feed
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.errors import ConfigError, DataError, ModelFormatError
 from paddle_int8.tasks.contracts.evidence import KernelAudit
+from paddle_int8.tasks.contracts.sequences import LENGTHS
 from paddle_int8.tasks.contracts.suggestion import did_you_mean
 from paddle_int8.tasks.engines.paddle.files import ModelSource, find_model
 from paddle_int8.tasks.engines.paddle.form import Form
 from paddle_int8.tasks.engines.paddle.form_errors import convert_command, require_runnable
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.serving import LENGTHS
 from paddle_int8.tasks.engines.paddle.switches import Engine
 from paddle_int8.tasks.process import temporary
 from paddle_int8.tasks.process.isolated import run_isolated

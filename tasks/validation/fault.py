@@ -19,10 +19,11 @@ import numpy as np
 
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.arrays import Array, Feed
+from paddle_int8.tasks.contracts.sequences import LENGTHS, packed
 from paddle_int8.tasks.engines.paddle.blocks import place, remove_unread
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import MODEL_FILENAME, PARAMS_FILENAME
-from paddle_int8.tasks.engines.paddle.serving import LENGTHS, packed, paddle_config
+from paddle_int8.tasks.engines.paddle.serving import paddle_config
 from paddle_int8.tasks.engines.paddle.switches import SWITCHES, Engine
 
 if TYPE_CHECKING:

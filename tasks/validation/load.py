@@ -11,9 +11,10 @@ import numpy as np
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput, NativeComparison
+from paddle_int8.tasks.contracts.sequences import LENGTHS
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor
-from paddle_int8.tasks.engines.paddle.serving import LENGTHS, Predictor
+from paddle_int8.tasks.engines.paddle.serving import Predictor
 
 SEQUENCE_BATCHES = 20
 STATUS = Path("/proc/self/status")
@@ -23,7 +24,7 @@ STATUS = Path("/proc/self/status")
 class LoadEvidence:
     """`load_ms` runs from opening the files to the first output, as oneDNN builds its kernels in the
     first run; importing Paddle is not in it. `peak_memory_bytes` is of the process, Paddle included.
-    `outputs` says of each of the FP32 model's how it will be compared (`paddle_int8.tasks.validation.fitness`); `native`
+    `outputs` says of each of the FP32 model's how it will be compared (`tasks.validation.fitness`); `native`
     holds a baseline to Paddle's own kernels."""
 
     load_ms: float

@@ -1,7 +1,7 @@
 """What each output of a model holds: told by the configuration, else by its shape, its values and its graph.
 
 A vector taken for scores of classes mostly agrees less than it should; where one of its numbers is always
-the greatest, `paddle_int8.tasks.validation.fitness` says so. What a guess would not be fair to is `other`, which no
+the greatest, `tasks.validation.fitness` says so. What a guess would not be fair to is `other`, which no
 built-in metric judges.
 """
 
@@ -51,8 +51,7 @@ def judged_output(
 ) -> JudgedOutput:
     """How to compare an output.
 
-    values: FP32's, of a few samples. end: the operator that makes it (`paddle_int8.tasks.engines.paddle.ends`). labels: of the
-    data, if there are any. named: what the configuration says. constant: no input reaches it.
+    values: FP32's, of a few samples. end: the operator that makes it. labels: of the data, if there are any. named: what the configuration says. constant: no input reaches it.
     Raises: ConfigError when the output cannot hold what the configuration says.
     """
     values = flat(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import (
     BaselineOutputsArtifact,
@@ -14,7 +15,6 @@ from paddle_int8.tasks.contracts.artifacts import (
 )
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, NativeComparison
 from paddle_int8.tasks.contracts.keys import Incidental
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import spec_of
@@ -44,7 +44,7 @@ def measure_baselines(
 
     The host's own comes first, then the emulated ones that the release deploys to.
     Raises: MeasurementError when oneDNN computes something else than Paddle's own kernels; what
-    `paddle_int8.tasks.validation.fitness` finds of the FP32 model before anything is quantized.
+    `tasks.validation.fitness` finds of the FP32 model before anything is quantized.
     """
     with stage("measure baselines") as summary:
         measured = {

@@ -272,7 +272,7 @@ def test_release_with_too_few_samples_says_so_before_anything_is_quantized(groun
     heard: list[progress.Progress] = []
     with progress.listen(heard.append):
         ground.failure(gate={"max_drop_pp": 0.5}, quantization={"timeout_s": 0.01})
-    said = [event.note for event in heard if event.step == "check data" and event.ended]
+    said = [event.note for event in heard if event.step == "check number of samples" and event.ended]
     assert len(said) == 1
     assert "40 validation samples cannot decide `gate.max_drop_pp: 0.5`" in said[0]
     assert "at least 598 samples" in said[0]

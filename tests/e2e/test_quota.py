@@ -38,8 +38,8 @@ def test_first_release_under_a_quota_of_a_fifth_is_approved_and_says_what_it_wai
 
 
 THREADS = """
-from paddle_int8.tasks.hardware.limits import own_cores, own_threads
-from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.hardware.limits import own_cores, own_threads, threads_each
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.validation.latency import pin
 from paddle_int8.tasks.contracts.errors import MeasurementError
 try:
@@ -47,7 +47,7 @@ try:
     found = "pinned"
 except MeasurementError as error:
     found = error.remedy
-print(own_cores(), own_threads(), Settings().threads_each, found, sep="|")
+print(own_cores(), own_threads(), threads_each(Settings().parallel_candidates), found, sep="|")
 """
 
 

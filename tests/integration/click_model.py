@@ -15,7 +15,7 @@ SAMPLES = 120
 
 
 def samples(count: int, seed: int, labelled: bool = True) -> tuple[dict[str, Any], Array | None]:
-    """A callable source as docs/reference/configuration.md describes it: sequence inputs as lists of arrays."""
+    """A callable source as the configuration page describes it: sequence inputs as lists of arrays."""
     random = np.random.default_rng(seed)
     inputs = {
         "words": [random.integers(0, IDS, (length, 1)) for length in random.integers(1, 30, count)],

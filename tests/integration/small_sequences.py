@@ -18,6 +18,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     DeployableArtifact,
     ModelArtifact,
 )
+from paddle_int8.tasks.contracts.sequences import LENGTHS, padded
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.data.dataset import DatasetSummary, materialise
@@ -27,7 +28,6 @@ from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
-from paddle_int8.tasks.engines.paddle.serving import LENGTHS, padded
 from paddle_int8.tasks.engines.paddle.switches import Engine
 from tests.integration.small_release import SmallRelease, prepare
 

@@ -15,12 +15,12 @@ from paddle_int8.tasks.contracts.errors import ConfigError, DataError, Measureme
 from paddle_int8.tasks.contracts.evidence import IsaEvidence
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Layout
+from paddle_int8.tasks.gate.diagnosis import CONVERSION_LOSS_DB
 from paddle_int8.tasks.hardware.levels import VNNI
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.audit_model import audit_isolated
 from paddle_int8.tasks.validation.baseline import OUTPUTS
 from paddle_int8.tasks.validation.comparison import read_outputs, write_outputs
-from paddle_int8.tasks.validation.diagnosis import CONVERSION_LOSS_DB
 from tests.integration.small_release import SAMPLES, SLIM, SmallRelease, measured
 
 pytestmark = pytest.mark.paddle

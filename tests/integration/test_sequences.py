@@ -24,6 +24,7 @@ from paddle_int8.tasks.contracts.artifacts import (
 )
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, NativeComparison
+from paddle_int8.tasks.contracts.sequences import LENGTHS, padded
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest
@@ -34,7 +35,7 @@ from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
-from paddle_int8.tasks.engines.paddle.serving import LENGTHS, filled, padded
+from paddle_int8.tasks.engines.paddle.serving import filled
 from paddle_int8.tasks.engines.paddle.switches import LENGTH_BUCKETS, SWITCHES, Engine
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.hardware.levels import environment_for

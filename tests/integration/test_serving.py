@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks.contracts.arrays import Array, Feed
+from paddle_int8.tasks.contracts.sequences import LENGTHS
 from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.serving import LENGTHS, SharedPredictor
+from paddle_int8.tasks.engines.paddle.serving import SharedPredictor
 from paddle_int8.tasks.engines.paddle.switches import Engine, engine_of
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.small_release import SmallRelease, pictures

@@ -17,8 +17,8 @@ from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.messages import config_error, shown
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.section import Section
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import ConfigError
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.promotion.request import PromoteRequest, checked
 from paddle_int8.tasks.published.request import TableRequest

@@ -31,7 +31,7 @@ def test_sockets_are_kept_in_the_folder_that_was_made_until_the_process_ends(tmp
 
 def test_sockets_another_python_without_the_configuration_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multiprocessing.process, "current_process", object)
-    with pytest.raises(RuntimeError, match="no `_config`.*\nrequired.*\nremedy: see docs/upgrading.md"):
+    with pytest.raises(RuntimeError, match=r"no `_config`.*\nrequired.*\nremedy: see docs/upgrading.md"):
         cpython.keep_sockets_in(lambda: "")
 
 

@@ -14,8 +14,8 @@ from paddle_int8.flows.server.deployments import POOL_VARIABLE, deploy
 from paddle_int8.flows.server.lost_runs import HEARTBEAT_S, TAG
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import ConfigError
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from paddle_int8.tasks.contracts.evidence import (
 )
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
 from paddle_int8.tasks.gate.criteria import judge
-from paddle_int8.tasks.validation.diagnosis import explain
+from paddle_int8.tasks.gate.diagnosis import explain
 from tests.unit.evidence_factory import (
     SKYLAKE,
     VNNI,

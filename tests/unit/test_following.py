@@ -15,8 +15,8 @@ from paddle_int8.flows.server.receiver import receiver
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.model import RegisteredModel
 from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import ConfigError
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.following.followers import followed_in, followers, pinned
 from paddle_int8.tasks.tracking.source import SourceVersion, model_and_alias
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paddle_int8.tasks.contracts import sequences
+from paddle_int8.tasks.engines.paddle import serving
 from paddle_int8.tasks.engines.paddle.serving import STEPS_APART, filled
 from paddle_int8.tasks.engines.paddle.switches import CACHED_LENGTHS, LENGTH_BUCKETS
 
@@ -62,3 +65,14 @@ def test_large_bucket_runs_in_groups_that_kernels_handle_well() -> None:
 def test_one_sequence_and_one_beyond_all_buckets_run_as_they_are() -> None:
     groups = filled(np.array([30, 10_000, 9_000]), LENGTH_BUCKETS)
     assert [(rows.tolist(), fillers) for rows, fillers in groups] == [([0], []), ([1], []), ([2], [])]
+
+
+@pytest.mark.parametrize("lengths", [[1], [3], [1, 3, 2], [2, 2]], ids=str)
+def test_shipped_sequences_are_those_of_the_project(lengths: list[int]) -> None:
+    each = np.array(lengths)
+    values = np.arange(len(each) * each.max() * 2).reshape(len(each), each.max(), 2)
+    rows = sequences.packed(values, each)
+    assert np.array_equal(rows, serving.packed(values, each))
+    assert np.array_equal(sequences.padded(rows, each, -1), serving.padded(rows, each, -1))
+    assert sequences.offsets(each) == serving.offsets(each)
+    assert sequences.LENGTHS == serving.LENGTHS

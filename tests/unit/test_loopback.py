@@ -17,7 +17,11 @@ CLIENTS = {
     "websockets": "from websockets.proxy import get_proxy\nfrom websockets.uri import parse_uri\n"
     "assert get_proxy(parse_uri(url.replace('http', 'ws'))) is None",
 }
-PREPARED = "import os, sys\nfrom paddle_int8.tasks.process.loopback import past_proxies\nos.environ.update(past_proxies(os.environ))"
+PREPARED = """
+import os, sys
+from paddle_int8.tasks.process.loopback import past_proxies
+os.environ.update(past_proxies(os.environ))
+"""
 
 
 @pytest.mark.parametrize(

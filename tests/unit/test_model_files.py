@@ -144,6 +144,8 @@ def test_source_digest_follows_the_content_alone(
 
 
 def test_steps_of_the_flow_process_do_not_load_paddle() -> None:
-    modules = "paddle_int8.tasks.engines.paddle.load, paddle_int8.tasks.engines.paddle.digest, paddle_int8.tasks.engines.paddle.conversion.offline, paddle_int8.tasks.engines.paddle.conversion.qdq"
-    code = f"import sys, {modules}, paddle_int8.tasks.engines.paddle.conversion.save_quant_model; assert 'paddle' not in sys.modules"
+    engine = "paddle_int8.tasks.engines.paddle"
+    names = ("load", "digest", "conversion.offline", "conversion.qdq", "conversion.save_quant_model")
+    modules = ", ".join(f"{engine}.{name}" for name in names)
+    code = f"import sys, {modules}; assert 'paddle' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -71,7 +71,7 @@ def test_registry_of_a_server_loads_allowed_packages_only(
 
 def test_configuration_takes_and_offers_the_names_of_the_registry(installed: None) -> None:
     assert QuantizationConfig(strategy="fewest").strategy == "fewest"
-    with pytest.raises(ValidationError, match="no strategy named 'gird'.*write grid"):
+    with pytest.raises(ValidationError, match=r"no strategy named 'gird'.*write grid"):
         QuantizationConfig(strategy="gird")
     schema = TypeAdapter(QuantizationConfig).json_schema()
     assert schema["properties"]["strategy"]["enum"] == ["grid", "fewest", "misnamed"]

@@ -14,9 +14,9 @@ import pytest
 from prefect.results import ResultRecordMetadata, ResultStore
 from prefect.serializers import PickleSerializer
 
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts import artifacts, evidence, verdict
 from paddle_int8.tasks.contracts.artifacts import BaselineOutputsArtifact
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.steps.results import ArtifactSerializer, ResultFolder

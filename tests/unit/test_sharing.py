@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import Bundle
 from paddle_int8.tasks.contracts.errors import StorageError
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import PORTABLE, StoredPath
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 from paddle_int8.tasks.store.sharing import fetch, publish

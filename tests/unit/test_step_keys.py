@@ -56,7 +56,8 @@ import prefect
 from paddle_int8.tasks.steps.closure import code_digest
 
 (root,) = map(Path, import_module("paddle_int8.tasks").__path__)
-modules = [import_module(f"paddle_int8.tasks.{path.parent.name}.task") for path in sorted(root.glob("*/task.py"))]
+places = [path.parent.relative_to(root).parts for path in sorted(root.rglob("task.py"))]
+modules = [import_module(".".join(("paddle_int8.tasks", *place, "task"))) for place in places]
 steps = {name: step for module in modules for name, step in vars(module).items()
          if isinstance(step, prefect.Task) and step.cache_key_fn}
 keys = {}

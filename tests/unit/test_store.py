@@ -71,7 +71,10 @@ def test_sweep_from_another_count_of_processes_keeps_the_living(tmp_path: Path) 
     if subprocess.run([*unshared, ""], capture_output=True).returncode:
         pytest.skip("unshare(1) may not make process namespaces here")
     with scratch(tmp_path, "step") as folder:
-        swept = "import sys; from pathlib import Path; from paddle_int8.tasks.store.folder import sweep; sweep(Path(sys.argv[1]))"
+        swept = (
+            "import sys; from pathlib import Path; from paddle_int8.tasks.store.folder import sweep; "
+            "sweep(Path(sys.argv[1]))"
+        )
         subprocess.run([*unshared, swept, str(tmp_path)], check=True)
         assert folder.is_dir()
 

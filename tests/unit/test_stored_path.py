@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from paddle_int8.tasks.contracts.settings import Settings
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import PORTABLE, StoredPath
 
 PATH = TypeAdapter(StoredPath)

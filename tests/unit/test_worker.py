@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from paddle_int8.flows.server.worker import become_worker
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import StorageError
-from paddle_int8.tasks.contracts.settings import Settings
 
 
 def test_worker_whose_home_cannot_be_written_is_refused_before_prefect_starts(

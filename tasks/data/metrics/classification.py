@@ -73,7 +73,7 @@ def labelled_top_k(
 def agreement(
     outputs: Outputs, labels: Array | None, baseline: Outputs, *, judged: Sequence[JudgedOutput]
 ) -> Array:
-    """How far the answer is the FP32 model's own: [N], see `paddle_int8.tasks.data.metrics.agreement`. Needs no labels."""
+    """How far the answer is the FP32 model's own: [N], see `agreement`. It needs no labels."""
     scores = least(agreements(outputs, baseline, judged))
     if scores is None:
         raise MeasurementError(

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedModel:
-    """What `prepare_model` wrote, see `paddle_int8.tasks.contracts.artifacts.ModelArtifact` for the fields.
+    """What `prepare_model` wrote, see `tasks.contracts.artifacts.ModelArtifact` for the fields.
 
     cast_from: floating-point types other than FP32 that the model was given in.
     """

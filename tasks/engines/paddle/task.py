@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from paddle_int8.tasks.config.data import Preprocessing
+from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import Bundle, DeployableArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
-from paddle_int8.tasks.contracts.settings import Settings
 from paddle_int8.tasks.engines.paddle.bundle import write_bundle
 from paddle_int8.tasks.steps.step import stage, step
 from paddle_int8.tasks.store.folder import commit, scratch

@@ -58,7 +58,7 @@ class FinetuneRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuneOutcome:
-    """What `finetune` wrote, see `paddle_int8.tasks.contracts.artifacts.FinetunedArtifact`."""
+    """What `finetune` wrote, see `tasks.contracts.artifacts.FinetunedArtifact`."""
 
     digest: str
     steps: int

@@ -167,7 +167,7 @@ THRESHOLDS: dict[Algorithm, Callable[[Sequence[Array], QuantizationConfig], floa
     Algorithm.HIST: _quantile,
     Algorithm.KL: _least_divergent,
 }
-"""Of the magnitudes of a tensor, batch by batch; the names are those of `paddle_int8.tasks.engines.paddle.quantization.ptq`."""
+"""How each algorithm finds a threshold in the magnitudes of a tensor, batch by batch."""
 
 
 def _require_equal(folder: Path, feed: Feed) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import paddle
 
 from paddle_int8.tasks.contracts.arrays import Feed
-from paddle_int8.tasks.engines.paddle.serving import LENGTHS, offsets, packed
+from paddle_int8.tasks.contracts.sequences import LENGTHS, offsets, packed
 
 WIDEST_BLOCK = 16
 """Channels in a block of oneDNN's layouts (nChw16c); other channel counts may be padded in memory."""

@@ -1,6 +1,6 @@
 """Where things are: folders and servers, read from `PADDLE_INT8_*` and the usual variables.
 
-The only module that reads the environment.
+Only this module and `tasks.contracts.home` read the environment.
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from paddle_int8.tasks.contracts.errors import ConfigError
-from paddle_int8.tasks.hardware.limits import own_threads
+from paddle_int8.tasks.contracts.home import Home
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="PADDLE_INT8_", frozen=True, extra="ignore")
-
-    home: Path = Field(default=Path("var"), description="Artifacts and the embedded databases.")
+class Settings(Home):
     data: Path = Field(default=Path("data"), description="Fetched models and corpora.")
     shared_store: str | None = Field(
         default=None, description="fsspec URL (s3://bucket/prefix) through which hosts share artifacts."
@@ -79,23 +76,9 @@ class Settings(BaseSettings):
         default=None, description="Address of the Dask scheduler whose workers build the candidates."
     )
 
-    @property
-    def threads_each(self) -> int:
-        """Threads for each of the processes that work at a time on this host."""
-        return max(1, own_threads() // self.parallel_candidates)
-
-    @property
-    def root(self) -> Path:
-        return self.home.expanduser().resolve()
-
     def elsewhere(self) -> dict[str, str]:
         """Environment that gives a process in another folder the same places."""
         return {"PADDLE_INT8_HOME": str(self.root), "PADDLE_INT8_DATA": str(self.data.resolve())}
-
-    @property
-    def store(self) -> Path:
-        """Root of the content-addressed artifacts."""
-        return self.root / "artifacts"
 
     @property
     def prefect_home(self) -> Path:
