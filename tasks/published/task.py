@@ -32,12 +32,13 @@ from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.validation.baseline import write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
 from paddle_int8.tasks.validation.measure import measure
+from paddle_int8.tasks.validation.native import compare_with_native
 
 NAME = "published-table"
 RELEASED = (
     *(prepare_model, draw_dataset, finetune, quantize, quantize_recurrent),
     *(convert_offline, convert_qdq, convert_recurrent),
-    *(environment, measure_baseline, write_baseline_outputs, measure),
+    *(environment, measure_baseline, compare_with_native, write_baseline_outputs, measure),
     *(GridSearch, judge, choose, measured),
 )
 """All that computes what a record holds."""

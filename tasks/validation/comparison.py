@@ -25,7 +25,7 @@ NUMBERS_WITHOUT_SIZE = frozenset({OutputKind.DECISIONS, OutputKind.BOXES})
 
 @dataclass(slots=True, kw_only=True)
 class Comparison:
-    """Accumulates batches: what `metrics` say of each sample, and how `outputs`, all of the model's, compare."""
+    """Accumulates batches: what `metrics` say of each sample, and how all `outputs` compare."""
 
     metrics: Mapping[str, Metric | RelativeMetric]
     outputs: tuple[JudgedOutput, ...]

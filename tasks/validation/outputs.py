@@ -51,7 +51,8 @@ def judged_output(
 ) -> JudgedOutput:
     """How to compare an output.
 
-    values: FP32's, of a few samples. end: the operator that makes it. labels: of the data, if there are any. named: what the configuration says. constant: no input reaches it.
+    values: FP32's, of a few samples. end: the operator that makes the output. labels: those of the data, if
+    there are any. named: what the configuration says. constant: no input reaches the output.
     Raises: ConfigError when the output cannot hold what the configuration says.
     """
     values = flat(values)

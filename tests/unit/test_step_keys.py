@@ -33,17 +33,17 @@ CACHED = {
 EDITS = {
     "nothing": ((), set()),
     "a plot, a promotion, a table and a criterion": (
-        ("tracking/plots.py", "promotion/judgement.py", "published/table.py", "validation/gate.py"),
+        ("tracking/plots.py", "promotion/judgement.py", "published/table.py", "gate/criteria.py"),
         set(),
     ),
     "a style": (("tracking/templates/report.css",), set()),
-    "wiring": (("task.py", "process.py", "quantization/task.py"), set()),
-    "the training": (("training/loop.py",), {"finetune"}),
-    "a calibration": (("quantization/kl.py",), {"quantize"}),
-    "a conversion": (("conversion/affine.py",), {"convert"}),
+    "wiring": (("steps/step.py", "process/isolated.py", "algorithms/task.py"), set()),
+    "the training": (("engines/paddle/training/loop.py",), {"finetune"}),
+    "a calibration": (("engines/paddle/quantization/kl.py",), {"quantize"}),
+    "a conversion": (("engines/paddle/conversion/weight_layout.py",), {"convert"}),
     "a measurement": (("validation/latency.py",), {"validate"}),
     "the baseline's outputs": (("validation/baseline.py",), {"baseline_outputs", "validate"}),
-    "the predictors' switches": (("inference/layouts.py",), CACHED - {"train", "finetune"}),
+    "the predictors' switches": (("engines/paddle/switches.py",), CACHED - {"train", "finetune"}),
 }
 """What is edited, in which files, and the steps that are repeated for it."""
 PRINT_KEYS = """
