@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from paddle_int8.tasks.contracts.artifacts import Candidate, HostProfile
 from paddle_int8.tasks.contracts.errors import PipelineError
@@ -90,7 +91,9 @@ class StepDisplay:
             grid = Table.grid(padding=(0, 1))
             grid.add_row(mark, f"{event.step:<24}", f"{escape(first)} [dim]{seconds:.1f} s[/]")
             for extra in more:
-                grid.add_row("", "", escape(extra))
+                grid.add_row(
+                    "", "", Text(extra, style="yellow" if extra.startswith(progress.WARNING) else "")
+                )
             self._console.print(grid, highlight=False)
 
 

@@ -11,6 +11,7 @@ from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.process.progress import WARNING
 from paddle_int8.tasks.steps.step import stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, scratch
 
@@ -40,8 +41,8 @@ def load_model(
         )
         census, given_in = prepared.census, prepared.cast_from
         summary.append(f"{prepared.digest[:12]}, INT8 can reach {census.quantizable} of {census.compute}")
-        summary.extend(f"[yellow]given in {name}, cast to FP32[/]" for name in given_in)
-        summary.extend(f"[yellow]never INT8: {name} ({why})[/]" for name, why in census.never.items())
+        summary.extend(f"{WARNING}given in {name}, cast to FP32" for name in given_in)
+        summary.extend(f"{WARNING}never INT8: {name} ({why})" for name, why in census.never.items())
         return ModelArtifact(
             folder=commit(folder, Settings().store, "models", prepared.digest),
             digest=prepared.digest,

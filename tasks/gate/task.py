@@ -11,6 +11,7 @@ from paddle_int8.tasks.contracts.verdict import Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.gate.sufficiency import too_few
+from paddle_int8.tasks.process.progress import WARNING
 from paddle_int8.tasks.steps.step import stage, step
 
 
@@ -22,7 +23,7 @@ def check_number_of_samples(
     if warning := too_few(validation.samples, config, calibration.samples):
         get_run_logger().warning(warning)
         with stage("check number of samples") as summary:
-            summary.extend(("too few samples to approve anything", f"[yellow]warning: {warning}[/]"))
+            summary.extend(("too few samples to approve anything", f"{WARNING}{warning}"))
 
 
 @step(name="gate", task_run_name="gate {evidence.candidate.name}")

@@ -8,6 +8,7 @@ from paddle_int8.tasks.config.hardware import HardwareConfig
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.hardware.policy import enforce
 from paddle_int8.tasks.hardware.profile import host_profile
+from paddle_int8.tasks.process.progress import WARNING
 from paddle_int8.tasks.steps.step import stage, step, step_log
 
 
@@ -21,5 +22,5 @@ def check_hardware(config: HardwareConfig) -> HostProfile:
         profile = host_profile(step_log("hardware-check"))
         profile = replace(profile, warnings=enforce(profile, config))
         summary.append(f"{profile.cpu_model}, {profile.isa} (oneDNN: {profile.onednn_isa})")
-        summary.extend(f"[yellow]{warning}[/]" for warning in profile.warnings)
+        summary.extend(f"{WARNING}{warning}" for warning in profile.warnings)
         return profile

@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+WARNING = "warning: "
+"""What a line of a step's summary begins with when it warns; a terminal shows such lines in yellow."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:

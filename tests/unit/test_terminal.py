@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -18,3 +19,16 @@ def test_step_summary_with_brackets_of_file_names_is_shown_as_it_is(name: str) -
         progress.report("calibration data", 1, 2, note=name)
         progress.end("calibration data", f"2 of 2 samples · left out: {name}")
     assert f"left out: {name}" in printed.getvalue()
+
+
+def test_step_warning_is_shown_in_yellow_without_marks_of_its_own() -> None:
+    printed = io.StringIO()
+    console = Console(file=printed, width=120, force_terminal=True, color_system="standard")
+    with StepDisplay(console).shown():
+        progress.end("hardware check", f"avx2 · {progress.WARNING}no [VNNI] here")
+    assert "\x1b[33mwarning: no [VNNI] here" in printed.getvalue()
+
+
+def test_summaries_of_steps_hold_no_marks_of_the_terminal() -> None:
+    tasks = Path(__file__).parents[2] / "tasks"
+    assert [path for path in tasks.rglob("*.py") if "[yellow]" in path.read_text(encoding="utf-8")] == []
