@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.config.registry import Registry
 
 
+UNKNOWN_NAME = "unknown_name"
+"""Pydantic's type of the error for a name that cannot be found; its context is a ConfigError's parts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Annotates a `str`: `Annotated[str, Choice("package.module:REGISTRY")]`.
@@ -26,20 +30,28 @@ class Choice:
 
     registry: str
 
+    def names(self) -> tuple[str, ...]:
+        """Those that a configuration may hold."""
+        return self._looked_up().names()
+
+    def record(self, name: str) -> Any:
+        """What stands behind a name. Raises: ConfigError, as `Registry.find` does."""
+        return self._looked_up().find(name)
+
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._known, core_schema.str_schema())
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return handler(schema) | {"enum": list(self._looked_up().names())}
+        return handler(schema) | {"enum": list(self.names())}
 
     def _known(self, name: str) -> str:
         try:
-            return str(self._looked_up().find(name).name)
+            return str(self.record(name).name)
         except ConfigError as error:
             raise PydanticCustomError(
-                "unknown_name",
+                UNKNOWN_NAME,
                 "{found}; required: {required}; {remedy}",
                 {"found": error.found, "required": error.required, "remedy": error.remedy},
             ) from error

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import Tag
 from pydantic.fields import FieldInfo
 
+from paddle_int8.tasks.config.choice import Choice
 from paddle_int8.tasks.config.section import Section
 from paddle_int8.tasks.config.spoken import Spoken
 
@@ -86,12 +87,23 @@ def members(expected: Any) -> dict[str, type[Section]]:
     return found
 
 
+def known(place: Place) -> tuple[str, ...]:
+    """The names of which one stands there; none where anything else does."""
+    return _chosen(place.constraints) or choices(place.expected)
+
+
 def choices(expected: Any) -> tuple[str, ...]:
-    """The values of an enumeration or a literal type."""
+    """The names in a registry, or the values of an enumeration or a literal type."""
+    if names := _chosen(_of(expected)):
+        return names
     bare = _bare(expected)
     if isinstance(bare, type) and issubclass(bare, Enum):
         return tuple(str(each.value) for each in bare)
     return tuple(map(str, get_args(bare))) if get_origin(bare) is Literal else ()
+
+
+def _chosen(constraints: Sequence[Any]) -> tuple[str, ...]:
+    return next((each.names() for each in constraints if isinstance(each, Choice)), ())
 
 
 def is_list(expected: Any) -> bool:
@@ -111,6 +123,8 @@ def is_text(expected: Any) -> bool:
 def words(place: Place) -> str:
     """What is required there."""
     longest = next((each.max_length for each in place.constraints if hasattr(each, "max_length")), None)
+    if names := _chosen(place.constraints):
+        return _one_of(names)
     said = (
         spoken.words if (spoken := spoken_of(place)) else _said(place.expected) + _limits(place.constraints)
     )
@@ -124,8 +138,8 @@ def spoken_of(place: Place) -> Spoken | None:
 
 def _said(expected: Any) -> str:
     bare = _bare(expected)
-    if known := choices(bare):
-        return f"one of {', '.join(known)}"
+    if names := choices(expected):
+        return _one_of(names)
     if kinds := members(bare):
         return _section_said(kinds)
     if is_list(bare):
@@ -135,6 +149,10 @@ def _said(expected: Any) -> str:
     if bare in (int, float):
         return "a whole number" if bare is int else "a number"
     return SIMPLE.get(get_origin(bare) or bare, "another value")
+
+
+def _one_of(names: Sequence[str]) -> str:
+    return f"one of {', '.join(names)}"
 
 
 def _section_said(kinds: dict[str, type[Section]]) -> str:

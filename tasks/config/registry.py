@@ -1,7 +1,8 @@
 """How a layout, an engine, an algorithm, a strategy, a source or a metric is found by its name.
 
-Each kind has a folder of ours, in which every file holds one record under a fixed name, and an entry-point
-group, through which any installed package adds records of its own:
+Each kind has a folder of ours, in which every file holds one record under a fixed name. A record that needs
+a folder of its own stands there in the file that is named after its kind, such as `engines/paddle/engine.py`.
+An entry-point group is how any installed package adds records of its own:
 
     [project.entry-points."paddle_int8.layouts"]
     my_layout = "my_package.my_layout:LAYOUT"
@@ -20,7 +21,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from paddle_int8.tasks.config.callables import require_allowed
 from paddle_int8.tasks.contracts.errors import ConfigError
@@ -98,12 +99,20 @@ class Registry(Generic[R]):
 
 
 @cache
-def _records(package: str, constant: str) -> dict[str, R]:
-    """The records in the modules of `package`, in the order of the modules' names."""
-    modules = pkgutil.iter_modules(import_module(package).__path__)
-    loaded = (import_module(f"{package}.{module.name}") for module in modules)
-    records: list[R] = [getattr(module, constant) for module in loaded if hasattr(module, constant)]
+def _records(package: str, constant: str) -> dict[str, Any]:
+    """The records in the modules below `package`, in the order of the modules' names."""
+    loaded = map(import_module, _modules(package, constant.lower()))
+    records = [getattr(module, constant) for module in loaded if hasattr(module, constant)]
     return {record.name: record for record in records}
+
+
+def _modules(package: str, kind: str) -> Iterator[str]:
+    """Where a record may be. A `task.py` is wiring, and would load Prefect in the isolated processes."""
+    for module in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
+        if module.ispkg:
+            yield f"{module.name}.{kind}"
+        elif not module.name.endswith(".task"):
+            yield module.name
 
 
 @cache
