@@ -33,7 +33,7 @@ from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 
 
 def _chosen(parameters: Mapping[str, Any]) -> Chosen:
-    return chosen_form(parameters["candidate"].layout)
+    return chosen_form(parameters["candidate"]["layout"])
 
 
 @step(

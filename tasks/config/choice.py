@@ -15,9 +15,8 @@ from paddle_int8.tasks.contracts.errors import ConfigError
 if TYPE_CHECKING:
     from paddle_int8.tasks.config.registry import Registry
 
-
-UNKNOWN_NAME = "unknown_name"
-"""Pydantic's type of the error for a name that cannot be found; its context is a ConfigError's parts."""
+UNKNOWN, UNUSABLE = "unknown_name", "unusable_name"
+"""Types of errors: no record has the name; a record has it and may not be loaded, or is not what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +29,6 @@ class Choice:
 
     registry: str
 
-    def names(self) -> tuple[str, ...]:
-        """Those that a configuration may hold."""
-        return self._looked_up().names()
-
-    def record(self, name: str) -> Any:
-        """What stands behind a name. Raises: ConfigError, as `Registry.find` does."""
-        return self._looked_up().find(name)
-
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._known, core_schema.str_schema())
 
@@ -46,12 +37,20 @@ class Choice:
     ) -> JsonSchemaValue:
         return handler(schema) | {"enum": list(self.names())}
 
+    def names(self) -> tuple[str, ...]:
+        """What the registry knows."""
+        return self._looked_up().names()
+
+    def find(self, name: str) -> Any:
+        """The record of this name. Raises: ConfigError when there is none, or none that may be loaded."""
+        return self._looked_up().find(name)
+
     def _known(self, name: str) -> str:
         try:
-            return str(self.record(name).name)
+            return str(self.find(name).name)
         except ConfigError as error:
             raise PydanticCustomError(
-                UNKNOWN_NAME,
+                UNUSABLE if name in self.names() else UNKNOWN,
                 "{found}; required: {required}; {remedy}",
                 {"found": error.found, "required": error.required, "remedy": error.remedy},
             ) from error

@@ -87,23 +87,15 @@ def members(expected: Any) -> dict[str, type[Section]]:
     return found
 
 
-def known(place: Place) -> tuple[str, ...]:
-    """The names of which one stands there; none where anything else does."""
-    return _chosen(place.constraints) or choices(place.expected)
-
-
-def choices(expected: Any) -> tuple[str, ...]:
-    """The names in a registry, or the values of an enumeration or a literal type."""
-    if names := _chosen(_of(expected)):
-        return names
+def choices(expected: Any, constraints: Sequence[Any] = ()) -> tuple[str, ...]:
+    """The values of an enumeration or a literal type, or the names in a registry."""
     bare = _bare(expected)
+    for each in (*constraints, *_of(expected)):
+        if isinstance(each, Choice) and bare is str:
+            return each.names()
     if isinstance(bare, type) and issubclass(bare, Enum):
         return tuple(str(each.value) for each in bare)
     return tuple(map(str, get_args(bare))) if get_origin(bare) is Literal else ()
-
-
-def _chosen(constraints: Sequence[Any]) -> tuple[str, ...]:
-    return next((each.names() for each in constraints if isinstance(each, Choice)), ())
 
 
 def is_list(expected: Any) -> bool:
@@ -123,10 +115,10 @@ def is_text(expected: Any) -> bool:
 def words(place: Place) -> str:
     """What is required there."""
     longest = next((each.max_length for each in place.constraints if hasattr(each, "max_length")), None)
-    if names := _chosen(place.constraints):
-        return _one_of(names)
     said = (
-        spoken.words if (spoken := spoken_of(place)) else _said(place.expected) + _limits(place.constraints)
+        spoken.words
+        if (spoken := spoken_of(place))
+        else _said(place.expected, place.constraints) + _limits(place.constraints)
     )
     return f"{said}, at most {longest} characters" if longest and _bare(place.expected) is str else said
 
@@ -136,10 +128,10 @@ def spoken_of(place: Place) -> Spoken | None:
     return next((each for each in place.constraints if isinstance(each, Spoken)), None)
 
 
-def _said(expected: Any) -> str:
+def _said(expected: Any, constraints: Sequence[Any] = ()) -> str:
     bare = _bare(expected)
-    if names := choices(expected):
-        return _one_of(names)
+    if known := choices(expected, constraints):
+        return f"one of {', '.join(known)}"
     if kinds := members(bare):
         return _section_said(kinds)
     if is_list(bare):
@@ -149,10 +141,6 @@ def _said(expected: Any) -> str:
     if bare in (int, float):
         return "a whole number" if bare is int else "a number"
     return SIMPLE.get(get_origin(bare) or bare, "another value")
-
-
-def _one_of(names: Sequence[str]) -> str:
-    return f"one of {', '.join(names)}"
 
 
 def _section_said(kinds: dict[str, type[Section]]) -> str:

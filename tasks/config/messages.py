@@ -12,13 +12,13 @@ import yaml
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from paddle_int8.tasks.config.choice import UNKNOWN_NAME
+from paddle_int8.tasks.config.choice import UNUSABLE
 from paddle_int8.tasks.config.fields import (
     Place,
+    choices,
     fixed_length,
     is_list,
     is_text,
-    known,
     locate,
     members,
     spoken_of,
@@ -105,9 +105,9 @@ def _mistake(item: Any, kind: type[Section], lines: Lines) -> Mistake:
 
 
 def _wrong_value(place: Place, value: Any) -> Mistake:
-    key = place.key
+    key, known = place.key, choices(place.expected, place.constraints)
     found = f"`{key}` is {shown(value)}" if key else f"the configuration is {shown(value)}"
-    near = did_you_mean(shown(value), known(place)) if isinstance(value, str) else ""
+    near = did_you_mean(shown(value), known) if isinstance(value, str) else ""
     return Mistake(key=key, found=found + near, required=words(place) + _example(place, value))
 
 
@@ -153,8 +153,8 @@ def _unknown_key(place: Place, item: Any) -> Mistake:
     name = "null" if key is None else shown(key)
     place = replace(place, path=(*place.path[:-1], name))
     near = did_you_mean(name, place.section.model_fields) or _elsewhere(name, place)
-    others = {key for each in Section.__subclasses__() for key in each.model_fields}
-    near = near or did_you_mean(name, others, alike=CLEARLY_ALIKE)
+    known = {key for each in Section.__subclasses__() for key in each.model_fields}
+    near = near or did_you_mean(name, known, alike=CLEARLY_ALIKE)
     around = ".".join(map(str, place.path[:-1]))
     keys = ", ".join(place.section.model_fields)
     return Mistake(
@@ -202,23 +202,11 @@ def _no_kind(place: Place, item: Any) -> Mistake:
 
 
 def _unknown_kind(place: Place, item: Any) -> Mistake:
-    key, kinds, kind = f"{place.key}.kind", tuple(members(place.expected)), item["input"].get("kind")
+    key, known, kind = f"{place.key}.kind", tuple(members(place.expected)), item["input"].get("kind")
     return Mistake(
         key=key,
-        found=f"`{key}` is {shown(kind)}{did_you_mean(kind, kinds)}",
-        required=f"one of {', '.join(kinds)}",
-    )
-
-
-def _unusable_name(place: Place, item: Any) -> Mistake:
-    """A name that no registry has, or one whose package this worker must not load."""
-    if item["input"] not in known(place):
-        return _wrong_value(place, item["input"])
-    said = item["ctx"]
-    return Mistake(
-        key=place.key,
-        found=f"`{place.key}` is {item['input']}: {said['found']}",
-        required=f"{said['required']}: {said['remedy']}",
+        found=f"`{key}` is {shown(kind)}{did_you_mean(kind, known)}",
+        required=f"one of {', '.join(known)}",
     )
 
 
@@ -231,6 +219,16 @@ def _not_possible(place: Place, item: Any) -> Mistake:
         key=place.key,
         found=f"`{place.key}`: {error}" if place.key else str(error),
         required=error.required if isinstance(error, MismatchError) else together,
+    )
+
+
+def _unusable_name(place: Place, item: Any) -> Mistake:
+    """A name that a registry knows, whose record it does not give."""
+    said = item["ctx"]
+    return Mistake(
+        key=place.key,
+        found=f"`{place.key}`: {said['found']}",
+        required=f"{said['required']}; {said['remedy']}",
     )
 
 
@@ -247,7 +245,7 @@ SPECIAL = {
     "invalid_key": _unknown_key,
     "missing": _missing,
     "too_short": _too_short,
-    UNKNOWN_NAME: _unusable_name,
+    UNUSABLE: _unusable_name,
     "union_tag_invalid": _unknown_kind,
     "union_tag_not_found": _no_kind,
     "value_error": _not_possible,

@@ -19,12 +19,12 @@ from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.vocabulary import Algorithm
 
-LAYOUT = Choice("paddle_int8.tasks.layouts:LAYOUTS")
+LAYOUTS = Choice("paddle_int8.tasks.layouts:LAYOUTS")
 
 
 def scales_taken(layout: str) -> tuple[str, ...] | None:
     """The names of the only algorithms whose scales a layout can take; None for all."""
-    only: tuple[str, ...] | None = LAYOUT.record(layout).algorithms
+    only: tuple[str, ...] | None = LAYOUTS.find(layout).algorithms
     return only
 
 
@@ -62,7 +62,7 @@ class QuantizationConfig(Section):
         min_length=1,
         description="Ways to find the scales; each is a candidate in each layout.",
     )
-    layouts: tuple[Annotated[str, LAYOUT], ...] = Field(
+    layouts: tuple[Annotated[str, LAYOUTS], ...] = Field(
         default=("offline", "qdq"),
         min_length=1,
         description="INT8 graph made here (`offline`; `offline_7bit` for CPUs without VNNI; of GRU and LSTM "

@@ -29,7 +29,7 @@ from paddle_int8.tasks.store.folder import commit, scratch
 
 
 def _chosen(parameters: Mapping[str, Any]) -> Chosen:
-    return chosen_conversion(parameters["quantized"].candidate.layout)
+    return chosen_conversion(parameters["quantized"]["candidate"]["layout"])
 
 
 @step(name="convert", task_run_name="convert {quantized.candidate.name}", **cached(chosen=_chosen))

@@ -94,8 +94,8 @@ def cached(
 
     functions: what the step runs. Their modules, and all that these import, are the code that counts; none
     where the step's own inputs say which code it is.
-    chosen: says what else counts, given the step's parameters by name, such as the code of the layout that a
-    candidate names.
+    chosen: says what else counts, given the step's decisive parameters as plain JSON values, such as the code
+    of the layout that a candidate names.
     """
     modules = tuple(sorted({function.__module__ for function in functions}))
     key = partial(content_key, modules, chosen=chosen)
@@ -114,7 +114,7 @@ def content_key(
     """
     name = step_name(context.task.fn)
     given = decisive_parameters(declared(name), parameters)
-    more = chosen(parameters) if chosen else Chosen()
+    more = chosen(given) if chosen else Chosen()
     code = {*modules, *more.modules}
     digests = code_digests({*code, *modules_named(given)}) if code else ()
     return step_key(name, (*digests, *engines(more.packages)), given | decisive(more.values))

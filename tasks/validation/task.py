@@ -155,7 +155,7 @@ def served_isa(host: HostProfile, config: ValidationConfig) -> IsaLevel:
 
 
 def _chosen(parameters: Mapping[str, Any]) -> Chosen:
-    return chosen_engine(parameters["deployable"].candidate.layout)
+    return chosen_engine(parameters["deployable"]["candidate"]["layout"])
 
 
 @step(
