@@ -16,6 +16,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     ModelArtifact,
     QuantizedArtifact,
 )
+from paddle_int8.tasks.contracts.keys import Chosen
 from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
 from paddle_int8.tasks.engines.paddle.quantization.finetune import SCALES_FILE, STEP, FinetuneRequest
 from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune as finetune_model
@@ -28,7 +29,7 @@ from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.layouts.code import chosen_form
 from paddle_int8.tasks.process.host_lock import computing
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.steps.step import Chosen, cached, own_key, stage, step, step_log
+from paddle_int8.tasks.steps.step import cached, own_key, stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 
 

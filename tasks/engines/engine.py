@@ -72,6 +72,9 @@ class Engine:
     write_bundle: fills the folder of a request with all that serving needs: `deployment.json`, which names
         the model's `digest`, its `inputs` and the `versions` to install, and `examples/predict.py`, whose
         function `open_bundle(folder)` opens a predictor that any number of threads may run.
+    bundled: the files of a bundle without which it cannot be opened.
+    digest: of the model in a bundle, equal to the digest that its conversion gave.
+    open_bundle: opens a bundle for one thread, as it was validated.
     """
 
     name: str
@@ -82,3 +85,6 @@ class Engine:
     audit: Audit
     isa: Callable[[], IsaLevel]
     write_bundle: Callable[[BundleRequest], Bundle]
+    bundled: tuple[str, ...]
+    digest: Callable[[Path], str]
+    open_bundle: Callable[[Path], Predictor]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from paddle_int8.tasks.contracts.keys import Chosen
 from paddle_int8.tasks.engines import ENGINES
 from paddle_int8.tasks.layouts import LAYOUTS
-from paddle_int8.tasks.steps.step import Chosen
 
 
 def chosen_form(layout: str) -> Chosen:

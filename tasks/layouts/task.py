@@ -17,6 +17,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     QuantizedArtifact,
 )
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
+from paddle_int8.tasks.contracts.keys import Chosen
 from paddle_int8.tasks.engines import ENGINES
 from paddle_int8.tasks.engines.engine import BundleRequest
 from paddle_int8.tasks.layouts import LAYOUTS
@@ -24,7 +25,7 @@ from paddle_int8.tasks.layouts.code import chosen_conversion
 from paddle_int8.tasks.layouts.layout import ConversionRequest
 from paddle_int8.tasks.process.host_lock import computing
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.steps.step import Chosen, cached, stage, step, step_log
+from paddle_int8.tasks.steps.step import cached, stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, scratch
 
 

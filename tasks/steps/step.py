@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial, wraps
 from importlib.metadata import version
 from itertools import groupby
@@ -19,7 +18,7 @@ from prefect.runtime import flow_run
 
 from paddle_int8.tasks.config.callables import modules_named
 from paddle_int8.tasks.config.settings import Settings
-from paddle_int8.tasks.contracts.keys import decisive, decisive_parameters, step_key
+from paddle_int8.tasks.contracts.keys import Chosen, decisive, decisive_parameters, step_key
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.host_lock import WAIT
 from paddle_int8.tasks.process.isolated import record_usage
@@ -71,20 +70,6 @@ def _waiting_told() -> Iterator[None]:
 
     with progress.listen(hear):
         yield
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """What decides a step's result beyond its own functions, because an input of the step names it.
-
-    modules: the code that counts, with all that it imports.
-    packages: installed packages whose versions count.
-    values: what else does, by a name that no parameter of the step has.
-    """
-
-    modules: frozenset[str] = frozenset()
-    packages: tuple[str, ...] = ()
-    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 def cached(

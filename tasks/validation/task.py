@@ -16,7 +16,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     ModelArtifact,
 )
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, NativeComparison
-from paddle_int8.tasks.contracts.keys import Incidental
+from paddle_int8.tasks.contracts.keys import Chosen, Incidental
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import spec_of
@@ -25,7 +25,7 @@ from paddle_int8.tasks.hardware.levels import environment, rank
 from paddle_int8.tasks.layouts.code import chosen_engine
 from paddle_int8.tasks.process.host_lock import computing, measuring
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.steps.step import Chosen, cached, stage, step, step_log
+from paddle_int8.tasks.steps.step import cached, stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline

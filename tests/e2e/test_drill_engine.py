@@ -19,10 +19,11 @@ from paddle_int8.tasks.contracts.artifacts import OperatorCensus
 from paddle_int8.tasks.contracts.evidence import KernelAudit
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome, QuantizedForm
 from paddle_int8.tasks.engines.engine import Engine, Predictor
-from paddle_int8.tasks.engines.paddle.bundle import write_bundle
+from paddle_int8.tasks.engines.paddle.bundle import BUNDLED, bundle_digest, write_bundle
 from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.serving import load_bundle
 from paddle_int8.tasks.engines.paddle.switches import NATIVE_FP32, Switches
 from paddle_int8.tasks.hardware.onednn import effective_isa
 from paddle_int8.tasks.layouts.layout import ConversionRequest, Layout
@@ -95,6 +96,9 @@ ENGINE = Engine(
     audit=audit,
     isa=isa,
     write_bundle=write_bundle,
+    bundled=BUNDLED,
+    digest=bundle_digest,
+    open_bundle=load_bundle,
 )
 LAYOUT = Layout(
     name="simulated",

@@ -25,6 +25,7 @@ from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.engines.engine import BundleRequest
 from paddle_int8.tasks.engines.paddle.bundle_texts import render
+from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.example import EXAMPLE_INPUT, EXAMPLE_OUTPUT
 from paddle_int8.tasks.engines.paddle.predictor import MODEL_FILENAME, PARAMS_FILENAME
 from paddle_int8.tasks.engines.paddle.switches import Switches
@@ -32,6 +33,7 @@ from paddle_int8.tasks.store.folder import folder_digest
 
 SCHEMA_VERSION = 1
 SERVING = Path(__file__).with_name("serving.py")
+BUNDLED = (f"model/{MODEL_FILENAME}", f"model/{PARAMS_FILENAME}")
 PADDLE = "paddlepaddle"
 SERVED_WITH = (PADDLE, "numpy")
 PYTHON_OF_A_WHEEL = "Programming Language :: Python :: 3."
@@ -95,6 +97,11 @@ def write_bundle(request: BundleRequest) -> Bundle:
         (folder / place).write_text(text, encoding="utf-8")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Bundle(folder=StoredPath(folder), digest=folder_digest(folder), size_bytes=size)
+
+
+def bundle_digest(bundle: Path) -> str:
+    """The digest of the model in a bundle."""
+    return program_digest(bundle / "model")
 
 
 def pythons() -> tuple[str, ...]:

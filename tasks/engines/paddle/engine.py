@@ -2,7 +2,8 @@
 
 from paddle_int8.tasks.engines.engine import Engine
 from paddle_int8.tasks.engines.paddle import running
-from paddle_int8.tasks.engines.paddle.bundle import write_bundle
+from paddle_int8.tasks.engines.paddle.bundle import BUNDLED, bundle_digest, write_bundle
+from paddle_int8.tasks.engines.paddle.serving import load_bundle
 
 PACKAGES = ("paddlepaddle", "paddleslim", "numpy")
 
@@ -15,4 +16,7 @@ ENGINE = Engine(
     audit=running.audit,
     isa=running.isa,
     write_bundle=write_bundle,
+    bundled=BUNDLED,
+    digest=bundle_digest,
+    open_bundle=load_bundle,
 )
