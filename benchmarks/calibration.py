@@ -22,8 +22,9 @@ import numpy.typing as npt
 
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact, OperatorCensus
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_with
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.host_lock import measuring
 from paddle_int8.tasks.process.isolated import run_isolated
 
@@ -94,7 +95,8 @@ def ours(algorithm: Algorithm, model: Path, folder: Path, samples: int, batch_si
         calibration=DatasetArtifact(
             folder=model, digest="", source="", samples=samples, classes=0, seed=0, labelled=False
         ),
-        candidate=Candidate(algorithm=algorithm, layout=Layout.QDQ),
+        candidate=Candidate(algorithm=algorithm, layout="qdq"),
+        form=LAYOUTS.find("qdq").form,
         config=QuantizationConfig(),
         batch_size=batch_size,
         folder=folder,

@@ -30,20 +30,20 @@ from paddle_int8.tasks.contracts.artifacts import (
 from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.contracts.evidence import FailedCandidate
 from paddle_int8.tasks.contracts.verdict import Attempt, Judged, Release
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout, Outcome
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Outcome
 from paddle_int8.tasks.data.task import (
     check_data,
     draw_calibration_data,
     draw_training_data,
     draw_validation_data,
 )
-from paddle_int8.tasks.engines.paddle.task import pack_bundle
 from paddle_int8.tasks.engines.task import load_model
 from paddle_int8.tasks.gate.choice import choose
 from paddle_int8.tasks.gate.task import check_number_of_samples, gate
 from paddle_int8.tasks.hardware.task import check_hardware
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.layouts import section as conversion
-from paddle_int8.tasks.layouts.task import convert
+from paddle_int8.tasks.layouts.task import convert, pack_bundle
 from paddle_int8.tasks.strategies import STRATEGIES
 from paddle_int8.tasks.tracking.live_curve import training_followed
 from paddle_int8.tasks.tracking.task import (
@@ -128,7 +128,7 @@ def _gather(config: ReleaseConfig, run_id: str) -> Inputs:
     files = _model_files(config, run_id)
     model = load_model(
         files,
-        legacy_recurrence=Layout.RECURRENT in config.quantization.layouts,
+        legacy_recurrence=any(LAYOUTS.find(name).legacy_recurrence for name in config.quantization.layouts),
         native_ops=config.conversion.native_ops,
     )
     log_input(run_id, model)

@@ -40,16 +40,16 @@ from paddle_int8.tasks.contracts.evidence import (
     SpeedRatio,
 )
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Release, Verdict
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout, Outcome, OutputKind
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Outcome, OutputKind
 
 ISAS = (IsaLevel.AVX512_CORE_VNNI, IsaLevel.AVX512_CORE)
 ALGORITHMS = (Algorithm.HIST, Algorithm.KL, Algorithm.AVG)
 BASELINE_MS = 11.6
 SPEEDUP = {
-    (IsaLevel.AVX512_CORE_VNNI, Layout.OFFLINE): 2.78,
-    (IsaLevel.AVX512_CORE_VNNI, Layout.QDQ): 2.97,
-    (IsaLevel.AVX512_CORE, Layout.OFFLINE): 1.53,
-    (IsaLevel.AVX512_CORE, Layout.QDQ): 1.60,
+    (IsaLevel.AVX512_CORE_VNNI, "offline"): 2.78,
+    (IsaLevel.AVX512_CORE_VNNI, "qdq"): 2.97,
+    (IsaLevel.AVX512_CORE, "offline"): 1.53,
+    (IsaLevel.AVX512_CORE, "qdq"): 1.60,
 }
 LOST_BY_ALGORITHM = {Algorithm.HIST: 3, Algorithm.KL: 4, Algorithm.AVG: 9}
 FAILURE = (
@@ -96,7 +96,7 @@ def build_evidence(
     return CandidateEvidence(
         candidate=candidate,
         digest=digest or f"{candidate.name}-".ljust(64, "d"),
-        size_bytes=4_520_000 if candidate.layout is Layout.QDQ else 17_090_000,
+        size_bytes=4_520_000 if candidate.layout == "qdq" else 17_090_000,
         baseline_digest="b" * 64,
         baseline_size_bytes=17_010_000,
         validation_digest="f" * 64,
@@ -112,7 +112,7 @@ def build_isa_evidence(
     candidate: Candidate, isa: IsaLevel, *, emulated: bool, lost: int | None = None
 ) -> IsaEvidence:
     lost = LOST_BY_ALGORITHM[candidate.algorithm] if lost is None else lost
-    if isa is IsaLevel.AVX512_CORE and candidate.layout is Layout.QDQ:
+    if isa is IsaLevel.AVX512_CORE and candidate.layout == "qdq":
         lost += 60
     return IsaEvidence(
         isa=isa,
@@ -329,7 +329,7 @@ def build_candidates() -> tuple[Candidate, ...]:
     return tuple(
         Candidate(algorithm=algorithm, layout=layout)
         for algorithm in ALGORITHMS
-        for layout in (Layout.OFFLINE, Layout.QDQ)
+        for layout in ("offline", "qdq")
     )
 
 
@@ -379,7 +379,7 @@ def build_release(
         evidence=evidence,
         failed=(
             FailedCandidate(
-                candidate=Candidate(algorithm=Algorithm.MSE, layout=Layout.OFFLINE),
+                candidate=Candidate(algorithm=Algorithm.MSE, layout="offline"),
                 step="quantize",
                 error=FAILURE,
             ),

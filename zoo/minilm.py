@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from paddle_int8.tasks.contracts.errors import TrainingError
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.switches import BASELINE
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint, Saved
 from paddle_int8.zoo.reuters import CLASSES, LENGTH, archive, read_member, reuters
 
@@ -88,7 +88,7 @@ def _encode(
 
     with tempfile.TemporaryDirectory() as frozen:
         export(pooled, LENGTH, Path(frozen))
-        encoder = open_predictor(spec_of(Path(frozen), Engine.BASELINE, threads=1))
+        encoder = open_predictor(spec_of(Path(frozen), BASELINE, threads=1))
     store = Checkpoint(checkpoint) if checkpoint else None
     saved = store.load() if store else None
     parts, last = [saved.arrays["vectors"]] if saved else [], time.monotonic()

@@ -20,7 +20,6 @@ from paddle_int8.tasks.contracts.verdict import Release, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.tracking.connection import redact
-from paddle_int8.tasks.validation.audit import aside, counted
 
 RARER = 2.0
 """How many times longer a wait has lasted when it is told of again."""
@@ -203,8 +202,8 @@ def _heading(release: Release, native: IsaEvidence) -> str:
 
 def print_audit(console: Console, audit: KernelAudit) -> None:
     console.print(
-        f"{counted(audit)} ran in INT8, "
-        f"{100 * audit.int8_share_by_time:.0f} % of compute time, on {audit.isa}{aside(audit)}",
+        f"{audit.counted()} ran in INT8, "
+        f"{100 * audit.int8_share_by_time:.0f} % of compute time, on {audit.isa}{audit.aside()}",
         highlight=False,
     )
     table = Table("kind", "type", "implementation", "count", "ms")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, QuantizedForm
+from paddle_int8.tasks.layouts import LAYOUTS
 
 CHOICES = frozenset({"algorithms", "layouts", "qat"})
 """These make the list of candidates, and are nothing to any one of them."""
@@ -27,6 +28,6 @@ def _unread(candidate: Candidate) -> frozenset[str]:
         unread |= {"hist_percent"}
     if candidate.algorithm is Algorithm.QAT:  # trained weights are rounded as they were in the training
         unread |= OF_WEIGHTS
-    if candidate.layout is Layout.RECURRENT:  # which PaddleSlim has no part in
+    if LAYOUTS.find(candidate.layout).form is QuantizedForm.FP32:  # which PaddleSlim has no part in
         unread |= OF_SLIM
     return unread

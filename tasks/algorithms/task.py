@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.config.settings import Settings
@@ -14,7 +16,8 @@ from paddle_int8.tasks.contracts.artifacts import (
     ModelArtifact,
     QuantizedArtifact,
 )
-from paddle_int8.tasks.contracts.vocabulary import Layout
+from paddle_int8.tasks.contracts.keys import Chosen
+from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
 from paddle_int8.tasks.engines.paddle.quantization.finetune import SCALES_FILE, STEP, FinetuneRequest
 from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune as finetune_model
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
@@ -22,16 +25,22 @@ from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize as quanti
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.hardware.limits import threads_each
+from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.layouts.code import chosen_form
 from paddle_int8.tasks.process.host_lock import computing
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.steps.step import cached, own_key, stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 
 
+def _chosen(parameters: Mapping[str, Any]) -> Chosen:
+    return chosen_form(parameters["candidate"]["layout"])
+
+
 @step(
     name="quantize",
     task_run_name="quantize {candidate.name}",
-    **cached(quantize_model, quantize_recurrent),
+    **cached(quantize_model, quantize_recurrent, chosen=_chosen),
 )
 def quantize(
     model: ModelArtifact,
@@ -49,6 +58,7 @@ def quantize(
     Raises: QuantizationError with PaddleSlim's first message.
     """
     settings, name = Settings(), f"quantize {candidate.name}"
+    form = LAYOUTS.find(candidate.layout).form
     log = step_log(f"quantize-{candidate.name}")
     learned: dict[str, float] = {}
     if finetuned is not None:
@@ -56,11 +66,12 @@ def quantize(
         learned = json.loads((finetuned.folder / SCALES_FILE).read_text(encoding="utf-8"))
     with stage(name) as summary, scratch(settings.store, "quantized") as folder, computing():
         outcome = run_isolated(
-            quantize_recurrent if candidate.layout is Layout.RECURRENT else quantize_model,
+            quantize_recurrent if form is QuantizedForm.FP32 else quantize_model,
             PtqRequest(
                 model=model,
                 calibration=calibration,
                 candidate=candidate,
+                form=form,
                 config=config,
                 batch_size=batch_size,
                 folder=folder,

@@ -17,9 +17,15 @@ from paddle_int8.tasks.config.spoken import (
 )
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.keys import Incidental
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm
 
-RECURRENT_ALGORITHMS = (Algorithm.ABS_MAX, Algorithm.AVG, Algorithm.HIST, Algorithm.KL)
+LAYOUTS = Choice("paddle_int8.tasks.layouts:LAYOUTS")
+
+
+def scales_taken(layout: str) -> tuple[str, ...] | None:
+    """The names of the only algorithms whose scales a layout can take; None for all."""
+    only: tuple[str, ...] | None = LAYOUTS.find(layout).algorithms
+    return only
 
 
 class QatConfig(Section):
@@ -56,8 +62,8 @@ class QuantizationConfig(Section):
         min_length=1,
         description="Ways to find the scales; each is a candidate in each layout.",
     )
-    layouts: tuple[Layout, ...] = Field(
-        default=(Layout.OFFLINE, Layout.QDQ),
+    layouts: tuple[Annotated[str, LAYOUTS], ...] = Field(
+        default=("offline", "qdq"),
         min_length=1,
         description="INT8 graph made here (`offline`; `offline_7bit` for CPUs without VNNI; of GRU and LSTM "
         "`recurrent`), or by Paddle Inference at load (`qdq`).",
@@ -103,25 +109,30 @@ class QuantizationConfig(Section):
             Candidate(algorithm=algorithm, layout=layout)
             for algorithm in dict.fromkeys(self.algorithms)
             for layout in dict.fromkeys(self.layouts)
-            if layout is not Layout.RECURRENT or algorithm in RECURRENT_ALGORITHMS
+            if (only := scales_taken(layout)) is None or algorithm in only
         )
 
     @model_validator(mode="after")
     def _trained_layouts(self) -> QuantizationConfig:
-        if Algorithm.QAT in self.algorithms and Layout.RECURRENT in self.layouts:
-            raise ValueError(
-                "the algorithm `qat` trains for the layouts `offline` and `qdq`; layout `recurrent` has "
-                "scales of calibration alone, as "
-                f"{', '.join(RECURRENT_ALGORITHMS)} find them: take `qat` or `recurrent` out"
-            )
+        for layout in self.layouts if Algorithm.QAT in self.algorithms else ():
+            if (only := scales_taken(layout)) is not None and Algorithm.QAT not in only:
+                raise ValueError(
+                    f"the algorithm `qat` trains for the layouts `offline` and `qdq`; layout `{layout}` has "
+                    f"scales of calibration alone, as {', '.join(only)} find them: take `qat` or `{layout}` "
+                    "out"
+                )
         return self
 
     @model_validator(mode="after")
     def _some_candidate(self) -> QuantizationConfig:
         if not self.candidates():
-            known = ", ".join(RECURRENT_ALGORITHMS)
-            raise ValueError(f"layout `recurrent` is calibrated with one of {known}")
+            takes = [f"`{name}` is calibrated with one of {_listed(name)}" for name in self.layouts]
+            raise ValueError(f"layout {', layout '.join(takes)}")
         return self
+
+
+def _listed(layout: str) -> str:
+    return ", ".join(scales_taken(layout) or ())
 
 
 class ConversionConfig(Section):

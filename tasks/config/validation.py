@@ -23,7 +23,7 @@ METRICS = ("top1", "top5", "agreement")
 
 
 class Reference(StrEnum):
-    """What is timed beside baseline and candidate; the values are those of `Engine`."""
+    """What is timed beside baseline and candidate."""
 
     NATIVE_FP32 = "native_fp32"
     BF16 = "bf16"

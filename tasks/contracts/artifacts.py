@@ -11,7 +11,7 @@ from pathlib import Path
 
 from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,14 +120,14 @@ class DatasetArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One way to quantize: the point of the grid that a strategy asks for."""
+    """One way to quantize: the point of the grid that a strategy asks for. `layout` is the name of one."""
 
     algorithm: Algorithm
-    layout: Layout
+    layout: str
 
     @property
     def name(self) -> str:
-        return f"{self.algorithm.value}-{self.layout.value}"
+        return f"{self.algorithm.value}-{self.layout}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ class FinetunedArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantizedArtifact:
-    """What PaddleSlim wrote: fake-quant format for `offline`, QDQ for `qdq`. For `recurrent`, the FP32 model.
+    """What the quantizer wrote, in the form that the candidate's layout takes (`QuantizedForm`).
 
     `scales.json` in `folder` maps each tensor to its calibrated threshold (float or list of floats).
     """
@@ -166,7 +166,7 @@ class QuantizedArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployableArtifact:
-    """A model that Paddle Inference runs as INT8, as `model.pdmodel` + `model.pdiparams` in `folder`.
+    """A model that the engine of its candidate's layout runs as INT8, in `folder`.
 
     `quantized` is the model that it was made of, None where nothing in that one simulates the rounding.
     """

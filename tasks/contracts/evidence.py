@@ -154,6 +154,18 @@ class KernelAudit:
         """What `int8_share_by_count` is of."""
         return self.compute_primitives + self.outside_onednn
 
+    def counted(self) -> str:
+        """`26 of 28 compute primitives`; of compute operators when some were not executed by oneDNN."""
+        noun = "operators" if self.outside_onednn else "primitives"
+        return f"{self.int8_primitives} of {self.compute_operators} compute {noun}"
+
+    def aside(self) -> str:
+        """What ran outside oneDNN and what was known to stay FP32, to go behind `counted`; "" for neither."""
+        outside, announced = self.outside_onednn, self.announced_fp32
+        kinds = ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in announced.items())
+        told = f"; {outside} ran outside oneDNN, in Paddle's own FP32 kernels" if outside else ""
+        return told + (f"; known beforehand to stay FP32: {kinds}" if kinds else "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,20 @@ T = TypeVar("T")
 INCIDENTAL = "incidental"
 Incidental = Annotated[T, INCIDENTAL]
 """The type of what decides no result: a time limit, where a log lies, how long a step took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What decides a step's result beyond its own functions, because an input of the step names it.
+
+    modules: the code that counts, with all that it imports.
+    packages: installed packages whose versions count.
+    values: what else does, by a name that no parameter of the step has.
+    """
+
+    modules: frozenset[str] = frozenset()
+    packages: tuple[str, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 def step_key(name: str, versions: Iterable[str], given: Mapping[str, Any]) -> str:
@@ -69,4 +83,4 @@ def incidental_names(declared: Callable[..., Any]) -> frozenset[str]:
 def _fields(value: Any) -> Iterable[str]:
     if isinstance(value, BaseModel):
         return type(value).model_fields
-    return [field.name for field in fields(value)]
+    return [each.name for each in fields(value)]

@@ -18,13 +18,15 @@ class IsaLevel(StrEnum):
     AVX512_CORE_AMX = "avx512_core_amx"
 
 
-class Layout(StrEnum):
-    """How a quantized model is packed, and so which engine features run it."""
+class QuantizedForm(StrEnum):
+    """What a quantizer writes, and a layout's conversion takes.
 
-    OFFLINE = "offline"
-    OFFLINE_7BIT = "offline_7bit"
+    FP32 is the model as it was, for conversions that take the scales alone.
+    """
+
+    FAKE_QUANT = "fake_quant"
     QDQ = "qdq"
-    RECURRENT = "recurrent"
+    FP32 = "fp32"
 
 
 class Algorithm(StrEnum):

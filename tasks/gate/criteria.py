@@ -22,7 +22,6 @@ from paddle_int8.tasks.contracts.verdict import CriterionResult, Verdict
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.gate.criterion import Criterion, stated
 from paddle_int8.tasks.gate.signal import every_output, signal
-from paddle_int8.tasks.validation.audit import aside, counted
 from paddle_int8.tasks.validation.statistics import fewest_samples, samples_needed, speed_ratio
 
 MIN_SPEEDUP = {
@@ -195,7 +194,7 @@ def proof(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionRe
     for item in evidence.per_isa:
         audit, enough = item.audit, item.audit.int8_share_by_count >= gate.min_int8_share
         share = f"{100 * audit.int8_share_by_count:.1f} %"
-        found = f"{counted(audit)} in INT8 ({share}){aside(audit)}"
+        found = f"{audit.counted()} in INT8 ({share}){audit.aside()}"
         known = _share_of_reachable(audit) >= gate.min_int8_share
         yield stated(
             "INT8 share",

@@ -16,7 +16,6 @@ from paddle_int8.tasks.contracts.verdict import CriterionResult, Verdict
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.gate.signal import EVERY_OUTPUT, SIGNAL
 from paddle_int8.tasks.hardware.levels import VNNI, published_band
-from paddle_int8.tasks.validation.audit import counted
 
 SPEED, ACCURACY = (
     ("speed-up", "INT8 share", "latency p99"),
@@ -242,7 +241,7 @@ def _gained(item: IsaEvidence) -> str:
     drops = ", ".join(f"{metric.title} {-metric.drop_pp:+.2f} points" for metric in item.metrics)
     return (
         f"On {item.isa}{emulated}, INT8 is as required: {item.latency.speedup.ratio:.2f}x as fast as "
-        f"FP32, {drops}, {counted(audit)} in INT8 "
+        f"FP32, {drops}, {audit.counted()} in INT8 "
         f"({100 * audit.int8_share_by_time:.0f} % of compute time), {item.sqnr_db:.1f} dB."
     )
 

@@ -74,11 +74,16 @@ def effective_isa() -> IsaLevel:
     return ISA_CODES[code]
 
 
-def require_isa(asked: IsaLevel) -> None:
-    """Evidence must not carry the name of an instruction set that did not run."""
-    if (used := effective_isa()) is not asked:
+def require_isa(asked: IsaLevel, *, used: IsaLevel | None = None, by: str = "oneDNN") -> None:
+    """Evidence must not carry the name of an instruction set that did not run.
+
+    used: what ran `by` an engine; None asks oneDNN.
+    Raises: MeasurementError when it is another one than asked.
+    """
+    used = used or effective_isa()
+    if used is not asked:
         raise MeasurementError(
-            found=f"oneDNN uses {used}",
+            found=f"{by} uses {used}",
             required=f"{asked}, which was asked for",
             remedy="remove ONEDNN_MAX_CPU_ISA from the environment; list in `validation.deploy_isas` only "
             "levels that `paddle-int8 hardware` says this host can emulate",

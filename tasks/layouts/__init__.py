@@ -1,0 +1,14 @@
+"""The forms in which a model is deployed, a file each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paddle_int8.tasks.config.registry import Registry
+
+if TYPE_CHECKING:  # what a record looks like decides no result, and this module is in every key
+    from paddle_int8.tasks.layouts.layout import Layout
+
+LAYOUTS: Registry[Layout] = Registry(
+    noun="layout", package=__name__, constant="LAYOUT", group="paddle_int8.layouts"
+)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from paddle_int8.tasks.config.quantization import ConversionConfig
-from paddle_int8.tasks.contracts.vocabulary import Layout
-from paddle_int8.tasks.engines.paddle.conversion.offline import WEIGHT_BITS
+from paddle_int8.tasks.layouts import LAYOUTS
 
 
-def own_section(config: ConversionConfig, layout: Layout) -> ConversionConfig:
-    """`config` for the `offline` layouts; for the others, which read none of it, the defaults."""
-    return config if layout in WEIGHT_BITS else ConversionConfig(timeout_s=config.timeout_s)
+def own_section(config: ConversionConfig, layout: str) -> ConversionConfig:
+    """`config` with every field at its default that the layout does not read."""
+    kept = LAYOUTS.find(layout).reads | {"timeout_s"}
+    return ConversionConfig(**{name: value for name, value in config if name in kept})

@@ -1,60 +1,54 @@
-"""Conversion to a deployable layout as a Prefect task."""
+"""What is done to a candidate by the rules of its layout, as Prefect tasks: conversion and packing."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.quantization import ConversionConfig
 from paddle_int8.tasks.config.settings import Settings
-from paddle_int8.tasks.contracts.artifacts import DeployableArtifact, QuantizedArtifact
-from paddle_int8.tasks.contracts.vocabulary import Layout
-from paddle_int8.tasks.engines.paddle.conversion.converted import require_int8
-from paddle_int8.tasks.engines.paddle.conversion.offline import WEIGHT_BITS, OfflineRequest, convert_offline
-from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
-from paddle_int8.tasks.engines.paddle.conversion.recurrent import convert_recurrent
-from paddle_int8.tasks.engines.paddle.files import find_model
-from paddle_int8.tasks.process import isolated as process
+from paddle_int8.tasks.contracts.artifacts import (
+    Bundle,
+    DeployableArtifact,
+    ModelArtifact,
+    QuantizedArtifact,
+)
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence
+from paddle_int8.tasks.contracts.keys import Chosen
+from paddle_int8.tasks.engines import ENGINES
+from paddle_int8.tasks.engines.engine import BundleRequest
+from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.layouts.code import chosen_conversion
+from paddle_int8.tasks.layouts.layout import ConversionRequest
 from paddle_int8.tasks.process.host_lock import computing
+from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.steps.step import cached, stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, scratch
 
 
-@step(
-    name="convert",
-    task_run_name="convert {quantized.candidate.name}",
-    **cached(convert_offline, convert_qdq, convert_recurrent),
-)
+def _chosen(parameters: Mapping[str, Any]) -> Chosen:
+    return chosen_conversion(parameters["quantized"]["candidate"]["layout"])
+
+
+@step(name="convert", task_run_name="convert {quantized.candidate.name}", **cached(chosen=_chosen))
 def convert(quantized: QuantizedArtifact, config: ConversionConfig) -> DeployableArtifact:
     """The quantized model in the layout that its candidate names.
 
     config: see `own_section`.
     Raises: ConversionError when nothing in the result would run in INT8.
     """
-    name = quantized.candidate.name
+    name, layout = quantized.candidate.name, LAYOUTS.find(quantized.candidate.layout)
     log = step_log(f"convert-{name}")
     with stage(f"convert {name}") as summary, scratch(Settings().store, "deployable") as folder:
         started = time.monotonic()
-        source = find_model(ModelFiles(path=quantized.folder))
+        request = ConversionRequest(quantized=quantized.folder, folder=folder, config=config)
         with computing():
-            if quantized.candidate.layout in WEIGHT_BITS:
-                request = OfflineRequest(
-                    source=source,
-                    folder=folder,
-                    ops_to_quantize=config.ops_to_quantize,
-                    op_ids_to_skip=config.op_ids_to_skip,
-                    debug=config.debug,
-                    weight_bits=WEIGHT_BITS[quantized.candidate.layout],
-                )
-                converted = process.run_isolated(
-                    convert_offline, request, step=f"convert {name}", log=log, timeout_s=config.timeout_s
-                )
-            else:
-                function = convert_qdq if quantized.candidate.layout is Layout.QDQ else convert_recurrent
-                converted = process.run_isolated(
-                    function, source, folder, step=f"convert {name}", log=log, timeout_s=config.timeout_s
-                )
-        require_int8(converted)
+            converted = run_isolated(
+                layout.convert, request, step=f"convert {name}", log=log, timeout_s=config.timeout_s
+            )
         summary.append(", ".join(f"{count} {op}" for op, count in sorted(converted.int8_ops.items())))
         return DeployableArtifact(
             candidate=quantized.candidate,
@@ -64,5 +58,30 @@ def convert(quantized: QuantizedArtifact, config: ConversionConfig) -> Deployabl
             int8_ops=converted.int8_ops,
             seconds=time.monotonic() - started,
             log=log,
-            quantized=None if quantized.candidate.layout is Layout.RECURRENT else quantized.folder,
+            quantized=quantized.folder if layout.simulated else None,
         )
+
+
+@step(name="pack bundle")
+def pack_bundle(
+    deployable: DeployableArtifact,
+    model: ModelArtifact,
+    evidence: CandidateEvidence,
+    preprocessing: Preprocessing,
+    threads: int,
+) -> Bundle:
+    """What serving needs of the chosen candidate, in the store."""
+    layout = LAYOUTS.find(deployable.candidate.layout)
+    with stage("pack bundle", here=True) as summary, scratch(Settings().store, "bundle") as folder:
+        request = BundleRequest(
+            folder=folder,
+            deployable=deployable,
+            model=model,
+            evidence=evidence,
+            preprocessing=preprocessing,
+            threads=threads,
+            switches=layout.switches,
+        )
+        bundle = ENGINES.find(layout.engine).write_bundle(request)
+        summary.append(f"{bundle.size_bytes / 2**20:.1f} MiB")
+        return replace(bundle, folder=commit(folder, Settings().store, "bundles", bundle.digest))

@@ -97,15 +97,16 @@ def recorded(version: Registered, item: IsaEvidence) -> dict[str, Array]:
 def rescore(request: Rescoring) -> dict[str, Array]:
     """Runs a bundle on every sample; [N] scores by metric. In the isolated process only.
 
-    Raises: MeasurementError when oneDNN uses another instruction set than asked.
+    Raises: MeasurementError when the engine uses another instruction set than asked.
     """
     from paddle_int8.tasks.data.metrics.classification import is_relative, resolve_metrics, score
     from paddle_int8.tasks.data.reader import BatchReader
-    from paddle_int8.tasks.engines.paddle.serving import load_bundle
     from paddle_int8.tasks.hardware.onednn import require_isa
+    from paddle_int8.tasks.layouts.bundled import engine_of
 
-    require_isa(request.isa)
-    predictor = load_bundle(request.bundle)
+    engine = engine_of(request.bundle)
+    require_isa(request.isa, used=engine.isa(), by=engine.name)
+    predictor = engine.open_bundle(request.bundle)
     metrics = resolve_metrics(request.metrics, labelled=request.data.labelled, outputs=request.outputs)
     reader = BatchReader(request.data, request.inputs)
     if len(predictor.input_names) != len(request.inputs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
@@ -15,8 +16,7 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.json import from_json
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.verdict import Verdict
-from paddle_int8.tasks.engines.paddle.digest import program_digest
-from paddle_int8.tasks.engines.paddle.predictor import MODEL_FILENAME, PARAMS_FILENAME
+from paddle_int8.tasks.layouts.bundled import engine_of
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.promotion.judgement import Challenger
 from paddle_int8.tasks.promotion.ledger import alias_version, find_version
@@ -79,7 +79,7 @@ def fetch(tracking_uri: str, name: str, version: str, folder: Path, *, log: Path
         _fetch_run(client, tracking_uri, found, run)
         tags, run_id = dict(found.tags), found.run_id or ""
     model_digest = run_isolated(
-        program_digest, bundle / "model", step="digest", log=log, timeout_s=DIGEST_TIMEOUT_S
+        engine_of(bundle).digest, bundle, step="digest", log=log, timeout_s=DIGEST_TIMEOUT_S
     )
     challenger = Challenger(
         name=name,
@@ -97,7 +97,8 @@ def fetch(tracking_uri: str, name: str, version: str, folder: Path, *, log: Path
 def fetch_bundle(client: MlflowClient, tracking_uri: str, version: ModelVersion, folder: Path) -> Path:
     """The version's bundle in the new `folder`, whatever its content.
 
-    Raises: RegistryError when the version is not a release's bundle.
+    Raises: RegistryError when the version is not a release's bundle, ConfigError when no package here has its
+    layout.
     """
     uri = client.get_model_version_download_uri(version.name, str(version.version))
     source = repository(uri, tracking_uri)
@@ -105,14 +106,18 @@ def fetch_bundle(client: MlflowClient, tracking_uri: str, version: ModelVersion,
     folder.mkdir(parents=True)
     if len(candidates) == 1:
         download(source, candidates[0], folder, wanted=lambda name: True)
-    needed = ("deployment.json", f"model/{MODEL_FILENAME}", f"model/{PARAMS_FILENAME}")
+    _require_files(version, folder, ("deployment.json",))
+    _require_files(version, folder, engine_of(folder).bundled)
+    return folder
+
+
+def _require_files(version: ModelVersion, folder: Path, needed: Iterable[str]) -> None:
     if missing := [name for name in needed if not (folder / name).is_file()]:
         raise RegistryError(
             found=f"version {version.version} of {version.name} without {', '.join(missing)}",
             required="the bundle that a release registers",
             remedy="name a version that `paddle-int8 release` registered",
         )
-    return folder
 
 
 def validation_data(tracking_uri: str, registered: Registered) -> DatasetArtifact | None:

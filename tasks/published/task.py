@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
+from pydantic_core import to_json
 
 from paddle_int8.tasks.config.callables import modules_named
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import HostProfile
+from paddle_int8.tasks.contracts.keys import decisive
 from paddle_int8.tasks.data.dataset import draw_dataset
-from paddle_int8.tasks.engines.paddle.conversion.offline import convert_offline
-from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
-from paddle_int8.tasks.engines.paddle.conversion.recurrent import convert_recurrent
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
@@ -22,6 +21,7 @@ from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_rec
 from paddle_int8.tasks.gate.choice import choose
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.hardware.levels import environment
+from paddle_int8.tasks.layouts.code import chosen_conversion, chosen_engine
 from paddle_int8.tasks.published.measured import Measured, measured
 from paddle_int8.tasks.published.records import read_record, record_key, write_record
 from paddle_int8.tasks.published.table import Table, to_csv, to_html, to_markdown
@@ -37,11 +37,10 @@ from paddle_int8.tasks.validation.native import compare_with_native
 NAME = "published-table"
 RELEASED = (
     *(prepare_model, draw_dataset, finetune, quantize, quantize_recurrent),
-    *(convert_offline, convert_qdq, convert_recurrent),
     *(environment, measure_baseline, compare_with_native, write_baseline_outputs, measure),
     *(GridSearch, judge, choose, measured),
 )
-"""All that computes what a record holds."""
+"""All that computes what a record holds, beside the layouts of its release and their engines."""
 
 
 @step(name="find record", task_run_name="find record of {config.name}")
@@ -77,8 +76,12 @@ def publish_table(table: Table) -> Path:
 
 def _key(config: ReleaseConfig, host: HostProfile) -> str:
     named = modules_named(config.model_dump(mode="json"))
-    code = code_digests({function.__module__ for function in RELEASED} | named)
-    return record_key(config, host, " ".join((*code, *engines())))
+    layouts = config.quantization.layouts
+    chosen = [choice(name) for name in layouts for choice in (chosen_conversion, chosen_engine)]
+    code = {function.__module__ for function in RELEASED}.union(named, *(each.modules for each in chosen))
+    packages = engines(package for each in chosen for package in each.packages)
+    values = to_json([decisive(each.values) for each in chosen]).decode()
+    return record_key(config, host, " ".join((*code_digests(code), *packages, values)))
 
 
 def _folder() -> Path:

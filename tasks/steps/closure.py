@@ -16,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 CODE = (".py", ".pyc")
+OURS = __name__.partition(".")[0]
+"""What another package's layout imports of our conversions is code of it as its own is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,12 @@ def code_digest(*modules: str) -> str:
 
 
 def closure(*modules: str) -> dict[str, Path]:
-    """The files of `modules`, and of all that they import of the packages that they are in themselves.
+    """The files of `modules`, and of all that they import of the packages that they are in and of ours.
 
     An import within a function counts, one for type checkers alone does not. A module brings the packages
     that it lies in, and the templates below its folder that it names.
     """
-    inside = {name.partition(".")[0] for name in modules}
+    inside = {OURS, *(name.partition(".")[0] for name in modules)}
     found: dict[str, Path] = {}
     waiting = list(modules)
     while waiting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial, wraps
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from prefect.runtime import flow_run
 
 from paddle_int8.tasks.config.callables import modules_named
 from paddle_int8.tasks.config.settings import Settings
-from paddle_int8.tasks.contracts.keys import decisive_parameters, step_key
+from paddle_int8.tasks.contracts.keys import Chosen, decisive, decisive_parameters, step_key
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.host_lock import WAIT
 from paddle_int8.tasks.process.isolated import record_usage
@@ -72,25 +72,37 @@ def _waiting_told() -> Iterator[None]:
         yield
 
 
-def cached(*functions: Callable[..., Any]) -> dict[str, Any]:
+def cached(
+    *functions: Callable[..., Any], chosen: Callable[[Mapping[str, Any]], Chosen] | None = None
+) -> dict[str, Any]:
     """The policy of a step whose result is kept, and taken again for equal inputs, code and engines.
 
     functions: what the step runs. Their modules, and all that these import, are the code that counts; none
     where the step's own inputs say which code it is.
+    chosen: says what else counts, given the step's decisive parameters as plain JSON values, such as the code
+    of the layout that a candidate names.
     """
-    key = partial(content_key, tuple(sorted({function.__module__ for function in functions})))
+    modules = tuple(sorted({function.__module__ for function in functions}))
+    key = partial(content_key, modules, chosen=chosen)
     return {"persist_result": True, "cache_key_fn": key}
 
 
-def content_key(modules: tuple[str, ...], context: TaskRunContext, parameters: dict[str, Any]) -> str:
+def content_key(
+    modules: tuple[str, ...],
+    context: TaskRunContext,
+    parameters: dict[str, Any],
+    chosen: Callable[[Mapping[str, Any]], Chosen] | None = None,
+) -> str:
     """The cache key of a step: see `tasks.contracts.keys`.
 
     Functions that its parameters name, such as a metric, are code of the step as `modules` are.
     """
     name = step_name(context.task.fn)
     given = decisive_parameters(declared(name), parameters)
-    code = code_digests({*modules, *modules_named(given)}) if modules else ()
-    return step_key(name, (*code, *engines()), given)
+    more = chosen(given) if chosen else Chosen()
+    code = {*modules, *more.modules}
+    digests = code_digests({*code, *modules_named(given)}) if code else ()
+    return step_key(name, (*digests, *engines(more.packages)), given | decisive(more.values))
 
 
 def own_key() -> str:
@@ -109,9 +121,9 @@ def code_digests(modules: Iterable[str]) -> tuple[str, ...]:
     return tuple(code_digest(*names) for _, names in tops)
 
 
-def engines() -> tuple[str, ...]:
-    """The packages that compute, with their versions."""
-    return tuple(f"{name}=={version(name)}" for name in ENGINES)
+def engines(more: Iterable[str] = ()) -> tuple[str, ...]:
+    """The packages that compute, and `more` of them, with their versions."""
+    return tuple(f"{name}=={version(name)}" for name in dict.fromkeys((*ENGINES, *more)))
 
 
 def step_log(name: str) -> Path:

@@ -16,6 +16,7 @@ from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.evidence import Fp32Layer, IsaEvidence
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.tracking.connection import redact
 from paddle_int8.tasks.tracking.plots import Plot, Scales, release_plots
 from paddle_int8.tasks.tracking.runs import config_yaml, versions
@@ -75,6 +76,7 @@ def render_html(
         evidence=evidence,
         verdict=verdict,
         native=native,
+        note=LAYOUTS.find(evidence.candidate.layout).note if evidence else "",
         criteria=sorted(verdict.results, key=_urgency) if verdict else [],
         rows=candidate_rows(release),
         references=reference_rows(native) if native else (),

@@ -16,7 +16,6 @@ from paddle_int8.tasks.contracts.evidence import (
 )
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Release, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
-from paddle_int8.tasks.validation.audit import aside, counted
 
 SUBJECTS = {
     "baseline": "FP32, oneDNN (baseline)",
@@ -150,8 +149,8 @@ def audit_sentence(item: IsaEvidence) -> str:
     if kinds == {"convolution"} and sum(share.count for share in convolutions) == audit.compute_operators:
         subject = f"{audit.int8_primitives} of {audit.compute_operators} convolutions"
     else:
-        subject = counted(audit)
-    return f"{subject} ran in INT8, {percent(audit.int8_share_by_time)} of compute time{aside(audit)}."
+        subject = audit.counted()
+    return f"{subject} ran in INT8, {percent(audit.int8_share_by_time)} of compute time{audit.aside()}."
 
 
 def percent(share: float) -> str:

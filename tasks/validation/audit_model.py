@@ -6,7 +6,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,35 +18,37 @@ from paddle_int8.tasks.contracts.errors import ConfigError, DataError, ModelForm
 from paddle_int8.tasks.contracts.evidence import KernelAudit
 from paddle_int8.tasks.contracts.sequences import LENGTHS
 from paddle_int8.tasks.contracts.suggestion import did_you_mean
+from paddle_int8.tasks.engines.paddle import running
 from paddle_int8.tasks.engines.paddle.files import ModelSource, find_model
 from paddle_int8.tasks.engines.paddle.form import Form
 from paddle_int8.tasks.engines.paddle.form_errors import convert_command, require_runnable
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.switches import (
+    BASELINE,
+    FOREIGN_QDQ,
+    QDQ,
+    QUANTIZED,
+    RECURRENT,
+    Switches,
+)
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process import temporary
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.validation.audit import audit, comparable
 from paddle_int8.tasks.validation.latency import pin
-from paddle_int8.tasks.validation.verbose import VerboseRecorder
 
-AUDITED = {
-    "fp32": Engine.BASELINE,
-    "offline": Engine.OFFLINE,
-    "offline_7bit": Engine.OFFLINE_7BIT,
-    "qdq": Engine.QDQ,
-    "recurrent": Engine.RECURRENT,
+PADDLE = "paddle"
+FLOAT = "fp32"
+"""What a user calls a model that is not quantized, beside the names of the layouts."""
+SWITCHES = {
+    Form.FLOAT: BASELINE,
+    Form.FAKE_QUANT: BASELINE,
+    Form.WEIGHTS: BASELINE,
+    Form.QDQ: FOREIGN_QDQ,
+    Form.OFFLINE: QUANTIZED,
+    Form.RECURRENT: RECURRENT,
+    Form.DEPLOYABLE_QDQ: QDQ,
 }
-"""What a user calls a layout, and what opens it."""
-ENGINES = {
-    Form.FLOAT: Engine.BASELINE,
-    Form.FAKE_QUANT: Engine.BASELINE,
-    Form.WEIGHTS: Engine.BASELINE,
-    Form.QDQ: Engine.FOREIGN_QDQ,
-    Form.OFFLINE: Engine.OFFLINE,
-    Form.RECURRENT: Engine.RECURRENT,
-    Form.DEPLOYABLE_QDQ: Engine.QDQ,
-}
-"""What opens a model of each form. PaddleSlim's simulation of INT8, the fake-quant format, runs in FP32."""
+"""How a model of each form is opened. The fake-quant format, which simulates INT8, runs in FP32."""
 FREE_SIDE = 224
 """What a free dimension other than the batch is given; the usual side of a picture."""
 STEPS = 32
@@ -58,10 +60,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRequest:
-    """`engine` None is read from the program's operators; `input_npz` None generates inputs, seeded."""
+    """`layout` None is read from the program's operators; `input_npz` None generates inputs, seeded."""
 
     files: ModelFiles
-    engine: Engine | None = None
+    layout: str | None = None
     input_npz: Path | None = None
     batch_size: int = 1
     inferences: int = 3
@@ -75,23 +77,35 @@ def audit_isolated(
 
     Raises: ConfigError for an unknown layout, and what `audit_model` raises.
     """
-    if layout is not None and layout not in AUDITED:
-        raise ConfigError(
-            found=f"layout {layout}{did_you_mean(layout, AUDITED)}",
-            required=f"one of {', '.join(AUDITED)}",
-            remedy="leave it out to have it read from the model",
-        )
     if (deployment := model / "deployment.json").is_file():
         layout = layout or json.loads(deployment.read_text(encoding="utf-8"))["layout"]
         model, input_npz = model / "model", input_npz or model / "example_input.npz"
+    _require_auditable(layout)
     request = AuditRequest(
         files=ModelFiles(path=model.resolve(), params_filename=params_filename),
-        engine=AUDITED[layout] if layout else None,
+        layout=layout,
         input_npz=input_npz.resolve() if input_npz else None,
     )
     with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
         return run_isolated(
             audit_model, request, step="audit", log=Path(folder) / "audit.log", timeout_s=TIMEOUT_S
+        )
+
+
+def _require_auditable(layout: str | None) -> None:
+    """Raises: ConfigError when there is no such layout, or an engine runs it that opens no Paddle model."""
+    known = (FLOAT, *LAYOUTS.names())
+    if layout is not None and layout not in known:
+        raise ConfigError(
+            found=f"layout {layout}{did_you_mean(layout, known)}",
+            required=f"one of {', '.join(known)}",
+            remedy="leave it out to have it read from the model",
+        )
+    if layout not in (None, FLOAT) and (engine := LAYOUTS.find(layout).engine) != PADDLE:
+        raise ConfigError(
+            found=f"layout {layout}, which the engine {engine} runs",
+            required=f"a layout that the engine {PADDLE} runs",
+            remedy="see the audit in the report of the release that made the model",
         )
 
 
@@ -106,16 +120,31 @@ def audit_model(request: AuditRequest) -> KernelAudit:
     pin(request.threads)
     source = find_model(request.files)
     form = require_runnable(source)
-    engine = request.engine or ENGINES[form]
-    if engine is Engine.QDQ and form is Form.QDQ:
-        engine = Engine.FOREIGN_QDQ
-    logger.info("auditing %s as %s", source.program, engine)
+    switches, per_kernel = _opened_as(request.layout, form)
+    logger.info("auditing %s, which is %s, with %s", source.program, form, switches)
     with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
-        return _audit(request, engine, source, quantized=form is not Form.FLOAT, folder=Path(folder))
+        return _audit(request, source, form, switches, per_kernel=per_kernel, folder=Path(folder))
+
+
+def _opened_as(name: str | None, form: Form) -> tuple[Switches, bool]:
+    """How a model is opened, and whether one kernel is one operator (see `Layout`)."""
+    if name is None or name == FLOAT:
+        return SWITCHES[form if name is None else Form.FLOAT], form is not Form.RECURRENT
+    layout = LAYOUTS.find(name)
+    switches: Switches = layout.switches
+    if form is Form.QDQ:  # as PaddleSlim writes it: nothing was converted that these passes are for
+        switches = replace(switches, inserted_passes=())
+    return switches, layout.operator_per_kernel
 
 
 def _audit(
-    request: AuditRequest, engine: Engine, source: ModelSource, *, quantized: bool, folder: Path
+    request: AuditRequest,
+    source: ModelSource,
+    form: Form,
+    switches: Switches,
+    *,
+    per_kernel: bool,
+    folder: Path,
 ) -> KernelAudit:
     """`folder` is where a model goes that must be cast."""
     from paddle_int8.tasks.engines.paddle.census import census
@@ -124,24 +153,26 @@ def _audit(
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program, tensor_specs
     from paddle_int8.tasks.engines.paddle.rewrites.float_types import cast_to_fp32
 
-    loaded = load_program(source, quantized=quantized)
+    loaded = load_program(source, quantized=form is not Form.FLOAT)
     require_cpu(loaded, source.program)
-    if engine is Engine.FOREIGN_QDQ and integers_in_fp32(loaded):
+    if form is Form.QDQ and switches.onednn_int8 and integers_in_fp32(loaded):
         raise _unscaled(source)
-    spec = PredictorSpec(program=source.program, params=source.params, engine=engine, threads=request.threads)
+    spec = PredictorSpec(
+        program=source.program, params=source.params, switches=switches, threads=request.threads
+    )
     if cast_to_fp32(loaded):
         save_program(loaded, folder)
-        spec = spec_of(folder, engine, request.threads)
+        spec = spec_of(folder, switches, request.threads)
     specs = tensor_specs(loaded.program, loaded.feeds)
     feed = _stored(request.input_npz, specs) if request.input_npz else generated(specs, request.batch_size)
     predictor = open_predictor(spec)
     predictor.run(feed)
-    lines = VerboseRecorder().record(lambda: predictor.run(feed), inferences=request.inferences)
-    return audit(
-        lines,
+    return running.audit(
+        predictor,
+        feed,
         inferences=request.inferences,
-        expect_int8=engine is not Engine.BASELINE,
-        census=comparable(census(loaded.program), engine),
+        expect_int8=switches != BASELINE,
+        census=census(loaded.program) if per_kernel else None,
     )
 
 

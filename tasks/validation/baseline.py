@@ -15,7 +15,7 @@ from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.switches import BASELINE
 from paddle_int8.tasks.hardware.onednn import require_isa
 from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.validation.comparison import write_outputs
@@ -46,7 +46,7 @@ def write_baseline_outputs(request: OutputsRequest) -> None:
     model cannot be opened.
     """
     require_isa(request.isa)
-    spec = spec_of(baseline_folder(request.model.folder), Engine.BASELINE, request.threads)
+    spec = spec_of(baseline_folder(request.model.folder), BASELINE, request.threads)
     baseline, reader = open_predictor(spec), BatchReader(request.validation, request.model.inputs)
     batches = batches_told(reader, request.batch_size, request.step, "FP32 accuracy")
     write_outputs(request.folder / OUTPUTS, (baseline.run(feed) for feed in batches))

@@ -24,7 +24,7 @@ from paddle_int8.tasks.engines.paddle.blocks import place, remove_unread
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import MODEL_FILENAME, PARAMS_FILENAME
 from paddle_int8.tasks.engines.paddle.serving import paddle_config
-from paddle_int8.tasks.engines.paddle.switches import SWITCHES, Engine
+from paddle_int8.tasks.engines.paddle.switches import BASELINE, NATIVE_FP32, Switches
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
@@ -92,7 +92,7 @@ class _Search:
         operators = [op for op in self._operators() if op.type not in NOT_ALONE]
         names = list(dict.fromkeys(name for op in operators for name in self._read(op)))
         try:
-            native, onednn = (self._run(engine, names) for engine in (Engine.NATIVE_FP32, Engine.BASELINE))
+            native, onednn = (self._run(each, names) for each in (NATIVE_FP32, BASELINE))
         except (RuntimeError, ValueError):
             return None
         for op in operators:
@@ -137,7 +137,7 @@ class _Search:
     def _cut(self, name: str) -> float:
         """How far `name` is from native where the program ends with it; 0 where that cannot be run."""
         try:
-            native, onednn = (self._run(engine, [name]) for engine in (Engine.NATIVE_FP32, Engine.BASELINE))
+            native, onednn = (self._run(each, [name]) for each in (NATIVE_FP32, BASELINE))
         except (RuntimeError, ValueError):  # what follows from stored values alone is no output
             return 0.0
         return _difference(native[name], onednn[name])
@@ -157,7 +157,7 @@ class _Search:
         difference = _difference(native[worst], values[worst])
         return _fault(op, worst, difference, fused=False) if difference > WRONG else None
 
-    def _run(self, engine: Engine, names: Sequence[str]) -> dict[str, Value]:
+    def _run(self, switches: Switches, names: Sequence[str]) -> dict[str, Value]:
         """The tensors `names` of the program, which ends with them."""
         from paddle.inference import create_predictor
 
@@ -166,8 +166,8 @@ class _Search:
 
         folder = self.scratch / str(next(self._numbers))
         save_program(_ending_with(self.loaded, names), folder)
-        switches = asdict(replace(SWITCHES[engine], memory_optim=False))
-        config = paddle_config(folder / MODEL_FILENAME, folder / PARAMS_FILENAME, switches, self.threads)
+        options = asdict(replace(switches, memory_optim=False))
+        config = paddle_config(folder / MODEL_FILENAME, folder / PARAMS_FILENAME, options, self.threads)
         executor = Executor(create_predictor(config))
         return dict(zip(executor.output_names, executor.run(self.feed), strict=True))
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.config.validation import ValidationConfig
@@ -21,8 +22,8 @@ from paddle_int8.tasks.contracts.vocabulary import OutputKind
 from paddle_int8.tasks.data.metrics.agreement import decided
 from paddle_int8.tasks.data.metrics.classification import AGREEMENT, LABELLED, resolve_metrics
 from paddle_int8.tasks.data.reader import BatchReader
-from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec
-from paddle_int8.tasks.engines.paddle.serving import Predictor
+from paddle_int8.tasks.engines.engine import Predictor
+from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor
 from paddle_int8.tasks.validation.comparison import Comparison
 from paddle_int8.tasks.validation.load import LoadEvidence, first_batch, lengths_of, load_and_run
 from paddle_int8.tasks.validation.outputs import judged_output, possible, require_known, with_labels
@@ -59,9 +60,11 @@ def measure_baseline(
     outputs cannot be measured, DataError when the labels do not fit, ConfigError when the configuration
     speaks of other outputs.
     """
+    import paddle  # noqa: F401 - its import time is not the model's
+
     reader = BatchReader(validation, model.inputs)
     with _running(config.batch_size):
-        predictor, load = load_and_run(spec, first_batch(reader, config.batch_size))
+        predictor, load = load_and_run(partial(open_predictor, spec), first_batch(reader, config.batch_size))
     outputs = examine(predictor, spec, model, reader, config)
     for output in outputs:
         labelled = "; the labels are of it" if output.labelled and validation.labelled else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,7 @@ from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput, NativeComparison
 from paddle_int8.tasks.contracts.sequences import LENGTHS
 from paddle_int8.tasks.data.reader import BatchReader
-from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor
-from paddle_int8.tasks.engines.paddle.serving import Predictor
+from paddle_int8.tasks.engines.engine import Predictor
 
 SEQUENCE_BATCHES = 20
 STATUS = Path("/proc/self/status")
@@ -33,12 +33,13 @@ class LoadEvidence:
     native: NativeComparison | None = None
 
 
-def load_and_run(spec: PredictorSpec, feed: Feed) -> tuple[Predictor, LoadEvidence]:
-    """The opened predictor, and what opening it and its first run cost."""
-    import paddle  # noqa: F401 - its import time is not the model's
+def load_and_run(open_model: Callable[[], Predictor], feed: Feed) -> tuple[Predictor, LoadEvidence]:
+    """The opened predictor, and what opening it and its first run cost.
 
+    The engine is loaded before: its import time is not the model's.
+    """
     started = time.perf_counter()
-    predictor = open_predictor(spec)
+    predictor = open_model()
     predictor.run(feed)
     load_ms = (time.perf_counter() - started) * 1e3
     return predictor, LoadEvidence(load_ms=load_ms, peak_memory_bytes=peak_memory_bytes())

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,23 +22,25 @@ from paddle_int8.tasks.contracts.artifacts import (
     DatasetArtifact,
     DeployableArtifact,
     ModelArtifact,
-    OperatorCensus,
 )
 from paddle_int8.tasks.contracts.errors import MeasurementError
-from paddle_int8.tasks.contracts.evidence import IsaEvidence, KernelAudit, LatencyEvidence, Simulation
+from paddle_int8.tasks.contracts.evidence import IsaEvidence, LatencyEvidence, Simulation
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.data.metrics.classification import resolve_metrics
 from paddle_int8.tasks.data.reader import BatchReader
+from paddle_int8.tasks.engines import ENGINES
+from paddle_int8.tasks.engines.engine import Engine, Predictor
+from paddle_int8.tasks.engines.paddle import running
 from paddle_int8.tasks.engines.paddle.example import write_example
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.serving import Predictor
-from paddle_int8.tasks.engines.paddle.switches import Engine, engine_of
+from paddle_int8.tasks.engines.paddle.switches import BASELINE, BF16, NATIVE_FP32, Switches, beside
 from paddle_int8.tasks.hardware.levels import rank
 from paddle_int8.tasks.hardware.onednn import require_isa
+from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.layouts.layout import Layout
 from paddle_int8.tasks.process.progress import report
-from paddle_int8.tasks.validation.audit import aside, audit, comparable, counted
 from paddle_int8.tasks.validation.baseline import batches_told
 from paddle_int8.tasks.validation.comparison import Comparison, ignored, read_outputs, worst_class
 from paddle_int8.tasks.validation.latency import interleave, pin, turns
@@ -50,9 +53,10 @@ from paddle_int8.tasks.validation.load import (
 )
 from paddle_int8.tasks.validation.simulation import simulate
 from paddle_int8.tasks.validation.statistics import latency_summary, metric_evidence, speed_ratio
-from paddle_int8.tasks.validation.verbose import VerboseRecorder
 
 AUDITED_INFERENCES = 10
+REFERENCES = {Reference.NATIVE_FP32: NATIVE_FP32, Reference.BF16: BF16}
+"""How Paddle's predictor opens the FP32 model for each of them."""
 SAME_OUTPUT = 1e-4
 OUTCOMES = "outcomes.npz"
 
@@ -65,8 +69,8 @@ class MeasureRequest:
 
     `folder` receives `outcomes.npz` (per-sample scores of both) and the example that a
     bundle ships. `baseline_outputs` is the file that `write_baseline_outputs` made with the same model and
-    validation data, `accuracy_batch_size`, threads and instruction set. `enable_int8` overrides the layout's
-    own switch. The references of `config` are timed on the instruction set that serves, not on emulated ones.
+    validation data, `accuracy_batch_size`, threads and instruction set. `switches` are used instead of the
+    layout's own. The references of `config` are timed on the instruction set that serves, on no emulated one.
     """
 
     model: ModelArtifact
@@ -81,16 +85,28 @@ class MeasureRequest:
     baseline_outputs: Path
     baseline_load: LoadEvidence
     seed: int = 0
-    enable_int8: bool | None = None
+    switches: Any = None
 
     @property
-    def candidate_spec(self) -> PredictorSpec:
-        engine = engine_of(self.deployable.candidate.layout)
-        return spec_of(self.deployable.folder, engine, self.config.threads, self.enable_int8)
+    def layout(self) -> Layout:
+        return LAYOUTS.find(self.deployable.candidate.layout)
 
-    def baseline_spec(self, engine: Engine = Engine.BASELINE) -> PredictorSpec:
-        spec = spec_of(baseline_folder(self.model.folder), engine, self.config.threads)
-        return replace(spec, cached_shapes=self.candidate_spec.switches.onednn_cache_capacity)
+    @property
+    def engine(self) -> Engine:
+        """What runs the candidate. The baseline and the references are Paddle's."""
+        return ENGINES.find(self.layout.engine)
+
+    @property
+    def candidate_switches(self) -> Any:
+        return self.switches or self.layout.switches
+
+    def open_candidate(self) -> Predictor:
+        return self.engine.open(self.deployable.folder, self.candidate_switches, self.config.threads)
+
+    def baseline_spec(self, switches: Switches = BASELINE) -> PredictorSpec:
+        """The FP32 model, to be opened in the process in which the candidate is."""
+        together = beside(switches, self.candidate_switches)
+        return spec_of(baseline_folder(self.model.folder), together, self.config.threads)
 
     @property
     def step(self) -> str:
@@ -105,20 +121,24 @@ def measure(request: MeasureRequest) -> IsaEvidence:
     model cannot be opened.
     """
     pin(request.config.threads)
+    engine = request.engine
+    engine.load()
     require_isa(request.isa)
+    require_isa(request.isa, used=engine.isa(), by=engine.name)
     outputs = request.baseline_load.outputs
     metrics = resolve_metrics(request.config.metrics, labelled=request.validation.labelled, outputs=outputs)
     reader = BatchReader(request.validation, request.model.inputs)
     feed = first_batch(reader, request.config.batch_size)
     report(request.step, 0, 0, "load")
-    candidate, load = load_and_run(request.candidate_spec, feed)
-    recorder = VerboseRecorder()
-    census = comparable(request.model.census, engine_of(request.deployable.candidate.layout))
-    candidate_audit = _audit(recorder, candidate, feed, expect_int8=True, census=census)
+    candidate, load = load_and_run(request.open_candidate, feed)
+    census = request.layout.comparable(request.model.census)
+    candidate_audit = engine.audit(
+        candidate, feed, inferences=AUDITED_INFERENCES, expect_int8=True, census=census
+    )
     example = candidate.run(feed)
     baseline = open_predictor(request.baseline_spec())
     baseline.run(feed)
-    baseline_audit = _audit(recorder, baseline, feed, expect_int8=False)
+    baseline_audit = running.audit(baseline, feed, inferences=AUDITED_INFERENCES, expect_int8=False)
     comparison = Comparison(metrics=metrics, outputs=outputs)
     _compare(request, reader, baseline, candidate, comparison)
     latency = _latency(request, reader, baseline, candidate)
@@ -159,8 +179,8 @@ def measure(request: MeasureRequest) -> IsaEvidence:
         "%s: %.2fx, %s INT8%s, SQNR %.1f dB, agreement %s",
         request.step,
         latency.speedup.ratio,
-        counted(candidate_audit),
-        aside(candidate_audit),
+        candidate_audit.counted(),
+        candidate_audit.aside(),
         evidence.sqnr_db,
         "unknown" if evidence.agreement is None else f"{evidence.agreement:.4f}",
     )
@@ -188,18 +208,6 @@ def _compare(
             required="an output row for every sample",
             remedy="export the model so that every output keeps the batch as its first dimension",
         )
-
-
-def _audit(
-    recorder: VerboseRecorder,
-    predictor: Predictor,
-    feed: Feed,
-    *,
-    expect_int8: bool,
-    census: OperatorCensus | None = None,
-) -> KernelAudit:
-    lines = recorder.record(lambda: predictor.run(feed), inferences=AUDITED_INFERENCES)
-    return audit(lines, inferences=AUDITED_INFERENCES, expect_int8=expect_int8, census=census)
 
 
 def _latency(
@@ -274,7 +282,7 @@ def _references(request: MeasureRequest) -> tuple[dict[str, Predictor], dict[str
                 f"it needs {IsaLevel.AVX512_CORE}"
             )
         else:
-            opened[each.value] = open_predictor(request.baseline_spec(Engine(each)))
+            opened[each.value] = open_predictor(request.baseline_spec(REFERENCES[each]))
     return opened, skipped
 
 

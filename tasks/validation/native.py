@@ -20,7 +20,7 @@ from paddle_int8.tasks.contracts.errors import MeasurementError, ModelFormatErro
 from paddle_int8.tasks.contracts.evidence import NativeComparison, NativeOutput
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.switches import BASELINE, NATIVE_FP32, Switches
 from paddle_int8.tasks.validation.fault import Fault, find_fault
 from paddle_int8.tasks.validation.noise import Noise
 
@@ -56,12 +56,12 @@ def compare_with_native(request: NativeRequest) -> NativeComparison:
     reader = BatchReader(request.data, request.inputs)
     feeds = list(reader.batches(size, limit=size * max(1, SAMPLES // size)))
     try:
-        native = _outputs(request, Engine.NATIVE_FP32, feeds)
+        native = _outputs(request, NATIVE_FP32, feeds)
     except (RuntimeError, ValueError, ModelFormatError) as error:
         logger.warning("the baseline is not verified, Paddle's own kernels cannot run the model: %s", error)
         return NativeComparison(samples=0, outputs=(), note=f"Paddle's own kernels cannot run it: {error}")
     try:
-        baseline = _outputs(request, Engine.BASELINE, feeds)
+        baseline = _outputs(request, BASELINE, feeds)
     except (RuntimeError, ValueError, ModelFormatError) as error:
         raise _cannot_run(error) from error
     outputs = [_compared(name, native[name], baseline[name]) for name in native]
@@ -110,8 +110,8 @@ def _is_sure(output: NativeOutput) -> bool:
     return output.sqnr_db < SURE_DB
 
 
-def _outputs(request: NativeRequest, engine: Engine, feeds: Sequence[Feed]) -> dict[str, list[Array]]:
-    predictor = open_predictor(spec_of(request.folder, engine, request.threads))
+def _outputs(request: NativeRequest, switches: Switches, feeds: Sequence[Feed]) -> dict[str, list[Array]]:
+    predictor = open_predictor(spec_of(request.folder, switches, request.threads))
     batches = [predictor.run(feed) for feed in feeds]
     return dict(zip(predictor.output_names, map(list, zip(*batches, strict=True)), strict=True))
 

@@ -16,7 +16,7 @@ from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.evidence import Simulation
 from paddle_int8.tasks.contracts.sequences import padded
 from paddle_int8.tasks.data.reader import BatchReader
-from paddle_int8.tasks.engines.paddle.serving import Predictor
+from paddle_int8.tasks.engines.engine import Predictor
 from paddle_int8.tasks.validation.noise import Noise
 
 SAMPLES = 4

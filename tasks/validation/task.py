@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.config.validation import ValidationConfig
@@ -14,12 +16,13 @@ from paddle_int8.tasks.contracts.artifacts import (
     ModelArtifact,
 )
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, NativeComparison
-from paddle_int8.tasks.contracts.keys import Incidental
+from paddle_int8.tasks.contracts.keys import Chosen, Incidental
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import spec_of
-from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.switches import BASELINE
 from paddle_int8.tasks.hardware.levels import environment, rank
+from paddle_int8.tasks.layouts.code import chosen_engine
 from paddle_int8.tasks.process.host_lock import computing, measuring
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.steps.step import cached, stage, step, step_log
@@ -69,7 +72,7 @@ def _measure_baseline(
     with measuring():
         load = run_isolated(
             measure_baseline,
-            spec_of(baseline_folder(model.folder), Engine.BASELINE, config.threads),
+            spec_of(baseline_folder(model.folder), BASELINE, config.threads),
             model,
             validation,
             config,
@@ -151,10 +154,14 @@ def served_isa(host: HostProfile, config: ValidationConfig) -> IsaLevel:
     return min((host.isa, config.max_isa or host.isa), key=rank)
 
 
+def _chosen(parameters: Mapping[str, Any]) -> Chosen:
+    return chosen_engine(parameters["deployable"]["candidate"]["layout"])
+
+
 @step(
     name="validate",
     task_run_name="validate {deployable.candidate.name}",
-    **cached(measure, environment),
+    **cached(measure, environment, chosen=_chosen),
 )
 def validate(
     model: ModelArtifact,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.switches import BASELINE
 
 SIDE, CLASSES = 16, 10
 SAMPLES = 400
@@ -93,7 +93,7 @@ def teach(folder: Path) -> None:
     from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 
     image = noise(5 * SAMPLES, seed=3)
-    (logits,) = open_predictor(spec_of(folder / "model", Engine.BASELINE, 1)).run({"image": image})
+    (logits,) = open_predictor(spec_of(folder / "model", BASELINE, 1)).run({"image": image})
     ranked = np.sort(logits, axis=1)
     surest = np.argsort(ranked[:, -2] - ranked[:, -1])[:SAMPLES]
     np.savez(folder / "taught.npz", image=image[surest], labels=logits[surest].argmax(axis=1))

@@ -19,10 +19,10 @@ from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, DeployableArtifact, HostProfile
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.verdict import Verdict
-from paddle_int8.tasks.contracts.vocabulary import Layout, Outcome
+from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRepairs
 from paddle_int8.tasks.engines.paddle.predictor import spec_of
-from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.switches import BASELINE, QDQ
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.hardware.levels import environment
 from paddle_int8.tasks.hardware.profile import host_profile
@@ -66,9 +66,7 @@ class Laboratory:
     def isolated(self, function: Callable[..., T], *arguments: object) -> T:
         return _isolated(function, *arguments, host=self.host, log=self.folder / "log")
 
-    def converted(
-        self, layout: Layout, *, quantized: Path | None = None, **repairs: bool
-    ) -> DeployableArtifact:
+    def converted(self, layout: str, *, quantized: Path | None = None, **repairs: bool) -> DeployableArtifact:
         source = quantized or self.release.quantized[layout]
         return self.isolated(convert, source, self.folder / layout, layout, OfflineRepairs(**repairs))
 
@@ -136,7 +134,7 @@ def intact(tmp_path_factory: pytest.TempPathFactory) -> Laboratory:
     folder, host = tmp_path_factory.mktemp("trained_release"), host_profile()
     log = folder / "log"
     release = _isolated(build, folder, host=host, log=log)
-    spec = spec_of(release.model.folder, Engine.BASELINE, CONFIG.threads)
+    spec = spec_of(release.model.folder, BASELINE, CONFIG.threads)
     load = _isolated(measure_baseline, spec, release.model, release.validation, CONFIG, host=host, log=log)
     return Laboratory(release=release, host=host, baseline_load=load, folder=folder, shared=folder)
 
@@ -159,24 +157,24 @@ def beside_the_signal(verdict: Verdict) -> dict[str, Outcome]:
 
 
 @pytest.mark.parametrize("layout", SLIM)
-def test_undamaged_candidate_is_approved(laboratory: Laboratory, layout: Layout) -> None:
+def test_undamaged_candidate_is_approved(laboratory: Laboratory, layout: str) -> None:
     evidence = laboratory.measured(laboratory.converted(layout))
     assert evidence.per_isa[0].metrics[0].baseline > 0.93
     assert judge(evidence, GATE).outcome is Outcome.APPROVED, complaints(judge(evidence, GATE))
 
 
 def test_conversion_that_forgets_fused_convolutions_is_rejected_by_proof(laboratory: Laboratory) -> None:
-    evidence = laboratory.measured(laboratory.converted(Layout.OFFLINE, fused_conv=False))
+    evidence = laboratory.measured(laboratory.converted("offline", fused_conv=False))
     assert complaints(judge(evidence, GATE)) == PROOF_REJECTED
 
 
 def test_conversion_that_quantizes_parameters_is_rejected_by_accuracy(laboratory: Laboratory) -> None:
-    evidence = laboratory.measured(laboratory.converted(Layout.OFFLINE, keep_fp32_params=False))
+    evidence = laboratory.measured(laboratory.converted("offline", keep_fp32_params=False))
     assert beside_the_signal(judge(evidence, GATE)) == ACCURACY_REJECTED
 
 
 def test_qdq_opened_without_its_switch_is_rejected_by_proof_and_speed(laboratory: Laboratory) -> None:
-    evidence = laboratory.measured(laboratory.converted(Layout.QDQ), enable_int8=False)
+    evidence = laboratory.measured(laboratory.converted("qdq"), switches=replace(QDQ, onednn_int8=False))
     assert complaints(judge(evidence, GATE)) == PROOF_REJECTED
     not_slower = GATE.model_copy(update={"min_speedup": 1.0})
     assert complaints(judge(evidence, not_slower)) == PROOF_REJECTED | {"speed-up": Outcome.REJECTED}
@@ -191,7 +189,7 @@ def test_qdq_opened_without_its_switch_is_rejected_by_proof_and_speed(laboratory
     ],
 )
 def test_scales_multiplied_by_four_are_rejected_by_accuracy(
-    laboratory: Laboratory, layout: Layout, factor: float
+    laboratory: Laboratory, layout: str, factor: float
 ) -> None:
     """Every scale, of activations and weights. Paddle's is the greatest value, oneDNN's is 127 over it.
 
@@ -205,7 +203,7 @@ def test_scales_multiplied_by_four_are_rejected_by_accuracy(
 
 
 @pytest.mark.parametrize("layout", SLIM)
-def test_shuffled_channels_are_rejected_by_accuracy(laboratory: Laboratory, layout: Layout) -> None:
+def test_shuffled_channels_are_rejected_by_accuracy(laboratory: Laboratory, layout: str) -> None:
     right = laboratory.converted(layout)
     damaged = laboratory.isolated(shuffle_channels, right, laboratory.folder / "damaged")
     verdict = judge(laboratory.measured(damaged), GATE)
@@ -215,7 +213,7 @@ def test_shuffled_channels_are_rejected_by_accuracy(laboratory: Laboratory, layo
 
 def test_labels_shifted_by_one_are_never_approved(laboratory: Laboratory) -> None:
     shifted = laboratory.drawn(function=SHIFTED_LABELS)
-    evidence = laboratory.measured(laboratory.converted(Layout.QDQ), shifted)
+    evidence = laboratory.measured(laboratory.converted("qdq"), shifted)
     for metric in (None, "top1", "top5"):
         verdict = judge(evidence, GATE.model_copy(update={"metric": metric}))
         assert verdict.outcome is not Outcome.APPROVED, metric
@@ -224,7 +222,7 @@ def test_labels_shifted_by_one_are_never_approved(laboratory: Laboratory) -> Non
 
 def test_twenty_samples_are_inconclusive_and_say_how_many_it_takes(laboratory: Laboratory) -> None:
     few = laboratory.drawn(count=20)
-    verdict = judge(laboratory.measured(laboratory.converted(Layout.QDQ), few), GATE)
+    verdict = judge(laboratory.measured(laboratory.converted("qdq"), few), GATE)
     assert complaints(verdict) == {"accuracy top1": Outcome.INCONCLUSIVE}
     remedy = next(item.remedy for item in verdict.results if item.criterion == "accuracy top1")
     needed = re.search(r"validate on (?:about|at least) ([\d,]+) samples", remedy)

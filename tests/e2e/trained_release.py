@@ -24,7 +24,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     ModelArtifact,
     TensorSpec,
 )
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.data.dataset import materialise
 from paddle_int8.tasks.data.sampling import draw
 from paddle_int8.tasks.data.sources import Labels, open_source
@@ -37,6 +37,7 @@ from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.zoo.digits import CLASSES, digits
 from tests.integration.small_release import prepare
 
@@ -57,7 +58,7 @@ class TrainedRelease:
 
     model: ModelArtifact
     validation: DatasetArtifact
-    quantized: dict[Layout, Path]
+    quantized: dict[str, Path]
 
 
 def build(folder: Path) -> TrainedRelease:
@@ -70,16 +71,14 @@ def build(folder: Path) -> TrainedRelease:
     return TrainedRelease(
         model=model,
         validation=draw_digits(folder / "validation", model.inputs),
-        quantized={
-            layout: _quantize(folder, model, calibration, layout) for layout in (Layout.OFFLINE, Layout.QDQ)
-        },
+        quantized={layout: _quantize(folder, model, calibration, layout) for layout in ("offline", "qdq")},
     )
 
 
-def convert(quantized: Path, folder: Path, layout: Layout, repairs: OfflineRepairs) -> DeployableArtifact:
+def convert(quantized: Path, folder: Path, layout: str, repairs: OfflineRepairs) -> DeployableArtifact:
     """The quantized model in its layout, whatever came out."""
     source = find_model(ModelFiles(path=quantized))
-    if layout is Layout.OFFLINE:
+    if layout == "offline":
         convert_offline(OfflineRequest(source=source, folder=folder, repairs=repairs))
     else:
         convert_qdq(source, folder)
@@ -155,7 +154,7 @@ def _edit(loaded: LoadedProgram, name: str, change: Callable[[Array], Array]) ->
     tensor.set(after, paddle.CPUPlace())
 
 
-def _deployable(folder: Path, layout: Layout) -> DeployableArtifact:
+def _deployable(folder: Path, layout: str) -> DeployableArtifact:
     return DeployableArtifact(
         candidate=Candidate(algorithm=Algorithm.HIST, layout=layout),
         folder=folder,
@@ -167,7 +166,7 @@ def _deployable(folder: Path, layout: Layout) -> DeployableArtifact:
     )
 
 
-def _quantize(folder: Path, model: ModelArtifact, calibration: DatasetArtifact, layout: Layout) -> Path:
+def _quantize(folder: Path, model: ModelArtifact, calibration: DatasetArtifact, layout: str) -> Path:
     target = folder / f"{layout}-quantized"
     target.mkdir()
     quantize(
@@ -175,6 +174,7 @@ def _quantize(folder: Path, model: ModelArtifact, calibration: DatasetArtifact, 
             model=model,
             calibration=calibration,
             candidate=Candidate(algorithm=Algorithm.HIST, layout=layout),
+            form=LAYOUTS.find(layout).form,
             config=QuantizationConfig(),
             batch_size=16,
             folder=target,

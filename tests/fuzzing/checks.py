@@ -12,25 +12,24 @@ from typing import Any
 import numpy as np
 
 from paddle_int8.tasks.config.model import ModelFiles
-from paddle_int8.tasks.config.quantization import QuantizationConfig
+from paddle_int8.tasks.config.quantization import ConversionConfig, QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import PipelineError
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm
+from paddle_int8.tasks.engines.paddle.audit.kernels import audit
+from paddle_int8.tasks.engines.paddle.audit.verbose import VerboseRecorder
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
-from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
-from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import ModelFormat, find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_with
-from paddle_int8.tasks.engines.paddle.switches import Engine, engine_of
+from paddle_int8.tasks.engines.paddle.switches import BASELINE, NATIVE_FP32, Switches
 from paddle_int8.tasks.hardware.levels import VNNI
 from paddle_int8.tasks.hardware.onednn import effective_isa
-from paddle_int8.tasks.layouts.task import WEIGHT_BITS
+from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.layouts.layout import ConversionRequest
 from paddle_int8.tasks.validation import simulation
-from paddle_int8.tasks.validation.audit import audit, comparable
-from paddle_int8.tasks.validation.verbose import VerboseRecorder
 from tests.fuzzing.graphs import Graph
 from tests.fuzzing.network import Feed, disturbed, export, samples
 
@@ -43,12 +42,12 @@ FP32_TOLERANCE, FP32_ROUNDING = 1e-4, 1e-6
 """Of an output's greatest value; and the relative error of the inputs by which a graph's own sensitivity is
 measured. Ten times what that changes is allowed."""
 SENSITIVITY = 10
-LOST_DB = {Layout.OFFLINE: 6.0, Layout.QDQ: 6.0, Layout.OFFLINE_7BIT: 12.0}
+LOST_DB = {"offline": 6.0, "qdq": 6.0, "offline_7bit": 12.0}
 """How far INT8 may lie below the simulation, which has weights of 8 bits; a bit is 6 dB."""
 ENOUGH_DB = 45.0
 """A simulation above this has rounded nothing to speak of; INT8 need not be better than this less what it may
 lose."""
-LAYOUTS = (Layout.OFFLINE, Layout.OFFLINE_7BIT, Layout.QDQ)
+COMPARED = ("offline", "offline_7bit", "qdq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,37 +108,37 @@ class Checks:
             self.result.refused = str(error)
             return None
         self.result.repairs = {name: count for name, count in model.repairs.items() if count}
-        self._compare("prepare", prepared, Engine.NATIVE_FP32, feed, exact, nearly)
-        self._compare("onednn", prepared, Engine.BASELINE, feed, exact, nearly)
+        self._compare("prepare", prepared, NATIVE_FP32, feed, exact, nearly)
+        self._compare("onednn", prepared, BASELINE, feed, exact, nearly)
         self._exact = exact
         return model
 
     def _compare(
-        self, check: str, folder: Path, engine: Engine, feed: Feed, exact: Outputs, nearly: Outputs
+        self, check: str, folder: Path, switches: Switches, feed: Feed, exact: Outputs, nearly: Outputs
     ) -> None:
         with self._timed(check), self._guarded(check):
-            found = open_predictor(spec_of(folder, engine, 1)).run(feed)
+            found = open_predictor(spec_of(folder, switches, 1)).run(feed)
             for index, pair in enumerate(zip(exact, found, nearly, strict=True)):
                 if trouble := unequal(*pair):
                     self._find(check, self._graph.outputs[index], trouble)
 
     def _quantized(self, model: ModelArtifact) -> None:
         feed = samples(self._graph, SAMPLES, 1)
-        for layout in (Layout.OFFLINE, Layout.QDQ):
+        for layout in ("offline", "qdq"):
             with self._timed(f"quantize {layout}"), self._guarded(f"quantize {layout}"):
                 _quantize(model, feed, layout, self._folder / f"{layout}-fake")
         simulated: Outputs = []
         with self._timed("simulate"), self._guarded("simulate"):
             simulated = self._simulated(feed)
-        for layout in LAYOUTS:
-            source = Layout.OFFLINE if layout is Layout.OFFLINE_7BIT else layout
+        for layout in COMPARED:
+            source = "offline" if layout == "offline_7bit" else layout
             if simulated and (self._folder / f"{source}-fake" / "model.pdmodel").is_file():
                 with self._timed(layout), self._guarded(layout):
                     self._layout(layout, self._folder / f"{source}-fake", model, feed, simulated)
 
     def _simulated(self, feed: Feed) -> Outputs:
         """Of the format that Paddle can run: one knows channels last, the other casts from FP64."""
-        folders = [self._folder / f"{layout}-fake" for layout in (Layout.QDQ, Layout.OFFLINE)]
+        folders = [self._folder / f"{layout}-fake" for layout in ("qdq", "offline")]
         first, *others = [folder for folder in folders if (folder / "model.pdmodel").is_file()]
         try:
             return simulation.outputs(first, [feed])[0]
@@ -149,15 +148,15 @@ class Checks:
             return simulation.outputs(others[0], [feed])[0]
 
     def _layout(
-        self, layout: Layout, quantized: Path, model: ModelArtifact, feed: Feed, simulated: Outputs
+        self, layout: str, quantized: Path, model: ModelArtifact, feed: Feed, simulated: Outputs
     ) -> None:
         deployable = self._folder / layout
         _convert(layout, quantized, deployable)
-        predictor = open_predictor(spec_of(deployable, engine_of(layout), 1))
+        predictor = open_predictor(spec_of(deployable, LAYOUTS.find(layout).switches, 1))
         few = {name: values[:BATCH] for name, values in feed.items()}
         first = predictor.run(few)
         lines = VerboseRecorder().record(lambda: predictor.run(few), inferences=1)
-        census = comparable(model.census, engine_of(layout))
+        census = LAYOUTS.find(layout).comparable(model.census)
         audited = audit(lines, inferences=1, expect_int8=True, census=census)
         promised = model.census.quantizable - _hidden(self._folder / "fp32")
         self.result.int8[layout] = (audited.int8_primitives, promised)
@@ -165,9 +164,9 @@ class Checks:
             self._find("share", layout, f"{audited.int8_primitives} of {promised} layers in INT8")
         self._sqnr(layout, simulated, predictor.run(feed), first)
 
-    def _sqnr(self, layout: Layout, simulated: Outputs, int8: Outputs, few: Outputs) -> None:
+    def _sqnr(self, layout: str, simulated: Outputs, int8: Outputs, few: Outputs) -> None:
         """`few` are the first samples in a batch as it was calibrated."""
-        if effective_isa() not in VNNI and layout is not Layout.OFFLINE_7BIT:
+        if effective_isa() not in VNNI and layout != "offline_7bit":
             return  # sums of products saturate
         outputs = zip(self._graph.outputs, self._exact, simulated, int8, few, strict=True)
         for name, exact, expected, found, first in outputs:
@@ -251,7 +250,7 @@ class _Samples:
             yield {name: array[start : start + batch_size] for name, array in self._values.items()}
 
 
-def _quantize(model: ModelArtifact, values: Feed, layout: Layout, folder: Path) -> None:
+def _quantize(model: ModelArtifact, values: Feed, layout: str, folder: Path) -> None:
     folder.mkdir()
     data = DatasetArtifact(
         folder=folder, digest="", source="", samples=SAMPLES, classes=0, seed=0, labelled=False
@@ -261,6 +260,7 @@ def _quantize(model: ModelArtifact, values: Feed, layout: Layout, folder: Path) 
         model=model,
         calibration=data,
         candidate=candidate,
+        form=LAYOUTS.find(candidate.layout).form,
         config=QuantizationConfig(),
         batch_size=BATCH,
         folder=folder,
@@ -268,12 +268,9 @@ def _quantize(model: ModelArtifact, values: Feed, layout: Layout, folder: Path) 
     quantize_with(request, _Samples(values))
 
 
-def _convert(layout: Layout, quantized: Path, folder: Path) -> None:
-    source = find_model(ModelFiles(path=quantized))
-    if layout is Layout.QDQ:
-        convert_qdq(source, folder)
-    else:
-        convert_offline(OfflineRequest(source=source, folder=folder, weight_bits=WEIGHT_BITS[layout]))
+def _convert(layout: str, quantized: Path, folder: Path) -> None:
+    request = ConversionRequest(quantized=quantized, folder=folder, config=ConversionConfig())
+    LAYOUTS.find(layout).convert(request)
 
 
 def _hidden(folder: Path) -> int:

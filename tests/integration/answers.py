@@ -20,7 +20,7 @@ from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.engines.paddle.predictor import spec_of
-from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.switches import BASELINE
 from paddle_int8.tasks.validation.fitness import measure_baseline
 from tests.integration.small_release import SLIM, SmallRelease, deployable, prepare
 
@@ -168,7 +168,7 @@ def _measured(
     folder: Path, validation: DatasetArtifact, config: ValidationConfig
 ) -> tuple[JudgedOutput, ...]:
     model = prepare(folder)
-    spec = spec_of(model.folder, Engine.BASELINE, 1)
+    spec = spec_of(model.folder, BASELINE, 1)
     return measure_baseline(spec, model, validation, config).outputs
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact
-from paddle_int8.tasks.contracts.vocabulary import Layout
 from tests.integration.small_release import SmallRelease, deployable, prepare
 
 SIDE, CLASSES, SAMPLES = 16, 10, 50
@@ -19,8 +18,8 @@ def build(folder: Path) -> SmallRelease:
     """Runs in an isolated process."""
     _export(folder / "exported")
     model, validation = prepare(folder), _dataset(folder / "validation")
-    made = deployable(folder, model, validation, Layout.QDQ)
-    return SmallRelease(model=model, validation=validation, deployables={Layout.QDQ: made})
+    made = deployable(folder, model, validation, "qdq")
+    return SmallRelease(model=model, validation=validation, deployables={"qdq": made})
 
 
 def _export(folder: Path) -> None:

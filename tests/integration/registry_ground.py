@@ -10,9 +10,10 @@ from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.artifacts import Bundle, HostProfile, RegisteredVersion
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.verdict import Verdict
-from paddle_int8.tasks.contracts.vocabulary import Layout
+from paddle_int8.tasks.engines.engine import BundleRequest
 from paddle_int8.tasks.engines.paddle.bundle import write_bundle
 from paddle_int8.tasks.gate.criteria import judge
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.tracking import registry, runs
 from tests.integration.small_release import SmallRelease, measured
 from tests.release_factory import build_artifacts, build_config
@@ -30,7 +31,7 @@ class Packed:
     verdict: Verdict
 
 
-def pack(release: SmallRelease, layout: Layout, host: HostProfile, folder: Path) -> Packed:
+def pack(release: SmallRelease, layout: str, host: HostProfile, folder: Path) -> Packed:
     """The layout's deployable, measured on this host and packed in `folder/bundle`."""
     folder.mkdir(parents=True)
     deployable = release.deployables[layout]
@@ -50,14 +51,17 @@ def pack(release: SmallRelease, layout: Layout, host: HostProfile, folder: Path)
 
 def write(release: SmallRelease, evidence: CandidateEvidence, folder: Path, *, threads: int = 1) -> Bundle:
     """The bundle of the evidence's candidate."""
-    return write_bundle(
-        folder,
-        deployable=release.deployables[evidence.candidate.layout],
+    deployable = release.deployables[evidence.candidate.layout]
+    request = BundleRequest(
+        folder=folder,
+        deployable=deployable,
         model=release.model,
         evidence=evidence,
         preprocessing=Preprocessing(layout="as_is", dtype="as_is"),
         threads=threads,
+        switches=LAYOUTS.find(deployable.candidate.layout).switches,
     )
+    return write_bundle(request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +70,13 @@ class RegistryGround:
 
     uri: str
     release: SmallRelease
-    packed: dict[Layout, Packed]
+    packed: dict[str, Packed]
     folder: Path
 
     def register(
         self,
         name: str,
-        layout: Layout,
+        layout: str,
         *,
         verdict: Verdict | None = None,
         validation: str = "",

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.engines.paddle.audit.kernels import parse_verbose
+from paddle_int8.tasks.engines.paddle.audit.verbose import VerboseRecorder
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import ModelSource, find_model
 from paddle_int8.tasks.engines.paddle.form import HOLDER
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.switches import INT8_DELETED, Engine
+from paddle_int8.tasks.engines.paddle.switches import FOREIGN_QDQ, INT8_DELETED, QDQ, Switches
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.validation.audit import parse_verbose
-from paddle_int8.tasks.validation.verbose import VerboseRecorder
 
 SIDE = 32
 SAMPLES = 16
@@ -200,16 +200,16 @@ def predict(folders: tuple[Path, ...], *, onednn: bool) -> list[Any]:
     return outputs
 
 
-def answers_differ(folder: Path, engine: Engine) -> float:
+def answers_differ(folder: Path, switches: Switches) -> float:
     """Greatest difference between twenty answers to the same images, by one predictor."""
-    predictor = open_predictor(spec_of(folder, engine, 1))
+    predictor = open_predictor(spec_of(folder, switches, 1))
     first, *others = [predictor.run({"image": images(8, 1000)})[0] for _ in range(20)]
     return max(float(np.abs(first - other).max()) for other in others)
 
 
-def primitives(folder: Path, engine: Engine) -> list[str]:
+def primitives(folder: Path, switches: Switches) -> list[str]:
     """The kinds of oneDNN's primitives that one inference executes, in order."""
-    predictor, feed = open_predictor(spec_of(folder, engine, 1)), {"image": images(8, 1000)}
+    predictor, feed = open_predictor(spec_of(folder, switches, 1)), {"image": images(8, 1000)}
     predictor.run(feed)
     _, executed = parse_verbose(VerboseRecorder().record(lambda: predictor.run(feed), inferences=1))
     return [primitive.kind for primitive in executed]
@@ -228,8 +228,8 @@ def predict_qdq(folders: tuple[Path, ...]) -> list[Any]:
     """Of QDQ models, converted ones and such as PaddleSlim wrote them."""
     outputs = []
     for folder in folders:
-        engine = Engine.QDQ if HOLDER in operator_types(folder) else Engine.FOREIGN_QDQ
-        outputs += open_predictor(spec_of(folder, engine, 1)).run({"image": images(8, 1000)})
+        switches = QDQ if HOLDER in operator_types(folder) else FOREIGN_QDQ
+        outputs += open_predictor(spec_of(folder, switches, 1)).run({"image": images(8, 1000)})
     return outputs
 
 

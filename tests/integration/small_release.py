@@ -21,7 +21,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     ModelArtifact,
 )
 from paddle_int8.tasks.contracts.evidence import IsaEvidence
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import ModelFormat, find_model
@@ -29,15 +29,16 @@ from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize
-from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.switches import BASELINE
 from paddle_int8.tasks.hardware.levels import environment
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
 from paddle_int8.tasks.validation.measure import MeasureRequest, measure
 
 SIDE, CLASSES, SAMPLES = 32, 10, 50
-SLIM = (Layout.OFFLINE, Layout.QDQ)
+SLIM = ("offline", "qdq")
 """The layouts that PaddleSlim quantizes for."""
 
 
@@ -47,7 +48,7 @@ class SmallRelease:
 
     model: ModelArtifact
     validation: DatasetArtifact
-    deployables: dict[Layout, DeployableArtifact]
+    deployables: dict[str, DeployableArtifact]
 
 
 def build(folder: Path) -> SmallRelease:
@@ -121,9 +122,7 @@ def prepare(folder: Path, *, legacy: bool = False) -> ModelArtifact:
     )
 
 
-def deployable(
-    folder: Path, model: ModelArtifact, data: DatasetArtifact, layout: Layout
-) -> DeployableArtifact:
+def deployable(folder: Path, model: ModelArtifact, data: DatasetArtifact, layout: str) -> DeployableArtifact:
     candidate = Candidate(algorithm=Algorithm.ABS_MAX, layout=layout)
     quantized = folder / f"{layout}-quantized"
     quantized.mkdir()
@@ -132,13 +131,14 @@ def deployable(
             model=model,
             calibration=data,
             candidate=candidate,
+            form=LAYOUTS.find(candidate.layout).form,
             config=QuantizationConfig(),
             batch_size=10,
             folder=quantized,
         )
     )
     target, source = folder / layout, find_model(ModelFiles(path=quantized))
-    if layout is Layout.OFFLINE:
+    if layout == "offline":
         converted = convert_offline(OfflineRequest(source=source, folder=target))
     else:
         converted = convert_qdq(source, target)
@@ -156,7 +156,7 @@ def deployable(
 
 def measured(
     release: SmallRelease,
-    layout: Layout,
+    layout: str,
     folder: Path,
     *,
     isa: IsaLevel,
@@ -171,7 +171,7 @@ def measured(
     variables = environment(isa, emulated=emulated, threads=config.threads)
     baseline_load = run_isolated(
         measure_baseline,
-        spec_of(baseline_folder(release.model.folder), Engine.BASELINE, config.threads),
+        spec_of(baseline_folder(release.model.folder), BASELINE, config.threads),
         release.model,
         release.validation,
         config,

@@ -20,7 +20,7 @@ from paddle_int8.tasks.contracts.artifacts import (
 )
 from paddle_int8.tasks.contracts.sequences import LENGTHS, padded
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.data.dataset import DatasetSummary, materialise
 from paddle_int8.tasks.data.sources import ONLY_INPUT, Samples
 from paddle_int8.tasks.engines.paddle.conversion.recurrent import convert_recurrent
@@ -28,7 +28,8 @@ from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
-from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.switches import NATIVE_FP32
+from paddle_int8.tasks.layouts import LAYOUTS
 from tests.integration.small_release import SmallRelease, prepare
 
 WORDS, TAGS, WIDTH = 50, 4, 32
@@ -138,12 +139,12 @@ def _release(folder: Path, recurrent: Any, spread: float | None = None) -> Small
     validation = _dataset(folder / "validation", model, sentences(), answers(model, sentences()))
     calibration = _dataset(folder / "calibration", model, sentences(seed=1), None)
     made = deployable(folder, model, calibration)
-    return SmallRelease(model=model, validation=validation, deployables={Layout.RECURRENT: made})
+    return SmallRelease(model=model, validation=validation, deployables={"recurrent": made})
 
 
 def answers(model: ModelArtifact, inputs: list[Array]) -> list[Array]:
     """The tag that the FP32 model gives each step."""
-    predictor = open_predictor(spec_of(model.folder, Engine.NATIVE_FP32, 1))
+    predictor = open_predictor(spec_of(model.folder, NATIVE_FP32, 1))
     lengths = np.array([len(each) for each in inputs])
     (scores,) = predictor.run({"words": padded(np.concatenate(inputs), lengths), f"words{LENGTHS}": lengths})
     return [row[:length].argmax(axis=1) for row, length in zip(scores, lengths, strict=True)]
@@ -181,7 +182,8 @@ def request(model: ModelArtifact, calibration: DatasetArtifact, folder: Path) ->
     return PtqRequest(
         model=model,
         calibration=calibration,
-        candidate=Candidate(algorithm=Algorithm.KL, layout=Layout.RECURRENT),
+        candidate=Candidate(algorithm=Algorithm.KL, layout="recurrent"),
+        form=LAYOUTS.find("recurrent").form,
         config=QuantizationConfig(),
         batch_size=8,
         folder=folder,

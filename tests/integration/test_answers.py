@@ -13,7 +13,7 @@ from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import ConfigError, DataError, MeasurementError, ModelFormatError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
-from paddle_int8.tasks.contracts.vocabulary import Layout, Outcome, OutputKind
+from paddle_int8.tasks.contracts.vocabulary import Outcome, OutputKind
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.small_release import SLIM, SmallRelease, measured
@@ -47,7 +47,7 @@ def two_answers(tmp_path_factory: pytest.TempPathFactory) -> SmallRelease:
     return found
 
 
-def outcomes(release: SmallRelease, layout: Layout, folder: Path, host: HostProfile, config: Any) -> Any:
+def outcomes(release: SmallRelease, layout: str, folder: Path, host: HostProfile, config: Any) -> Any:
     """What the gate says of each criterion, of all that a lenient one asks."""
     item = measured(release, layout, folder, isa=host.isa, config=config)
     evidence = CandidateEvidence(
@@ -67,7 +67,7 @@ def outcomes(release: SmallRelease, layout: Layout, folder: Path, host: HostProf
 
 @pytest.mark.parametrize("layout", SLIM)
 def test_second_output_that_is_noise_is_rejected(
-    two_answers: SmallRelease, layout: Layout, host: HostProfile, tmp_path: Path
+    two_answers: SmallRelease, layout: str, host: HostProfile, tmp_path: Path
 ) -> None:
     item, results, outcome = outcomes(two_answers, layout, tmp_path, host, AGREEMENT)
     scores, lost = item.outputs
@@ -87,7 +87,7 @@ def test_second_output_that_is_noise_does_not_pass_beside_a_callable_that_is_con
     two_answers: SmallRelease, host: HostProfile, tmp_path: Path
 ) -> None:
     config = AGREEMENT.model_copy(update={"metrics": CALLABLE.metrics})
-    _, results, outcome = outcomes(two_answers, Layout.QDQ, tmp_path, host, config)
+    _, results, outcome = outcomes(two_answers, "qdq", tmp_path, host, config)
     assert results["signal"].outcome is outcome is Outcome.REJECTED
 
 
@@ -96,7 +96,7 @@ def test_second_output_that_nobody_reads_is_left_out(
 ) -> None:
     unread = two_answers.model.outputs[1].name
     config = AGREEMENT.model_copy(update={"outputs": {unread: OutputKind.IGNORE}})
-    item, results, outcome = outcomes(two_answers, Layout.QDQ, tmp_path, host, config)
+    item, results, outcome = outcomes(two_answers, "qdq", tmp_path, host, config)
     assert (item.outputs[1].sqnr_db, item.outputs[1].agreement) == (None, None)
     assert results["signal"].outcome is Outcome.APPROVED
     assert outcome is not Outcome.REJECTED

@@ -17,9 +17,10 @@ from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.artifacts import Bundle, HostProfile
 from paddle_int8.tasks.contracts.errors import StorageError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
-from paddle_int8.tasks.contracts.vocabulary import Layout
+from paddle_int8.tasks.engines.engine import BundleRequest
 from paddle_int8.tasks.engines.paddle import bundle as bundle_module
 from paddle_int8.tasks.engines.paddle.bundle import write_bundle
+from paddle_int8.tasks.engines.paddle.switches import QDQ
 from paddle_int8.tasks.validation.audit_model import audit_isolated
 from tests.integration.small_release import SmallRelease, measured
 from tests.patience import allowed
@@ -71,7 +72,7 @@ print(sum(right), "of 80 right")
 def evidence(
     small_release: SmallRelease, host: HostProfile, tmp_path_factory: pytest.TempPathFactory
 ) -> CandidateEvidence:
-    deployable, model = small_release.deployables[Layout.QDQ], small_release.model
+    deployable, model = small_release.deployables["qdq"], small_release.model
     folder = tmp_path_factory.mktemp("measured")
     return CandidateEvidence(
         candidate=deployable.candidate,
@@ -81,19 +82,21 @@ def evidence(
         baseline_size_bytes=model.size_bytes,
         validation_digest=small_release.validation.digest,
         host=host,
-        per_isa=(measured(small_release, Layout.QDQ, folder, isa=host.isa),),
+        per_isa=(measured(small_release, "qdq", folder, isa=host.isa),),
     )
 
 
 def pack(release: SmallRelease, evidence: CandidateEvidence, folder: Path) -> Bundle:
-    return write_bundle(
-        folder,
-        deployable=release.deployables[Layout.QDQ],
+    request = BundleRequest(
+        folder=folder,
+        deployable=release.deployables["qdq"],
         model=release.model,
         evidence=evidence,
         preprocessing=Preprocessing(scale=0.5),
         threads=1,
+        switches=QDQ,
     )
+    return write_bundle(request)
 
 
 @pytest.fixture(scope="module")

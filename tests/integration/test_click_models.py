@@ -23,7 +23,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     ModelArtifact,
 )
 from paddle_int8.tasks.contracts.errors import QuantizationError
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.data.dataset import draw_dataset
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
@@ -32,6 +32,7 @@ from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.quantization.finetune import FinetuneRequest, finetune
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration import click_model
 from tests.integration.small_release import SmallRelease, measured, prepare
@@ -62,20 +63,20 @@ def build(folder: Path, layer_per_step: bool) -> SmallRelease:
             draw_dataset(source, None, config, model.inputs, folder / name, name), folder / name
         )
     deployables = {
-        layout: _deployable(folder, model, drawn["calibration"], layout)
-        for layout in (Layout.OFFLINE, Layout.QDQ)
+        layout: _deployable(folder, model, drawn["calibration"], layout) for layout in ("offline", "qdq")
     }
     return SmallRelease(model=model, validation=drawn["validation"], deployables=deployables)
 
 
 def _deployable(
-    folder: Path, model: ModelArtifact, calibration: DatasetArtifact, layout: Layout
+    folder: Path, model: ModelArtifact, calibration: DatasetArtifact, layout: str
 ) -> DeployableArtifact:
     candidate = Candidate(algorithm=Algorithm.HIST, layout=layout)
     asked = PtqRequest(
         model=model,
         calibration=calibration,
         candidate=candidate,
+        form=LAYOUTS.find(candidate.layout).form,
         config=QuantizationConfig(),
         batch_size=8,
         folder=folder / f"{layout}-quantized",
@@ -83,7 +84,7 @@ def _deployable(
     asked.folder.mkdir()
     outcome = quantize(asked)
     source, target = find_model(ModelFiles(path=asked.folder)), folder / layout
-    if layout is Layout.OFFLINE:
+    if layout == "offline":
         converted = convert_offline(OfflineRequest(source=source, folder=target))
     else:
         converted = convert_qdq(source, target)
@@ -131,13 +132,14 @@ def test_click_model_is_refused_by_the_recurrent_layout_and_its_remedy_works(
     asked = PtqRequest(
         model=release.model,
         calibration=release.validation,
-        candidate=Candidate(algorithm=Algorithm.HIST, layout=Layout.RECURRENT),
+        candidate=Candidate(algorithm=Algorithm.HIST, layout="recurrent"),
+        form=LAYOUTS.find("recurrent").form,
         config=QuantizationConfig(),
         batch_size=8,
         folder=tmp_path,
     )
     named = re.findall(r"`(\w+)`", refused(quantize_recurrent, asked, tmp_path).remedy)
-    assert release.deployables.keys() == {Layout(name) for name in named}
+    assert release.deployables.keys() == set(named)
 
 
 def test_training_on_sequences_is_refused_and_leads_to_post_training(
@@ -156,9 +158,9 @@ def test_training_on_sequences_is_refused_and_leads_to_post_training(
     assert "words, tags" in refused(finetune, asked, tmp_path).found
 
 
-@pytest.mark.parametrize("layout", [Layout.OFFLINE, Layout.QDQ])
+@pytest.mark.parametrize("layout", ["offline", "qdq"])
 def test_click_model_is_quantized_and_measured_on_its_sequences(
-    release: SmallRelease, host: HostProfile, tmp_path: Path, layout: Layout
+    release: SmallRelease, host: HostProfile, tmp_path: Path, layout: str
 ) -> None:
     config = ValidationConfig(metrics=("agreement",), repeats=20, warmup=2)
     found = measured(release, layout, tmp_path, isa=host.isa, config=config)

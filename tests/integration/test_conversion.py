@@ -17,7 +17,7 @@ from paddle_int8.tasks.engines.paddle.conversion.offline import (
 from paddle_int8.tasks.engines.paddle.conversion.qdq import SIGNED_RESIDUALS, WEIGHT_SCALES, convert_qdq
 from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import ConvertOptions, save_quant_model
 from paddle_int8.tasks.engines.paddle.conversion.weight_layout import LAID_OUT
-from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.switches import QDQ, QUANTIZED, Switches
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.audit_model import audit_isolated
 from tests.integration import small_models as models
@@ -90,7 +90,7 @@ def test_weights_are_laid_out_once_and_not_at_each_inference(root: Path, tmp_pat
     plain = tmp_path / "plain"
     offline(OfflineRequest(source=source, folder=plain, repairs=OfflineRepairs(weight_layout=False)))
     before, after = (
-        run_isolated(models.primitives, folder, Engine.OFFLINE, step="run", log=log, timeout_s=60)
+        run_isolated(models.primitives, folder, QUANTIZED, step="run", log=log, timeout_s=60)
         for folder in (plain, root / "mobilenet_v1_offline")
     )
     assert before == after
@@ -143,15 +143,17 @@ def test_without_the_fc_repair_fc_pairs_stay_fp32(root: Path, tmp_path: Path) ->
     assert converted.int8_ops["fc"] < FULLY_CONNECTED["vgg"]
 
 
-@pytest.mark.parametrize("engine", [Engine.OFFLINE, Engine.QDQ])
-def test_masked_attention_answers_the_same_input_the_same(root: Path, tmp_path: Path, engine: Engine) -> None:
-    folder = root / ("encoder_offline" if engine is Engine.OFFLINE else "encoder_deployable_qdq")
-    assert differ(folder, engine, tmp_path) == 0
+@pytest.mark.parametrize("switches", [QUANTIZED, QDQ])
+def test_masked_attention_answers_the_same_input_the_same(
+    root: Path, tmp_path: Path, switches: Switches
+) -> None:
+    folder = root / ("encoder_offline" if switches == QUANTIZED else "encoder_deployable_qdq")
+    assert differ(folder, switches, tmp_path) == 0
 
 
-def differ(folder: Path, engine: Engine, tmp_path: Path) -> float:
+def differ(folder: Path, switches: Switches, tmp_path: Path) -> float:
     log = tmp_path / "log.txt"
-    return run_isolated(models.answers_differ, folder, engine, step="run", log=log, timeout_s=60)
+    return run_isolated(models.answers_differ, folder, switches, step="run", log=log, timeout_s=60)
 
 
 def test_sums_fused_into_a_product_add_unset_memory(root: Path, tmp_path: Path) -> None:
@@ -161,7 +163,7 @@ def test_sums_fused_into_a_product_add_unset_memory(root: Path, tmp_path: Path) 
         repairs=OfflineRepairs(keep_score_sums=False),
     )
     offline(request)
-    assert differ(request.folder, Engine.OFFLINE, tmp_path) > 0
+    assert differ(request.folder, QUANTIZED, tmp_path) > 0
 
 
 def test_square_weight_of_qdq_is_misread_without_the_repair(root: Path) -> None:

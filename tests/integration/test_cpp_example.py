@@ -16,11 +16,10 @@ import pytest
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import HostProfile, TensorSpec
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
-from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.engines.paddle.bundle import EXAMPLE_OUTPUT
 from paddle_int8.tasks.engines.paddle.bundle_texts import CPP, ELEMENTS, render
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.switches import QDQ
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.masked_release import build
 from tests.integration.registry_ground import write
@@ -73,7 +72,7 @@ def release(
 def test_cpp_example_with_paddles_library_gives_the_validated_output(
     release: SmallRelease, host: HostProfile, tmp_path: Path
 ) -> None:
-    deployable = release.deployables[Layout.QDQ]
+    deployable = release.deployables["qdq"]
     evidence = CandidateEvidence(
         candidate=deployable.candidate,
         digest=deployable.digest,
@@ -82,7 +81,7 @@ def test_cpp_example_with_paddles_library_gives_the_validated_output(
         baseline_size_bytes=release.model.size_bytes,
         validation_digest=release.validation.digest,
         host=host,
-        per_isa=(measured(release, Layout.QDQ, tmp_path, isa=host.isa),),
+        per_isa=(measured(release, "qdq", tmp_path, isa=host.isa),),
     )
     folder = write(release, evidence, tmp_path / "bundle").folder
     assert "config.EnableMkldnnInt8()" in (folder / CPP).read_text()
@@ -138,7 +137,7 @@ def export_every_dtype(folder: Path) -> None:
 def answers(folder: Path) -> dict[str, Array]:
     """The model's outputs by name, for one batch of `values_of`, from Paddle's Python library."""
     export_every_dtype(folder)
-    predictor = open_predictor(spec_of(folder, Engine.QDQ, 1))
+    predictor = open_predictor(spec_of(folder, QDQ, 1))
     outputs = predictor.run({spec.name: values_of(spec) for spec in EVERY_DTYPE})
     return dict(zip(predictor.output_names, outputs, strict=True))
 

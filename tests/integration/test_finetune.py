@@ -15,7 +15,7 @@ from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, ModelArtifact
 from paddle_int8.tasks.contracts.errors import QuantizationError, TrainingError
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.quantization.finetune import (
     FinetuneOutcome,
@@ -24,6 +24,7 @@ from paddle_int8.tasks.engines.paddle.quantization.finetune import (
     total_steps,
 )
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqOutcome, PtqRequest, quantize
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.small_release import SmallRelease
@@ -127,7 +128,7 @@ def test_batch_norm_statistics_stay_or_follow(
 
 
 def quantized(
-    release: SmallRelease, trained: Trained, folder: Path, layout: Layout, **options: Any
+    release: SmallRelease, trained: Trained, folder: Path, layout: str, **options: Any
 ) -> PtqOutcome:
     folder.mkdir(exist_ok=True)
     model: ModelArtifact = replace(release.model, folder=trained.folder)
@@ -135,6 +136,7 @@ def quantized(
         model=model,
         calibration=release.validation,
         candidate=Candidate(algorithm=Algorithm.QAT, layout=layout),
+        form=LAYOUTS.find(layout).form,
         config=QuantizationConfig(**options),
         batch_size=10,
         folder=folder,
@@ -143,9 +145,9 @@ def quantized(
     return run_isolated(quantize, request, step="quantize", log=folder / "log", timeout_s=100)
 
 
-@pytest.mark.parametrize("layout", [Layout.OFFLINE, Layout.QDQ])
+@pytest.mark.parametrize("layout", ["offline", "qdq"])
 def test_candidate_takes_the_learned_scales(
-    small_release: SmallRelease, trained: Trained, tmp_path: Path, layout: Layout
+    small_release: SmallRelease, trained: Trained, tmp_path: Path, layout: str
 ) -> None:
     outcome = quantized(small_release, trained, tmp_path, layout)
     learned = json.loads((trained.folder / "scales.json").read_text())
@@ -159,9 +161,9 @@ def test_candidate_takes_the_learned_scales(
 def test_trained_weights_are_rounded_as_they_were_in_the_training(
     small_release: SmallRelease, trained: Trained, tmp_path: Path
 ) -> None:
-    plain = quantized(small_release, trained, tmp_path / "plain", Layout.QDQ)
+    plain = quantized(small_release, trained, tmp_path / "plain", "qdq")
     options = {"bias_correction": True, "round_type": "adaround"}
-    asked = quantized(small_release, trained, tmp_path / "asked", Layout.QDQ, **options)
+    asked = quantized(small_release, trained, tmp_path / "asked", "qdq", **options)
     assert asked.digest == plain.digest
 
 

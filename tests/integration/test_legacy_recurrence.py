@@ -14,7 +14,6 @@ from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import ModelFormatError, QuantizationError
-from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.data.dataset import materialise
 from paddle_int8.tasks.data.sources import Samples
 from paddle_int8.tasks.engines.paddle.files import find_model
@@ -22,7 +21,7 @@ from paddle_int8.tasks.engines.paddle.load import PreparedModel, prepare_model
 from paddle_int8.tasks.engines.paddle.original import ORIGINAL
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import EQUAL, quantize_recurrent
-from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.switches import BASELINE, NATIVE_FP32
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.small_release import SmallRelease, measured, prepare
 from tests.integration.small_sequences import AS_IS, artifact, deployable, request
@@ -98,7 +97,7 @@ def rewritten(folder: Path, options: dict[str, Any]) -> tuple[PreparedModel, lis
         feed["length"] = np.array([STEPS, 3, 1, 5])
     return prepared, [
         open_predictor(spec_of(path, engine, 1)).run(feed)[0]
-        for engine in (Engine.NATIVE_FP32, Engine.BASELINE)
+        for engine in (NATIVE_FP32, BASELINE)
         for path in (folder / "fp32" / ORIGINAL, folder / "fp32")
     ]
 
@@ -128,7 +127,7 @@ def test_what_the_legacy_operator_cannot_express_is_refused(reason: str, tmp_pat
 def release(folder: Path, last: str = "") -> SmallRelease:
     export(folder / "exported", direction="bidirect", num_layers=2, last=last)
     model = prepare(folder, legacy=True)
-    predictor = open_predictor(spec_of(folder / "fp32" / ORIGINAL, Engine.NATIVE_FP32, 1))
+    predictor = open_predictor(spec_of(folder / "fp32" / ORIGINAL, NATIVE_FP32, 1))
     inputs = values(20)
     labels = list(predictor.run({"x": inputs})[0].argmax(axis=-1))
     samples = Samples(
@@ -141,7 +140,7 @@ def release(folder: Path, last: str = "") -> SmallRelease:
     drawn = materialise(samples, np.arange(20), AS_IS, model.inputs, folder / "data", step="data")
     data = artifact(drawn, folder / "data")
     made = deployable(folder, model, data)
-    return SmallRelease(model=model, validation=data, deployables={Layout.RECURRENT: made})
+    return SmallRelease(model=model, validation=data, deployables={"recurrent": made})
 
 
 @pytest.mark.parametrize(
@@ -153,9 +152,9 @@ def test_rewritten_lstm_is_released_in_int8(
     host: HostProfile, tmp_path: Path, last: str, metric: str
 ) -> None:
     small = isolated(release, tmp_path, last, log=tmp_path / "log")
-    assert small.deployables[Layout.RECURRENT].int8_ops == {"fusion_lstm": 4}
+    assert small.deployables["recurrent"].int8_ops == {"fusion_lstm": 4}
     config = ValidationConfig(metrics=(metric,), repeats=20, warmup=2)
-    found = measured(small, Layout.RECURRENT, tmp_path, isa=host.isa, config=config)
+    found = measured(small, "recurrent", tmp_path, isa=host.isa, config=config)
     rnn = [share for share in found.audit.shares if share.kind == "rnn"]
     assert {share.dtype for share in rnn} == {"int8"}
     assert sum(share.count for share in rnn) == 4

@@ -14,7 +14,8 @@ from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import ConfigError, DataError, MeasurementError, ModelFormatError
 from paddle_int8.tasks.contracts.evidence import IsaEvidence
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Layout
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.engines.paddle.switches import QDQ
 from paddle_int8.tasks.gate.diagnosis import CONVERSION_LOSS_DB
 from paddle_int8.tasks.hardware.levels import VNNI
 from paddle_int8.tasks.process.isolated import run_isolated
@@ -32,13 +33,13 @@ UNLIKE_ANY_SERVER = IsaLevel.SSE41
 @pytest.fixture(scope="module")
 def evidence(
     small_release: SmallRelease, host: HostProfile, tmp_path_factory: pytest.TempPathFactory
-) -> dict[Layout, IsaEvidence]:
+) -> dict[str, IsaEvidence]:
     folder = tmp_path_factory.mktemp("evidence")
     return {layout: measured(small_release, layout, folder / layout, isa=host.isa) for layout in SLIM}
 
 
 @pytest.mark.parametrize("layout", SLIM)
-def test_candidate_of_each_layout_ran_in_int8(evidence: dict[Layout, IsaEvidence], layout: Layout) -> None:
+def test_candidate_of_each_layout_ran_in_int8(evidence: dict[str, IsaEvidence], layout: str) -> None:
     audit, baseline = evidence[layout].audit, evidence[layout].baseline_audit
     assert audit.compute_primitives == baseline.compute_primitives == 28
     assert audit.int8_share_by_count > 0.9
@@ -49,21 +50,19 @@ def test_candidate_of_each_layout_ran_in_int8(evidence: dict[Layout, IsaEvidence
 
 
 def test_candidate_is_compared_with_the_operators_of_the_fp32_model(
-    small_release: SmallRelease, evidence: dict[Layout, IsaEvidence], host: HostProfile, tmp_path: Path
+    small_release: SmallRelease, evidence: dict[str, IsaEvidence], host: HostProfile, tmp_path: Path
 ) -> None:
     model = small_release.model
-    assert (model.census.quantizable, evidence[Layout.QDQ].audit.outside_onednn) == (28, 0)
+    assert (model.census.quantizable, evidence["qdq"].audit.outside_onednn) == (28, 0)
     larger = replace(small_release, model=replace(model, census=replace(model.census, quantizable=30)))
-    found = measured(larger, Layout.QDQ, tmp_path, isa=host.isa)
+    found = measured(larger, "qdq", tmp_path, isa=host.isa)
     assert (found.audit.compute_primitives, found.audit.outside_onednn) == (28, 2)
     assert found.audit.int8_share_by_count == pytest.approx(found.audit.int8_primitives / 30)
     assert found.baseline_audit.outside_onednn == 0
 
 
 @pytest.mark.parametrize("layout", SLIM)
-def test_accuracy_is_of_every_sample_and_both_models(
-    evidence: dict[Layout, IsaEvidence], layout: Layout
-) -> None:
+def test_accuracy_is_of_every_sample_and_both_models(evidence: dict[str, IsaEvidence], layout: str) -> None:
     found = evidence[layout]
     top1 = found.metrics[0]
     assert (top1.name, top1.samples, top1.baseline) == ("top1", SAMPLES, 1.0)
@@ -77,7 +76,7 @@ def test_accuracy_is_of_every_sample_and_both_models(
 
 @pytest.mark.parametrize("layout", SLIM)
 def test_int8_is_held_against_its_simulation_on_the_same_samples(
-    evidence: dict[Layout, IsaEvidence], layout: Layout
+    evidence: dict[str, IsaEvidence], layout: str
 ) -> None:
     found = evidence[layout].simulation
     assert found is not None
@@ -91,14 +90,14 @@ def test_a_fault_of_the_conversion_is_seen_beside_the_simulation(
     small_release: SmallRelease, host: HostProfile, tmp_path: Path
 ) -> None:
     fp32 = StoredPath(small_release.model.folder)  # what loses nothing
-    deployable = replace(small_release.deployables[Layout.QDQ], quantized=fp32)
-    found = measured(small_release, Layout.QDQ, tmp_path, isa=host.isa, deployable=deployable).simulation
+    deployable = replace(small_release.deployables["qdq"], quantized=fp32)
+    found = measured(small_release, "qdq", tmp_path, isa=host.isa, deployable=deployable).simulation
     assert found is not None
     assert found.simulated_sqnr_db - found.int8_sqnr_db > CONVERSION_LOSS_DB
 
 
-def test_outcomes_on_disk_are_those_of_the_evidence(evidence: dict[Layout, IsaEvidence]) -> None:
-    found = evidence[Layout.QDQ]
+def test_outcomes_on_disk_are_those_of_the_evidence(evidence: dict[str, IsaEvidence]) -> None:
+    found = evidence["qdq"]
     with np.load(found.outcomes) as stored:
         assert stored["candidate/top1"].mean() == pytest.approx(found.metrics[0].candidate)
         assert stored["candidate/agreement"].mean() == pytest.approx(found.agreement)
@@ -108,9 +107,9 @@ def test_outcomes_on_disk_are_those_of_the_evidence(evidence: dict[Layout, IsaEv
 
 
 def test_latency_has_every_subject_in_every_round(
-    evidence: dict[Layout, IsaEvidence], host: HostProfile
+    evidence: dict[str, IsaEvidence], host: HostProfile
 ) -> None:
-    latency = evidence[Layout.OFFLINE].latency
+    latency = evidence["offline"].latency
     assert {"baseline", "candidate", "native_fp32"} <= latency.samples_ms.keys()
     assert ("bf16" in latency.samples_ms) != ("bf16" in latency.skipped)
     assert {len(samples) for samples in latency.samples_ms.values()} == {20}
@@ -122,13 +121,13 @@ def test_only_the_references_asked_for_are_timed(
     small_release: SmallRelease, host: HostProfile, tmp_path: Path
 ) -> None:
     config = ValidationConfig(repeats=20, warmup=0, references=(Reference.NATIVE_FP32,))
-    latency = measured(small_release, Layout.QDQ, tmp_path, isa=host.isa, config=config).latency
+    latency = measured(small_release, "qdq", tmp_path, isa=host.isa, config=config).latency
     assert latency.samples_ms.keys() == {"baseline", "candidate", "native_fp32"}
     assert not latency.skipped
 
 
-def test_load_and_memory_are_of_the_process_that_serves(evidence: dict[Layout, IsaEvidence]) -> None:
-    found = evidence[Layout.QDQ]
+def test_load_and_memory_are_of_the_process_that_serves(evidence: dict[str, IsaEvidence]) -> None:
+    found = evidence["qdq"]
     assert found.load_ms > max(found.latency.samples_ms["candidate"])
     assert found.baseline_load_ms > 0
     assert 50 << 20 < found.peak_memory_bytes < 2 << 30
@@ -138,7 +137,7 @@ def test_load_and_memory_are_of_the_process_that_serves(evidence: dict[Layout, I
 def test_qdq_without_its_switch_is_seen_to_run_in_fp32(
     small_release: SmallRelease, host: HostProfile, tmp_path: Path
 ) -> None:
-    found = measured(small_release, Layout.QDQ, tmp_path, isa=host.isa, enable_int8=False)
+    found = measured(small_release, "qdq", tmp_path, isa=host.isa, switches=replace(QDQ, onednn_int8=False))
     assert (found.audit.int8_primitives, found.audit.int8_share_by_time) == (0, 0.0)
     assert len(found.audit.fp32_layers) == found.audit.compute_primitives
     assert "enable_mkldnn_int8" in found.audit.fp32_layers[0].reason
@@ -147,7 +146,7 @@ def test_qdq_without_its_switch_is_seen_to_run_in_fp32(
 def test_emulated_level_is_the_one_that_onednn_ran(small_release: SmallRelease, tmp_path: Path) -> None:
     found = measured(
         small_release,
-        Layout.OFFLINE,
+        "offline",
         tmp_path,
         isa=UNLIKE_ANY_SERVER,
         emulated=True,
@@ -159,7 +158,7 @@ def test_emulated_level_is_the_one_that_onednn_ran(small_release: SmallRelease, 
 
 def test_level_that_did_not_take_effect_is_refused(small_release: SmallRelease, tmp_path: Path) -> None:
     with pytest.raises(MeasurementError, match="oneDNN uses"):
-        measured(small_release, Layout.QDQ, tmp_path, isa=UNLIKE_ANY_SERVER, emulated=False)
+        measured(small_release, "qdq", tmp_path, isa=UNLIKE_ANY_SERVER, emulated=False)
 
 
 def test_candidate_is_compared_with_the_stored_baseline_outputs_which_must_be_whole(
@@ -168,11 +167,11 @@ def test_candidate_is_compared_with_the_stored_baseline_outputs_which_must_be_wh
     outputs = tmp_path / OUTPUTS
     zeros = [[np.zeros((rows, 10), dtype=np.float32)] for rows in (16, 16, 16, 2)]
     write_outputs(outputs, iter(zeros))
-    found = measured(small_release, Layout.QDQ, tmp_path, isa=host.isa)
+    found = measured(small_release, "qdq", tmp_path, isa=host.isa)
     assert found.sqnr_db == -200.0  # the stored answers were used: no signal
     write_outputs(outputs, iter(list(read_outputs(outputs, 1))[:2]))
     with pytest.raises(MeasurementError, match=f"32 of {SAMPLES}"):
-        measured(small_release, Layout.QDQ, tmp_path, isa=host.isa)
+        measured(small_release, "qdq", tmp_path, isa=host.isa)
 
 
 def test_labels_counted_from_one_are_refused(
@@ -185,7 +184,7 @@ def test_labels_counted_from_one_are_refused(
     np.save(shifted / "labels.npy", np.arange(SAMPLES) % 10 + 1)
     release = replace(small_release, validation=replace(small_release.validation, folder=shifted))
     with pytest.raises(DataError, match="labels from 1 to 10"):
-        measured(release, Layout.QDQ, tmp_path, isa=host.isa)
+        measured(release, "qdq", tmp_path, isa=host.isa)
 
 
 def test_more_threads_than_the_host_has_are_refused(
@@ -193,23 +192,23 @@ def test_more_threads_than_the_host_has_are_refused(
 ) -> None:
     config = ValidationConfig(threads=host.cores + 1)
     with pytest.raises(MeasurementError, match=r"validation\.threads"):
-        measured(small_release, Layout.QDQ, tmp_path, isa=host.isa, config=config)
+        measured(small_release, "qdq", tmp_path, isa=host.isa, config=config)
 
 
 def test_candidate_whose_parameters_vanished_is_named(
     small_release: SmallRelease, host: HostProfile, tmp_path: Path
 ) -> None:
-    deployable = small_release.deployables[Layout.QDQ]
+    deployable = small_release.deployables["qdq"]
     program = deployable.folder / "model.pdmodel"
     (tmp_path / "model.pdmodel").write_bytes(program.read_bytes())
     with pytest.raises(ModelFormatError, match=r"model\.pdiparams"):
         measured(
-            small_release, Layout.QDQ, tmp_path, isa=host.isa, deployable=replace(deployable, folder=tmp_path)
+            small_release, "qdq", tmp_path, isa=host.isa, deployable=replace(deployable, folder=tmp_path)
         )
 
 
 @pytest.mark.parametrize("layout", SLIM)
-def test_audit_of_a_quantized_directory_finds_its_layout(small_release: SmallRelease, layout: Layout) -> None:
+def test_audit_of_a_quantized_directory_finds_its_layout(small_release: SmallRelease, layout: str) -> None:
     audit = audit_isolated(small_release.deployables[layout].folder, None)
     assert audit.int8_primitives / audit.compute_primitives > 0.9
 
@@ -220,7 +219,7 @@ def test_audit_of_an_fp32_directory_finds_no_int8(small_release: SmallRelease) -
 
 
 def test_audit_of_qdq_as_fp32_shows_the_fallback(small_release: SmallRelease) -> None:
-    assert audit_isolated(small_release.deployables[Layout.QDQ].folder, "fp32").int8_primitives == 0
+    assert audit_isolated(small_release.deployables["qdq"].folder, "fp32").int8_primitives == 0
 
 
 def export_loop(folder: Path) -> None:

@@ -13,14 +13,15 @@ from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.errors import ModelFormatError
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_with
-from paddle_int8.tasks.engines.paddle.switches import Engine, engine_of
+from paddle_int8.tasks.engines.paddle.switches import BASELINE, Switches
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.small_models import sqnr_db
 from tests.integration.small_release import SLIM, SmallRelease, prepare
@@ -69,7 +70,7 @@ def _outcome(name: str, folder: Path) -> Outcome:
 
     exact = wrong_kernels.export(name, folder / "exported")
     prepared = prepare_model(find_model(ModelFiles(path=folder / "exported")), folder / "prepared")
-    predictor = open_predictor(spec_of(folder / "prepared", Engine.BASELINE, 1))
+    predictor = open_predictor(spec_of(folder / "prepared", BASELINE, 1))
     (found,) = predictor.run(wrong_kernels.feed(wrong_kernels.CASES[name][0]))
     assert found.shape == exact.shape
     return Outcome(float(np.abs(found - exact).max() / np.abs(exact).max()), prepared.repairs)
@@ -100,15 +101,16 @@ def test_graph_that_onednn_computes_rightly_stays_as_it_is(outcomes: dict[str, O
 
 
 def halve_and_release(release: SmallRelease, folder: Path) -> dict[str, tuple[float, float]]:
-    """By engine, the share of a network's own answers that is kept, and SQNR. Runs in an isolated process."""
+    """By layout, the share of a network's own answers that is kept, and SQNR. Runs in an isolated process."""
     exact = _export_halvings(folder / "exported")
     model = prepare(folder)
-    found = {"baseline": _kept(folder / "fp32", Engine.BASELINE, exact)}
+    found = {"baseline": _kept(folder / "fp32", BASELINE, exact)}
     for layout in SLIM:
         request = PtqRequest(
             model=model,
             calibration=release.validation,
             candidate=Candidate(algorithm=Algorithm.AVG, layout=layout),
+            form=LAYOUTS.find(layout).form,
             config=QuantizationConfig(),
             batch_size=8,
             folder=folder / f"quantized_{layout}",
@@ -116,11 +118,11 @@ def halve_and_release(release: SmallRelease, folder: Path) -> dict[str, tuple[fl
         request.folder.mkdir()
         quantize_with(request, Samples({"image": _pictures()}))
         source = find_model(ModelFiles(path=request.folder))
-        if layout is Layout.OFFLINE:
+        if layout == "offline":
             convert_offline(OfflineRequest(source=source, folder=folder / layout))
         else:
             convert_qdq(source, folder / layout)
-        found[layout] = _kept(folder / layout, engine_of(layout), exact)
+        found[layout] = _kept(folder / layout, LAYOUTS.find(layout).switches, exact)
     return found
 
 
@@ -147,8 +149,8 @@ def _pictures() -> Any:
     return rng.standard_normal((SAMPLES, 3, SIDE, SIDE)).astype("float32")
 
 
-def _kept(folder: Path, engine: Engine, exact: Any) -> tuple[float, float]:
-    (found,) = open_predictor(spec_of(folder, engine, 1)).run({"image": _pictures()})
+def _kept(folder: Path, switches: Switches, exact: Any) -> tuple[float, float]:
+    (found,) = open_predictor(spec_of(folder, switches, 1)).run({"image": _pictures()})
     return float(np.mean(found.argmax(1) == exact.argmax(1))), sqnr_db(exact, found)
 
 

@@ -18,19 +18,19 @@ import pytest
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel
+from paddle_int8.tasks.engines.paddle.audit.kernels import audit
+from paddle_int8.tasks.engines.paddle.audit.verbose import VerboseRecorder
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_with
 from paddle_int8.tasks.engines.paddle.rewrites.repairs import REWRITES
-from paddle_int8.tasks.engines.paddle.switches import engine_of
 from paddle_int8.tasks.hardware.levels import VNNI
 from paddle_int8.tasks.hardware.onednn import effective_isa
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.validation.audit import audit
-from paddle_int8.tasks.validation.verbose import VerboseRecorder
 from tests.integration.small_models import sqnr_db
 from tests.integration.small_release import SLIM, SmallRelease, prepare
 from tests.integration.test_quantization import Samples
@@ -113,7 +113,7 @@ class Study:
     matches: dict[str, int]
     changes: dict[str, float]
     simulated_db: list[float]
-    layouts: dict[Layout, Found]
+    layouts: dict[str, Found]
 
 
 def study(name: str, data: DatasetArtifact, folder: Path) -> Study:
@@ -133,6 +133,7 @@ def study(name: str, data: DatasetArtifact, folder: Path) -> Study:
             model=model,
             calibration=data,
             candidate=Candidate(algorithm=Algorithm.ABS_MAX, layout=layout),
+            form=LAYOUTS.find(layout).form,
             config=QuantizationConfig(),
             batch_size=8,
             folder=folder / f"quantized_{layout}",
@@ -140,17 +141,17 @@ def study(name: str, data: DatasetArtifact, folder: Path) -> Study:
         request.folder.mkdir()
         quantize_with(request, Samples(networks.feed(name, 16, 100)))
         layouts[layout] = _found(layout, request.folder, folder / layout, feed, exact)
-    simulated = _run(folder / f"quantized_{Layout.QDQ}", feed)  # the other has the same thresholds
+    simulated = _run(folder / f"quantized_{'qdq'}", feed)  # the other has the same thresholds
     return Study(matches, changes, _sqnr_db(exact, simulated), layouts)
 
 
-def _found(layout: Layout, quantized: Path, deployable: Path, feed: dict[str, Any], exact: Outputs) -> Found:
+def _found(layout: str, quantized: Path, deployable: Path, feed: dict[str, Any], exact: Outputs) -> Found:
     source = find_model(ModelFiles(path=quantized))
-    if layout is Layout.OFFLINE:
+    if layout == "offline":
         convert_offline(OfflineRequest(source=source, folder=deployable))
     else:
         convert_qdq(source, deployable)
-    predictor = open_predictor(spec_of(deployable, engine_of(layout), 1))
+    predictor = open_predictor(spec_of(deployable, LAYOUTS.find(layout).switches, 1))
     int8 = predictor.run(feed)
     lines = VerboseRecorder().record(lambda: predictor.run(feed), inferences=1)
     audited = audit(lines, inferences=1, expect_int8=True)
@@ -208,13 +209,13 @@ def test_each_rewrite_keeps_fp32_outputs(network: tuple[str, Study]) -> None:
 
 
 @pytest.mark.parametrize("layout", SLIM)
-def test_int8_is_as_close_to_fp32_as_its_simulation(network: tuple[str, Study], layout: Layout) -> None:
+def test_int8_is_as_close_to_fp32_as_its_simulation(network: tuple[str, Study], layout: str) -> None:
     found = network[1].layouts[layout]
     for simulated, int8 in zip(network[1].simulated_db, found.int8_db, strict=True):
         assert int8 > (simulated - LOST_DB if found.isa in VNNI else SATURATED_DB)
 
 
 @pytest.mark.parametrize("layout", SLIM)
-def test_every_layer_runs_in_int8(network: tuple[str, Study], layout: Layout) -> None:
+def test_every_layer_runs_in_int8(network: tuple[str, Study], layout: str) -> None:
     name, found = network
     assert found.layouts[layout].layers == LAYERS[name]

@@ -19,7 +19,7 @@ from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import RegistryError, StorageError
 from paddle_int8.tasks.contracts.json import from_json, to_json
 from paddle_int8.tasks.contracts.verdict import CriterionResult
-from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Layout, Outcome
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.promotion import ledger
 from paddle_int8.tasks.promotion.assessment import assess_promotion, assess_rollback, settle
 from paddle_int8.tasks.promotion.comparison import FROM_RECORDS, MEASURED_ANEW
@@ -77,8 +77,8 @@ def name() -> str:
 @pytest.fixture
 def two(ground: RegistryGround, name: str) -> str:
     """A model with two versions: 1 is QDQ, 2 is offline, and `challenger` is 2."""
-    ground.register(name, Layout.QDQ)
-    ground.register(name, Layout.OFFLINE)
+    ground.register(name, "qdq")
+    ground.register(name, "offline")
     return name
 
 
@@ -170,7 +170,7 @@ def test_version_of_the_same_model_is_promoted_without_a_comparison(
     ground: RegistryGround, name: str
 ) -> None:
     for threads in (1, 2):
-        ground.register(name, Layout.QDQ, threads=threads)
+        ground.register(name, "qdq", threads=threads)
     promote(ground, name, version=1)
     decision = promote(ground, name, version=2, max_drop_pp=0.001)
     assert decision.outcome is DecisionOutcome.DONE
@@ -181,8 +181,8 @@ def test_champion_validated_on_other_samples_is_run_again_on_the_challengers(
     ground: RegistryGround, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PADDLE_INT8_HOME", str(tmp_path))
-    ground.register(name, Layout.QDQ, validation="other")
-    ground.register(name, Layout.OFFLINE)
+    ground.register(name, "qdq", validation="other")
+    ground.register(name, "offline")
     promote(ground, name, version=1)
     refused = assess(ground, name)
     assert refused.outcome is DecisionOutcome.REFUSED
@@ -193,7 +193,7 @@ def test_champion_validated_on_other_samples_is_run_again_on_the_challengers(
     measured_anew = assess(ground, name)
     assert measured_anew.outcome is DecisionOutcome.DONE
     checks = [check for check in measured_anew.checks if MEASURED_ANEW in check.found]
-    ground.register(name, Layout.QDQ, threads=2)
+    ground.register(name, "qdq", threads=2)
     promote(ground, name, version=3)
     from_records = [check for check in assess(ground, name, version=2).checks if FROM_RECORDS in check.found]
     assert [check.found.split(" (")[0] for check in checks] == [
@@ -223,8 +223,8 @@ def test_instruction_set_without_evidence_is_refused(
 
 
 def test_version_whose_run_says_rejected_is_refused(ground: RegistryGround, name: str) -> None:
-    verdict = replace(ground.packed[Layout.QDQ].verdict, outcome=Outcome.REJECTED)
-    ground.register(name, Layout.QDQ, verdict=verdict)
+    verdict = replace(ground.packed["qdq"].verdict, outcome=Outcome.REJECTED)
+    ground.register(name, "qdq", verdict=verdict)
     decision = promote(ground, name)
     assert decision.outcome is DecisionOutcome.REFUSED
     assert [check.criterion for check in failed(decision)] == ["verdict"]
@@ -256,7 +256,7 @@ def test_forged_tags_do_not_help_a_model_that_was_not_judged(ground: RegistryGro
         from paddle_int8.tasks.store.folder import folder_digest
 
         client.set_model_version_tag(two, "2", "bundle_digest", folder_digest(other))
-        digest = ground.packed[Layout.QDQ].verdict.digest
+        digest = ground.packed["qdq"].verdict.digest
         client.set_model_version_tag(two, "2", "model_digest", digest)
     decision = promote(ground, two, version=2)
     assert decision.outcome is DecisionOutcome.REFUSED
@@ -319,7 +319,7 @@ def test_version_that_no_release_registered_is_refused(ground: RegistryGround, n
 
 def test_export_writes_the_registered_bundle_whole(ground: RegistryGround, two: str, tmp_path: Path) -> None:
     bundle = export_bundle(ground.uri, two, tmp_path / "out", version=None, alias="challenger")
-    assert bundle.digest == ground.packed[Layout.OFFLINE].bundle.digest
+    assert bundle.digest == ground.packed["offline"].bundle.digest
     assert list(tmp_path.iterdir()) == [bundle.folder]
     with pytest.raises(StorageError, match="exists"):
         export_bundle(ground.uri, two, bundle.folder, version=1, alias="")
@@ -429,7 +429,7 @@ def test_served_champion_answers_as_the_validated_predictor(
     ground: RegistryGround, two: str, tmp_path: Path
 ) -> None:
     promote(ground, two, version=1)
-    bundle = ground.packed[Layout.QDQ].bundle.folder
+    bundle = ground.packed["qdq"].bundle.folder
     with np.load(bundle / "example_input.npz") as given, np.load(bundle / "example_output.npz") as expected:
         inputs = {input_name: values.tolist() for input_name, values in given.items()}
         with serving(f"models:/{two}@champion", ground.uri, tmp_path / "serving.log") as url:

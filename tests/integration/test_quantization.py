@@ -19,10 +19,11 @@ from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, ModelArtifact
 from paddle_int8.tasks.contracts.errors import QuantizationError
-from paddle_int8.tasks.contracts.vocabulary import POST_TRAINING, Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import POST_TRAINING, Algorithm
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqOutcome, PtqRequest, quantize_with
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.process.progress import Progress
@@ -71,6 +72,7 @@ class Subject:
             model=self.model,
             calibration=self.release.validation,
             candidate=candidate,
+            form=LAYOUTS.find(candidate.layout).form,
             config=QuantizationConfig(**options),
             batch_size=3,
             folder=folder,
@@ -115,7 +117,7 @@ def study(release: SmallRelease, folder: Path) -> Study:
     """Runs in an isolated process."""
     mobilenet = Subject(release, release.model, {"image": _digits(7)}, folder)
     two_inputs = _two_inputs(release, folder)
-    avg = Candidate(algorithm=Algorithm.AVG, layout=Layout.QDQ)
+    avg = Candidate(algorithm=Algorithm.AVG, layout="qdq")
     census, heard = _skip_first_layer(two_inputs)
     return Study(
         grid={candidate.name: mobilenet.make(candidate.name, candidate) for candidate in GRID},
@@ -205,7 +207,7 @@ def _errors(subject: Subject) -> dict[str, str]:
         "unknown tensor": {"skip_tensors": ("no_such_tensor",)},
         "not a number": {},
     }
-    candidate = Candidate(algorithm=Algorithm.HIST, layout=Layout.QDQ)
+    candidate = Candidate(algorithm=Algorithm.HIST, layout="qdq")
     errors = {}
     for name, options in broken.items():
         feeds = {key: array.copy() for key, array in subject.feeds.items()}
@@ -220,7 +222,7 @@ def _errors(subject: Subject) -> dict[str, str]:
 def _skip_first_layer(subject: Subject) -> tuple[dict[str, int], list[Progress]]:
     """The census without the layer that reads the picture, and the progress heard."""
     heard: list[Progress] = []
-    candidate = Candidate(algorithm=Algorithm.HIST, layout=Layout.OFFLINE)
+    candidate = Candidate(algorithm=Algorithm.HIST, layout="offline")
     request = subject.request("skipped", candidate, skip_tensors=("image",))
     with progress.listen(heard.append):
         outcome = quantize_with(request, Samples(subject.feeds))
@@ -258,13 +260,13 @@ def test_thresholds_of_both_layouts_are_the_same(studied: Study) -> None:
 
 
 @pytest.mark.parametrize("layout", SLIM)
-def test_adaround_gives_a_model_nearer_to_fp32(layout: Layout, studied: Study) -> None:
+def test_adaround_gives_a_model_nearer_to_fp32(layout: str, studied: Study) -> None:
     nearest = studied.roundings[f"nearest-{layout}"]
     assert studied.roundings[f"adaround-{layout}"].sqnr_db > nearest.sqnr_db
 
 
 @pytest.mark.parametrize("layout", SLIM)
-def test_bias_correction_changes_the_weights_and_keeps_the_model(layout: Layout, studied: Study) -> None:
+def test_bias_correction_changes_the_weights_and_keeps_the_model(layout: str, studied: Study) -> None:
     corrected = studied.roundings[f"bias_correction-{layout}"]
     nearest = studied.roundings[f"nearest-{layout}"]
     assert corrected.outcome.digest != nearest.outcome.digest

@@ -25,7 +25,7 @@ from paddle_int8.tasks.contracts.artifacts import (
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, NativeComparison
 from paddle_int8.tasks.contracts.sequences import LENGTHS, padded
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest
 from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import convert_by_form
@@ -36,7 +36,13 @@ from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.engines.paddle.serving import filled
-from paddle_int8.tasks.engines.paddle.switches import LENGTH_BUCKETS, SWITCHES, Engine
+from paddle_int8.tasks.engines.paddle.switches import (
+    BASELINE,
+    LENGTH_BUCKETS,
+    NATIVE_FP32,
+    RECURRENT,
+    Switches,
+)
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.hardware.levels import environment_for
 from paddle_int8.tasks.process.isolated import run_isolated
@@ -81,14 +87,14 @@ def evidence(
     taggers: SmallTaggers, host: HostProfile, tmp_path_factory: pytest.TempPathFactory
 ) -> IsaEvidence:
     folder = tmp_path_factory.mktemp("measured")
-    return measured(taggers.gru, Layout.RECURRENT, folder, isa=host.isa, config=CONFIG)
+    return measured(taggers.gru, "recurrent", folder, isa=host.isa, config=CONFIG)
 
 
 @pytest.fixture(scope="module")
 def packed(
     taggers: SmallTaggers, evidence: IsaEvidence, host: HostProfile, tmp_path_factory: pytest.TempPathFactory
 ) -> Packed:
-    model, deployable = taggers.gru.model, taggers.gru.deployables[Layout.RECURRENT]
+    model, deployable = taggers.gru.model, taggers.gru.deployables["recurrent"]
     proof = CandidateEvidence(
         candidate=deployable.candidate,
         digest=deployable.digest,
@@ -135,8 +141,8 @@ def test_sequence_inputs_and_outputs_are_told_apart(taggers: SmallTaggers) -> No
 
 
 def test_both_directions_and_layers_of_a_gru_fuse_into_one_operator(taggers: SmallTaggers) -> None:
-    assert taggers.gru.deployables[Layout.RECURRENT].int8_ops == {"multi_gru": 1}
-    assert taggers.lstm.deployables[Layout.RECURRENT].int8_ops == {"fusion_lstm": 1}
+    assert taggers.gru.deployables["recurrent"].int8_ops == {"multi_gru": 1}
+    assert taggers.lstm.deployables["recurrent"].int8_ops == {"fusion_lstm": 1}
 
 
 def test_every_gru_ran_in_int8_and_decides_as_fp32(evidence: IsaEvidence) -> None:
@@ -161,7 +167,7 @@ def test_latency_is_measured_on_sequences_of_several_lengths(
 
 
 def test_lstm_runs_in_int8(taggers: SmallTaggers, host: HostProfile, tmp_path: Path) -> None:
-    found = measured(taggers.lstm, Layout.RECURRENT, tmp_path, isa=host.isa, config=CONFIG)
+    found = measured(taggers.lstm, "recurrent", tmp_path, isa=host.isa, config=CONFIG)
     assert {(share.kind, share.dtype) for share in found.audit.shares if share.kind == "rnn"} == {
         ("rnn", "int8")
     }
@@ -177,7 +183,7 @@ def test_bundle_has_its_switches(bundle: Bundle) -> None:
     assert deployment["layout"] == "recurrent"
     assert deployment["switches"]["length_buckets"] == list(LENGTH_BUCKETS)
     assert deployment["switches"]["max_isa"] == ""
-    assert deployment["switches"]["onednn_cache_capacity"] == SWITCHES[Engine.RECURRENT].onednn_cache_capacity
+    assert deployment["switches"]["onednn_cache_capacity"] == RECURRENT.onednn_cache_capacity
     assert not (bundle.folder / "examples" / "predict.cpp").exists()
 
 
@@ -236,29 +242,29 @@ def test_pyfunc_takes_lists_of_sequences(bundle: Bundle, tmp_path: Path) -> None
     ]
 
 
-def each_and_all(release: SmallRelease, engine: Engine) -> tuple[list[Array], Array]:
+def each_and_all(release: SmallRelease, switches: Switches) -> tuple[list[Array], Array]:
     """Outputs of each sentence alone, and of all in one batch."""
-    int8 = engine is Engine.RECURRENT
-    folder = release.deployables[Layout.RECURRENT].folder if int8 else release.model.folder
-    predictor = open_predictor(spec_of(folder, engine, 1))
+    int8 = switches == RECURRENT
+    folder = release.deployables["recurrent"].folder if int8 else release.model.folder
+    predictor = open_predictor(spec_of(folder, switches, 1))
     reader = BatchReader(release.validation, release.model.inputs)
     return [predictor.run(feed)[0] for feed in reader.batches(1)], predictor.run(
         next(iter(reader.batches(SAMPLES)))
     )[0]
 
 
-@pytest.mark.parametrize("engine", [Engine.BASELINE, Engine.RECURRENT])
+@pytest.mark.parametrize("switches", [BASELINE, RECURRENT])
 def test_a_sentence_is_answered_alike_alone_and_in_a_batch(
-    taggers: SmallTaggers, engine: Engine, tmp_path: Path
+    taggers: SmallTaggers, switches: Switches, tmp_path: Path
 ) -> None:
     """The recurrent layout runs the batch in length buckets, with fillers."""
-    alone, together = isolated(each_and_all, taggers.gru, engine, log=tmp_path / "log")
+    alone, together = isolated(each_and_all, taggers.gru, switches, log=tmp_path / "log")
     for single, row in zip(alone, together, strict=True):
         np.testing.assert_allclose(single[0], row[: single.shape[1]], atol=1e-5)
         assert not row[single.shape[1] :].any()
 
 
-def in_turn(folder: Path, engine: Engine, batches: list[list[int]]) -> tuple[list[Array], list[Array]]:
+def in_turn(folder: Path, switches: Switches, batches: list[list[int]]) -> tuple[list[Array], list[Array]]:
     """Outputs for batches of sequences of these lengths, from one predictor and from one each."""
     random = np.random.default_rng(0)
     feeds = [
@@ -268,7 +274,7 @@ def in_turn(folder: Path, engine: Engine, batches: list[list[int]]) -> tuple[lis
         }
         for lengths in batches
     ]
-    spec = spec_of(folder, engine, 1)
+    spec = spec_of(folder, switches, 1)
     predictor = open_predictor(spec)
     return [predictor.run(feed)[0] for feed in feeds], [open_predictor(spec).run(feed)[0] for feed in feeds]
 
@@ -278,9 +284,7 @@ def test_batches_of_other_numbers_are_answered_by_kernels_of_their_own(
 ) -> None:
     """With those of the first batch the process ends."""
     batches = [[10, 6], [10, 3, 3], [16]]
-    found, wanted = isolated(
-        in_turn, taggers.gru.model.folder, Engine.BASELINE, batches, log=tmp_path / "log"
-    )
+    found, wanted = isolated(in_turn, taggers.gru.model.folder, BASELINE, batches, log=tmp_path / "log")
     for each, right in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(each, right)
 
@@ -293,8 +297,8 @@ def test_filled_group_and_one_sequence_of_as_many_steps_have_kernels_of_their_ow
     ((_, fillers),) = filled(np.array(several), LENGTH_BUCKETS)
     found, wanted = isolated(
         in_turn,
-        taggers.gru.deployables[Layout.RECURRENT].folder,
-        Engine.RECURRENT,
+        taggers.gru.deployables["recurrent"].folder,
+        RECURRENT,
         [[sum(several) + sum(fillers)], several],
         log=tmp_path / "log",
         environment=environment_for(IsaLevel.AVX512_CORE),
@@ -306,7 +310,7 @@ def test_filled_group_and_one_sequence_of_as_many_steps_have_kernels_of_their_ow
 def noise_db(folder: Path, spread: float) -> float:
     """FP32 signal over INT8 noise in the scores of a GRU on words of this spread."""
     release = release_gru(folder, spread)
-    signal, found = (each_and_all(release, engine)[1] for engine in (Engine.NATIVE_FP32, Engine.RECURRENT))
+    signal, found = (each_and_all(release, switches)[1] for switches in (NATIVE_FP32, RECURRENT))
     return float(10 * np.log10((signal**2).sum() / ((signal - found) ** 2).sum()))
 
 
@@ -339,7 +343,7 @@ def test_model_without_recurrence_is_refused_by_the_recurrent_layout(
 
 def test_paddleslim_layouts_refuse_sequences(taggers: SmallTaggers, tmp_path: Path) -> None:
     asked = request(taggers.gru.model, taggers.gru.validation, tmp_path / "ptq")
-    asked = replace(asked, candidate=replace(asked.candidate, layout=Layout.QDQ))
+    asked = replace(asked, candidate=replace(asked.candidate, layout="qdq"))
     with pytest.raises(QuantizationError, match="layouts: \\[recurrent\\]"):
         isolated(quantize, asked, log=tmp_path / "log")
 
@@ -348,7 +352,7 @@ def test_paddleslim_layouts_refuse_sequences(taggers: SmallTaggers, tmp_path: Pa
 def test_converted_recurrent_model_is_named_as_such_with_its_audit(
     taggers: SmallTaggers, tmp_path: Path, command: Callable[..., object]
 ) -> None:
-    folder = taggers.gru.deployables[Layout.RECURRENT].folder
+    folder = taggers.gru.deployables["recurrent"].folder
     source = find_model(ModelFiles(path=folder))
     asked = (source, tmp_path / "out")
     if command is convert_by_form:
@@ -392,10 +396,10 @@ def test_registered_tagger_is_promoted_and_compared_on_sequences_anew(
 ) -> None:
     uri, log = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "promotion.log"
     whole = replace(packed, bundle=write(taggers.gru, packed.evidence, tmp_path / "bundle"))
-    versions = {Layout.RECURRENT: whole}
+    versions = {"recurrent": whole}
     ground = RegistryGround(uri=uri, release=taggers.gru, packed=versions, folder=tmp_path)
-    ground.register("tagger", Layout.RECURRENT, validation="other")
-    ground.register("tagger", Layout.RECURRENT, threads=2)
+    ground.register("tagger", "recurrent", validation="other")
+    ground.register("tagger", "recurrent", threads=2)
     decision = assess_promotion(uri, PromoteRequest(model="tagger", version=1), log=log)
     assert settle(uri, decision).outcome is DecisionOutcome.DONE, decision.checks
     champion, challenger = (

@@ -14,10 +14,10 @@ import pytest
 
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.sequences import LENGTHS
-from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.serving import SharedPredictor
-from paddle_int8.tasks.engines.paddle.switches import Engine, engine_of
+from paddle_int8.tasks.engines.paddle.switches import BASELINE, QDQ, QUANTIZED, RECURRENT, Switches
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.small_release import SmallRelease, pictures
 from tests.integration.small_sequences import WORDS, SmallTaggers, build
@@ -50,13 +50,13 @@ def sentence_batches(count: int) -> list[Feed]:
     ]
 
 
-def batches_of(engine: Engine, count: int) -> list[Feed]:
-    return (sentence_batches if engine is Engine.RECURRENT else picture_batches)(count)
+def batches_of(switches: Switches, count: int) -> list[Feed]:
+    return (sentence_batches if switches == RECURRENT else picture_batches)(count)
 
 
-def answered_by_threads(folder: Path, engine: Engine, omp_threads: int) -> tuple[int, int]:
+def answered_by_threads(folder: Path, switches: Switches, omp_threads: int) -> tuple[int, int]:
     """How many requests of several threads at once get the answers that they get alone, of how many."""
-    feeds, spec = batches_of(engine, THREADS * REQUESTS), spec_of(folder, engine, omp_threads)
+    feeds, spec = batches_of(switches, THREADS * REQUESTS), spec_of(folder, switches, omp_threads)
     alone = open_predictor(spec)
     wanted = [alone.run(feed)[0].copy() for feed in feeds]
     shared = SharedPredictor(lambda: open_predictor(spec))
@@ -73,21 +73,21 @@ def answered_by_threads(folder: Path, engine: Engine, omp_threads: int) -> tuple
 
 
 @pytest.mark.parametrize("omp_threads", [1, 2])
-@pytest.mark.parametrize("layout", [Layout.OFFLINE, Layout.QDQ, Layout.RECURRENT])
+@pytest.mark.parametrize("layout", ["offline", "qdq", "recurrent"])
 def test_requests_of_eight_threads_get_the_answers_that_they_get_alone(
-    small_release: SmallRelease, taggers: SmallTaggers, layout: Layout, omp_threads: int, tmp_path: Path
+    small_release: SmallRelease, taggers: SmallTaggers, layout: str, omp_threads: int, tmp_path: Path
 ) -> None:
-    release = taggers.gru if layout is Layout.RECURRENT else small_release
+    release = taggers.gru if layout == "recurrent" else small_release
     folder = Path(release.deployables[layout].folder)
     right, requests = isolated(
-        answered_by_threads, folder, engine_of(layout), omp_threads, log=tmp_path / "log"
+        answered_by_threads, folder, LAYOUTS.find(layout).switches, omp_threads, log=tmp_path / "log"
     )
     assert right == requests == THREADS * REQUESTS
 
 
 def served_in_passing_threads(folder: Path) -> bool:
     """One request after another, each in a thread that ends with it, and two models that are dropped."""
-    spec = spec_of(folder, Engine.RECURRENT, 1)
+    spec = spec_of(folder, RECURRENT, 1)
     feeds = sentence_batches(40)
     alone = open_predictor(spec)
     wanted = [alone.run(feed)[0].copy() for feed in feeds]
@@ -108,15 +108,15 @@ def test_recurrent_model_is_served_from_threads_that_come_and_go(
 ) -> None:
     """Run in the caller's thread, with a lock or without: "could not execute a primitive"."""
     release: SmallRelease = getattr(taggers, kind)
-    folder = Path(release.deployables[Layout.RECURRENT].folder)
+    folder = Path(release.deployables["recurrent"].folder)
     assert isolated(served_in_passing_threads, folder, log=tmp_path / "log")
 
 
-def answered_by_few_kernels(folder: Path, engine: Engine) -> bool:
+def answered_by_few_kernels(folder: Path, switches: Switches) -> bool:
     """Whether shapes whose kernels were given up, and are built anew, get the answers they got before."""
-    feeds, spec = picture_batches(len(SIZES)), spec_of(folder, engine, 1)
+    feeds, spec = picture_batches(len(SIZES)), spec_of(folder, switches, 1)
     wanted = [open_predictor(spec).run(feed)[0].copy() for feed in feeds]
-    few = open_predictor(replace(spec, cached_shapes=2))
+    few = open_predictor(replace(spec, switches=replace(spec.switches, onednn_cache_capacity=2)))
     return all(
         np.array_equal(few.run(feed)[0], right)
         for _ in range(3)
@@ -124,18 +124,20 @@ def answered_by_few_kernels(folder: Path, engine: Engine) -> bool:
     )
 
 
-@pytest.mark.parametrize("engine", [Engine.BASELINE, Engine.OFFLINE, Engine.QDQ])
+@pytest.mark.parametrize("switches", [BASELINE, QUANTIZED, QDQ])
 def test_kernels_that_were_given_up_are_built_anew(
-    small_release: SmallRelease, engine: Engine, tmp_path: Path
+    small_release: SmallRelease, switches: Switches, tmp_path: Path
 ) -> None:
-    deployables = {engine_of(layout): each.folder for layout, each in small_release.deployables.items()}
-    folder = Path(deployables.get(engine, small_release.model.folder))
-    assert isolated(answered_by_few_kernels, folder, engine, log=tmp_path / "log")
+    deployables = {
+        LAYOUTS.find(layout).switches: each.folder for layout, each in small_release.deployables.items()
+    }
+    folder = Path(deployables.get(switches, small_release.model.folder))
+    assert isolated(answered_by_few_kernels, folder, switches, log=tmp_path / "log")
 
 
 def refused(folder: Path) -> tuple[list[str], bool]:
     """What bad batches are told, and whether the same predictors answer the next one as before."""
-    spec, good, said = spec_of(folder, Engine.QDQ, 1), picture_batches(1)[0], []
+    spec, good, said = spec_of(folder, QDQ, 1), picture_batches(1)[0], []
     own, shared = open_predictor(spec), SharedPredictor(lambda: open_predictor(spec))
     wanted, alike = own.run(good)[0].copy(), True
     bad = [{"image": good["image"][:0]}, {}, {"image": good["image"][:, :2]}]
@@ -154,7 +156,7 @@ def refused(folder: Path) -> tuple[list[str], bool]:
 def test_bad_batches_are_refused_and_the_next_is_answered(
     small_release: SmallRelease, tmp_path: Path
 ) -> None:
-    folder = Path(small_release.deployables[Layout.QDQ].folder)
+    folder = Path(small_release.deployables["qdq"].folder)
     said, alike = isolated(refused, folder, log=tmp_path / "log")
     assert alike
     for texts in (said[:3], said[3:6]):
@@ -163,11 +165,11 @@ def test_bad_batches_are_refused_and_the_next_is_answered(
     assert "opened in another thread" in said[6]
 
 
-def each_alone(folder: Path, engine: Engine) -> dict[int, float]:
+def each_alone(folder: Path, switches: Switches) -> dict[int, float]:
     """Greatest difference of rows to their answers alone, as a share of the largest value, by batch size."""
-    predictor = open_predictor(spec_of(folder, engine, 1))
+    predictor = open_predictor(spec_of(folder, switches, 1))
     worst = {}
-    for feed in batches_of(engine, len(SIZES)):
+    for feed in batches_of(switches, len(SIZES)):
         size = len(next(iter(feed.values())))
         together = predictor.run(feed)[0]
         for row in range(size):
@@ -180,12 +182,12 @@ def each_alone(folder: Path, engine: Engine) -> dict[int, float]:
     return worst
 
 
-@pytest.mark.parametrize("layout", [Layout.OFFLINE, Layout.QDQ, Layout.RECURRENT])
+@pytest.mark.parametrize("layout", ["offline", "qdq", "recurrent"])
 def test_batches_of_any_size_answer_as_each_sample_alone(
-    small_release: SmallRelease, taggers: SmallTaggers, layout: Layout, tmp_path: Path
+    small_release: SmallRelease, taggers: SmallTaggers, layout: str, tmp_path: Path
 ) -> None:
-    release = taggers.lstm if layout is Layout.RECURRENT else small_release
+    release = taggers.lstm if layout == "recurrent" else small_release
     folder = Path(release.deployables[layout].folder)
-    worst = isolated(each_alone, folder, engine_of(layout), log=tmp_path / "log")
+    worst = isolated(each_alone, folder, LAYOUTS.find(layout).switches, log=tmp_path / "log")
     assert set(worst) == set(SIZES)
     assert max(worst.values()) < ALONE, worst

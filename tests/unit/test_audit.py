@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 from paddle_int8.tasks.contracts.artifacts import OperatorCensus
 from paddle_int8.tasks.contracts.evidence import KernelAudit
 from paddle_int8.tasks.contracts.json import from_json, to_json
-from paddle_int8.tasks.contracts.vocabulary import Layout
+from paddle_int8.tasks.engines.paddle.audit.kernels import audit, parse_verbose
 from paddle_int8.tasks.engines.paddle.census import count_operators
 from paddle_int8.tasks.engines.paddle.form import Form
-from paddle_int8.tasks.engines.paddle.switches import INT8_DELETED, SWITCHES, Engine, engine_of
-from paddle_int8.tasks.validation.audit import aside, audit, comparable, counted, parse_verbose
-from paddle_int8.tasks.validation.audit_model import ENGINES
+from paddle_int8.tasks.engines.paddle.switches import (
+    BASELINE,
+    FOREIGN_QDQ,
+    INT8_DELETED,
+)
+from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.validation.audit_model import SWITCHES
 
 HEADER = """\
 onednn_verbose,info,oneDNN v3.2.1 (commit 01204edbda1c2a4ff0cccd40476ed6bd2fb62d56)
@@ -218,18 +222,18 @@ def test_baseline_is_not_compared_with_a_census() -> None:
     assert (found.outside_onednn, found.announced_fp32) == (0, {})
 
 
-@pytest.mark.parametrize("engine", [engine_of(layout) for layout in Layout])
-def test_recurrent_layout_alone_has_no_operators_to_compare_with(engine: Engine) -> None:
+@pytest.mark.parametrize("layout", LAYOUTS.names())
+def test_recurrent_layout_alone_has_no_operators_to_compare_with(layout: str) -> None:
     census = count_operators(["mul", "gru"])
-    assert comparable(census, engine) == (None if engine is Engine.RECURRENT else census)
+    assert LAYOUTS.find(layout).comparable(census) == (None if layout == "recurrent" else census)
 
 
 def test_audit_in_words_names_what_ran_outside_and_what_was_announced() -> None:
     whole = audited(INT8, FP32)
-    assert (counted(whole), aside(whole)) == ("1 of 2 compute primitives", "")
+    assert (whole.counted(), whole.aside()) == ("1 of 2 compute primitives", "")
     found = audited(INT8, TRANSPOSED, TRANSPOSED, THREE_D, census=count_operators(["conv2d"] * 3))
-    assert counted(found) == "1 of 6 compute operators"
-    assert aside(found) == (
+    assert found.counted() == "1 of 6 compute operators"
+    assert found.aside() == (
         "; 2 ran outside oneDNN, in Paddle's own FP32 kernels; known beforehand to stay FP32: "
         "1 3-D convolution, 2 transposed convolutions"
     )
@@ -301,17 +305,15 @@ def test_damaged_line_never_counts_as_more_than_one_execution(start: int, end: i
     assert all(math.isfinite(primitive.time_ms) and primitive.time_ms >= 0 for primitive in primitives)
 
 
-def test_every_form_of_a_model_has_an_engine_that_opens_it() -> None:
-    assert ENGINES.keys() == set(Form)
+def test_every_form_of_a_model_has_switches_that_open_it() -> None:
+    assert SWITCHES.keys() == set(Form)
 
 
 def test_only_qdq_asks_for_int8_at_load() -> None:
-    assert [engine for engine in Engine if SWITCHES[engine].onednn_int8] == [
-        Engine.QDQ,
-        Engine.FOREIGN_QDQ,
-    ]
+    assert [name for name in LAYOUTS.names() if LAYOUTS.find(name).switches.onednn_int8] == ["qdq"]
+    assert FOREIGN_QDQ.onednn_int8
 
 
 def test_every_layout_drops_the_fp32_fc_fusion_and_the_baseline_keeps_it() -> None:
-    assert all(SWITCHES[engine_of(layout)].deleted_passes == INT8_DELETED for layout in Layout)
-    assert SWITCHES[Engine.BASELINE].deleted_passes == ()
+    assert all(LAYOUTS.find(layout).switches.deleted_passes == INT8_DELETED for layout in LAYOUTS.names())
+    assert BASELINE.deleted_passes == ()

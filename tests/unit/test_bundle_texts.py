@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
-from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Layout
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.engines.paddle.bundle import Deployment, ValidatedIsa, pythons
 from paddle_int8.tasks.engines.paddle.bundle_texts import (
     CPP,
@@ -23,7 +23,7 @@ from paddle_int8.tasks.engines.paddle.bundle_texts import (
     why_no_cpp,
 )
 from paddle_int8.tasks.engines.paddle.example import EXAMPLE_INPUT, write_example
-from paddle_int8.tasks.engines.paddle.switches import SWITCHES, engine_of
+from paddle_int8.tasks.layouts import LAYOUTS
 
 OTHERS = ("int16", "uint16", "complex64", "<U5")
 SHAPES: tuple[tuple[int, ...], ...] = ((), (-1,), (-1, 1), (-1, 3, -1, -1), (2, 128))
@@ -42,13 +42,11 @@ NAMES = (
 )
 
 
-def deployment(
-    *inputs: TensorSpec, outputs: tuple[TensorSpec, ...] = (), layout: Layout = Layout.QDQ
-) -> Deployment:
+def deployment(*inputs: TensorSpec, outputs: tuple[TensorSpec, ...] = (), layout: str = "qdq") -> Deployment:
     return Deployment(
         schema_version=1,
         layout=layout,
-        switches=SWITCHES[engine_of(layout)],
+        switches=LAYOUTS.find(layout).switches,
         threads=1,
         validated_on=(
             ValidatedIsa(isa=IsaLevel.AVX2, emulated=False, speedup=float("nan"), int8_share_by_count=1.0),
@@ -68,9 +66,9 @@ def spec(name: str = "x", dtype: str = "float32", *, sequence: bool = False) -> 
     return TensorSpec(name=name, shape=(-1, 4), dtype=dtype, sequence=sequence)
 
 
-@pytest.mark.parametrize("layout", Layout)
+@pytest.mark.parametrize("layout", LAYOUTS.names())
 @pytest.mark.parametrize("max_isa", ["", "avx512_core_vnni"])
-def test_texts_of_every_dtype_and_shape_are_written(layout: Layout, max_isa: str) -> None:
+def test_texts_of_every_dtype_and_shape_are_written(layout: str, max_isa: str) -> None:
     for dtype, shape, sequence in product((*ELEMENTS, *OTHERS), SHAPES, (False, True)):
         tensor = TensorSpec(name="x", shape=shape, dtype=dtype, sequence=sequence)
         packed = deployment(tensor, spec("mask", "bool"), outputs=(spec("y", "int64"), tensor), layout=layout)

@@ -100,3 +100,13 @@ def test_a_calibration_and_a_validation_share_no_code_of_either() -> None:
         for name in {*quantize, *validate}
         if name.startswith(("paddle_int8.tasks.tracking", "paddle_int8.tasks.steps.step"))
     ]
+
+
+def test_closure_of_another_packages_layout_holds_what_it_takes_from_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "someones_layout.py").write_text("from paddle_int8.tasks.layouts import offline\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = closure("someones_layout")
+    assert {"someones_layout", "paddle_int8.tasks.engines.paddle.conversion.offline"} <= found.keys()
+    assert "paddle_int8.tasks.layouts.qdq" not in found

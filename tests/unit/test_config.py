@@ -17,7 +17,7 @@ from paddle_int8.tasks.config.hardware import HardwarePolicy
 from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.errors import ConfigError
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "configs"
 RELEASES = Path(__file__).parents[2] / "configs"
@@ -68,7 +68,7 @@ def test_config_image_folder_keeps_every_value() -> None:
     assert config.validation.deploy_isas == (IsaLevel.AVX512_CORE,)
     assert config.registry.register_as == "classifier"
     names = [(candidate.algorithm, candidate.layout) for candidate in config.quantization.candidates()]
-    assert names == [(Algorithm.KL, Layout.QDQ), (Algorithm.HIST, Layout.QDQ)]
+    assert names == [(Algorithm.KL, "qdq"), (Algorithm.HIST, "qdq")]
 
 
 def test_config_relative_paths_are_taken_from_the_files_own_folder(

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from paddle_int8.tasks.config.fields import members
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.messages import config_error, shown
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.section import Section
 from paddle_int8.tasks.config.settings import Settings
@@ -23,6 +24,7 @@ from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.promotion.request import PromoteRequest, checked
 from paddle_int8.tasks.published.request import TableRequest
 from paddle_int8.tasks.validation.audit_model import audit_isolated
+from tests.installed import install
 from tests.unit.test_config import changed
 
 TECHNICAL = re.compile(
@@ -409,3 +411,20 @@ def test_message_of_a_variable_of_the_environment_names_it(monkeypatch: pytest.M
 def test_message_of_a_layout_to_audit_suggests_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="layout Offline7bit, did you mean `offline_7bit`"):
         audit_isolated(tmp_path, "Offline7bit")
+
+
+def test_message_of_a_layout_that_a_worker_must_not_load_says_how_to_allow_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, layouts="theirs = someones_package:LAYOUT")
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "started-by-a-server")
+    with pytest.raises(ConfigError) as caught:
+        checked(QuantizationConfig, {"layouts": ("theirs",)})
+    assert "someones_package:LAYOUT" in caught.value.found
+    assert "PADDLE_INT8_ALLOWED_CALLABLES" in caught.value.required
+
+
+def test_message_of_an_unknown_name_in_a_registry_suggests_the_nearest_in_any_case() -> None:
+    with pytest.raises(ConfigError, match=r"`layouts\.0` is QDQ, did you mean `qdq`") as caught:
+        checked(QuantizationConfig, {"layouts": ("QDQ",)})
+    assert caught.value.required == "one of offline, offline_7bit, qdq, recurrent"

@@ -17,7 +17,8 @@ from paddle_int8.tasks.config.quantization import ConversionConfig, QatConfig, Q
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import BaselineOutputsArtifact, Candidate, ModelArtifact
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.layouts import section as conversion
 from paddle_int8.tasks.layouts.task import convert
 from paddle_int8.tasks.steps import step as task
@@ -27,7 +28,7 @@ from paddle_int8.tasks.validation.task import baseline_outputs, validate
 from tests.release_factory import build_artifacts, build_dataset, build_host, build_model
 
 ISA = IsaLevel.AVX512_CORE
-HIST, KL = (Candidate(algorithm=each, layout=Layout.QDQ) for each in (Algorithm.HIST, Algorithm.KL))
+HIST, KL = (Candidate(algorithm=each, layout="qdq") for each in (Algorithm.HIST, Algorithm.KL))
 DATA, MODEL = build_dataset(64, "data"), build_model()
 
 
@@ -89,7 +90,7 @@ def test_quantize_key_holds_each_setting_that_its_candidate_is_made_with(changes
 
 
 def test_quantize_key_of_a_recurrent_candidate_holds_nothing_that_only_paddleslim_reads() -> None:
-    candidate = Candidate(algorithm=Algorithm.HIST, layout=Layout.RECURRENT)
+    candidate = Candidate(algorithm=Algorithm.HIST, layout="recurrent")
     plain = _quantize_key(QuantizationConfig(), candidate)
     slim = QuantizationConfig(round_type="adaround", op_types=("mul",), fast_calibration=False)
     assert _quantize_key(slim, candidate) == plain
@@ -130,7 +131,7 @@ def test_finetune_key_holds_what_decides_the_training() -> None:
     assert len({plain, *changed}) == 1 + len(changed)
 
 
-def _convert_key(folder: Path, layout: Layout, seconds: float = 1.0, **changes: Any) -> str:
+def _convert_key(folder: Path, layout: str, seconds: float = 1.0, **changes: Any) -> str:
     candidate = Candidate(algorithm=Algorithm.KL, layout=layout)
     quantized, _ = build_artifacts(folder, candidate)
     return _key(
@@ -141,15 +142,17 @@ def _convert_key(folder: Path, layout: Layout, seconds: float = 1.0, **changes: 
 
 
 def test_convert_key_ignores_how_long_the_quantization_took_and_limits(tmp_path: Path) -> None:
-    plain = _convert_key(tmp_path, Layout.OFFLINE)
-    assert _convert_key(tmp_path, Layout.OFFLINE, seconds=2.0, timeout_s=60) == plain
+    plain = _convert_key(tmp_path, "offline")
+    assert _convert_key(tmp_path, "offline", seconds=2.0, timeout_s=60) == plain
 
 
 def test_convert_key_holds_the_operators_of_the_layout_that_reads_them(tmp_path: Path) -> None:
     skipped = {"op_ids_to_skip": (3,)}
-    plain = {layout: _convert_key(tmp_path, layout) for layout in Layout}
-    changed = {layout for layout in Layout if _convert_key(tmp_path, layout, **skipped) != plain[layout]}
-    assert changed == {Layout.OFFLINE, Layout.OFFLINE_7BIT}
+    plain = {layout: _convert_key(tmp_path, layout) for layout in LAYOUTS.names()}
+    changed = {
+        layout for layout in LAYOUTS.names() if _convert_key(tmp_path, layout, **skipped) != plain[layout]
+    }
+    assert changed == {"offline", "offline_7bit"}
 
 
 def _validate_key(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.engines import ENGINES
+from paddle_int8.tasks.layouts.code import chosen_conversion, chosen_engine, chosen_form
 from paddle_int8.tasks.strategies import STRATEGIES
 
 MODULE = """
@@ -75,3 +78,21 @@ def test_configuration_takes_and_offers_the_names_of_the_registry(installed: Non
         QuantizationConfig(strategy="gird")
     schema = TypeAdapter(QuantizationConfig).json_schema()
     assert schema["properties"]["strategy"]["enum"] == ["grid", "fewest", "misnamed"]
+
+
+def test_registry_finds_a_record_in_a_folder_of_its_own_and_loads_no_wiring() -> None:
+    assert ENGINES.names() == ("paddle",)
+    assert ENGINES.module("paddle") == "paddle_int8.tasks.engines.paddle.engine"
+    listed = "from paddle_int8.tasks.layouts import LAYOUTS; print(*LAYOUTS.names()); import sys; "
+    loaded = "print(*{'prefect', 'paddle', 'paddleslim'} & sys.modules.keys())"
+    printed = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", listed + loaded], check=True, capture_output=True, text=True
+    )
+    assert printed.stdout.splitlines() == ["offline offline_7bit qdq recurrent", ""]
+
+
+def test_layout_that_nobody_has_is_an_error_in_every_step() -> None:
+    for step in (chosen_form, chosen_conversion, chosen_engine):
+        with pytest.raises(ConfigError, match="no layout named 'recurent'") as raised:
+            step("recurent")
+        assert raised.value.remedy == "write recurrent"

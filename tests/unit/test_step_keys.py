@@ -17,32 +17,43 @@ import prefect
 import pytest
 
 import paddle_int8.tasks.algorithms.task
-import paddle_int8.tasks.layouts.task
 import paddle_int8.tasks.validation.task
+from paddle_int8.tasks import layouts
 from paddle_int8.tasks.algorithms.task import finetune, quantize
+from paddle_int8.tasks.engines import ENGINES
+from paddle_int8.tasks.layouts.code import chosen_conversion, chosen_engine
 from paddle_int8.tasks.layouts.task import convert
 from paddle_int8.tasks.published.task import RELEASED
 from paddle_int8.tasks.validation.task import baseline_outputs, measure_baselines, validate
 from tests.patience import allowed
 
 PROJECT = Path(__file__).parents[2]
-CACHED = {
-    *("train", "finetune", "quantize", "convert"),
-    *("measure_baselines", "baseline_outputs", "validate"),
-}
-EDITS = {
+LAYOUTS = ("offline", "offline_7bit", "qdq", "recurrent")
+QUANTIZE, CONVERT, VALIDATE = (
+    {f"{step} {layout}" for layout in LAYOUTS} for step in ("quantize", "convert", "validate")
+)
+CACHED = {"train", "finetune", "measure_baselines", "baseline_outputs"} | QUANTIZE | CONVERT | VALIDATE
+"""The cached steps, those that know their candidate's layout once for each."""
+EDITS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "nothing": ((), set()),
     "a plot, a promotion, a table and a criterion": (
         ("tracking/plots.py", "promotion/judgement.py", "published/table.py", "gate/criteria.py"),
         set(),
     ),
     "a style": (("tracking/templates/report.css",), set()),
-    "wiring": (("steps/step.py", "process/isolated.py", "algorithms/task.py"), set()),
+    "wiring": (("steps/step.py", "process/isolated.py", "algorithms/task.py", "layouts/code.py"), set()),
+    "the bundle": (("engines/paddle/bundle.py", "engines/paddle/templates/bundle_readme.md.jinja"), set()),
     "the training": (("engines/paddle/training/loop.py",), {"finetune"}),
-    "a calibration": (("engines/paddle/quantization/kl.py",), {"quantize"}),
-    "a conversion": (("engines/paddle/conversion/weight_layout.py",), {"convert"}),
-    "a measurement": (("validation/latency.py",), {"validate"}),
-    "the baseline's outputs": (("validation/baseline.py",), {"baseline_outputs", "validate"}),
+    "a calibration": (("engines/paddle/quantization/kl.py",), QUANTIZE),
+    "a conversion": (
+        ("engines/paddle/conversion/weight_layout.py",),
+        {"convert offline", "convert offline_7bit"},
+    ),
+    "a layout": (("layouts/qdq.py",), {"convert qdq"}),
+    "another layout": (("layouts/offline_7bit.py",), {"convert offline_7bit"}),
+    "a measurement": (("validation/latency.py",), VALIDATE),
+    "the audit": (("engines/paddle/audit/kernels.py",), VALIDATE),
+    "the baseline's outputs": (("validation/baseline.py",), {"baseline_outputs"} | VALIDATE),
     "the predictors' switches": (("engines/paddle/switches.py",), CACHED - {"train", "finetune"}),
 }
 """What is edited, in which files, and the steps that are repeated for it."""
@@ -53,6 +64,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import prefect
+from paddle_int8.tasks.contracts.vocabulary import Algorithm
+from paddle_int8.tasks.contracts import artifacts
+from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.steps.closure import code_digest
 
 (root,) = map(Path, import_module("paddle_int8.tasks").__path__)
@@ -60,14 +74,29 @@ places = [path.parent.relative_to(root).parts for path in sorted(root.rglob("tas
 modules = [import_module(".".join(("paddle_int8.tasks", *place, "task"))) for place in places]
 steps = {name: step for module in modules for name, step in vars(module).items()
          if isinstance(step, prefect.Task) and step.cache_key_fn}
+
+def inputs(layout):
+    candidate = artifacts.Candidate(algorithm=Algorithm.KL, layout=layout)
+    made = dict(candidate=candidate, folder=StoredPath("/f"), digest="d", seconds=1.0, log=Path("log"))
+    quantized = artifacts.QuantizedArtifact(
+        **made, quantized_ops={}, tensors_calibrated=1, peak_memory_bytes=1)
+    deployable = artifacts.DeployableArtifact(**made, size_bytes=1, int8_ops={})
+    return {"model": "digest", "samples": 8, "candidate": candidate, "quantized": quantized,
+            "deployable": deployable}
+
+def named(name, step):
+    if step.cache_key_fn.keywords["chosen"] is None:
+        return {name: {"model": "digest", "samples": 8}}
+    return {f"{name} {layout}": inputs(layout) for layout in json.loads(sys.argv[2])}
+
 keys = {}
 for edit, files in json.loads(sys.argv[1]).items():
     before = {name: (root / name).read_text() for name in files}
     for name, text in before.items():
         (root / name).write_text(text + "\\n# another line")
     code_digest.cache_clear()
-    inputs = {"model": "digest", "samples": 8}
-    keys[edit] = {name: step.cache_key_fn(SimpleNamespace(task=step), inputs) for name, step in steps.items()}
+    keys[edit] = {each: step.cache_key_fn(SimpleNamespace(task=step), given)
+                  for name, step in steps.items() for each, given in named(name, step).items()}
     for name, text in before.items():
         (root / name).write_text(text)
 print(json.dumps({"keys": keys, "root": str(root)}))
@@ -83,7 +112,7 @@ def _keys(folder: Path) -> dict[str, Keys]:
         )
     files = json.dumps({edit: names for edit, (names, _) in EDITS.items()})
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PRINT_KEYS, files],
+        [sys.executable, "-W", "ignore", "-c", PRINT_KEYS, files, json.dumps(LAYOUTS)],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(folder), "PREFECT_HOME": str(folder / "prefect")},
         capture_output=True,
@@ -123,11 +152,23 @@ def test_record_of_the_published_table_counts_the_code_of_every_step_of_a_releas
     assert all(counted >= set(step.cache_key_fn.args[0]) for step in steps)
 
 
+def test_layouts_are_those_of_the_registry() -> None:
+    assert layouts.LAYOUTS.names() == LAYOUTS
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_key_holds_the_code_of_the_candidates_layout_and_of_its_engine(layout: str) -> None:
+    record = layouts.LAYOUTS.find(layout)
+    engine = ENGINES.find(record.engine)
+    assert chosen_conversion(layout).modules == {record.convert.__module__}
+    assert chosen_engine(layout).modules == {engine.open.__module__}
+    assert chosen_engine(layout).packages == chosen_conversion(layout).packages == engine.packages
+
+
 @pytest.mark.parametrize(
     "package",
     [
         paddle_int8.tasks.algorithms.task,
-        paddle_int8.tasks.layouts.task,
         paddle_int8.tasks.validation.task,
     ],
 )

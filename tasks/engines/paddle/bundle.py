@@ -18,22 +18,24 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from paddle_int8.tasks.config.data import Preprocessing
-from paddle_int8.tasks.contracts.artifacts import Bundle, DeployableArtifact, ModelArtifact, TensorSpec
+from paddle_int8.tasks.contracts.artifacts import Bundle, ModelArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import StorageError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Layout
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.engines.engine import BundleRequest
 from paddle_int8.tasks.engines.paddle.bundle_texts import render
+from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.example import EXAMPLE_INPUT, EXAMPLE_OUTPUT
 from paddle_int8.tasks.engines.paddle.predictor import MODEL_FILENAME, PARAMS_FILENAME
-from paddle_int8.tasks.engines.paddle.switches import SWITCHES, Switches, engine_of
+from paddle_int8.tasks.engines.paddle.switches import Switches
 from paddle_int8.tasks.store.folder import folder_digest
 
 SCHEMA_VERSION = 1
 SERVING = Path(__file__).with_name("serving.py")
+BUNDLED = (f"model/{MODEL_FILENAME}", f"model/{PARAMS_FILENAME}")
 PADDLE = "paddlepaddle"
-ENGINES = (PADDLE, "numpy")
+SERVED_WITH = (PADDLE, "numpy")
 PYTHON_OF_A_WHEEL = "Programming Language :: Python :: 3."
 
 
@@ -55,7 +57,7 @@ class Deployment:
     """
 
     schema_version: int
-    layout: Layout
+    layout: str
     switches: Switches
     threads: int
     validated_on: tuple[ValidatedIsa, ...]
@@ -69,26 +71,19 @@ class Deployment:
     pythons: tuple[str, ...]
 
 
-def write_bundle(
-    folder: Path,
-    *,
-    deployable: DeployableArtifact,
-    model: ModelArtifact,
-    evidence: CandidateEvidence,
-    preprocessing: Preprocessing,
-    threads: int,
-) -> Bundle:
-    """Fills the empty `folder`; the example comes from beside the native evidence's outcomes.
+def write_bundle(request: BundleRequest) -> Bundle:
+    """Fills the empty folder; the example comes from beside the native evidence's outcomes.
 
     Raises: StorageError when the evidence is not of these bytes, or the disk refuses.
     """
+    folder, deployable, evidence = request.folder, request.deployable, request.evidence
     if evidence.digest != deployable.digest:
         raise StorageError(
             found=f"evidence of {evidence.digest[:12]} for a deployable of {deployable.digest[:12]}",
             required="evidence of the very bytes that are packed",
             remedy="validate this deployable, then pack it",
         )
-    deployment = _deployment(deployable, model, evidence, preprocessing, threads)
+    deployment = _deployment(request)
     (folder / "model").mkdir(parents=True)
     (folder / "examples").mkdir()
     for name in (MODEL_FILENAME, PARAMS_FILENAME):
@@ -104,24 +99,24 @@ def write_bundle(
     return Bundle(folder=StoredPath(folder), digest=folder_digest(folder), size_bytes=size)
 
 
+def bundle_digest(bundle: Path) -> str:
+    """The digest of the model in a bundle."""
+    return program_digest(bundle / "model")
+
+
 def pythons() -> tuple[str, ...]:
     """The Pythons that this Paddle has wheels for, "3.8" and on."""
     classifiers = metadata(PADDLE).get_all("Classifier") or []
     return tuple(text.split()[-1] for text in classifiers if text.startswith(PYTHON_OF_A_WHEEL))
 
 
-def _deployment(
-    deployable: DeployableArtifact,
-    model: ModelArtifact,
-    evidence: CandidateEvidence,
-    preprocessing: Preprocessing,
-    threads: int,
-) -> Deployment:
+def _deployment(request: BundleRequest) -> Deployment:
+    deployable, model, evidence = request.deployable, request.model, request.evidence
     return Deployment(
         schema_version=SCHEMA_VERSION,
         layout=deployable.candidate.layout,
-        switches=replace(SWITCHES[engine_of(deployable.candidate.layout)], max_isa=held_to(evidence)),
-        threads=threads,
+        switches=replace(request.switches, max_isa=held_to(evidence)),
+        threads=request.threads,
         validated_on=tuple(
             ValidatedIsa(
                 isa=measured.isa,
@@ -133,11 +128,11 @@ def _deployment(
         ),
         inputs=model.inputs,
         outputs=_outputs(model, evidence),
-        preprocessing=preprocessing.model_dump(mode="json"),
+        preprocessing=request.preprocessing.model_dump(mode="json"),
         digest=deployable.digest,
         baseline_digest=evidence.baseline_digest,
         validation_digest=evidence.validation_digest,
-        versions={name: version(name) for name in ENGINES} | {"onednn": evidence.host.onednn_version},
+        versions={name: version(name) for name in SERVED_WITH} | {"onednn": evidence.host.onednn_version},
         pythons=pythons(),
     )
 

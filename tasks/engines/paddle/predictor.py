@@ -2,50 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.engines.paddle.serving import Predictor, paddle_config
-from paddle_int8.tasks.engines.paddle.switches import SWITCHES, Engine, Switches
+from paddle_int8.tasks.engines.paddle.switches import Switches
 
 MODEL_FILENAME, PARAMS_FILENAME = "model.pdmodel", "model.pdiparams"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictorSpec:
-    """A model and how to run it.
-
-    `params` is None for one file per parameter beside `program`. `enable_int8` overrides the engine's
-    own switch, to show what a forgotten one costs. `cached_shapes` overrides it to be that of another
-    predictor in the same process.
-    """
+    """A model and how to run it. `params` is None for one file per parameter beside `program`."""
 
     program: Path
     params: Path | None
-    engine: Engine
+    switches: Switches
     threads: int
-    enable_int8: bool | None = None
-    cached_shapes: int | None = None
-
-    @property
-    def switches(self) -> Switches:
-        switches = SWITCHES[self.engine]
-        if self.enable_int8 is not None:
-            switches = replace(switches, onednn_int8=self.enable_int8)
-        if self.cached_shapes is not None:
-            switches = replace(switches, onednn_cache_capacity=self.cached_shapes)
-        return switches
 
 
-def spec_of(folder: Path, engine: Engine, threads: int, enable_int8: bool | None = None) -> PredictorSpec:
-    """Of an artifact's folder, whose file names are fixed."""
+def spec_of(folder: Path, switches: Switches, threads: int) -> PredictorSpec:
+    """The spec of the model in an artifact's folder, whose file names are fixed."""
     return PredictorSpec(
-        program=folder / MODEL_FILENAME,
-        params=folder / PARAMS_FILENAME,
-        engine=engine,
-        threads=threads,
-        enable_int8=enable_int8,
+        program=folder / MODEL_FILENAME, params=folder / PARAMS_FILENAME, switches=switches, threads=threads
     )
 
 
@@ -66,7 +46,7 @@ def open_predictor(spec: PredictorSpec) -> Predictor:
         return Predictor(config, spec.switches.length_buckets)
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelFormatError(
-            found=f"Paddle Inference cannot open {spec.program} as {spec.engine}: {error}",
+            found=f"Paddle Inference cannot open {spec.program}: {error}",
             required="a model that Paddle Inference 2.6 loads",
             remedy="copy or export the model again; for a quantized one, quantize again",
         ) from error

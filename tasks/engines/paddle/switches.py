@@ -1,14 +1,8 @@
-"""How each kind of model is opened: the one table of predictor switches.
-
-A layout names how an artifact is packed and which engine runs it, so adding one starts here.
-"""
+"""How each kind of model is opened: what can be switched in Paddle's predictor, and the usual settings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
-
-from paddle_int8.tasks.contracts.vocabulary import Layout
 
 FP32_FC_FUSION = "repeated_fc_relu_fuse_pass"
 """Fuses consecutive FCs into one FP32 operator that INT8 cannot reach: VGG loses two thirds of its speed."""
@@ -35,25 +29,9 @@ LENGTH_BUCKETS = (16, 32, 64, 128, 256, 512, 1024, 2048)
 """Each twice as long as the one before: another group costs more than steps that shorter sequences wait."""
 
 
-class Engine(StrEnum):
-    """What runs a model: the baseline, the readers' references, and one per layout.
-
-    FOREIGN_QDQ: a QDQ program as PaddleSlim writes it, which has not been converted.
-    """
-
-    BASELINE = "baseline"
-    NATIVE_FP32 = "native_fp32"
-    BF16 = "bf16"
-    OFFLINE = "offline"
-    OFFLINE_7BIT = "offline_7bit"
-    QDQ = "qdq"
-    FOREIGN_QDQ = "foreign_qdq"
-    RECURRENT = "recurrent"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switches:
-    """Of `paddle.inference.Config`; the names are those in `deployment.json`.
+    """The settings of `paddle.inference.Config`; their names are those in `deployment.json`.
 
     onednn_cache_capacity: input shapes for which prepared kernels are kept.
     inserted_passes: each with the one that it goes in front of.
@@ -73,27 +51,21 @@ class Switches:
     max_isa: str = ""
 
 
-# programs that hold quantize operators and INT8 attributes already
-_QUANTIZED = Switches(deleted_passes=INT8_DELETED)
-
-SWITCHES: dict[Engine, Switches] = {
-    # the baseline keeps the fusion: FP32 is faster with it, and it is what a user gets
-    Engine.BASELINE: Switches(),
-    Engine.NATIVE_FP32: Switches(onednn=False),
-    Engine.BF16: Switches(onednn_bf16=True),
-    Engine.OFFLINE: _QUANTIZED,
-    Engine.OFFLINE_7BIT: _QUANTIZED,
-    # without `onednn_int8` it silently runs in FP32, slower than the baseline
-    Engine.QDQ: Switches(
-        onednn_int8=True, deleted_passes=INT8_DELETED, inserted_passes=(SPENT_SCALES_REMOVAL,)
-    ),
-    Engine.FOREIGN_QDQ: Switches(onednn_int8=True, deleted_passes=INT8_DELETED),
-    Engine.RECURRENT: replace(
-        _QUANTIZED, length_buckets=LENGTH_BUCKETS, onednn_cache_capacity=CACHED_LENGTHS
-    ),
-}
+BASELINE = Switches()
+"""The FP32 baseline keeps the fusion: FP32 is faster with it, and it is what a user gets."""
+NATIVE_FP32 = Switches(onednn=False)
+BF16 = Switches(onednn_bf16=True)
+QUANTIZED = Switches(deleted_passes=INT8_DELETED)
+"""For programs that hold quantize operators and INT8 attributes already."""
+QDQ = Switches(onednn_int8=True, deleted_passes=INT8_DELETED, inserted_passes=(SPENT_SCALES_REMOVAL,))
+"""Without `onednn_int8` a QDQ program silently runs in FP32, slower than the baseline."""
+FOREIGN_QDQ = Switches(onednn_int8=True, deleted_passes=INT8_DELETED)
+"""For a QDQ program as PaddleSlim writes it, which has not been converted."""
+RECURRENT = replace(QUANTIZED, length_buckets=LENGTH_BUCKETS, onednn_cache_capacity=CACHED_LENGTHS)
 
 
-def engine_of(layout: Layout) -> Engine:
-    """The engine that runs a candidate of this layout."""
-    return Engine(layout.value)
+def beside(switches: Switches, other: object) -> Switches:
+    """`switches` of a predictor that runs in one process with a predictor of the `other` ones."""
+    if not isinstance(other, Switches):
+        return switches
+    return replace(switches, onednn_cache_capacity=other.onednn_cache_capacity)

@@ -1,4 +1,4 @@
-"""What a conversion came to, in either layout."""
+"""What a conversion came to, in any layout."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddle_int8.tasks.contracts.errors import ConversionError
-from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
 
 CAST = "cast_to_fp32"
@@ -22,7 +21,7 @@ class ConvertedModel:
     """
 
     folder: Path
-    layout: Layout
+    layout: str
     digest: str
     int8_ops: dict[str, int]
     repairs: dict[str, int]

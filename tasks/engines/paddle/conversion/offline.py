@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddle_int8.tasks.contracts.errors import ConversionError
-from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
 from paddle_int8.tasks.engines.paddle.conversion.converted import CAST, ConvertedModel
 from paddle_int8.tasks.engines.paddle.conversion.weight_layout import LAID_OUT, lay_out_weights
@@ -52,7 +51,6 @@ OPS_TO_QUANTIZE = {
     },
 }
 """What a user calls an operator, and what Paddle's fusions call it by the time it is quantized."""
-WEIGHT_BITS = {Layout.OFFLINE: 8, Layout.OFFLINE_7BIT: 7}
 DEBUG_FOLDER = "debug"
 
 logger = logging.getLogger(__name__)
@@ -91,6 +89,7 @@ class OfflineRequest:
     """A fake-quantized model, where its INT8 form goes, and the published script's options.
 
     weight_bits: of the integers that the weights become, 2 to 8.
+    layout: the name of what comes out.
     """
 
     source: ModelSource
@@ -99,6 +98,7 @@ class OfflineRequest:
     op_ids_to_skip: tuple[int, ...] = ()
     debug: bool = False
     weight_bits: int = 8
+    layout: str = "offline"
     repairs: OfflineRepairs = OfflineRepairs()
     model_filename: str = "model.pdmodel"
     params_filename: str = "model.pdiparams"
@@ -151,7 +151,7 @@ def convert_offline(request: OfflineRequest) -> ConvertedModel:
     logger.info("INT8 operators: %s", int8_ops)
     return ConvertedModel(
         folder=request.folder,
-        layout=Layout.OFFLINE if request.weight_bits == 8 else Layout.OFFLINE_7BIT,
+        layout=request.layout,
         digest=program_digest(request.folder, request.model_filename, request.params_filename),
         int8_ops=int8_ops,
         repairs=options.repairs,

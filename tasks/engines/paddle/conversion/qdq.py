@@ -10,7 +10,6 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.engines.paddle.blocks import place, value
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
 from paddle_int8.tasks.engines.paddle.conversion.converted import CAST, ConvertedModel
@@ -79,7 +78,7 @@ def convert_qdq(
     logger.info("operators with quantized input: %s; repairs: %s", int8_ops, repairs)
     return ConvertedModel(
         folder=folder,
-        layout=Layout.QDQ,
+        layout="qdq",
         digest=program_digest(folder, model_filename, params_filename),
         int8_ops=int8_ops,
         repairs=repairs,

@@ -16,7 +16,6 @@ import numpy as np
 
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import ConversionError
-from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.files import ModelSource
@@ -69,7 +68,7 @@ def convert_recurrent(source: ModelSource, folder: Path) -> ConvertedModel:
     logger.info("INT8 recurrent operators: %s", int8_ops)
     return ConvertedModel(
         folder=folder,
-        layout=Layout.RECURRENT,
+        layout="recurrent",
         digest=program_digest(folder),
         int8_ops=int8_ops,
         repairs={},

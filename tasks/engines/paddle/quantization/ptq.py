@@ -33,7 +33,7 @@ import numpy as np
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError, storage_error
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import Algorithm, QuantizedForm
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 
@@ -51,12 +51,15 @@ logger = logging.getLogger(__name__)
 class PtqRequest:
     """One candidate to make of `model`, into the existing `folder`. `batch_size` is in samples.
 
+    `form` is what the layout of the candidate takes.
+
     `learned` are thresholds by tensor that a training has found; they replace the calibrated ones.
     """
 
     model: ModelArtifact
     calibration: DatasetArtifact
     candidate: Candidate
+    form: QuantizedForm
     config: QuantizationConfig
     batch_size: int
     folder: Path
@@ -163,7 +166,7 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Any) -> Calibrator
         quantizable_op_type=list(config.op_types),
         weight_quantize_type=config.weight_quantize_type,
         skip_tensor_list=list(config.skip_tensors),
-        onnx_format=candidate.layout is Layout.QDQ,
+        onnx_format=request.form is QuantizedForm.QDQ,
     )
 
 

@@ -32,7 +32,7 @@ from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.kl import kl_threshold
 from paddle_int8.tasks.engines.paddle.quantization.ptq import RECURRENT, PtqOutcome, PtqRequest
-from paddle_int8.tasks.engines.paddle.switches import Engine
+from paddle_int8.tasks.engines.paddle.switches import NATIVE_FP32
 from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.store.folder import file_digest
 
@@ -175,8 +175,7 @@ def _require_equal(folder: Path, feed: Feed) -> None:
     if baseline_folder(folder) == folder:
         return
     original, rewritten = (
-        open_predictor(spec_of(each, Engine.NATIVE_FP32, 1)).run(feed)
-        for each in (baseline_folder(folder), folder)
+        open_predictor(spec_of(each, NATIVE_FP32, 1)).run(feed) for each in (baseline_folder(folder), folder)
     )
     largest = max(difference(one, other) for one, other in zip(original, rewritten, strict=True))
     logger.info("rewritten with legacy operators: outputs differ by at most %.3g", largest)

@@ -10,9 +10,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 
+from paddle_int8.tasks.engines.paddle.audit.kernels import MARK
 from paddle_int8.tasks.hardware import onednn
-from paddle_int8.tasks.validation.audit import MARK
 
 STDOUT = 1
 
@@ -32,6 +33,16 @@ class VerboseRecorder:
         fresh = [line for line in lines if line.startswith(f"{MARK}info")]
         self._header = self._header or fresh
         return [*self._header, *(line for line in lines if line not in fresh)]
+
+
+@cache
+def _recorder() -> VerboseRecorder:
+    return VerboseRecorder()
+
+
+def recorded(run: Callable[[], object], *, inferences: int) -> list[str]:
+    """`VerboseRecorder.record` of the one recorder of this process."""
+    return _recorder().record(run, inferences=inferences)
 
 
 def _with_verbose(run: Callable[[], object], inferences: int) -> None:

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 from paddle_int8.tasks.contracts.artifacts import OperatorCensus
 from paddle_int8.tasks.contracts.evidence import Fp32Layer, KernelAudit, PrimitiveShare
-from paddle_int8.tasks.engines.paddle.switches import Engine
 
 COMPUTE_KINDS = frozenset({"convolution", "deconvolution", "inner_product", "matmul", "rnn"})
 INT8_TYPES = frozenset({"s8", "u8"})
@@ -85,7 +84,8 @@ def audit(
     """Counts and times of one inference, from the verbose lines of `inferences` of them.
 
     `expect_int8` is False for an FP32 model, of which no layer is listed as having stayed FP32. `census` is
-    of the model's operators (see `comparable`): those that oneDNN did not execute count as not INT8.
+    of the model's operators, of a layout in which one primitive is one of them: those that oneDNN did not
+    execute count as not INT8.
     """
     isa, executed = parse_verbose(lines)
     compute = [primitive for primitive in executed if primitive.kind in COMPUTE_KINDS]
@@ -107,30 +107,6 @@ def audit(
         outside_onednn=outside,
         announced_fp32=_announced(compute, inferences, outside, census) if expect_int8 else {},
     )
-
-
-def comparable(census: OperatorCensus, engine: Engine) -> OperatorCensus | None:
-    """`census` where one primitive is one of its operators, None for the layout `recurrent`.
-
-    There one operator takes in several, a layer in front of each GRU or LSTM and both directions; and a batch
-    in length buckets runs each of them once a bucket. Its conversion refuses recurrent operators that did not
-    fuse.
-    """
-    return None if engine is Engine.RECURRENT else census
-
-
-def counted(audit: KernelAudit) -> str:
-    """`26 of 28 compute primitives`; of compute operators when some were not executed by oneDNN."""
-    noun = "operators" if audit.outside_onednn else "primitives"
-    return f"{audit.int8_primitives} of {audit.compute_operators} compute {noun}"
-
-
-def aside(audit: KernelAudit) -> str:
-    """What ran outside oneDNN and what was known to stay FP32, to go behind `counted`; "" for neither."""
-    outside, announced = audit.outside_onednn, audit.announced_fp32
-    kinds = ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in announced.items())
-    told = f"; {outside} ran outside oneDNN, in Paddle's own FP32 kernels" if outside else ""
-    return told + (f"; known beforehand to stay FP32: {kinds}" if kinds else "")
 
 
 def _outside(compute: Sequence[Primitive], inferences: int, census: OperatorCensus) -> int:

@@ -1,0 +1,73 @@
+"""What a layout is: how a quantized model is packed, which engine runs it and how it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.contracts.artifacts import OperatorCensus
+from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
+from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
+from paddle_int8.tasks.engines.paddle.files import ModelSource, find_model
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.config.quantization import ConversionConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionRequest:
+    """A model to convert.
+
+    quantized: the folder that the quantizer filled, with `scales.json`, the threshold of each tensor.
+    folder: where the converted model goes.
+    config: the section `conversion`, with what the layout does not read at its default.
+    """
+
+    quantized: Path
+    folder: Path
+    config: ConversionConfig
+
+    @property
+    def source(self) -> ModelSource:
+        """The files of the quantized model."""
+        return find_model(ModelFiles(path=self.quantized))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The record of a layout.
+
+    engine: the name of the engine that runs it.
+    form: what the quantizer writes for it.
+    convert: makes the model, in the isolated process; a function at the top of a module.
+        Raises: ConversionError when nothing in the result would run in INT8.
+    switches: how the engine opens the model; None where the engine has nothing to switch.
+    algorithms: the names of the only algorithms whose scales it can take; None takes all.
+    reads: the fields of the section `conversion` that decide what it becomes.
+    legacy_recurrence: operators `rnn` are written anew with `lstm` when the model is loaded.
+    operator_per_kernel: one kernel that ran is one operator of the FP32 model, so that an audit can tell how
+        many operators none accounts for. It is not where fusions take in several operators, or where one runs
+        once for each bucket of lengths.
+    simulated: the quantized model, run as it is, simulates the rounding of the INT8 model.
+    note: a sentence for the readers of the report; "" where there is nothing to say.
+    """
+
+    name: str
+    description: str
+    engine: str
+    form: QuantizedForm
+    convert: Callable[[ConversionRequest], ConvertedModel]
+    switches: Any = None
+    algorithms: tuple[str, ...] | None = None
+    reads: frozenset[str] = frozenset()
+    legacy_recurrence: bool = False
+    operator_per_kernel: bool = True
+    simulated: bool = True
+    note: str = ""
+
+    def comparable(self, census: OperatorCensus) -> OperatorCensus | None:
+        """`census` of the FP32 model where an audit can be compared with it, else None."""
+        return census if self.operator_per_kernel else None

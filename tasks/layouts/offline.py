@@ -1,0 +1,46 @@
+"""INT8 operators, made here by the passes of the published conversion script."""
+
+from __future__ import annotations
+
+from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
+from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel, require_int8
+from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
+from paddle_int8.tasks.engines.paddle.switches import QUANTIZED
+from paddle_int8.tasks.layouts.layout import ConversionRequest, Layout
+
+READS = frozenset({"ops_to_quantize", "op_ids_to_skip", "debug"})
+NOTE = "The offline layout keeps its weights in FP32 on disk; the kernels run in INT8 all the same."
+
+
+def convert(request: ConversionRequest) -> ConvertedModel:
+    """Raises: ConversionError when the model is in another form, or nothing in it would run in INT8."""
+    return convert_with(request, layout="offline", weight_bits=8)
+
+
+def convert_with(request: ConversionRequest, *, layout: str, weight_bits: int) -> ConvertedModel:
+    """`convert` for a layout whose weights are integers of 2 to 8 bits."""
+    converted = convert_offline(
+        OfflineRequest(
+            source=request.source,
+            folder=request.folder,
+            ops_to_quantize=request.config.ops_to_quantize,
+            op_ids_to_skip=request.config.op_ids_to_skip,
+            debug=request.config.debug,
+            layout=layout,
+            weight_bits=weight_bits,
+        )
+    )
+    require_int8(converted)
+    return converted
+
+
+LAYOUT = Layout(
+    name="offline",
+    description="An INT8 graph that is made here.",
+    engine="paddle",
+    form=QuantizedForm.FAKE_QUANT,
+    convert=convert,
+    switches=QUANTIZED,
+    reads=READS,
+    note=NOTE,
+)

@@ -1,0 +1,26 @@
+"""The QDQ program, which Paddle Inference turns into INT8 operators when it loads it."""
+
+from __future__ import annotations
+
+from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
+from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel, require_int8
+from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
+from paddle_int8.tasks.engines.paddle.switches import QDQ
+from paddle_int8.tasks.layouts.layout import ConversionRequest, Layout
+
+
+def convert(request: ConversionRequest) -> ConvertedModel:
+    """Raises: ConversionError when the model is in another form, or nothing in it would run in INT8."""
+    converted = convert_qdq(request.source, request.folder)
+    require_int8(converted)
+    return converted
+
+
+LAYOUT = Layout(
+    name="qdq",
+    description="An INT8 graph that Paddle Inference makes at load.",
+    engine="paddle",
+    form=QuantizedForm.QDQ,
+    convert=convert,
+    switches=QDQ,
+)

@@ -1,0 +1,30 @@
+"""INT8 operators for GRU and LSTM over sequences, which PaddleSlim has no part in."""
+
+from __future__ import annotations
+
+from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
+from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel, require_int8
+from paddle_int8.tasks.engines.paddle.conversion.recurrent import convert_recurrent
+from paddle_int8.tasks.engines.paddle.switches import RECURRENT
+from paddle_int8.tasks.layouts.layout import ConversionRequest, Layout
+
+
+def convert(request: ConversionRequest) -> ConvertedModel:
+    """Raises: ConversionError when an operator did not fuse, or nothing in the model would run in INT8."""
+    converted = convert_recurrent(request.source, request.folder)
+    require_int8(converted)
+    return converted
+
+
+LAYOUT = Layout(
+    name="recurrent",
+    description="An INT8 graph of GRU and LSTM over sequences.",
+    engine="paddle",
+    form=QuantizedForm.FP32,
+    convert=convert,
+    switches=RECURRENT,
+    algorithms=("abs_max", "avg", "hist", "KL"),
+    legacy_recurrence=True,
+    operator_per_kernel=False,
+    simulated=False,
+)
