@@ -15,6 +15,9 @@ from paddle_int8.tasks.contracts.errors import ConfigError
 if TYPE_CHECKING:
     from paddle_int8.tasks.config.registry import Registry
 
+UNKNOWN, UNUSABLE = "unknown_name", "unusable_name"
+"""Types of errors: no record has the name; a record has it and may not be loaded, or is not what it says."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -32,14 +35,22 @@ class Choice:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return handler(schema) | {"enum": list(self._looked_up().names())}
+        return handler(schema) | {"enum": list(self.names())}
+
+    def names(self) -> tuple[str, ...]:
+        """What the registry knows."""
+        return self._looked_up().names()
+
+    def find(self, name: str) -> Any:
+        """The record of this name. Raises: ConfigError when there is none, or none that may be loaded."""
+        return self._looked_up().find(name)
 
     def _known(self, name: str) -> str:
         try:
-            return str(self._looked_up().find(name).name)
+            return str(self.find(name).name)
         except ConfigError as error:
             raise PydanticCustomError(
-                "unknown_name",
+                UNUSABLE if name in self.names() else UNKNOWN,
                 "{found}; required: {required}; {remedy}",
                 {"found": error.found, "required": error.required, "remedy": error.remedy},
             ) from error

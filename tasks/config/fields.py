@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import Tag
 from pydantic.fields import FieldInfo
 
+from paddle_int8.tasks.config.choice import Choice
 from paddle_int8.tasks.config.section import Section
 from paddle_int8.tasks.config.spoken import Spoken
 
@@ -86,9 +87,12 @@ def members(expected: Any) -> dict[str, type[Section]]:
     return found
 
 
-def choices(expected: Any) -> tuple[str, ...]:
-    """The values of an enumeration or a literal type."""
+def choices(expected: Any, constraints: Sequence[Any] = ()) -> tuple[str, ...]:
+    """The values of an enumeration or a literal type, or the names in a registry."""
     bare = _bare(expected)
+    for each in (*constraints, *_of(expected)):
+        if isinstance(each, Choice) and bare is str:
+            return each.names()
     if isinstance(bare, type) and issubclass(bare, Enum):
         return tuple(str(each.value) for each in bare)
     return tuple(map(str, get_args(bare))) if get_origin(bare) is Literal else ()
@@ -112,7 +116,9 @@ def words(place: Place) -> str:
     """What is required there."""
     longest = next((each.max_length for each in place.constraints if hasattr(each, "max_length")), None)
     said = (
-        spoken.words if (spoken := spoken_of(place)) else _said(place.expected) + _limits(place.constraints)
+        spoken.words
+        if (spoken := spoken_of(place))
+        else _said(place.expected, place.constraints) + _limits(place.constraints)
     )
     return f"{said}, at most {longest} characters" if longest and _bare(place.expected) is str else said
 
@@ -122,9 +128,9 @@ def spoken_of(place: Place) -> Spoken | None:
     return next((each for each in place.constraints if isinstance(each, Spoken)), None)
 
 
-def _said(expected: Any) -> str:
+def _said(expected: Any, constraints: Sequence[Any] = ()) -> str:
     bare = _bare(expected)
-    if known := choices(bare):
+    if known := choices(expected, constraints):
         return f"one of {', '.join(known)}"
     if kinds := members(bare):
         return _section_said(kinds)

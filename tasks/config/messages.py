@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from paddle_int8.tasks.config.choice import UNUSABLE
 from paddle_int8.tasks.config.fields import (
     Place,
     choices,
@@ -104,7 +105,7 @@ def _mistake(item: Any, kind: type[Section], lines: Lines) -> Mistake:
 
 
 def _wrong_value(place: Place, value: Any) -> Mistake:
-    key, known = place.key, choices(place.expected)
+    key, known = place.key, choices(place.expected, place.constraints)
     found = f"`{key}` is {shown(value)}" if key else f"the configuration is {shown(value)}"
     near = did_you_mean(shown(value), known) if isinstance(value, str) else ""
     return Mistake(key=key, found=found + near, required=words(place) + _example(place, value))
@@ -221,6 +222,16 @@ def _not_possible(place: Place, item: Any) -> Mistake:
     )
 
 
+def _unusable_name(place: Place, item: Any) -> Mistake:
+    """A name that a registry knows, whose record it does not give."""
+    said = item["ctx"]
+    return Mistake(
+        key=place.key,
+        found=f"`{place.key}`: {said['found']}",
+        required=f"{said['required']}; {said['remedy']}",
+    )
+
+
 def _too_short(place: Place, item: Any) -> Mistake:
     return Mistake(
         key=place.key,
@@ -234,6 +245,7 @@ SPECIAL = {
     "invalid_key": _unknown_key,
     "missing": _missing,
     "too_short": _too_short,
+    UNUSABLE: _unusable_name,
     "union_tag_invalid": _unknown_kind,
     "union_tag_not_found": _no_kind,
     "value_error": _not_possible,

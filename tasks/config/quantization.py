@@ -17,9 +17,9 @@ from paddle_int8.tasks.config.spoken import (
 )
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.keys import Incidental
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import Layout
 
-RECURRENT_ALGORITHMS = (Algorithm.ABS_MAX, Algorithm.AVG, Algorithm.HIST, Algorithm.KL)
+ALGORITHMS = Choice("paddle_int8.tasks.algorithms:ALGORITHMS")
 
 
 class QatConfig(Section):
@@ -51,8 +51,8 @@ class QatConfig(Section):
 class QuantizationConfig(Section):
     """PaddleSlim's `quant_post_static`, and `quant_aware` where `algorithms` has `qat`."""
 
-    algorithms: tuple[Algorithm, ...] = Field(
-        default=(Algorithm.HIST, Algorithm.KL, Algorithm.AVG),
+    algorithms: tuple[Annotated[str, ALGORITHMS], ...] = Field(
+        default=("hist", "KL", "avg"),
         min_length=1,
         description="Ways to find the scales; each is a candidate in each layout.",
     )
@@ -93,8 +93,10 @@ class QuantizationConfig(Section):
 
     @model_validator(mode="after")
     def _training_is_described(self) -> QuantizationConfig:
-        if (Algorithm.QAT in self.algorithms) != (self.qat is not None):
-            raise ValueError("the algorithm `qat` and the section `quantization.qat` need each other")
+        trained = self._trained()
+        if bool(trained) != (self.qat is not None):
+            named = " and ".join(f"`{name}`" for name in trained or ("qat",))
+            raise ValueError(f"the algorithm {named} and the section `quantization.qat` need each other")
         return self
 
     def candidates(self) -> tuple[Candidate, ...]:
@@ -103,25 +105,33 @@ class QuantizationConfig(Section):
             Candidate(algorithm=algorithm, layout=layout)
             for algorithm in dict.fromkeys(self.algorithms)
             for layout in dict.fromkeys(self.layouts)
-            if layout is not Layout.RECURRENT or algorithm in RECURRENT_ALGORITHMS
+            if layout is not Layout.RECURRENT or ALGORITHMS.find(algorithm).magnitudes
         )
+
+    def _trained(self) -> list[str]:
+        """The algorithms that train the model on."""
+        return [name for name in self.algorithms if ALGORITHMS.find(name).needs_training]
 
     @model_validator(mode="after")
     def _trained_layouts(self) -> QuantizationConfig:
-        if Algorithm.QAT in self.algorithms and Layout.RECURRENT in self.layouts:
+        if Layout.RECURRENT in self.layouts and (trained := self._trained()):
             raise ValueError(
-                "the algorithm `qat` trains for the layouts `offline` and `qdq`; layout `recurrent` has "
-                "scales of calibration alone, as "
-                f"{', '.join(RECURRENT_ALGORITHMS)} find them: take `qat` or `recurrent` out"
+                f"the algorithm `{trained[0]}` trains for the layouts `offline` and `qdq`; layout "
+                f"`recurrent` has scales of calibration alone, as {_of_magnitudes()} find them: take "
+                f"`{trained[0]}` or `recurrent` out"
             )
         return self
 
     @model_validator(mode="after")
     def _some_candidate(self) -> QuantizationConfig:
         if not self.candidates():
-            known = ", ".join(RECURRENT_ALGORITHMS)
-            raise ValueError(f"layout `recurrent` is calibrated with one of {known}")
+            raise ValueError(f"layout `recurrent` is calibrated with one of {_of_magnitudes()}")
         return self
+
+
+def _of_magnitudes() -> str:
+    """The algorithms that the layout `recurrent` can be calibrated with."""
+    return ", ".join(name for name in ALGORITHMS.names() if ALGORITHMS.find(name).magnitudes)
 
 
 class ConversionConfig(Section):

@@ -20,7 +20,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from paddle_int8.tasks.config.callables import require_allowed
 from paddle_int8.tasks.contracts.errors import ConfigError
@@ -34,6 +34,7 @@ class Record(Protocol):
 
 
 R = TypeVar("R", bound=Record)
+WIRING = "task"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +65,7 @@ class Registry(Generic[R]):
         """
         if (record := self._ours().get(name)) is not None:
             return record
-        entry = next((entry for entry in self._entries() if entry.name == name), None)
-        if entry is None:
-            raise self._unknown(name)
+        entry = self._entry(name)
         require_allowed(entry.value)
         loaded: R = entry.load()
         if loaded.name != name:
@@ -77,11 +76,27 @@ class Registry(Generic[R]):
             )
         return loaded
 
+    def module(self, name: str) -> str:
+        """The module that holds the record of this name. Nothing of another package is imported.
+
+        Raises: ConfigError when there is no such record.
+        """
+        ours = _records(self.package, self.constant)
+        if name in ours:
+            return ours[name][0]
+        return self._entry(name).module
+
     def __iter__(self) -> Iterator[R]:
         return map(self.find, self.names())
 
     def _ours(self) -> dict[str, R]:
-        return _records(self.package, self.constant)
+        return {name: record for name, (_, record) in _records(self.package, self.constant).items()}
+
+    def _entry(self, name: str) -> EntryPoint:
+        entry = next((entry for entry in self._entries() if entry.name == name), None)
+        if entry is None:
+            raise self._unknown(name)
+        return entry
 
     def _entries(self) -> tuple[EntryPoint, ...]:
         return _entry_points(self.group, tuple(sys.path))
@@ -98,12 +113,15 @@ class Registry(Generic[R]):
 
 
 @cache
-def _records(package: str, constant: str) -> dict[str, R]:
-    """The records in the modules of `package`, in the order of the modules' names."""
-    modules = pkgutil.iter_modules(import_module(package).__path__)
-    loaded = (import_module(f"{package}.{module.name}") for module in modules)
-    records: list[R] = [getattr(module, constant) for module in loaded if hasattr(module, constant)]
-    return {record.name: record for record in records}
+def _records(package: str, constant: str) -> dict[str, tuple[str, Any]]:
+    """By name, the module and the record of each module of `package` that holds one, in the modules' order.
+
+    A `task.py` is wiring, which loads Prefect and holds none.
+    """
+    found = pkgutil.iter_modules(import_module(package).__path__)
+    names = [f"{package}.{module.name}" for module in found if module.name != WIRING]
+    loaded = [module for module in map(import_module, names) if hasattr(module, constant)]
+    return {getattr(each, constant).name: (each.__name__, getattr(each, constant)) for each in loaded}
 
 
 @cache

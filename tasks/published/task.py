@@ -7,6 +7,8 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
+from paddle_int8.tasks.algorithms import ALGORITHMS
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.callables import modules_named
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings
@@ -36,7 +38,7 @@ from paddle_int8.tasks.validation.native import compare_with_native
 
 NAME = "published-table"
 RELEASED = (
-    *(prepare_model, draw_dataset, finetune, quantize, quantize_recurrent),
+    *(prepare_model, draw_dataset, finetune, ptq_request, quantize, quantize_recurrent),
     *(convert_offline, convert_qdq, convert_recurrent),
     *(environment, measure_baseline, compare_with_native, write_baseline_outputs, measure),
     *(GridSearch, judge, choose, measured),
@@ -77,6 +79,7 @@ def publish_table(table: Table) -> Path:
 
 def _key(config: ReleaseConfig, host: HostProfile) -> str:
     named = modules_named(config.model_dump(mode="json"))
+    named |= {ALGORITHMS.module(name) for name in config.quantization.algorithms}
     code = code_digests({function.__module__ for function in RELEASED} | named)
     return record_key(config, host, " ".join((*code, *engines())))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial, wraps
 from importlib.metadata import version
@@ -72,24 +72,37 @@ def _waiting_told() -> Iterator[None]:
         yield
 
 
-def cached(*functions: Callable[..., Any]) -> dict[str, Any]:
+Chosen = Callable[[Mapping[str, Any]], set[str]]
+"""(a step's decisive parameters as plain JSON values) -> the modules of the records that they name"""
+
+
+def cached(*functions: Callable[..., Any], chosen: Chosen | None = None) -> dict[str, Any]:
     """The policy of a step whose result is kept, and taken again for equal inputs, code and engines.
 
     functions: what the step runs. Their modules, and all that these import, are the code that counts; none
     where the step's own inputs say which code it is.
+    chosen: which modules count too, as the inputs name records in a registry that they hold.
     """
-    key = partial(content_key, tuple(sorted({function.__module__ for function in functions})))
+    modules = tuple(sorted({function.__module__ for function in functions}))
+    key = partial(content_key, modules, chosen=chosen)
     return {"persist_result": True, "cache_key_fn": key}
 
 
-def content_key(modules: tuple[str, ...], context: TaskRunContext, parameters: dict[str, Any]) -> str:
+def content_key(
+    modules: tuple[str, ...],
+    context: TaskRunContext,
+    parameters: dict[str, Any],
+    *,
+    chosen: Chosen | None = None,
+) -> str:
     """The cache key of a step: see `tasks.contracts.keys`.
 
-    Functions that its parameters name, such as a metric, are code of the step as `modules` are.
+    Functions and records that its parameters name, such as a metric, are code of the step as `modules` are.
     """
     name = step_name(context.task.fn)
     given = decisive_parameters(declared(name), parameters)
-    code = code_digests({*modules, *modules_named(given)}) if modules else ()
+    named = modules_named(given) | (chosen(given) if chosen else set())
+    code = code_digests({*modules, *named}) if modules else ()
     return step_key(name, (*code, *engines()), given)
 
 

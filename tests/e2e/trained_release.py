@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.data import CallableSource, Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
@@ -24,7 +25,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     ModelArtifact,
     TensorSpec,
 )
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.data.dataset import materialise
 from paddle_int8.tasks.data.sampling import draw
 from paddle_int8.tasks.data.sources import Labels, open_source
@@ -36,7 +37,7 @@ from paddle_int8.tasks.engines.paddle.conversion.offline import (
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.files import find_model
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
 from paddle_int8.zoo.digits import CLASSES, digits
 from tests.integration.small_release import prepare
 
@@ -157,7 +158,7 @@ def _edit(loaded: LoadedProgram, name: str, change: Callable[[Array], Array]) ->
 
 def _deployable(folder: Path, layout: Layout) -> DeployableArtifact:
     return DeployableArtifact(
-        candidate=Candidate(algorithm=Algorithm.HIST, layout=layout),
+        candidate=Candidate(algorithm="hist", layout=layout),
         folder=folder,
         digest=program_digest(folder),
         size_bytes=sum((folder / name).stat().st_size for name in ("model.pdmodel", "model.pdiparams")),
@@ -171,10 +172,10 @@ def _quantize(folder: Path, model: ModelArtifact, calibration: DatasetArtifact, 
     target = folder / f"{layout}-quantized"
     target.mkdir()
     quantize(
-        PtqRequest(
+        ptq_request(
             model=model,
             calibration=calibration,
-            candidate=Candidate(algorithm=Algorithm.HIST, layout=layout),
+            candidate=Candidate(algorithm="hist", layout=layout),
             config=QuantizationConfig(),
             batch_size=16,
             folder=target,

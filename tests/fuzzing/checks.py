@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import PipelineError
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
@@ -23,7 +24,7 @@ from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import ModelFormat, find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_with
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_with
 from paddle_int8.tasks.engines.paddle.switches import Engine, engine_of
 from paddle_int8.tasks.hardware.levels import VNNI
 from paddle_int8.tasks.hardware.onednn import effective_isa
@@ -256,8 +257,8 @@ def _quantize(model: ModelArtifact, values: Feed, layout: Layout, folder: Path) 
     data = DatasetArtifact(
         folder=folder, digest="", source="", samples=SAMPLES, classes=0, seed=0, labelled=False
     )
-    candidate = Candidate(algorithm=Algorithm.ABS_MAX, layout=layout)
-    request = PtqRequest(
+    candidate = Candidate(algorithm="abs_max", layout=layout)
+    request = ptq_request(
         model=model,
         calibration=data,
         candidate=candidate,

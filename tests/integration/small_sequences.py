@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
@@ -20,7 +21,7 @@ from paddle_int8.tasks.contracts.artifacts import (
 )
 from paddle_int8.tasks.contracts.sequences import LENGTHS, padded
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
+from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.data.dataset import DatasetSummary, materialise
 from paddle_int8.tasks.data.sources import ONLY_INPUT, Samples
 from paddle_int8.tasks.engines.paddle.conversion.recurrent import convert_recurrent
@@ -178,10 +179,10 @@ def artifact(drawn: DatasetSummary, folder: Path) -> DatasetArtifact:
 
 def request(model: ModelArtifact, calibration: DatasetArtifact, folder: Path) -> PtqRequest:
     folder.mkdir()
-    return PtqRequest(
+    return ptq_request(
         model=model,
         calibration=calibration,
-        candidate=Candidate(algorithm=Algorithm.KL, layout=Layout.RECURRENT),
+        candidate=Candidate(algorithm="KL", layout=Layout.RECURRENT),
         config=QuantizationConfig(),
         batch_size=8,
         folder=folder,

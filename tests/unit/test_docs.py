@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 import paddle_int8.tasks.config.retraining  # noqa: F401 - its sections count too
+from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.section import Section
@@ -41,6 +42,11 @@ def test_configuration_page_describes_keys_as_the_run_form_does(section: type[Ba
     page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
     rows = {name: field for name, field in section.model_fields.items() if f"| `{name}` |" in page}
     assert [name for name, field in rows.items() if f"| {field.description} |" not in page] == []
+
+
+def test_configuration_page_describes_algorithms_as_their_records_do() -> None:
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
+    assert [each.name for each in ALGORITHMS if f"| `{each.name}` | {each.description} |" not in page] == []
 
 
 def test_readme_example_is_a_valid_release() -> None:

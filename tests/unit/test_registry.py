@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from paddle_int8.tasks.config.messages import mistakes
 from paddle_int8.tasks.config.quantization import QuantizationConfig
+from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.strategies import STRATEGIES
+from tests.installed_package import install
 
 MODULE = """
 from paddle_int8.tasks.strategies.strategy import Strategy
@@ -24,14 +28,8 @@ STRATEGY = Strategy(name="fewest", description="Nothing at all.", start=lambda c
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A package with one strategy `fewest`, and one entry point whose record bears another name."""
     (tmp_path / "someones_strategy.py").write_text(MODULE, encoding="utf-8")
-    metadata = tmp_path / "someones_strategy-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: someones-strategy\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(
-        "[paddle_int8.strategies]\n"
-        "fewest = someones_strategy:STRATEGY\n"
-        "misnamed = someones_strategy:STRATEGY\n"
-    )
+    place = "someones_strategy:STRATEGY"
+    install(tmp_path, "someones-strategy", {"paddle_int8.strategies": {"fewest": place, "misnamed": place}})
     monkeypatch.syspath_prepend(str(tmp_path))
     yield
     sys.modules.pop("someones_strategy", None)
@@ -75,3 +73,38 @@ def test_configuration_takes_and_offers_the_names_of_the_registry(installed: Non
         QuantizationConfig(strategy="gird")
     schema = TypeAdapter(QuantizationConfig).json_schema()
     assert schema["properties"]["strategy"]["enum"] == ["grid", "fewest", "misnamed"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "found", "required"),
+    [
+        pytest.param(
+            "Gird", "`quantization.strategy` is Gird, did you mean `grid`?", "one of grid", id="unknown"
+        ),
+        pytest.param("misnamed", "behind the entry point 'misnamed'", "rename one of the two", id="unusable"),
+    ],
+)
+def test_message_of_a_configuration_says_which_name_was_meant_or_what_is_wrong_with_its_record(
+    installed: None, strategy: str, found: str, required: str
+) -> None:
+    raw = {"name": "x", "quantization": {"strategy": strategy}}
+    with pytest.raises(ValidationError) as raised:
+        ReleaseConfig.model_validate(raw)
+    said = [each for each in mistakes(raised.value, ReleaseConfig, {}) if "strategy" in each.key]
+    assert found in said[0].found
+    assert required in said[0].required
+
+
+def test_module_of_a_record_is_known_without_loading_another_package(installed: None) -> None:
+    assert STRATEGIES.module("grid") == "paddle_int8.tasks.strategies.grid"
+    assert STRATEGIES.module("fewest") == "someones_strategy"
+    assert "someones_strategy" not in sys.modules
+
+
+def test_records_are_loaded_without_paddle_and_without_prefect() -> None:
+    program = (
+        "import sys; from paddle_int8.tasks.algorithms import ALGORITHMS; list(ALGORITHMS); "
+        "print(sorted({'paddle', 'paddleslim', 'prefect'} & sys.modules.keys()))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"

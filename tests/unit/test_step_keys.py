@@ -40,6 +40,8 @@ EDITS = {
     "wiring": (("steps/step.py", "process/isolated.py", "algorithms/task.py"), set()),
     "the training": (("engines/paddle/training/loop.py",), {"finetune"}),
     "a calibration": (("engines/paddle/quantization/kl.py",), {"quantize"}),
+    "the candidate's algorithm": (("algorithms/hist.py",), {"quantize"}),
+    "another algorithm": (("algorithms/mse.py", "algorithms/qat.py"), set()),
     "a conversion": (("engines/paddle/conversion/weight_layout.py",), {"convert"}),
     "a measurement": (("validation/latency.py",), {"validate"}),
     "the baseline's outputs": (("validation/baseline.py",), {"baseline_outputs", "validate"}),
@@ -66,7 +68,7 @@ for edit, files in json.loads(sys.argv[1]).items():
     for name, text in before.items():
         (root / name).write_text(text + "\\n# another line")
     code_digest.cache_clear()
-    inputs = {"model": "digest", "samples": 8}
+    inputs = {"model": "digest", "candidate": {"algorithm": "hist"}, "samples": 8}
     keys[edit] = {name: step.cache_key_fn(SimpleNamespace(task=step), inputs) for name, step in steps.items()}
     for name, text in before.items():
         (root / name).write_text(text)
