@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -39,23 +39,30 @@ class Choice:
 
     def names(self) -> tuple[str, ...]:
         """What the registry knows."""
-        return self._looked_up().names()
+        return looked_up(self.registry).names()
 
     def find(self, name: str) -> Any:
         """The record of this name. Raises: ConfigError when there is none, or none that may be loaded."""
-        return self._looked_up().find(name)
+        return looked_up(self.registry).find(name)
 
     def _known(self, name: str) -> str:
         try:
             return str(self.find(name).name)
         except ConfigError as error:
-            raise PydanticCustomError(
-                UNUSABLE if name in self.names() else UNKNOWN,
-                "{found}; required: {required}; {remedy}",
-                {"found": error.found, "required": error.required, "remedy": error.remedy},
-            ) from error
+            raise unusable(error, UNUSABLE if name in self.names() else UNKNOWN) from error
 
-    def _looked_up(self) -> Registry[Any]:
-        module, _, constant = self.registry.partition(":")
-        registry: Registry[Any] = getattr(import_module(module), constant)
-        return registry
+
+def looked_up(registry: str) -> Registry[Any]:
+    """The registry that `package.module:REGISTRY` names."""
+    module, _, constant = registry.partition(":")
+    found: Registry[Any] = getattr(import_module(module), constant)
+    return found
+
+
+def unusable(error: ConfigError, kind: LiteralString = UNUSABLE) -> PydanticCustomError:
+    """What pydantic is told of a name whose record is not to be had."""
+    return PydanticCustomError(
+        kind,
+        "{found}; required: {required}; {remedy}",
+        {"found": error.found, "required": error.required, "remedy": error.remedy},
+    )

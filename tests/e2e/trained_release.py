@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paddle_int8.tasks.algorithms.request import ptq_request
-from paddle_int8.tasks.config.data import CallableSource, Preprocessing
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.arrays import Array
@@ -28,7 +28,9 @@ from paddle_int8.tasks.contracts.artifacts import (
 from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.data.dataset import materialise
 from paddle_int8.tasks.data.sampling import draw
-from paddle_int8.tasks.data.sources import Labels, open_source
+from paddle_int8.tasks.data.sources import open_source
+from paddle_int8.tasks.data.sources.callable import CallableSource
+from paddle_int8.tasks.data.sources.source import Labels
 from paddle_int8.tasks.engines.paddle.conversion.offline import (
     OfflineRepairs,
     OfflineRequest,

@@ -23,7 +23,7 @@ from paddle_int8.tasks.contracts.sequences import LENGTHS, padded
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.data.dataset import DatasetSummary, materialise
-from paddle_int8.tasks.data.sources import ONLY_INPUT, Samples
+from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Samples
 from paddle_int8.tasks.engines.paddle.conversion.recurrent import convert_recurrent
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of

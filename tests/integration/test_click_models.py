@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks.algorithms.request import ptq_request
-from paddle_int8.tasks.config.data import CallableSource, DataConfig, Preprocessing
+from paddle_int8.tasks.config.data import DataConfig, Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.config.validation import ValidationConfig
@@ -27,6 +27,7 @@ from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.contracts.vocabulary import Layout
 from paddle_int8.tasks.data.dataset import draw_dataset
 from paddle_int8.tasks.data.reader import BatchReader
+from paddle_int8.tasks.data.sources.callable import CallableSource
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import find_model

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks.algorithms.request import ptq_request
-from paddle_int8.tasks.config.data import CallableSource
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, ModelArtifact
 from paddle_int8.tasks.contracts.errors import QuantizationError, TrainingError
 from paddle_int8.tasks.contracts.vocabulary import Layout
+from paddle_int8.tasks.data.sources.callable import CallableSource
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.quantization.finetune import (
     FinetuneOutcome,

@@ -12,13 +12,14 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from paddle_int8.tasks.algorithms import ALGORITHMS
-from paddle_int8.tasks.config.data import ImageFolderSource, NpzSource
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.hardware import HardwarePolicy
 from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Layout
+from paddle_int8.tasks.data.sources.image_folder import ImageFolderSource
+from paddle_int8.tasks.data.sources.npz import NpzSource
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "configs"
 RELEASES = Path(__file__).parents[2] / "configs"

@@ -15,8 +15,10 @@ from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.section import Section
+from paddle_int8.tasks.data.sources import SOURCES
 
 ROOT = Path(__file__).parents[2]
+PLACES = ("paddle_int8.tasks.config.", *(each.section.__module__ for each in SOURCES))
 
 
 def _below(section: type[Section]) -> Iterator[type[Section]]:
@@ -25,7 +27,7 @@ def _below(section: type[Section]) -> Iterator[type[Section]]:
         yield from _below(each)
 
 
-SECTIONS = [each for each in _below(Section) if each.__module__.startswith("paddle_int8.tasks.config.")]
+SECTIONS = [each for each in _below(Section) if each.__module__.startswith(PLACES)]
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda kind: kind.__name__)
