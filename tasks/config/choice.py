@@ -30,7 +30,7 @@ class Choice:
     registry: str
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._known, core_schema.str_schema())
+        return core_schema.no_info_after_validator_function(self.known, core_schema.str_schema())
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -45,7 +45,8 @@ class Choice:
         """The record of this name. Raises: ConfigError when there is none, or none that may be loaded."""
         return looked_up(self.registry).find(name)
 
-    def _known(self, name: str) -> str:
+    def known(self, name: str) -> str:
+        """`name`, when the registry has its record. Raises: PydanticCustomError when it has none."""
         try:
             return str(self.find(name).name)
         except ConfigError as error:

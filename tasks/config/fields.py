@@ -119,7 +119,7 @@ def words(place: Place) -> str:
     """What is required there."""
     longest = next((each.max_length for each in place.constraints if hasattr(each, "max_length")), None)
     said = (
-        spoken.words
+        spoken.said()
         if (spoken := spoken_of(place))
         else _said(place.expected, place.constraints) + _limits(place.constraints)
     )

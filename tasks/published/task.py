@@ -14,6 +14,7 @@ from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.data.dataset import draw_dataset
+from paddle_int8.tasks.data.metrics import METRICS
 from paddle_int8.tasks.data.sources import SOURCES
 from paddle_int8.tasks.engines.paddle.conversion.offline import convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
@@ -81,6 +82,7 @@ def publish_table(table: Table) -> Path:
 def _key(config: ReleaseConfig, host: HostProfile) -> str:
     named = modules_named(config.model_dump(mode="json"))
     named |= {SOURCES.module(each.kind) for each in (config.data.calibration, config.data.validation)}
+    named |= {METRICS.module(name) for name in config.validation.metrics if ":" not in name}
     named |= {ALGORITHMS.module(name) for name in config.quantization.algorithms}
     code = code_digests({function.__module__ for function in RELEASED} | named)
     return record_key(config, host, " ".join((*code, *engines())))

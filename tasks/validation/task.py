@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.config.validation import ValidationConfig
@@ -16,6 +18,7 @@ from paddle_int8.tasks.contracts.artifacts import (
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, NativeComparison
 from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.data.metrics import METRICS
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import spec_of
 from paddle_int8.tasks.engines.paddle.switches import Engine
@@ -31,7 +34,16 @@ from paddle_int8.tasks.validation.measure import MeasureRequest, measure
 from paddle_int8.tasks.validation.native import NativeRequest, compare_with_native
 
 
-@step(name="measure baselines", **cached(measure_baseline, compare_with_native, environment))
+def metric_modules(parameters: Mapping[str, Any]) -> set[str]:
+    """Where the metrics are defined that a configuration has by name: code of the step as the others are."""
+    names = parameters.get("config", {}).get("metrics", ())
+    return {METRICS.module(name) for name in names if ":" not in name}
+
+
+@step(
+    name="measure baselines",
+    **cached(measure_baseline, compare_with_native, environment, chosen=metric_modules),
+)
 def measure_baselines(
     model: ModelArtifact,
     calibration: DatasetArtifact,
@@ -154,7 +166,7 @@ def served_isa(host: HostProfile, config: ValidationConfig) -> IsaLevel:
 @step(
     name="validate",
     task_run_name="validate {deployable.candidate.name}",
-    **cached(measure, environment),
+    **cached(measure, environment, chosen=metric_modules),
 )
 def validate(
     model: ModelArtifact,

@@ -12,12 +12,14 @@ from paddle_int8.tasks.algorithms.algorithm import PrepareRequest
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.verdict import Release
-from paddle_int8.tasks.contracts.vocabulary import Layout
+from paddle_int8.tasks.contracts.vocabulary import Layout, Outcome
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.tracking.connection import connection
 from tests.e2e.ground import Ground
-from tests.e2e.small_inputs import SmallInputs, noise
+from tests.e2e.small_inputs import LENIENT, SmallInputs, noise
+from tests.e2e.small_inputs import SAMPLES as SAMPLES_TAUGHT
 from tests.e2e.someones_algorithm import FACTOR, rescale
+from tests.e2e.someones_source import LABELS, SAMPLES
 from tests.installed_package import install
 from tests.release_factory import build_dataset
 
@@ -25,6 +27,8 @@ pytestmark = pytest.mark.paddle
 
 RECORDS = {
     "paddle_int8.algorithms": {"rescaled": "tests.e2e.someones_algorithm:ALGORITHM"},
+    "paddle_int8.metrics": {"reciprocal_rank": "tests.e2e.someones_metric:METRIC"},
+    "paddle_int8.sources": {"arrays": "tests.e2e.someones_source:SOURCE"},
     "paddle_int8.strategies": {"first_kept": "tests.e2e.someones_strategy:STRATEGY"},
 }
 
@@ -34,6 +38,15 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that brings one record of each kind."""
     install(tmp_path / "site", "someones-package", RECORDS)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
+
+
+def arrays(source: Path, folder: Path) -> dict[str, str]:
+    """The samples of an `.npz` as the kind of source of the other package."""
+    folder.mkdir()
+    with np.load(source) as archive:
+        np.save(folder / SAMPLES, archive["image"])
+        np.save(folder / LABELS, archive["labels"])
+    return {"kind": "arrays", "folder": str(folder)}
 
 
 def released(ground: Ground, **changes: Any) -> Release:
@@ -121,6 +134,30 @@ def test_release_with_a_strategy_of_another_package_keeps_an_operator_in_fp32(
     params = {run.data.tags.get("candidate"): run.data.params for run in runs}
     tensor, _ = kept[0].candidate.overrides[0]
     assert params[kept[0].candidate.name]["overrides"] == f"{tensor}: fp32"
+
+
+def test_release_with_an_algorithm_a_source_and_a_metric_of_another_package(
+    warm_ground: Ground, installed: None, tmp_path: Path
+) -> None:
+    data = {
+        "calibration": arrays(warm_ground.inputs.folder / "calibration.npz", tmp_path / "calibration"),
+        "validation": arrays(warm_ground.inputs.folder / "taught.npz", tmp_path / "validation"),
+    }
+    release = released(
+        warm_ground,
+        data=data,
+        quantization={"algorithms": ["rescaled"], "layouts": ["offline", "qdq"]},
+        validation={"metrics": ["reciprocal_rank"]},
+        gate=LENIENT | {"metric": "reciprocal_rank"},
+    )
+    assert not release.failed, release.failed
+    assert release.outcome is Outcome.APPROVED, [verdict.results for verdict in release.verdicts]
+    assert release.validation.source == f"the arrays in {tmp_path / 'validation'}"
+    for each in release.evidence:
+        (metric,) = each.per_isa[0].metrics
+        assert (metric.name, metric.samples, metric.baseline) == ("reciprocal_rank", SAMPLES_TAUGHT, 1.0)
+    assert release.bundle is not None
+    assert release.registered is not None
 
 
 def test_override_of_an_operator_that_the_model_lacks_names_near_ones(

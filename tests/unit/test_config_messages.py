@@ -236,7 +236,7 @@ def test_message_of_any_wrong_value_at_any_key_has_no_word_of_the_validator(valu
             "validation",
             {"metrics": ["Top-5", "f1"]},
             "unknown metric Top-5, did you mean `top5`?; unknown metric f1",
-            "a list of `top1`, `top5`, `agreement` or `package.module:function`",
+            "a list of `agreement`, `top1`, `top5` or `package.module:function`",
             id="metrics",
         ),
         pytest.param(

@@ -42,6 +42,8 @@ EDITS = {
     "a calibration": (("engines/paddle/quantization/kl.py",), {"quantize"}),
     "the candidate's algorithm": (("algorithms/hist.py",), {"quantize"}),
     "another algorithm": (("algorithms/mse.py", "algorithms/qat.py"), set()),
+    "a metric": (("data/metrics/top1.py",), {"measure_baselines", "validate"}),
+    "another metric": (("data/metrics/top5.py",), set()),
     "a conversion": (("engines/paddle/conversion/weight_layout.py",), {"convert"}),
     "a measurement": (("validation/latency.py",), {"validate"}),
     "the baseline's outputs": (("validation/baseline.py",), {"baseline_outputs", "validate"}),
@@ -68,7 +70,7 @@ for edit, files in json.loads(sys.argv[1]).items():
     for name, text in before.items():
         (root / name).write_text(text + "\\n# another line")
     code_digest.cache_clear()
-    inputs = {"model": "digest", "candidate": {"algorithm": "hist"}, "samples": 8}
+    inputs = {"model": "digest", "candidate": {"algorithm": "hist"}, "config": {"metrics": ["top1"]}}
     keys[edit] = {name: step.cache_key_fn(SimpleNamespace(task=step), inputs) for name, step in steps.items()}
     for name, text in before.items():
         (root / name).write_text(text)
