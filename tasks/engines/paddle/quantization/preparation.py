@@ -62,7 +62,8 @@ def prepared(request: PtqRequest) -> Iterator[PtqRequest]:
         if request.prepare is not None:
             request = _of_model(request, _changed(request, request.prepare, Path(name, "changed")))
         if request.candidate.overrides:
-            request = _of_model(request, _marked(request, Path(name, "marked")))
+            kept = _kept(request.candidate.overrides)
+            request = _of_model(request, _marked(request.model.folder, kept, Path(name, "marked")))
         yield request
 
 
@@ -99,12 +100,12 @@ def _changed(request: PtqRequest, prepare: Prepare, folder: Path) -> Path:
     return folder
 
 
-def _marked(request: PtqRequest, folder: Path) -> Path:
+def _marked(model: Path, kept: Sequence[str], folder: Path) -> Path:
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program
     from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_named_fp32
 
-    loaded = load_program(find_model(ModelFiles(path=request.model.folder)))
-    keep_named_fp32(loaded, _kept(request.candidate.overrides))
+    loaded = load_program(find_model(ModelFiles(path=model)))
+    keep_named_fp32(loaded, kept)
     save_program(loaded, folder)
     return folder
 
