@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from paddle_int8.tasks.algorithms import ALGORITHMS
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact, OperatorCensus
-from paddle_int8.tasks.contracts.vocabulary import Algorithm
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_with
-from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_with
 from paddle_int8.tasks.process.host_lock import measuring
 from paddle_int8.tasks.process.isolated import run_isolated
 
@@ -76,10 +76,10 @@ def export(name: str, folder: Path) -> None:
     paddle.jit.save(network, str(folder / "model"), input_spec=[spec])
 
 
-def ours(algorithm: Algorithm, model: Path, folder: Path, samples: int, batch_size: int) -> Cost:
+def ours(algorithm: str, model: Path, folder: Path, samples: int, batch_size: int) -> Cost:
     """This project's step. Runs in an isolated process."""
     nothing = OperatorCensus(counts={}, quantizable=0, compute=0)
-    request = PtqRequest(
+    request = ptq_request(
         model=ModelArtifact(
             folder=model,
             digest="",
@@ -96,7 +96,6 @@ def ours(algorithm: Algorithm, model: Path, folder: Path, samples: int, batch_si
             folder=model, digest="", source="", samples=samples, classes=0, seed=0, labelled=False
         ),
         candidate=Candidate(algorithm=algorithm, layout="qdq"),
-        form=LAYOUTS.find("qdq").form,
         config=QuantizationConfig(),
         batch_size=batch_size,
         folder=folder,
@@ -105,7 +104,7 @@ def ours(algorithm: Algorithm, model: Path, folder: Path, samples: int, batch_si
     return Cost(outcome.seconds, outcome.peak_memory_bytes)
 
 
-def paddleslims(algorithm: Algorithm, model: Path, folder: Path, samples: int, batch_size: int) -> Cost:
+def paddleslims(algorithm: str, model: Path, folder: Path, samples: int, batch_size: int) -> Cost:
     """The same by `quant_post_static`. Runs in an isolated process."""
     import paddle
     from paddleslim.quant import quant_post_static
@@ -137,7 +136,7 @@ def paddleslims(algorithm: Algorithm, model: Path, folder: Path, samples: int, b
         model_filename="model.pdmodel",
         params_filename="model.pdiparams",
         batch_size=batch_size,
-        algo=algorithm.value,
+        algo=algorithm,
         hist_percent=config.hist_percent,
         quantizable_op_type=list(config.op_types),
         onnx_format=True,
@@ -148,7 +147,7 @@ def paddleslims(algorithm: Algorithm, model: Path, folder: Path, samples: int, b
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    known = [algorithm.value for algorithm in Algorithm]
+    known = [each.name for each in ALGORITHMS if not each.needs_training]
     parser.add_argument("--algo", nargs="+", choices=known, default=["KL", "hist"], metavar="ALGO")
     parser.add_argument("--samples", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=8)
@@ -164,7 +163,7 @@ def main() -> None:
         run_isolated(export, options.model, model, step="export", log=folder / "log", timeout_s=TIME_LIMIT_S)
         print(f"{options.model}, {options.samples} pictures of {SIDE}x{SIDE}, layout qdq")  # noqa: T201
         print(f"{'':8}{'PaddleSlim':>22}{'here':>22}{'time':>10}")  # noqa: T201
-        for algorithm in map(Algorithm, options.algo):
+        for algorithm in options.algo:
             costs = []
             for subject in (paddleslims, ours):
                 target = folder / f"{subject.__name__}-{algorithm}"

@@ -10,6 +10,7 @@ from prefect.futures import PrefectFuture
 
 from paddle_int8.flows.server.events import announce_verdict, failure_announced
 from paddle_int8.flows.server.lifecycle import begun
+from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.algorithms import section as quantization
 from paddle_int8.tasks.algorithms.task import finetune, quantize
 from paddle_int8.tasks.config.callables import require_all_allowed
@@ -30,7 +31,7 @@ from paddle_int8.tasks.contracts.artifacts import (
 from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.contracts.evidence import FailedCandidate
 from paddle_int8.tasks.contracts.verdict import Attempt, Judged, Release
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel, Outcome
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.data.task import (
     check_data,
     draw_calibration_data,
@@ -215,7 +216,7 @@ def _train(inputs: Inputs, findings: Findings) -> FinetunedArtifact | None:
             )
     except PipelineError as error:
         for candidate in settings.candidates():
-            if candidate.algorithm is Algorithm.QAT:
+            if ALGORITHMS.find(candidate.algorithm).needs_training:
                 _fail(inputs, findings, candidate, "train", error)
         return None
     log_training(inputs.run_id, finetuned)
@@ -239,7 +240,7 @@ def _build(
         candidate,
         quantization.own_section(config.quantization, candidate),
         config.data.calibration_batch_size,
-        finetuned if candidate.algorithm is Algorithm.QAT else None,
+        finetuned if ALGORITHMS.find(candidate.algorithm).needs_training else None,
     )
     section = conversion.own_section(config.conversion, candidate.layout)
     return quantized, convert.submit(quantized, section)  # type: ignore[call-overload] # a future

@@ -18,7 +18,7 @@ from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.data.preprocessing import normalise, place_array
-from paddle_int8.tasks.data.sources import read_idx
+from paddle_int8.tasks.data.sources.idx import read_idx
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.store.folder import file_digest
 

@@ -1,0 +1,8 @@
+"""The ways to find scales, a file each."""
+
+from paddle_int8.tasks.algorithms.algorithm import Algorithm
+from paddle_int8.tasks.config.registry import Registry
+
+ALGORITHMS: Registry[Algorithm] = Registry(
+    noun="algorithm", package=__name__, constant="ALGORITHM", group="paddle_int8.algorithms"
+)

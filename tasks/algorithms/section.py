@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, QuantizedForm
+from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
 from paddle_int8.tasks.layouts import LAYOUTS
 
 CHOICES = frozenset({"algorithms", "layouts", "qat"})
 """These make the list of candidates, and are nothing to any one of them."""
+OF_SOME_ALGORITHM = frozenset({"hist_percent"})
 OF_WEIGHTS = frozenset({"round_type", "bias_correction"})
 OF_SLIM = OF_WEIGHTS | {"op_types", "skip_tensors", "weight_quantize_type", "fast_calibration"}
 
@@ -23,10 +25,9 @@ def own_section(config: QuantizationConfig, candidate: Candidate) -> Quantizatio
 
 
 def _unread(candidate: Candidate) -> frozenset[str]:
-    unread = CHOICES
-    if candidate.algorithm is not Algorithm.HIST:
-        unread |= {"hist_percent"}
-    if candidate.algorithm is Algorithm.QAT:  # trained weights are rounded as they were in the training
+    algorithm = ALGORITHMS.find(candidate.algorithm)
+    unread = CHOICES | (OF_SOME_ALGORITHM - algorithm.reads)
+    if algorithm.needs_training:  # trained weights are rounded as they were in the training
         unread |= OF_WEIGHTS
     if LAYOUTS.find(candidate.layout).form is QuantizedForm.FP32:  # which PaddleSlim has no part in
         unread |= OF_SLIM

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from paddle_int8.tasks.algorithms import ALGORITHMS
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import (
@@ -16,11 +18,11 @@ from paddle_int8.tasks.contracts.artifacts import (
     ModelArtifact,
     QuantizedArtifact,
 )
+from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.contracts.keys import Chosen
 from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
 from paddle_int8.tasks.engines.paddle.quantization.finetune import SCALES_FILE, STEP, FinetuneRequest
 from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune as finetune_model
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize as quantize_model
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
@@ -34,13 +36,16 @@ from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 
 
 def _chosen(parameters: Mapping[str, Any]) -> Chosen:
-    return chosen_form(parameters["candidate"]["layout"])
+    """The code of the candidate's algorithm, and the form that its layout takes."""
+    candidate = parameters["candidate"]
+    algorithm = Chosen(modules=frozenset({ALGORITHMS.module(candidate["algorithm"])}))
+    return algorithm | chosen_form(candidate["layout"])
 
 
 @step(
     name="quantize",
     task_run_name="quantize {candidate.name}",
-    **cached(quantize_model, quantize_recurrent, chosen=_chosen),
+    **cached(quantize_model, quantize_recurrent, ptq_request, chosen=_chosen),
 )
 def quantize(
     model: ModelArtifact,
@@ -61,17 +66,22 @@ def quantize(
     form = LAYOUTS.find(candidate.layout).form
     log = step_log(f"quantize-{candidate.name}")
     learned: dict[str, float] = {}
+    if finetuned is None and ALGORITHMS.find(candidate.algorithm).needs_training:
+        raise QuantizationError(
+            found=f"the algorithm {candidate.algorithm}, and no trained model",
+            required="a training that ended well, before a candidate is made of it",
+            remedy="see why the training failed, or whether `quantization.qat` describes it",
+        )
     if finetuned is not None:
         model = replace(model, folder=finetuned.folder, digest=finetuned.digest)
         learned = json.loads((finetuned.folder / SCALES_FILE).read_text(encoding="utf-8"))
     with stage(name) as summary, scratch(settings.store, "quantized") as folder, computing():
         outcome = run_isolated(
             quantize_recurrent if form is QuantizedForm.FP32 else quantize_model,
-            PtqRequest(
+            ptq_request(
                 model=model,
                 calibration=calibration,
                 candidate=candidate,
-                form=form,
                 config=config,
                 batch_size=batch_size,
                 folder=folder,
@@ -88,6 +98,7 @@ def quantize(
             folder=commit(folder, settings.store, "quantized", outcome.digest),
             digest=outcome.digest,
             quantized_ops=outcome.quantized_ops,
+            operators=outcome.operators,
             tensors_calibrated=outcome.tensors_calibrated,
             seconds=outcome.seconds,
             peak_memory_bytes=outcome.peak_memory_bytes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -30,7 +30,7 @@ class Choice:
     registry: str
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._known, core_schema.str_schema())
+        return core_schema.no_info_after_validator_function(self.known, core_schema.str_schema())
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -39,23 +39,31 @@ class Choice:
 
     def names(self) -> tuple[str, ...]:
         """What the registry knows."""
-        return self._looked_up().names()
+        return looked_up(self.registry).names()
 
     def find(self, name: str) -> Any:
         """The record of this name. Raises: ConfigError when there is none, or none that may be loaded."""
-        return self._looked_up().find(name)
+        return looked_up(self.registry).find(name)
 
-    def _known(self, name: str) -> str:
+    def known(self, name: str) -> str:
+        """`name`, when the registry has its record. Raises: PydanticCustomError when it has none."""
         try:
             return str(self.find(name).name)
         except ConfigError as error:
-            raise PydanticCustomError(
-                UNUSABLE if name in self.names() else UNKNOWN,
-                "{found}; required: {required}; {remedy}",
-                {"found": error.found, "required": error.required, "remedy": error.remedy},
-            ) from error
+            raise unusable(error, UNUSABLE if name in self.names() else UNKNOWN) from error
 
-    def _looked_up(self) -> Registry[Any]:
-        module, _, constant = self.registry.partition(":")
-        registry: Registry[Any] = getattr(import_module(module), constant)
-        return registry
+
+def looked_up(registry: str) -> Registry[Any]:
+    """The registry that `package.module:REGISTRY` names."""
+    module, _, constant = registry.partition(":")
+    found: Registry[Any] = getattr(import_module(module), constant)
+    return found
+
+
+def unusable(error: ConfigError, kind: LiteralString = UNUSABLE) -> PydanticCustomError:
+    """What pydantic is told of a name whose record is not to be had."""
+    return PydanticCustomError(
+        kind,
+        "{found}; required: {required}; {remedy}",
+        {"found": error.found, "required": error.required, "remedy": error.remedy},
+    )

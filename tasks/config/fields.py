@@ -13,6 +13,7 @@ from pydantic import Tag
 from pydantic.fields import FieldInfo
 
 from paddle_int8.tasks.config.choice import Choice
+from paddle_int8.tasks.config.kinds import OneOfKinds
 from paddle_int8.tasks.config.section import Section
 from paddle_int8.tasks.config.spoken import Spoken
 
@@ -80,7 +81,9 @@ def members(expected: Any) -> dict[str, type[Section]]:
     found: dict[str, type[Section]] = {}
     for each in get_args(bare) if get_origin(bare) in UNIONS else (bare,):
         section = _bare(each)
-        if isinstance(section, type) and issubclass(section, Section):
+        if isinstance(section, type) and issubclass(section, OneOfKinds) and (kinds := section.kinds()):
+            found |= kinds
+        elif isinstance(section, type) and issubclass(section, Section):
             tags = [mark.tag for mark in _of(each) if isinstance(mark, Tag)]
             kind = section.model_fields.get("kind")
             found[(*tags, *(get_args(kind.annotation) if kind else ()), "")[0]] = section
@@ -116,7 +119,7 @@ def words(place: Place) -> str:
     """What is required there."""
     longest = next((each.max_length for each in place.constraints if hasattr(each, "max_length")), None)
     said = (
-        spoken.words
+        spoken.said()
         if (spoken := spoken_of(place))
         else _said(place.expected, place.constraints) + _limits(place.constraints)
     )

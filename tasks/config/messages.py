@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -153,7 +153,7 @@ def _unknown_key(place: Place, item: Any) -> Mistake:
     name = "null" if key is None else shown(key)
     place = replace(place, path=(*place.path[:-1], name))
     near = did_you_mean(name, place.section.model_fields) or _elsewhere(name, place)
-    known = {key for each in Section.__subclasses__() for key in each.model_fields}
+    known = {key for each in _sections(Section) for key in each.model_fields}
     near = near or did_you_mean(name, known, alike=CLEARLY_ALIKE)
     around = ".".join(map(str, place.path[:-1]))
     keys = ", ".join(place.section.model_fields)
@@ -167,13 +167,18 @@ def _unknown_key(place: Place, item: Any) -> Mistake:
 def _elsewhere(name: str, place: Place) -> str:
     """Where a key belongs that exists in another section, or in another kind of this one."""
     if "kind" in place.section.model_fields:
-        kinds = [each for each in Section.__subclasses__() if {"kind", name} <= each.model_fields.keys()]
-        return "".join(
-            f", which `kind: {get_args(each.model_fields['kind'].annotation)[0]}` has" for each in kinds[:1]
-        )
+        kinds = [kind for kind, each in members(place.union).items() if name in each.model_fields]
+        return "".join(f", which `kind: {kind}` has" for kind in kinds[:1])
     around = ".".join(map(str, place.path[:-1]))
     homes = [f"`{path}`" for path in _homes(ReleaseConfig, name) if path and path != around]
     return f", which belongs in {' or '.join(homes)}" if 0 < len(homes) <= 2 else ""
+
+
+def _sections(kind: type[Section]) -> Iterable[type[Section]]:
+    """Every section that a configuration may have."""
+    for each in kind.__subclasses__():
+        yield each
+        yield from _sections(each)
 
 
 def _homes(kind: type[Section], name: str, path: str = "") -> Iterable[str]:

@@ -17,15 +17,18 @@ from paddle_int8.tasks.config.spoken import (
 )
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.keys import Incidental
-from paddle_int8.tasks.contracts.vocabulary import Algorithm
+from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
 
+ALGORITHMS = Choice("paddle_int8.tasks.algorithms:ALGORITHMS")
 LAYOUTS = Choice("paddle_int8.tasks.layouts:LAYOUTS")
 
 
-def scales_taken(layout: str) -> tuple[str, ...] | None:
-    """The names of the only algorithms whose scales a layout can take; None for all."""
-    only: tuple[str, ...] | None = LAYOUTS.find(layout).algorithms
-    return only
+def takes(layout: str, algorithm: str) -> bool:
+    """Whether a layout can have the scales that an algorithm finds."""
+    record = LAYOUTS.find(layout)
+    if record.algorithms is not None and algorithm not in record.algorithms:
+        return False
+    return record.form is not QuantizedForm.FP32 or ALGORITHMS.find(algorithm).magnitudes is not None
 
 
 class QatConfig(Section):
@@ -57,8 +60,8 @@ class QatConfig(Section):
 class QuantizationConfig(Section):
     """PaddleSlim's `quant_post_static`, and `quant_aware` where `algorithms` has `qat`."""
 
-    algorithms: tuple[Algorithm, ...] = Field(
-        default=(Algorithm.HIST, Algorithm.KL, Algorithm.AVG),
+    algorithms: tuple[Annotated[str, ALGORITHMS], ...] = Field(
+        default=("hist", "KL", "avg"),
         min_length=1,
         description="Ways to find the scales; each is a candidate in each layout.",
     )
@@ -99,8 +102,10 @@ class QuantizationConfig(Section):
 
     @model_validator(mode="after")
     def _training_is_described(self) -> QuantizationConfig:
-        if (Algorithm.QAT in self.algorithms) != (self.qat is not None):
-            raise ValueError("the algorithm `qat` and the section `quantization.qat` need each other")
+        trained = self._trained()
+        if bool(trained) != (self.qat is not None):
+            named = " and ".join(f"`{name}`" for name in trained or ("qat",))
+            raise ValueError(f"the algorithm {named} and the section `quantization.qat` need each other")
         return self
 
     def candidates(self) -> tuple[Candidate, ...]:
@@ -109,30 +114,36 @@ class QuantizationConfig(Section):
             Candidate(algorithm=algorithm, layout=layout)
             for algorithm in dict.fromkeys(self.algorithms)
             for layout in dict.fromkeys(self.layouts)
-            if (only := scales_taken(layout)) is None or algorithm in only
+            if takes(layout, algorithm)
         )
+
+    def _trained(self) -> list[str]:
+        """The algorithms that train the model on."""
+        return [name for name in self.algorithms if ALGORITHMS.find(name).needs_training]
 
     @model_validator(mode="after")
     def _trained_layouts(self) -> QuantizationConfig:
-        for layout in self.layouts if Algorithm.QAT in self.algorithms else ():
-            if (only := scales_taken(layout)) is not None and Algorithm.QAT not in only:
-                raise ValueError(
-                    f"the algorithm `qat` trains for the layouts `offline` and `qdq`; layout `{layout}` has "
-                    f"scales of calibration alone, as {', '.join(only)} find them: take `qat` or `{layout}` "
-                    "out"
-                )
+        refusing = [
+            (layout, name) for layout in self.layouts for name in self._trained() if not takes(layout, name)
+        ]
+        for layout, name in refusing:
+            raise ValueError(
+                f"the algorithm `{name}` trains for the layouts `offline` and `qdq`; layout `{layout}` has "
+                f"scales of calibration alone, as {_taken(layout)} find them: take `{name}` or `{layout}` out"
+            )
         return self
 
     @model_validator(mode="after")
     def _some_candidate(self) -> QuantizationConfig:
         if not self.candidates():
-            takes = [f"`{name}` is calibrated with one of {_listed(name)}" for name in self.layouts]
-            raise ValueError(f"layout {', layout '.join(takes)}")
+            calibrated = [f"`{name}` is calibrated with one of {_taken(name)}" for name in self.layouts]
+            raise ValueError(f"layout {', layout '.join(calibrated)}")
         return self
 
 
-def _listed(layout: str) -> str:
-    return ", ".join(scales_taken(layout) or ())
+def _taken(layout: str) -> str:
+    """The algorithms whose scales a layout can have."""
+    return ", ".join(name for name in ALGORITHMS.names() if takes(layout, name))
 
 
 class ConversionConfig(Section):

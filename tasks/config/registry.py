@@ -17,6 +17,7 @@ from __future__ import annotations
 import pkgutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -87,6 +88,12 @@ class Registry(Generic[R]):
         if name in ours:
             return ours[name][0]
         return self._entry(name).module
+
+    def usable(self) -> Iterator[R]:
+        """The records that this worker may load, and that are what their entry points say."""
+        for name in self.names():
+            with suppress(ConfigError):
+                yield self.find(name)
 
     def __iter__(self) -> Iterator[R]:
         return map(self.find, self.names())

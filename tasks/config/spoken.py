@@ -9,15 +9,20 @@ from typing import Annotated
 
 from pydantic import Field
 
+from paddle_int8.tasks.config.choice import looked_up
+
 LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What a field demands, in words; `mend` makes of a wrong text one that would do."""
+    """What a field demands, in words, or what finds these; `mend` makes of a wrong text one that would do."""
 
-    words: str
+    words: str | Callable[[], str]
     mend: Callable[[str], str] | None = None
+
+    def said(self) -> str:
+        return self.words if isinstance(self.words, str) else self.words()
 
 
 class MismatchError(ValueError):
@@ -26,6 +31,11 @@ class MismatchError(ValueError):
     def __init__(self, found: str, required: str) -> None:
         self.required = required
         super().__init__(found)
+
+
+def _metrics_said() -> str:
+    names = ", ".join(f"`{name}`" for name in looked_up("paddle_int8.tasks.data.metrics:METRICS").names())
+    return f"a list of {names} or `package.module:function`"
 
 
 def _as_name(text: str) -> str:
@@ -58,9 +68,7 @@ ReleaseName = Annotated[
     Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME),
     Spoken("letters, digits, `_`, `.` and `-`, the first of them a letter or a digit", _as_name),
 ]
-MetricNames = Annotated[
-    tuple[str, ...], Spoken("a list of `top1`, `top5`, `agreement` or `package.module:function`")
-]
+MetricNames = Annotated[tuple[str, ...], Spoken(_metrics_said)]
 ModelName = Annotated[
     str,
     Field(pattern=r"^[\w][\w. -]*$", max_length=200),

@@ -11,6 +11,7 @@ from pydantic import (
     field_validator,
 )
 
+from paddle_int8.tasks.config.choice import Choice
 from paddle_int8.tasks.config.section import Limit, Section
 from paddle_int8.tasks.config.spoken import (
     CALLABLE,
@@ -19,7 +20,7 @@ from paddle_int8.tasks.config.spoken import (
 from paddle_int8.tasks.contracts.suggestion import did_you_mean
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, OutputKind
 
-METRICS = ("top1", "top5", "agreement")
+METRICS = Choice("paddle_int8.tasks.data.metrics:METRICS")
 
 
 class Reference(StrEnum):
@@ -87,9 +88,12 @@ class ValidationConfig(Section):
     @field_validator("metrics")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in names if name not in METRICS and not re.fullmatch(CALLABLE, name)]
+        known = METRICS.names()
+        unknown = [name for name in names if name not in known and not re.fullmatch(CALLABLE, name)]
         if unknown:
             raise ValueError(
-                "; ".join(f"unknown metric {name}{did_you_mean(name, METRICS)}" for name in unknown)
+                "; ".join(f"unknown metric {name}{did_you_mean(name, known)}" for name in unknown)
             )
+        for name in set(names) & set(known):
+            METRICS.known(name)
         return names

@@ -6,12 +6,13 @@ cache key, and is written to JSON as it stands (`to_json`, `from_json`).
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,16 +119,33 @@ class DatasetArtifact:
     notes: tuple[str, ...] = ()
 
 
+Override = tuple[str, str]
+"""(output tensor of an operator, precision): `fp32` keeps the operator out of the quantization."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One way to quantize: the point of the grid that a strategy asks for. `layout` is the name of one."""
+    """One way to quantize: the point that a strategy asks for.
 
-    algorithm: Algorithm
+    algorithm, layout: names in the registries of algorithms and of layouts.
+    overrides: operators that are made otherwise than the rest. Their order counts for nothing.
+    """
+
+    algorithm: str
     layout: str
+    overrides: tuple[Override, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "overrides", tuple(sorted(set(self.overrides))))
 
     @property
     def name(self) -> str:
-        return f"{self.algorithm.value}-{self.layout}"
+        """`hist-offline`, or with overrides `hist-offline-2kept-5f3a9c1b`: their number and a digest."""
+        plain = f"{self.algorithm}-{self.layout}"
+        if not self.overrides:
+            return plain
+        digest = hashlib.sha256(repr(self.overrides).encode()).hexdigest()[:8]
+        return f"{plain}-{len(self.overrides)}kept-{digest}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +170,8 @@ class QuantizedArtifact:
     """What the quantizer wrote, in the form that the candidate's layout takes (`QuantizedForm`).
 
     `scales.json` in `folder` maps each tensor to its calibrated threshold (float or list of floats).
+    `operators` are the output tensors of the quantized operators, in the order of the program: the names that
+    a candidate's overrides may have.
     """
 
     candidate: Candidate
@@ -162,6 +182,7 @@ class QuantizedArtifact:
     seconds: Incidental[float]
     peak_memory_bytes: Incidental[int]
     log: Incidental[Path]
+    operators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

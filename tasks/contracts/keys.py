@@ -38,6 +38,14 @@ class Chosen:
     packages: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
 
+    def __or__(self, other: Chosen) -> Chosen:
+        """What decides in the one or the other."""
+        return Chosen(
+            modules=self.modules | other.modules,
+            packages=(*self.packages, *other.packages),
+            values={**self.values, **other.values},
+        )
+
 
 def step_key(name: str, versions: Iterable[str], given: Mapping[str, Any]) -> str:
     """SHA-256 over a step's name, the versions of code and engines, and what it was `given` that decides."""

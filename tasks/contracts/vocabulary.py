@@ -29,24 +29,6 @@ class QuantizedForm(StrEnum):
     FP32 = "fp32"
 
 
-class Algorithm(StrEnum):
-    """How scales are found: PaddleSlim's post-training algorithms by its names, or by training on (`qat`)."""
-
-    KL = "KL"
-    HIST = "hist"
-    AVG = "avg"
-    MSE = "mse"
-    EMD = "emd"
-    ABS_MAX = "abs_max"
-    MIN_MAX = "min_max"
-    PTF = "ptf"
-    QAT = "qat"
-
-
-POST_TRAINING = tuple(algorithm for algorithm in Algorithm if algorithm is not Algorithm.QAT)
-"""Algorithms that need no training."""
-
-
 class OutputKind(StrEnum):
     """What one output of a model holds, and so how INT8 is compared with FP32 in it."""
 

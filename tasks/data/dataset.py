@@ -21,7 +21,8 @@ from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.contracts.sequences import LENGTHS, padded
 from paddle_int8.tasks.data.preprocessing import Array, normalise
 from paddle_int8.tasks.data.sampling import DrawnSample, Indices, draw
-from paddle_int8.tasks.data.sources import ONLY_INPUT, Sample, Samples, open_source
+from paddle_int8.tasks.data.sources import open_source
+from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Sample, Samples
 from paddle_int8.tasks.process.progress import report
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,6 @@ LAYOUT = Layout(
     form=QuantizedForm.FP32,
     convert=convert,
     switches=RECURRENT,
-    algorithms=("abs_max", "avg", "hist", "KL"),
     legacy_recurrence=True,
     operator_per_kernel=False,
     simulated=False,

@@ -99,7 +99,7 @@ def rescore(request: Rescoring) -> dict[str, Array]:
 
     Raises: MeasurementError when the engine uses another instruction set than asked.
     """
-    from paddle_int8.tasks.data.metrics.classification import is_relative, resolve_metrics, score
+    from paddle_int8.tasks.data.metrics.scoring import is_relative, resolve_metrics, score
     from paddle_int8.tasks.data.reader import BatchReader
     from paddle_int8.tasks.hardware.onednn import require_isa
     from paddle_int8.tasks.layouts.bundled import engine_of

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from paddle_int8.tasks.config.data import ImageFolderSource, Preprocessing
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.data.sources.image_folder import ImageFolderSource
 from paddle_int8.tasks.published.figures import RowKey
 from paddle_int8.tasks.published.request import ImageNet
 from paddle_int8.tasks.store.folder import file_digest

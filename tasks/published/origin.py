@@ -8,15 +8,10 @@ from pathlib import PurePath
 from typing import Any
 
 from paddle_int8.tasks.config.callables import brief
-from paddle_int8.tasks.config.data import (
-    CallableSource,
-    IdxSource,
-    ImageFolderSource,
-    NpzSource,
-    Source,
-    TaggedTextSource,
-)
+from paddle_int8.tasks.config.data import Source
 from paddle_int8.tasks.config.model import ModelFiles, RegisteredModel, TrainedModel
+from paddle_int8.tasks.data.sources import SOURCES
+from paddle_int8.tasks.data.sources.callable import CallableSource
 
 FOLDERS = re.compile(r"(?<![\w/:.~-])~?(?:/[^\s/:,;'\"()|<>]+)+(?=/)")
 """The folders of an absolute path; not of an address, nor of a relative path."""
@@ -24,17 +19,9 @@ FOLDERS = re.compile(r"(?<![\w/:.~-])~?(?:/[^\s/:,;'\"()|<>]+)+(?=/)")
 
 def data_origin(source: Source) -> str:
     """Names of files with their last folder, or of a function with its arguments."""
-    match source:
-        case ImageFolderSource():
-            return _ending(source.list_file or source.root)
-        case NpzSource():
-            return _ending(source.path)
-        case IdxSource():
-            return _ending(source.images)
-        case TaggedTextSource():
-            return f"{_ending(source.corpus)}, lines {source.first_line} to {source.last_line or 'the end'}"
-        case CallableSource():
-            return _called(source.function, source.arguments)
+    if isinstance(source, CallableSource):
+        return _called(source.function, source.arguments)
+    return SOURCES.find(source.kind).describe(source, _ending)
 
 
 def model_origin(model: ModelFiles | TrainedModel | RegisteredModel) -> str:

@@ -8,12 +8,16 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact
 from pydantic_core import to_json
 
+from paddle_int8.tasks.algorithms import ALGORITHMS
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.callables import modules_named
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.keys import decisive
 from paddle_int8.tasks.data.dataset import draw_dataset
+from paddle_int8.tasks.data.metrics import METRICS
+from paddle_int8.tasks.data.sources import SOURCES
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
@@ -36,7 +40,7 @@ from paddle_int8.tasks.validation.native import compare_with_native
 
 NAME = "published-table"
 RELEASED = (
-    *(prepare_model, draw_dataset, finetune, quantize, quantize_recurrent),
+    *(prepare_model, draw_dataset, finetune, ptq_request, quantize, quantize_recurrent),
     *(environment, measure_baseline, compare_with_native, write_baseline_outputs, measure),
     *(GridSearch, judge, choose, measured),
 )
@@ -76,6 +80,9 @@ def publish_table(table: Table) -> Path:
 
 def _key(config: ReleaseConfig, host: HostProfile) -> str:
     named = modules_named(config.model_dump(mode="json"))
+    named |= {SOURCES.module(each.kind) for each in (config.data.calibration, config.data.validation)}
+    named |= {METRICS.module(name) for name in config.validation.metrics if ":" not in name}
+    named |= {ALGORITHMS.module(name) for name in config.quantization.algorithms}
     layouts = config.quantization.layouts
     chosen = [choice(name) for name in layouts for choice in (chosen_conversion, chosen_engine)]
     code = {function.__module__ for function in RELEASED}.union(named, *(each.modules for each in chosen))

@@ -95,7 +95,7 @@ def content_key(
 ) -> str:
     """The cache key of a step: see `tasks.contracts.keys`.
 
-    Functions that its parameters name, such as a metric, are code of the step as `modules` are.
+    Functions and records that its parameters name, such as a metric, are code of the step as `modules` are.
     """
     name = step_name(context.task.fn)
     given = decisive_parameters(declared(name), parameters)

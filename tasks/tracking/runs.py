@@ -306,6 +306,8 @@ def _candidate_run(
         for name, value in settings.model_dump(mode="json").items()
         if name not in ("algorithms", "layouts", "timeout_s")
     }
+    if candidate.overrides:
+        params["overrides"] = ", ".join(f"{tensor}: {precision}" for tensor, precision in candidate.overrides)
     with connection(tracking_uri) as client:
         experiment_id = client.get_run(parent_run_id).info.experiment_id
         tags = {"mlflow.parentRunId": parent_run_id, "candidate": candidate.name, **tags}

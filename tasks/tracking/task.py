@@ -155,7 +155,8 @@ def record_training(run_id: str, fingerprint: str, data: str, model: ModelFiles)
 def publish_report(release: Release, config: ReleaseConfig, quantized: tuple[QuantizedArtifact, ...]) -> Path:
     """`report.html` in the store and in MLflow, and the same in short as a Prefect artifact."""
     with stage("report", here=True), scratch(Settings().store, "report") as folder:
-        scales = {each.candidate.name: read_scales(each) for each in quantized}
+        plain = [each for each in quantized if not each.candidate.overrides]
+        scales = {each.candidate.name: read_scales(each) for each in plain or quantized}
         why = explain_chosen(release)
         plots = release_plots(release, config, scales)
         html = render_html(release, config, why, scales, plots)

@@ -15,8 +15,9 @@ from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import ClassDrop, JudgedOutput, OutputEvidence
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
-from paddle_int8.tasks.data.metrics.agreement import UNJUDGED, agreements, least
-from paddle_int8.tasks.data.metrics.classification import AGREEMENT, LABELLED, Metric, RelativeMetric, score
+from paddle_int8.tasks.data.metrics.agreement import AGREEMENT, UNJUDGED, agreements, least
+from paddle_int8.tasks.data.metrics.metric import Metric, RelativeMetric
+from paddle_int8.tasks.data.metrics.scoring import of_classes, score
 from paddle_int8.tasks.validation.noise import Noise
 
 NUMBERS_WITHOUT_SIZE = frozenset({OutputKind.DECISIONS, OutputKind.BOXES})
@@ -113,7 +114,7 @@ def judges(metric: str, output: JudgedOutput) -> bool:
         return False
     if metric == AGREEMENT:
         return output.kind not in UNJUDGED
-    return output.labelled if metric in LABELLED else True
+    return output.labelled or not of_classes(metric)
 
 
 def worst_class(columns: Mapping[str, Array], metric: str) -> ClassDrop | None:

@@ -19,8 +19,8 @@ from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import DataError, MeasurementError, ModelFormatError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
-from paddle_int8.tasks.data.metrics.agreement import decided
-from paddle_int8.tasks.data.metrics.classification import AGREEMENT, LABELLED, resolve_metrics
+from paddle_int8.tasks.data.metrics.agreement import AGREEMENT, decided
+from paddle_int8.tasks.data.metrics.scoring import of_classes, resolve_metrics
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.engine import Predictor
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor
@@ -274,7 +274,7 @@ def _require_classes(
     outputs: Sequence[JudgedOutput], probe: Probe, reader: BatchReader, config: ValidationConfig
 ) -> None:
     """The labels of all samples, where the metrics of them look at scores of classes."""
-    if reader.labels is None or not set(LABELLED) & set(config.metrics):
+    if reader.labels is None or not any(of_classes(name) for name in config.metrics):
         return
     for output, values in zip(outputs, probe.outputs, strict=True):
         classes = values[:1].size

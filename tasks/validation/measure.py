@@ -27,7 +27,7 @@ from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import IsaEvidence, LatencyEvidence, Simulation
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
-from paddle_int8.tasks.data.metrics.classification import resolve_metrics
+from paddle_int8.tasks.data.metrics.scoring import resolve_metrics
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines import ENGINES
 from paddle_int8.tasks.engines.engine import Engine, Predictor

@@ -18,6 +18,7 @@ from paddle_int8.tasks.contracts.artifacts import (
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, NativeComparison
 from paddle_int8.tasks.contracts.keys import Chosen, Incidental
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.data.metrics import METRICS
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import spec_of
 from paddle_int8.tasks.engines.paddle.switches import BASELINE
@@ -34,7 +35,16 @@ from paddle_int8.tasks.validation.measure import MeasureRequest, measure
 from paddle_int8.tasks.validation.native import NativeRequest, compare_with_native
 
 
-@step(name="measure baselines", **cached(measure_baseline, compare_with_native, environment))
+def _chosen_metrics(parameters: Mapping[str, Any]) -> Chosen:
+    """Where the metrics are defined that the configuration names: code of the step as `measure` is."""
+    names = parameters["config"]["metrics"]
+    return Chosen(modules=frozenset(METRICS.module(name) for name in names if ":" not in name))
+
+
+@step(
+    name="measure baselines",
+    **cached(measure_baseline, compare_with_native, environment, chosen=_chosen_metrics),
+)
 def measure_baselines(
     model: ModelArtifact,
     calibration: DatasetArtifact,
@@ -155,7 +165,8 @@ def served_isa(host: HostProfile, config: ValidationConfig) -> IsaLevel:
 
 
 def _chosen(parameters: Mapping[str, Any]) -> Chosen:
-    return chosen_engine(parameters["deployable"]["candidate"]["layout"])
+    """The code of the metrics, and of the engine that runs the candidate's layout."""
+    return _chosen_metrics(parameters) | chosen_engine(parameters["deployable"]["candidate"]["layout"])
 
 
 @step(

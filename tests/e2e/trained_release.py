@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paddle_int8.tasks.config.data import CallableSource, Preprocessing
+from paddle_int8.tasks.algorithms.request import ptq_request
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.arrays import Array
@@ -24,10 +25,11 @@ from paddle_int8.tasks.contracts.artifacts import (
     ModelArtifact,
     TensorSpec,
 )
-from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.data.dataset import materialise
 from paddle_int8.tasks.data.sampling import draw
-from paddle_int8.tasks.data.sources import Labels, open_source
+from paddle_int8.tasks.data.sources import open_source
+from paddle_int8.tasks.data.sources.callable import CallableSource
+from paddle_int8.tasks.data.sources.source import Labels
 from paddle_int8.tasks.engines.paddle.conversion.offline import (
     OfflineRepairs,
     OfflineRequest,
@@ -36,8 +38,7 @@ from paddle_int8.tasks.engines.paddle.conversion.offline import (
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.files import find_model
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize
-from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
 from paddle_int8.zoo.digits import CLASSES, digits
 from tests.integration.small_release import prepare
 
@@ -156,7 +157,7 @@ def _edit(loaded: LoadedProgram, name: str, change: Callable[[Array], Array]) ->
 
 def _deployable(folder: Path, layout: str) -> DeployableArtifact:
     return DeployableArtifact(
-        candidate=Candidate(algorithm=Algorithm.HIST, layout=layout),
+        candidate=Candidate(algorithm="hist", layout=layout),
         folder=folder,
         digest=program_digest(folder),
         size_bytes=sum((folder / name).stat().st_size for name in ("model.pdmodel", "model.pdiparams")),
@@ -170,11 +171,10 @@ def _quantize(folder: Path, model: ModelArtifact, calibration: DatasetArtifact, 
     target = folder / f"{layout}-quantized"
     target.mkdir()
     quantize(
-        PtqRequest(
+        ptq_request(
             model=model,
             calibration=calibration,
-            candidate=Candidate(algorithm=Algorithm.HIST, layout=layout),
-            form=LAYOUTS.find(layout).form,
+            candidate=Candidate(algorithm="hist", layout=layout),
             config=QuantizationConfig(),
             batch_size=16,
             folder=target,

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import ConversionConfig, QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import PipelineError
-from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.engines.paddle.audit.kernels import audit
 from paddle_int8.tasks.engines.paddle.audit.verbose import VerboseRecorder
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
@@ -23,7 +23,7 @@ from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
 from paddle_int8.tasks.engines.paddle.files import ModelFormat, find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_with
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_with
 from paddle_int8.tasks.engines.paddle.switches import BASELINE, NATIVE_FP32, Switches
 from paddle_int8.tasks.hardware.levels import VNNI
 from paddle_int8.tasks.hardware.onednn import effective_isa
@@ -255,8 +255,8 @@ def _quantize(model: ModelArtifact, values: Feed, layout: str, folder: Path) -> 
     data = DatasetArtifact(
         folder=folder, digest="", source="", samples=SAMPLES, classes=0, seed=0, labelled=False
     )
-    candidate = Candidate(algorithm=Algorithm.ABS_MAX, layout=layout)
-    request = PtqRequest(
+    candidate = Candidate(algorithm="abs_max", layout=layout)
+    request = ptq_request(
         model=model,
         calibration=data,
         candidate=candidate,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
@@ -21,14 +22,14 @@ from paddle_int8.tasks.contracts.artifacts import (
     ModelArtifact,
 )
 from paddle_int8.tasks.contracts.evidence import IsaEvidence
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import ModelFormat, find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import spec_of
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
 from paddle_int8.tasks.engines.paddle.switches import BASELINE
 from paddle_int8.tasks.hardware.levels import environment
 from paddle_int8.tasks.layouts import LAYOUTS
@@ -123,11 +124,11 @@ def prepare(folder: Path, *, legacy: bool = False) -> ModelArtifact:
 
 
 def deployable(folder: Path, model: ModelArtifact, data: DatasetArtifact, layout: str) -> DeployableArtifact:
-    candidate = Candidate(algorithm=Algorithm.ABS_MAX, layout=layout)
+    candidate = Candidate(algorithm="abs_max", layout=layout)
     quantized = folder / f"{layout}-quantized"
     quantized.mkdir()
     outcome = quantize(
-        PtqRequest(
+        ptq_request(
             model=model,
             calibration=data,
             candidate=candidate,

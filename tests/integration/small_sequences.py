@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
@@ -20,16 +21,14 @@ from paddle_int8.tasks.contracts.artifacts import (
 )
 from paddle_int8.tasks.contracts.sequences import LENGTHS, padded
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.data.dataset import DatasetSummary, materialise
-from paddle_int8.tasks.data.sources import ONLY_INPUT, Samples
+from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Samples
 from paddle_int8.tasks.engines.paddle.conversion.recurrent import convert_recurrent
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.engines.paddle.switches import NATIVE_FP32
-from paddle_int8.tasks.layouts import LAYOUTS
 from tests.integration.small_release import SmallRelease, prepare
 
 WORDS, TAGS, WIDTH = 50, 4, 32
@@ -179,11 +178,10 @@ def artifact(drawn: DatasetSummary, folder: Path) -> DatasetArtifact:
 
 def request(model: ModelArtifact, calibration: DatasetArtifact, folder: Path) -> PtqRequest:
     folder.mkdir()
-    return PtqRequest(
+    return ptq_request(
         model=model,
         calibration=calibration,
-        candidate=Candidate(algorithm=Algorithm.KL, layout="recurrent"),
-        form=LAYOUTS.find("recurrent").form,
+        candidate=Candidate(algorithm="KL", layout="recurrent"),
         config=QuantizationConfig(),
         batch_size=8,
         folder=folder,

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.config.data import CallableSource, DataConfig, Preprocessing
+from paddle_int8.tasks.algorithms.request import ptq_request
+from paddle_int8.tasks.config.data import DataConfig, Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.config.validation import ValidationConfig
@@ -23,14 +24,14 @@ from paddle_int8.tasks.contracts.artifacts import (
     ModelArtifact,
 )
 from paddle_int8.tasks.contracts.errors import QuantizationError
-from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.data.dataset import draw_dataset
 from paddle_int8.tasks.data.reader import BatchReader
+from paddle_int8.tasks.data.sources.callable import CallableSource
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.quantization.finetune import FinetuneRequest, finetune
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.isolated import run_isolated
@@ -71,8 +72,8 @@ def build(folder: Path, layer_per_step: bool) -> SmallRelease:
 def _deployable(
     folder: Path, model: ModelArtifact, calibration: DatasetArtifact, layout: str
 ) -> DeployableArtifact:
-    candidate = Candidate(algorithm=Algorithm.HIST, layout=layout)
-    asked = PtqRequest(
+    candidate = Candidate(algorithm="hist", layout=layout)
+    asked = ptq_request(
         model=model,
         calibration=calibration,
         candidate=candidate,
@@ -129,11 +130,10 @@ def test_click_model_is_refused_by_the_recurrent_layout_and_its_remedy_works(
     release: SmallRelease, tmp_path: Path
 ) -> None:
     """`release` was built with the layouts that the remedy names."""
-    asked = PtqRequest(
+    asked = ptq_request(
         model=release.model,
         calibration=release.validation,
-        candidate=Candidate(algorithm=Algorithm.HIST, layout="recurrent"),
-        form=LAYOUTS.find("recurrent").form,
+        candidate=Candidate(algorithm="hist", layout="recurrent"),
         config=QuantizationConfig(),
         batch_size=8,
         folder=tmp_path,

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.config.data import CallableSource
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, ModelArtifact
 from paddle_int8.tasks.contracts.errors import QuantizationError, TrainingError
-from paddle_int8.tasks.contracts.vocabulary import Algorithm
+from paddle_int8.tasks.data.sources.callable import CallableSource
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.quantization.finetune import (
     FinetuneOutcome,
@@ -23,8 +23,7 @@ from paddle_int8.tasks.engines.paddle.quantization.finetune import (
     finetune,
     total_steps,
 )
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqOutcome, PtqRequest, quantize
-from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqOutcome, quantize
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.small_release import SmallRelease
@@ -132,11 +131,10 @@ def quantized(
 ) -> PtqOutcome:
     folder.mkdir(exist_ok=True)
     model: ModelArtifact = replace(release.model, folder=trained.folder)
-    request = PtqRequest(
+    request = ptq_request(
         model=model,
         calibration=release.validation,
-        candidate=Candidate(algorithm=Algorithm.QAT, layout=layout),
-        form=LAYOUTS.find(layout).form,
+        candidate=Candidate(algorithm="qat", layout=layout),
         config=QuantizationConfig(**options),
         batch_size=10,
         folder=folder,

@@ -15,7 +15,7 @@ from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import ModelFormatError, QuantizationError
 from paddle_int8.tasks.data.dataset import materialise
-from paddle_int8.tasks.data.sources import Samples
+from paddle_int8.tasks.data.sources.source import Samples
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import PreparedModel, prepare_model
 from paddle_int8.tasks.engines.paddle.original import ORIGINAL

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.errors import ModelFormatError
-from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_with
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_with
 from paddle_int8.tasks.engines.paddle.switches import BASELINE, Switches
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.isolated import run_isolated
@@ -106,11 +106,10 @@ def halve_and_release(release: SmallRelease, folder: Path) -> dict[str, tuple[fl
     model = prepare(folder)
     found = {"baseline": _kept(folder / "fp32", BASELINE, exact)}
     for layout in SLIM:
-        request = PtqRequest(
+        request = ptq_request(
             model=model,
             calibration=release.validation,
-            candidate=Candidate(algorithm=Algorithm.AVG, layout=layout),
-            form=LAYOUTS.find(layout).form,
+            candidate=Candidate(algorithm="avg", layout=layout),
             config=QuantizationConfig(),
             batch_size=8,
             folder=folder / f"quantized_{layout}",

@@ -15,17 +15,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.engines.paddle.audit.kernels import audit
 from paddle_int8.tasks.engines.paddle.audit.verbose import VerboseRecorder
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_with
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_with
 from paddle_int8.tasks.engines.paddle.rewrites.repairs import REWRITES
 from paddle_int8.tasks.hardware.levels import VNNI
 from paddle_int8.tasks.hardware.onednn import effective_isa
@@ -129,11 +130,10 @@ def study(name: str, data: DatasetArtifact, folder: Path) -> Study:
         changes[rewrite.name] = _change(exact, _run(folder / rewrite.name, feed))
     model, layouts = prepare(folder), {}
     for layout in SLIM:
-        request = PtqRequest(
+        request = ptq_request(
             model=model,
             calibration=data,
-            candidate=Candidate(algorithm=Algorithm.ABS_MAX, layout=layout),
-            form=LAYOUTS.find(layout).form,
+            candidate=Candidate(algorithm="abs_max", layout=layout),
             config=QuantizationConfig(),
             batch_size=8,
             folder=folder / f"quantized_{layout}",

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from paddle_int8.tasks.algorithms import ALGORITHMS
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, ModelArtifact
 from paddle_int8.tasks.contracts.errors import QuantizationError
-from paddle_int8.tasks.contracts.vocabulary import POST_TRAINING, Algorithm
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqOutcome, PtqRequest, quantize_with
@@ -38,6 +39,7 @@ ROUNDINGS: dict[str, dict[str, Any]] = {
     "adaround": {"round_type": "adaround"},
     "bias_correction": {"bias_correction": True},
 }
+POST_TRAINING = [each.name for each in ALGORITHMS if not each.needs_training]
 GRID = [Candidate(algorithm=algorithm, layout=layout) for algorithm in POST_TRAINING for layout in SLIM]
 
 
@@ -68,7 +70,7 @@ class Subject:
         """In batches of three, so the last one is not full."""
         folder = self.folder / name
         folder.mkdir(parents=True)
-        return PtqRequest(
+        return ptq_request(
             model=self.model,
             calibration=self.release.validation,
             candidate=candidate,
@@ -117,7 +119,7 @@ def study(release: SmallRelease, folder: Path) -> Study:
     """Runs in an isolated process."""
     mobilenet = Subject(release, release.model, {"image": _digits(7)}, folder)
     two_inputs = _two_inputs(release, folder)
-    avg = Candidate(algorithm=Algorithm.AVG, layout="qdq")
+    avg = Candidate(algorithm="avg", layout="qdq")
     census, heard = _skip_first_layer(two_inputs)
     return Study(
         grid={candidate.name: mobilenet.make(candidate.name, candidate) for candidate in GRID},
@@ -194,7 +196,7 @@ def _roundings(subject: Subject) -> dict[str, Made]:
     made = {}
     for name, options in ROUNDINGS.items():
         for layout in SLIM:
-            candidate = Candidate(algorithm=Algorithm.ABS_MAX, layout=layout)
+            candidate = Candidate(algorithm="abs_max", layout=layout)
             key = f"{name}-{layout}"
             made[key] = subject.make(key, candidate, weight_quantize_type="abs_max", **options)
     return made
@@ -207,7 +209,7 @@ def _errors(subject: Subject) -> dict[str, str]:
         "unknown tensor": {"skip_tensors": ("no_such_tensor",)},
         "not a number": {},
     }
-    candidate = Candidate(algorithm=Algorithm.HIST, layout="qdq")
+    candidate = Candidate(algorithm="hist", layout="qdq")
     errors = {}
     for name, options in broken.items():
         feeds = {key: array.copy() for key, array in subject.feeds.items()}
@@ -222,7 +224,7 @@ def _errors(subject: Subject) -> dict[str, str]:
 def _skip_first_layer(subject: Subject) -> tuple[dict[str, int], list[Progress]]:
     """The census without the layer that reads the picture, and the progress heard."""
     heard: list[Progress] = []
-    candidate = Candidate(algorithm=Algorithm.HIST, layout="offline")
+    candidate = Candidate(algorithm="hist", layout="offline")
     request = subject.request("skipped", candidate, skip_tensors=("image",))
     with progress.listen(heard.append):
         outcome = quantize_with(request, Samples(subject.feeds))
@@ -255,7 +257,7 @@ def test_min_max_is_abs_max_since_int8_is_symmetric(studied: Study) -> None:
 
 
 def test_thresholds_of_both_layouts_are_the_same(studied: Study) -> None:
-    for algorithm in (Algorithm.KL, Algorithm.HIST, Algorithm.AVG, Algorithm.ABS_MAX):
+    for algorithm in ("KL", "hist", "avg", "abs_max"):
         assert studied.grid[f"{algorithm}-offline"].scales == studied.grid[f"{algorithm}-qdq"].scales
 
 

@@ -25,7 +25,7 @@ from paddle_int8.tasks.contracts.artifacts import (
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, NativeComparison
 from paddle_int8.tasks.contracts.sequences import LENGTHS, padded
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest
 from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import convert_by_form
@@ -370,7 +370,7 @@ def quantized_again(taggers: SmallTaggers, folder: Path) -> str:
     scales = {(each.folder / "scales.json").read_text() for each in (asked, again)}
     assert len(digests) == len(scales) == 1
     other = request(taggers.gru.model, taggers.gru.validation, folder / "other")
-    average = replace(other, candidate=replace(other.candidate, algorithm=Algorithm.AVG))
+    average = replace(other, candidate=replace(other.candidate, algorithm="avg"))
     digests.add(quantize_recurrent(average).digest)
     assert len({digest[:32] for digest in digests}) == 2  # the part that the store names a folder with
     return scales.pop()

@@ -13,7 +13,7 @@ from paddle_int8.tasks.contracts.evidence import (
     MetricEvidence,
     SpeedRatio,
 )
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.validation.statistics import paired_drop_bounds
 from tests.release_factory import build_evidence
 
@@ -25,7 +25,7 @@ def good_evidence(
 ) -> CandidateEvidence:
     """Approved by the default gate on every one of `isas`; the first is native, the others emulated."""
     algorithm, layout = name.split("-")
-    candidate = Candidate(algorithm=Algorithm(algorithm), layout=layout)
+    candidate = Candidate(algorithm=algorithm, layout=layout)
     evidence = build_evidence(candidate, isas=isas, lost=0)
     per_isa = tuple(
         dataclasses.replace(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from paddle_int8.tasks.config.data import CallableSource
 from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.data.sources.callable import CallableSource
 
 CONFIG = CallableSource(kind="callable", function="tests.unit.sequence_source:sentences")
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from paddle_int8.tasks.contracts.errors import DataError, MeasurementError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
-from paddle_int8.tasks.data.metrics.classification import resolve_metrics, score, top_k
+from paddle_int8.tasks.data.metrics.classification import top_k
+from paddle_int8.tasks.data.metrics.scoring import resolve_metrics, score
 from paddle_int8.tasks.validation.comparison import Comparison, read_outputs, worst_class, write_outputs
 from paddle_int8.tasks.validation.noise import SQNR_LIMIT_DB, Noise
 

@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 
 from paddle_int8.tasks.config.callables import imported, named_in, require_all_allowed
-from paddle_int8.tasks.config.data import CallableSource
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.model import TrainedModel
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.errors import ConfigError
-from paddle_int8.tasks.data.metrics.classification import resolve_metrics
-from paddle_int8.tasks.data.sources import call_source
+from paddle_int8.tasks.data.metrics.scoring import resolve_metrics
+from paddle_int8.tasks.data.sources.callable import CallableSource, call_source
 from paddle_int8.tasks.training.entry import source_digest
 from tests.unit.test_config import changed
 

@@ -10,7 +10,6 @@ from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
 from paddle_int8.tasks.contracts.verdict import Judged
-from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.gate.choice import choose
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.strategies.grid import GridSearch
@@ -92,7 +91,7 @@ def test_choice_verdict_of_another_candidate_is_refused() -> None:
 
 
 def test_grid_strategy_asks_for_each_candidate_once() -> None:
-    grid = tuple(Candidate(algorithm=Algorithm.HIST, layout=layout) for layout in ("offline", "qdq"))
+    grid = tuple(Candidate(algorithm="hist", layout=layout) for layout in ("offline", "qdq"))
     search = GridSearch(grid)
     assert search.next_candidates(()) == grid
     failed = FailedCandidate(candidate=grid[1], step="quantize", error="")

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from paddle_int8.tasks.config.data import ImageFolderSource
 from paddle_int8.tasks.contracts.errors import DataError
-from paddle_int8.tasks.data.image_folder import image_files
 from paddle_int8.tasks.data.pictures.image_files import ImageFiles
+from paddle_int8.tasks.data.sources.image_folder import ImageFolderSource, image_files
 
 
 def read(root: Path) -> ImageFiles:

@@ -11,13 +11,15 @@ import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from paddle_int8.tasks.config.data import ImageFolderSource, NpzSource
+from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.hardware import HardwarePolicy
 from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.errors import ConfigError
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.data.sources.image_folder import ImageFolderSource
+from paddle_int8.tasks.data.sources.npz import NpzSource
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "configs"
 RELEASES = Path(__file__).parents[2] / "configs"
@@ -68,7 +70,7 @@ def test_config_image_folder_keeps_every_value() -> None:
     assert config.validation.deploy_isas == (IsaLevel.AVX512_CORE,)
     assert config.registry.register_as == "classifier"
     names = [(candidate.algorithm, candidate.layout) for candidate in config.quantization.candidates()]
-    assert names == [(Algorithm.KL, "qdq"), (Algorithm.HIST, "qdq")]
+    assert names == [("KL", "qdq"), ("hist", "qdq")]
 
 
 def test_config_relative_paths_are_taken_from_the_files_own_folder(
@@ -304,7 +306,7 @@ def test_config_unknown_algorithm_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(changed("quantization", algorithms=["KL", "entropy"]), tmp_path)
     assert "is entropy" in caught.value.found
-    assert caught.value.required == f"one of {', '.join(algorithm.value for algorithm in Algorithm)}"
+    assert caught.value.required == f"one of {', '.join(ALGORITHMS.names())}"
 
 
 @pytest.mark.parametrize(

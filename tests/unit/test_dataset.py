@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddle_int8.tasks.config.data import ImageFolderSource, NpzSource, Preprocessing, Source
+from paddle_int8.tasks.config.data import Preprocessing, Source
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.data.dataset import check_labels, materialise, sample_digests
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.data.sampling import check_disjoint
 from paddle_int8.tasks.data.sources import open_source
+from paddle_int8.tasks.data.sources.image_folder import ImageFolderSource
+from paddle_int8.tasks.data.sources.npz import NpzSource
 
 IMAGE = (TensorSpec(name="image", shape=(-1, 3, 8, 8), dtype="float32"),)
 AS_READ = Preprocessing()

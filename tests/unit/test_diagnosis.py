@@ -11,7 +11,7 @@ from paddle_int8.tasks.contracts.evidence import (
     LatencySummary,
     Simulation,
 )
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.gate.diagnosis import explain
 from tests.unit.evidence_factory import (
@@ -207,7 +207,7 @@ def test_diagnosis_names_the_candidate_that_keeps_the_signal_on_the_level(
     chosen = spoil(good_evidence(isas=(VNNI, SKYLAKE)), 1, metrics=BAD_ACCURACY, sqnr_db=6.8)
     other = dataclasses.replace(
         spoil(good_evidence(isas=(VNNI, SKYLAKE)), 1, sqnr_db=kept_db),
-        candidate=Candidate(algorithm=Algorithm.HIST, layout="offline_7bit"),
+        candidate=Candidate(algorithm="hist", layout="offline_7bit"),
     )
     said = " ".join(explain(chosen, judge(chosen, GateConfig()), CENSUS, (chosen, other)))
     sentence = f"On avx512_core, hist-offline_7bit was measured in this release to keep {kept_db:.1f} dB"

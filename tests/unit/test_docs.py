@@ -11,11 +11,14 @@ import yaml
 from pydantic import BaseModel
 
 import paddle_int8.tasks.config.retraining  # noqa: F401 - its sections count too
+from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.section import Section
+from paddle_int8.tasks.data.sources import SOURCES
 
 ROOT = Path(__file__).parents[2]
+PLACES = ("paddle_int8.tasks.config.", *(each.section.__module__ for each in SOURCES))
 
 
 def _below(section: type[Section]) -> Iterator[type[Section]]:
@@ -24,7 +27,7 @@ def _below(section: type[Section]) -> Iterator[type[Section]]:
         yield from _below(each)
 
 
-SECTIONS = [each for each in _below(Section) if each.__module__.startswith("paddle_int8.tasks.config.")]
+SECTIONS = [each for each in _below(Section) if each.__module__.startswith(PLACES)]
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda kind: kind.__name__)
@@ -41,6 +44,11 @@ def test_configuration_page_describes_keys_as_the_run_form_does(section: type[Ba
     page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
     rows = {name: field for name, field in section.model_fields.items() if f"| `{name}` |" in page}
     assert [name for name, field in rows.items() if f"| {field.description} |" not in page] == []
+
+
+def test_configuration_page_describes_algorithms_as_their_records_do() -> None:
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
+    assert [each.name for each in ALGORITHMS if f"| `{each.name}` | {each.description} |" not in page] == []
 
 
 def test_readme_example_is_a_valid_release() -> None:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddle_int8.tasks.config.data import ImageFolderSource
 from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.config.release import ReleaseConfig
-from paddle_int8.tasks.data.sources import ONLY_INPUT, open_source
+from paddle_int8.tasks.data.sources import open_source
+from paddle_int8.tasks.data.sources.image_folder import ImageFolderSource
+from paddle_int8.tasks.data.sources.source import ONLY_INPUT
 from paddle_int8.tasks.published.figures import IMAGES, RowKey
 from paddle_int8.tasks.published.imagenet import PREPROCESSING
 from paddle_int8.tasks.published.measured import Unmeasured

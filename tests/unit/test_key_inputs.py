@@ -17,7 +17,7 @@ from paddle_int8.tasks.config.quantization import ConversionConfig, QatConfig, Q
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import BaselineOutputsArtifact, Candidate, ModelArtifact
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, IsaLevel
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.layouts import section as conversion
 from paddle_int8.tasks.layouts.task import convert
@@ -25,10 +25,11 @@ from paddle_int8.tasks.steps import step as task
 from paddle_int8.tasks.training.task import train
 from paddle_int8.tasks.validation.load import LoadEvidence
 from paddle_int8.tasks.validation.task import baseline_outputs, validate
+from tests.installed_package import install
 from tests.release_factory import build_artifacts, build_dataset, build_host, build_model
 
 ISA = IsaLevel.AVX512_CORE
-HIST, KL = (Candidate(algorithm=each, layout="qdq") for each in (Algorithm.HIST, Algorithm.KL))
+HIST, KL = (Candidate(algorithm=each, layout="qdq") for each in ("hist", "KL"))
 DATA, MODEL = build_dataset(64, "data"), build_model()
 
 
@@ -90,12 +91,38 @@ def test_quantize_key_holds_each_setting_that_its_candidate_is_made_with(changes
 
 
 def test_quantize_key_of_a_recurrent_candidate_holds_nothing_that_only_paddleslim_reads() -> None:
-    candidate = Candidate(algorithm=Algorithm.HIST, layout="recurrent")
+    candidate = Candidate(algorithm="hist", layout="recurrent")
     plain = _quantize_key(QuantizationConfig(), candidate)
     slim = QuantizationConfig(round_type="adaround", op_types=("mul",), fast_calibration=False)
     assert _quantize_key(slim, candidate) == plain
     assert _quantize_key(QuantizationConfig(hist_percent=0.9), candidate) != plain
     assert _quantize_key(QuantizationConfig(), candidate, batch_size=4) != plain
+
+
+def test_quantize_key_holds_the_operators_that_stay_in_fp32_in_any_order() -> None:
+    one, other = ("conv2d_0.tmp_0", "fp32"), ("conv2d_1.tmp_0", "fp32")
+    keys = {
+        _quantize_key(QuantizationConfig(), replace(KL, overrides=overrides))
+        for overrides in ((), (one,), (one, other), (other, one))
+    }
+    assert len(keys) == 3
+    assert replace(KL, overrides=(one, other)).name == replace(KL, overrides=(other, one)).name
+    assert replace(KL, overrides=(one,)).name.startswith("KL-qdq-1kept-")
+
+
+def test_quantize_key_holds_the_code_of_an_algorithm_of_another_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = "from paddle_int8.tasks.algorithms.algorithm import Algorithm\n"
+    record += "ALGORITHM = Algorithm(name='of_keys', description='None.', slim='avg')\n"
+    install(tmp_path, "of-keys", {"paddle_int8.algorithms": {"of_keys": "algorithm_of_keys:ALGORITHM"}})
+    monkeypatch.syspath_prepend(tmp_path)
+    keys = []
+    for edit in ("", "# edited\n"):
+        (tmp_path / "algorithm_of_keys.py").write_text(record + edit)
+        task.code_digest.cache_clear()
+        keys.append(_quantize_key(QuantizationConfig(), replace(KL, algorithm="of_keys")))
+    assert keys[0] != keys[1]
 
 
 def _finetune_key(model: ModelArtifact, op_types: tuple[str, ...] = ("conv2d",), **changes: Any) -> str:
@@ -132,7 +159,7 @@ def test_finetune_key_holds_what_decides_the_training() -> None:
 
 
 def _convert_key(folder: Path, layout: str, seconds: float = 1.0, **changes: Any) -> str:
-    candidate = Candidate(algorithm=Algorithm.KL, layout=layout)
+    candidate = Candidate(algorithm="KL", layout=layout)
     quantized, _ = build_artifacts(folder, candidate)
     return _key(
         convert,

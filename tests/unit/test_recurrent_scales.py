@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.errors import ConversionError
-from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.engines.paddle.conversion.recurrent import (
     gru_weight_scale,
     input_factors,
@@ -32,13 +31,13 @@ def test_lstm_scale_of_a_channel_is_over_input_and_hidden_weights() -> None:
 
 
 def test_layout_recurrent_takes_the_algorithms_that_it_has() -> None:
-    config = QuantizationConfig(algorithms=(Algorithm.MSE, Algorithm.KL), layouts=("recurrent", "qdq"))
+    config = QuantizationConfig(algorithms=("mse", "KL"), layouts=("recurrent", "qdq"))
     assert [each.name for each in config.candidates()] == ["mse-qdq", "KL-recurrent", "KL-qdq"]
 
 
 def test_layout_recurrent_alone_with_another_algorithm_is_refused() -> None:
     with pytest.raises(ValidationError, match="calibrated with one of abs_max, avg, hist, KL"):
-        QuantizationConfig(algorithms=(Algorithm.MSE,), layouts=("recurrent",))
+        QuantizationConfig(algorithms=("mse",), layouts=("recurrent",))
 
 
 def test_weights_make_up_for_what_their_input_is_larger_than_hidden_states() -> None:

@@ -15,6 +15,7 @@ from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.engines import ENGINES
 from paddle_int8.tasks.layouts.code import chosen_conversion, chosen_engine, chosen_form
 from paddle_int8.tasks.strategies import STRATEGIES
+from tests.installed_package import install
 
 MODULE = """
 from paddle_int8.tasks.strategies.strategy import Strategy
@@ -27,14 +28,8 @@ STRATEGY = Strategy(name="fewest", description="Nothing at all.", start=lambda c
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A package with one strategy `fewest`, and one entry point whose record bears another name."""
     (tmp_path / "someones_strategy.py").write_text(MODULE, encoding="utf-8")
-    metadata = tmp_path / "someones_strategy-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: someones-strategy\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(
-        "[paddle_int8.strategies]\n"
-        "fewest = someones_strategy:STRATEGY\n"
-        "misnamed = someones_strategy:STRATEGY\n"
-    )
+    place = "someones_strategy:STRATEGY"
+    install(tmp_path, "someones-strategy", {"paddle_int8.strategies": {"fewest": place, "misnamed": place}})
     monkeypatch.syspath_prepend(str(tmp_path))
     yield
     sys.modules.pop("someones_strategy", None)

@@ -19,13 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from paddle_int8.tasks.config.data import (
-    CallableSource,
-    IdxSource,
-    ImageFolderSource,
-    NpzSource,
-    Preprocessing,
-)
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.data.dataset import (
@@ -36,7 +30,12 @@ from paddle_int8.tasks.data.dataset import (
     sample_digests,
 )
 from paddle_int8.tasks.data.reader import BatchReader
-from paddle_int8.tasks.data.sources import ONLY_INPUT, Samples, open_source, read_idx
+from paddle_int8.tasks.data.sources import open_source
+from paddle_int8.tasks.data.sources.callable import CallableSource
+from paddle_int8.tasks.data.sources.idx import IdxSource, read_idx
+from paddle_int8.tasks.data.sources.image_folder import ImageFolderSource
+from paddle_int8.tasks.data.sources.npz import NpzSource
+from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Samples
 from tests.patience import allowed
 from tests.release_factory import build_dataset
 
@@ -624,7 +623,7 @@ from pathlib import Path
 import numpy as np
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.data.dataset import materialise
-from paddle_int8.tasks.data.sources import Samples
+from paddle_int8.tasks.data.sources.source import Samples
 from paddle_int8.tasks.config.data import Preprocessing
 
 def read(index):

@@ -76,7 +76,7 @@ steps = {name: step for module in modules for name, step in vars(module).items()
          if isinstance(step, prefect.Task) and step.cache_key_fn}
 
 def inputs(layout):
-    candidate = artifacts.Candidate(algorithm=Algorithm.KL, layout=layout)
+    candidate = artifacts.Candidate(algorithm="KL", layout=layout)
     made = dict(candidate=candidate, folder=StoredPath("/f"), digest="d", seconds=1.0, log=Path("log"))
     quantized = artifacts.QuantizedArtifact(
         **made, quantized_ops={}, tensors_calibrated=1, peak_memory_bytes=1)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddle_int8.tasks.config.data import Preprocessing, TaggedTextSource
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.data.dataset import materialise
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.data.sources import open_source
-from paddle_int8.tasks.data.tagged_text import read_tagged_text
+from paddle_int8.tasks.data.sources.tagged_text import TaggedTextSource, read_tagged_text
 from paddle_int8.tasks.data.text_units import cut, read_dictionary
 
 SEGMENTATION = "0\t-B\n1\t-I\n2\t-E\n3\t-S\n"

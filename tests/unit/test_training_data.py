@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddle_int8.tasks.config.data import CallableSource, IdxSource, ImageFolderSource, NpzSource, Source
+from paddle_int8.tasks.config.data import Source
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.data.sources.callable import CallableSource
+from paddle_int8.tasks.data.sources.idx import IdxSource
+from paddle_int8.tasks.data.sources.image_folder import ImageFolderSource
+from paddle_int8.tasks.data.sources.npz import NpzSource
 from paddle_int8.tasks.training.data import training_digest
 
 

@@ -8,13 +8,17 @@ are kept. For outputs of 0/1 scores the least says that each of them agrees.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
 from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
+from paddle_int8.tasks.data.metrics.metric import NamedMetric, Outputs, RelativeMetric
 
+AGREEMENT = "agreement"
 MIN_OVERLAP = 0.5
 BOX_COLUMNS = 6
 UNJUDGED = frozenset({OutputKind.CONSTANT, OutputKind.OTHER, OutputKind.IGNORE})
@@ -160,3 +164,26 @@ def _finite(values: Array) -> Array:
 def _beside(rows: Array, values: Array) -> Array:
     """[N] in a shape that goes with `values`."""
     return rows.reshape(-1, *(1 for _ in values.shape[1:]))
+
+
+def agreement(
+    outputs: Outputs, labels: Array | None, baseline: Outputs, *, judged: Sequence[JudgedOutput]
+) -> Array:
+    """How far the answer is the FP32 model's own: [N], see `agreement`. It needs no labels."""
+    scores = least(agreements(outputs, baseline, judged))
+    if scores is None:
+        raise MeasurementError(
+            found="metric agreement, and no output that it can compare",
+            required="one output at least of a known kind",
+            remedy="say what an output holds in `validation.outputs`, or name a callable",
+        )
+    return scores
+
+
+def _of(judged: Sequence[JudgedOutput]) -> RelativeMetric:
+    return partial(agreement, judged=judged)
+
+
+METRIC = NamedMetric(
+    name=AGREEMENT, description="How far an answer is FP32's own, in every output; no labels needed.", of=_of
+)

@@ -1,30 +1,35 @@
-"""Scores of single samples, so that baseline and candidate are compared pairwise."""
+"""The first places among the scores of classes: whether a sample's label is one of them."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import cast
 
 import numpy as np
 
-from paddle_int8.tasks.config.callables import imported
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import DataError, MeasurementError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
-from paddle_int8.tasks.data.metrics.agreement import agreements, decided, least
+from paddle_int8.tasks.data.metrics.agreement import decided
+from paddle_int8.tasks.data.metrics.metric import Metric, NamedMetric, Outputs
 
-Outputs = Sequence[Array]
-Metric = Callable[[Outputs, Array | None], Array]
-"""(outputs of one batch, labels of it) -> score [N], fractions of 1"""
-RelativeMetric = Callable[[Outputs, Array | None, Outputs], Array]
-"""The same with the FP32 model's outputs of the batch, for scores that are relative to them."""
-RELATIVE_PARAMETERS = 3
-AGREEMENT = "agreement"
-LABELLED: dict[str, int] = {"top1": 1, "top5": 5}
-"""Metrics by name that need labels, with how many classes may be right."""
+
+def first_places(name: str, k: int) -> NamedMetric:
+    """The record of the metric that is 1 where the label is among the `k` best classes."""
+
+    def of(judged: Sequence[JudgedOutput]) -> Metric:
+        return partial(labelled_top_k, k=k, judged=judged) if judged else partial(top_k, k=k)
+
+    return NamedMetric(
+        name=name,
+        description=f"Whether the label is among the {k} classes with the greatest scores."
+        if k > 1
+        else "Whether the label is the class with the greatest score.",
+        of=of,
+        needs_labels=True,
+        of_classes=True,
+    )
 
 
 def top_k(outputs: Outputs, labels: Array | None, *, k: int, place: int = 0) -> Array:
@@ -70,84 +75,6 @@ def labelled_top_k(
     return correct.astype(np.float64)
 
 
-def agreement(
-    outputs: Outputs, labels: Array | None, baseline: Outputs, *, judged: Sequence[JudgedOutput]
-) -> Array:
-    """How far the answer is the FP32 model's own: [N], see `agreement`. It needs no labels."""
-    scores = least(agreements(outputs, baseline, judged))
-    if scores is None:
-        raise MeasurementError(
-            found="metric agreement, and no output that it can compare",
-            required="one output at least of a known kind",
-            remedy="say what an output holds in `validation.outputs`, or name a callable",
-        )
-    return scores
-
-
-def resolve_metrics(
-    names: Sequence[str], *, labelled: bool, outputs: Sequence[JudgedOutput] = ()
-) -> dict[str, Metric | RelativeMetric]:
-    """The functions behind the configured names. Without `outputs` the labels are of the first.
-
-    Raises: DataError when a metric needs labels and there are none, MeasurementError when a name is
-    neither known nor importable.
-    """
-    if not labelled and (needing := [name for name in names if name in LABELLED]):
-        raise DataError(
-            found=f"validation data without labels, and metrics {', '.join(needing)}",
-            required="labels for these metrics",
-            remedy="add labels to `data.validation`, or set `validation.metrics` to `agreement` or to a "
-            "Python callable `package.module:function` that scores without them",
-        )
-    return {name: _built_in(name, outputs) or _imported(name) for name in names}
-
-
-def _built_in(name: str, outputs: Sequence[JudgedOutput]) -> Metric | RelativeMetric | None:
-    if name == AGREEMENT:
-        return partial(agreement, judged=outputs)
-    if name not in LABELLED:
-        return None
-    if not outputs:
-        return partial(top_k, k=LABELLED[name])
-    return partial(labelled_top_k, k=LABELLED[name], judged=outputs)
-
-
-def score(
-    name: str,
-    metric: Metric | RelativeMetric,
-    outputs: Outputs,
-    labels: Array | None,
-    baseline: Outputs,
-) -> Array:
-    """`metric` of one batch, checked: float64 [N]. `baseline`: the FP32 model's outputs of the batch.
-
-    Raises: MeasurementError when a callable fails or returns anything but one finite number per sample.
-    """
-    try:
-        given = (outputs, labels, baseline) if is_relative(metric) else (outputs, labels)
-        scores = np.asarray(metric(*given), dtype=np.float64)
-    except (DataError, MeasurementError):
-        raise
-    except Exception as error:
-        raise _bad_metric(f"metric {name} raised {type(error).__name__}: {error}") from error
-    samples = len(baseline[0])
-    if scores.shape != (samples,):
-        raise _bad_metric(f"metric {name} returned shape {scores.shape} for {samples} samples")
-    if not np.isfinite(scores).all():
-        raise _bad_metric(f"metric {name} returned NaN or Inf")
-    return scores
-
-
-def is_relative(metric: Metric | RelativeMetric) -> bool:
-    """Whether it takes the FP32 model's outputs as its third parameter."""
-    try:
-        parameters = inspect.signature(metric).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(each.kind in positional for each in parameters) >= RELATIVE_PARAMETERS
-
-
 def _labels(labels: Array | None, rows: Array) -> Array:
     if labels is None or labels.size != len(rows):
         raise MeasurementError(
@@ -171,19 +98,6 @@ def _class_labels(labels: Array | None, logits: Array) -> Array:
     return labels
 
 
-def _imported(name: str) -> Metric | RelativeMetric:
-    try:
-        found = imported(name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise MeasurementError(
-            found=f"no metric {name!r} ({error})",
-            required=f"{', '.join((*LABELLED, AGREEMENT))}, or `package.module:function` that Python can "
-            "import",
-            remedy="correct `validation.metrics`; PYTHONPATH must reach the module",
-        ) from error
-    return cast("Metric | RelativeMetric", found)
-
-
 def _nothing_labelled(outputs: Outputs, judged: Sequence[JudgedOutput]) -> MeasurementError:
     found = ", ".join(
         f"{each.name} {list(values.shape)} ({each.kind})"
@@ -195,13 +109,4 @@ def _nothing_labelled(outputs: Outputs, judged: Sequence[JudgedOutput]) -> Measu
         remedy="say `classes` of an output [samples, classes] in `validation.outputs`, or set "
         "`validation.metrics` to [agreement], or to a callable `package.module:function` that compares these "
         "outputs with the labels",
-    )
-
-
-def _bad_metric(found: str) -> MeasurementError:
-    return MeasurementError(
-        found=found,
-        required="`function(outputs: list of arrays, labels)`, and the FP32 outputs as a third parameter if "
-        "wanted, -> one finite number per sample",
-        remedy="correct the function named in `validation.metrics`",
     )

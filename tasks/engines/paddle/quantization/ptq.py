@@ -2,18 +2,6 @@
 
 PaddleSlim's `quant_post_static` retries with fewer arguments when anything fails, and so shows the
 second error; here its class is called directly and the first one is shown.
-
-What the algorithms are, with M the magnitudes of an activation over the calibration samples:
-
-- `abs_max`: the greatest of M. `min_max` is the same: INT8 is symmetric on oneDNN, so a range [a, b] is
-  max(|a|, |b|). PaddleSlim's own `min_max` only writes attributes and leaves the model FP32.
-- `avg`: the mean over batches of the mean greatest magnitude of a sample.
-- `hist`: the `hist_percent` quantile of M. `KL`: the clipping with the least divergence.
-- `mse`, `emd`: the best of 35 fractions of a batch's greatest magnitude, the best over all batches. For
-  the `offline` layout PaddleSlim scores as if activations were never negative.
-- `ptf`: a power-of-two fraction of the greatest magnitude; the last batch decides.
-
-Each of them makes both layouts.
 """
 
 from __future__ import annotations
@@ -33,9 +21,10 @@ import numpy as np
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError, storage_error
-from paddle_int8.tasks.contracts.vocabulary import Algorithm, QuantizedForm
+from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.digest import program_digest
+from paddle_int8.tasks.engines.paddle.quantization.preparation import Magnitudes, Prepare, prepared
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.quantization.calibrator import Batches, Calibrator
@@ -51,8 +40,10 @@ logger = logging.getLogger(__name__)
 class PtqRequest:
     """One candidate to make of `model`, into the existing `folder`. `batch_size` is in samples.
 
-    `form` is what the layout of the candidate takes.
-
+    `form` is what the layout of the candidate takes. What its algorithm is: `slim`, PaddleSlim's own algorithm,
+    which samples activations; `magnitudes`, its rule for layouts that take FP32 models with scales, None where it
+    has none; `prepare`, what it does to the FP32 model; and whether the model is `trained` with its rounding
+    simulated.
     `learned` are thresholds by tensor that a training has found; they replace the calibrated ones.
     """
 
@@ -63,6 +54,10 @@ class PtqRequest:
     config: QuantizationConfig
     batch_size: int
     folder: Path
+    slim: str
+    magnitudes: Magnitudes | None = None
+    prepare: Prepare | None = None
+    trained: bool = False
     learned: dict[str, float] = field(default_factory=dict)
 
 
@@ -75,6 +70,7 @@ class PtqOutcome:
     tensors_calibrated: int
     seconds: float
     peak_memory_bytes: int
+    operators: tuple[str, ...] = ()
 
 
 def quantize(request: PtqRequest) -> PtqOutcome:
@@ -96,9 +92,14 @@ def quantize(request: PtqRequest) -> PtqOutcome:
 
 def quantize_with(request: PtqRequest, samples: Batches) -> PtqOutcome:
     """`quantize` on the given samples instead of the request's data set."""
+    started = time.monotonic()
+    with prepared(request) as changed:
+        return _quantized(changed, samples, started)
+
+
+def _quantized(request: PtqRequest, samples: Batches, started: float) -> PtqOutcome:
     import paddle
 
-    started = time.monotonic()
     paddle.enable_static()
     _seed(request.calibration.seed)
     scope = paddle.static.Scope()
@@ -114,11 +115,12 @@ def quantize_with(request: PtqRequest, samples: Batches) -> PtqOutcome:
                 required="a model and options that PaddleSlim can quantize",
                 remedy="see the log; name the operator's input in `skip_tensors`, or try another algorithm",
             ) from error
-        quantized_ops = _census(calibrator.program, request.config.op_types)
+        quantized = _quantized_operators(calibrator.program, request.config.op_types)
         _save(calibrator, request.folder)
     outcome = PtqOutcome(
         digest=program_digest(request.folder),
-        quantized_ops=quantized_ops,
+        quantized_ops=dict(Counter(quantized.values())),
+        operators=tuple(quantized),
         tensors_calibrated=calibrator.calibrated,
         seconds=time.monotonic() - started,
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
@@ -143,9 +145,6 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Any) -> Calibrator
     from paddle_int8.tasks.engines.paddle.quantization.fast_calibrator import FastCalibrator
 
     config, candidate = request.config, request.candidate
-    # of a trained model, only tensors that the training did not see take their calibrated threshold
-    by_range = candidate.algorithm in (Algorithm.MIN_MAX, Algorithm.QAT)
-    trained = candidate.algorithm is Algorithm.QAT  # with weights rounded to the nearest: so they must be
     program = request.model.folder / "model.pdmodel"
     one_block = len(parse_program(program.read_bytes(), program).blocks) == 1
     kind = FastCalibrator if config.fast_calibration and one_block else Calibrator
@@ -159,10 +158,11 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Any) -> Calibrator
         params_filename="model.pdiparams",
         data_loader=Loader(samples, request.batch_size),
         batch_size=request.batch_size,
-        algo=(Algorithm.ABS_MAX if by_range else candidate.algorithm).value,
+        algo=request.slim,
         hist_percent=config.hist_percent,
-        adaround=config.round_type == "adaround" and not trained,
-        keep_mean=config.bias_correction and not trained,
+        # a training rounds weights to the nearest, so what it taught them holds for that rounding alone
+        adaround=config.round_type == "adaround" and not request.trained,
+        keep_mean=config.bias_correction and not request.trained,
         quantizable_op_type=list(config.op_types),
         weight_quantize_type=config.weight_quantize_type,
         skip_tensor_list=list(config.skip_tensors),
@@ -170,18 +170,19 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Any) -> Calibrator
     )
 
 
-def _census(program: Any, op_types: tuple[str, ...]) -> dict[str, int]:
-    """Operators of `op_types` that read a quantized tensor and were not told to be skipped.
+def _quantized_operators(program: Any, op_types: tuple[str, ...]) -> dict[str, str]:
+    """By output tensor, the type of each operator of `op_types` that reads a quantized tensor and was not
+    told to be skipped.
 
     Raises: QuantizationError when there is none.
     """
     operators = [op for block in program.blocks for op in block.ops]
     quantized = {name for op in operators if op.type.startswith(QUANTIZERS) for name in op.output_arg_names}
-    found = Counter(
-        op.type
+    found = {
+        op.output_arg_names[0]: op.type
         for op in operators
         if op.type in op_types and quantized.intersection(op.input_arg_names) and not is_skipped(op)
-    )
+    }
     if not found:
         types = ", ".join(sorted({op.type for op in operators}))
         raise QuantizationError(
@@ -189,7 +190,7 @@ def _census(program: Any, op_types: tuple[str, ...]) -> dict[str, int]:
             required=f"at least one of {', '.join(op_types)} outside of `skip_tensors`",
             remedy="extend `quantization.op_types`, or shorten `quantization.skip_tensors`",
         )
-    return dict(found)
+    return found
 
 
 def _save(calibrator: Calibrator, folder: Path) -> None:

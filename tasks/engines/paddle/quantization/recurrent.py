@@ -14,23 +14,21 @@ import resource
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from paddle_int8.tasks.config.model import ModelFiles
-from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.errors import QuantizationError
-from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.quantization.kl import kl_threshold
+from paddle_int8.tasks.engines.paddle.quantization.preparation import Magnitudes, prepared
 from paddle_int8.tasks.engines.paddle.quantization.ptq import RECURRENT, PtqOutcome, PtqRequest
 from paddle_int8.tasks.engines.paddle.switches import NATIVE_FP32
 from paddle_int8.tasks.process.progress import report
@@ -45,7 +43,6 @@ to the absolute limit, since a relative one would refuse the rounding of larger 
 """
 FILES = ("model.pdmodel", "model.pdiparams")
 SCALES = "scales.json"
-BINS = 2048
 
 logger = logging.getLogger(__name__)
 
@@ -58,10 +55,35 @@ def quantize_recurrent(request: PtqRequest) -> PtqOutcome:
     for it and answers otherwise now.
     """
     started = time.monotonic()
-    for name in FILES:
-        shutil.copyfile(request.model.folder / name, request.folder / name)
+    rule = _rule(request)
     reader = BatchReader(request.calibration, request.model.inputs)
     _require_equal(request.model.folder, next(iter(reader.batches(len(reader)))))
+    with prepared(request) as changed:
+        return _quantized(changed, rule, reader, started)
+
+
+def _rule(request: PtqRequest) -> Magnitudes:
+    """Raises: QuantizationError when the candidate's algorithm finds no threshold for this layout, or the
+    candidate has overrides.
+    """
+    if request.candidate.overrides:
+        raise QuantizationError(
+            found=f"operators to keep in FP32 in {request.candidate.name}",
+            required="no overrides in the layout `recurrent`, which quantizes recurrent layers alone",
+            remedy="correct the strategy that asked for the candidate",
+        )
+    if request.magnitudes is None:
+        raise QuantizationError(
+            found=f"the algorithm {request.candidate.algorithm}, which needs PaddleSlim",
+            required="for the layout `recurrent` an algorithm that finds a threshold in magnitudes",
+            remedy="correct the strategy that asked for the candidate",
+        )
+    return request.magnitudes
+
+
+def _quantized(request: PtqRequest, rule: Magnitudes, reader: BatchReader, started: float) -> PtqOutcome:
+    for name in FILES:
+        shutil.copyfile(request.model.folder / name, request.folder / name)
     counts, tensors = _recurrent_tensors(request.folder)
     step = f"quantize {request.candidate.name}"
     network = _Network(request.folder)
@@ -70,8 +92,7 @@ def quantize_recurrent(request: PtqRequest) -> PtqOutcome:
         report(step, min(done * request.batch_size, len(reader)), len(reader))
         for name, found in zip(tensors, network.activations(feed, tensors), strict=True):
             values[name].append(np.abs(found).reshape(-1))
-    threshold = THRESHOLDS[request.candidate.algorithm]
-    thresholds = {name: threshold(found, request.config) for name, found in values.items()}
+    thresholds = {name: rule(found, request.config) for name, found in values.items()}
     (request.folder / SCALES).write_text(json.dumps(thresholds, indent=1), encoding="utf-8")
     logger.info("thresholds: %s", thresholds)
     return PtqOutcome(
@@ -141,33 +162,6 @@ class _Network:
                 self._loaded.program, feed=tensors, fetch_list=list(names), return_numpy=False
             )
         return [np.array(each) for each in found]
-
-
-def _greatest(batches: Sequence[Array], config: QuantizationConfig) -> float:
-    return float(max(batch.max() for batch in batches))
-
-
-def _mean_greatest(batches: Sequence[Array], config: QuantizationConfig) -> float:
-    return float(np.mean([batch.max() for batch in batches]))
-
-
-def _quantile(batches: Sequence[Array], config: QuantizationConfig) -> float:
-    return float(np.quantile(np.concatenate(batches), config.hist_percent))
-
-
-def _least_divergent(batches: Sequence[Array], config: QuantizationConfig) -> float:
-    greatest = _greatest(batches, config)
-    counts, edges = np.histogram(np.concatenate(batches), bins=BINS, range=(0.0, greatest))
-    return kl_threshold(counts, float(edges[1] - edges[0]), 8)
-
-
-THRESHOLDS: dict[Algorithm, Callable[[Sequence[Array], QuantizationConfig], float]] = {
-    Algorithm.ABS_MAX: _greatest,
-    Algorithm.AVG: _mean_greatest,
-    Algorithm.HIST: _quantile,
-    Algorithm.KL: _least_divergent,
-}
-"""How each algorithm finds a threshold in the magnitudes of a tensor, batch by batch."""
 
 
 def _require_equal(folder: Path, feed: Feed) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from paddle_int8.tasks.contracts.errors import QuantizationError
+from paddle_int8.tasks.contracts.suggestion import did_you_mean
 from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, operators, writer
 
 if TYPE_CHECKING:
@@ -14,6 +17,7 @@ MARK = "skip_quant"
 ELEMENTWISE = frozenset({"elementwise_add", "elementwise_sub", "elementwise_mul"})
 BEFORE_SOFTMAX = ELEMENTWISE | {"scale", "cast", "reshape2"}
 """What may stand between the product of an attention and its softmax."""
+ENDS = frozenset({"feed", "fetch"})
 CONTROL_FLOW = frozenset({"while", "conditional_block"})
 
 
@@ -24,6 +28,25 @@ def keep_fp32(op: Any) -> None:
 
 def is_kept_fp32(op: Any) -> bool:
     return bool(op.has_attr(MARK) and op.attr(MARK))
+
+
+def keep_named_fp32(loaded: LoadedProgram, outputs: Sequence[str]) -> None:
+    """Has PaddleSlim and every layout leave the operators alone that write these tensors.
+
+    Raises: QuantizationError when no operator writes one of them.
+    """
+    found = [op for block in loaded.program.blocks for op in block.ops if op.type not in ENDS]
+    writers = {name: op for op in found for name in op.output_arg_names}
+    if unknown := [name for name in outputs if name not in writers]:
+        raise QuantizationError(
+            found="; ".join(f"no operator writes {name}{did_you_mean(name, writers)}" for name in unknown),
+            required=f"output tensors of the model's operators, such as {', '.join(list(writers)[:3])}",
+            remedy="correct the strategy that asked for the candidate; it finds the operators of a candidate "
+            "that was tried in `quantized.operators`",
+        )
+    for name in outputs:
+        keep_fp32(writers[name])
+        hide_from_slim(writers[name])
 
 
 def keep_control_flow_fp32(loaded: LoadedProgram) -> int:

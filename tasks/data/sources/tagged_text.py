@@ -5,21 +5,55 @@ A step is a character, or with `words` a word of that dictionary which the vocab
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ConfigDict, Field
 
-from paddle_int8.tasks.config.data import TaggedTextSource
+from paddle_int8.tasks.config.data import Preprocessing, Source
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.data import packages
+from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Samples, SourceKind, content_digest
 from paddle_int8.tasks.data.text_units import cut, read_dictionary
 
 Ids = npt.NDArray[np.int64]
 PLACES = frozenset({"-B", "-I", "-E", "-S"})
 OUTSIDE = "O"
+
+
+class TaggedTextSource(Source):
+    """Lines of `word/tag word/tag`, each a sequence of character ids with a label a character.
+
+    With `words` a step is a word of that dictionary where the vocabulary has it, as LAC's `lac_model` takes
+    it; its label is that of its first character.
+
+    With `-B -I -E -S` in `tags` a label is the character's place in its word (S alone, else begin, inside,
+    end); otherwise it is the word's tag with `-B` or `-I` behind it, `O` where `tags` has none.
+    """
+
+    model_config = ConfigDict(title="Tagged text")
+
+    kind: Literal["tagged_text"] = Field(description="Text with a tag a word.")
+    corpus: Path = Field(
+        description="The text, UTF-8, `word/tag` separated by blanks; empty lines are skipped."
+    )
+    vocabulary: Path = Field(description="`id<TAB>character` lines.")
+    tags: Path = Field(description="`id<TAB>tag` lines.")
+    replacements: Path | None = Field(
+        default=None,
+        description="`from<TAB>to` lines, applied to each character, such as full to half width.",
+    )
+    words: Path | None = Field(
+        default=None,
+        description="`word count` lines, a dictionary to cut the text by; without it a step is a character.",
+    )
+    unknown: str = Field(default="OOV", description="Entry of the vocabulary for every other character.")
+    first_line: int = Field(default=1, ge=1, description="Of the corpus, from 1.")
+    last_line: int | None = Field(default=None, ge=1, description="None takes all to the end.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,3 +153,30 @@ def _lines(path: Path) -> list[str]:
             required="a readable UTF-8 text file",
             remedy=packages.command(path) or "correct the path",
         ) from error
+
+
+def open_text(source: TaggedTextSource, preprocessing: Preprocessing) -> Samples:
+    sentences = read_tagged_text(source)
+    return Samples(
+        count=len(sentences),
+        labels=None,
+        read=lambda index: {ONLY_INPUT: sentences[index].ids[:, None]},
+        name=lambda index: f"line {sentences[index].line} of {source.corpus}",
+        sequence_labels=[sentence.labels for sentence in sentences],
+    )
+
+
+def describe(source: TaggedTextSource, written: Callable[[PurePath], str]) -> str:
+    last = source.last_line or "the end"
+    return f"{written(source.corpus)}, lines {source.first_line} to {last}"
+
+
+def content(source: TaggedTextSource) -> Iterator[str]:
+    files = (source.corpus, source.vocabulary, source.tags, source.replacements, source.words)
+    yield f"{source.first_line} {source.last_line} {source.unknown}"
+    yield from (content_digest(path) for path in files if path)
+
+
+SOURCE = SourceKind(
+    kind="tagged_text", section=TaggedTextSource, open=open_text, describe=describe, content=content
+)

@@ -1,0 +1,35 @@
+"""What an algorithm is: how the scales of one candidate are found, and what is done to the model before.
+
+A file of this folder holds one record, and imports no Paddle: only what runs in the isolated process does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from paddle_int8.tasks.engines.paddle.quantization.preparation import Magnitudes, Prepare, PrepareRequest
+
+__all__ = ["Algorithm", "Magnitudes", "Prepare", "PrepareRequest"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Algorithm:
+    """The record of an algorithm.
+
+    slim: PaddleSlim's own algorithm that samples activations, by its name there.
+    magnitudes: the threshold of a tensor from its magnitudes, batch by batch, as the layout `recurrent` asks
+        for it; None where the algorithm has no such rule.
+    prepare: what it does to the FP32 model before that is quantized; a function at the top of a module, which
+        runs in the isolated process.
+    needs_training: whether the model is trained on first with its rounding simulated, as the section
+        `quantization.qat` says.
+    reads: the fields of the section `quantization` that this algorithm reads and not every one.
+    """
+
+    name: str
+    description: str
+    slim: str
+    magnitudes: Magnitudes | None = None
+    prepare: Prepare | None = None
+    needs_training: bool = False
+    reads: frozenset[str] = frozenset()

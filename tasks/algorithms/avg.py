@@ -1,0 +1,23 @@
+"""The mean of the batches' greatest magnitudes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from paddle_int8.tasks.algorithms.algorithm import Algorithm
+from paddle_int8.tasks.config.quantization import QuantizationConfig
+from paddle_int8.tasks.contracts.arrays import Array
+
+
+def mean_greatest(batches: Sequence[Array], config: QuantizationConfig) -> float:
+    return float(np.mean([batch.max() for batch in batches]))
+
+
+ALGORITHM = Algorithm(
+    name="avg",
+    description="The threshold is the mean over batches of the mean greatest magnitude of a sample.",
+    slim="avg",
+    magnitudes=mean_greatest,
+)

@@ -1,0 +1,11 @@
+"""A power-of-two fraction of the greatest magnitude."""
+
+from __future__ import annotations
+
+from paddle_int8.tasks.algorithms.algorithm import Algorithm
+
+ALGORITHM = Algorithm(
+    name="ptf",
+    description="The threshold is a power-of-two fraction of the greatest magnitude; the last batch decides.",
+    slim="ptf",
+)

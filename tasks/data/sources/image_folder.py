@@ -1,0 +1,94 @@
+"""Pictures: what a list or class folders name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import repeat
+from pathlib import Path, PurePath
+from typing import Literal
+
+import numpy as np
+from pydantic import ConfigDict, Field
+
+from paddle_int8.tasks.config.data import Preprocessing, Source
+from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.data.pictures.class_folders import images_by_folder
+from paddle_int8.tasks.data.pictures.image_files import ImageFiles
+from paddle_int8.tasks.data.pictures.list_file import listed_images
+from paddle_int8.tasks.data.pictures.picture_file import opened
+from paddle_int8.tasks.data.preprocessing import place
+from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Sample, Samples, SourceKind, content_digest
+
+
+class ImageFolderSource(Source):
+    """Images under `root`; `list_file` has one `relative/path label` a line (label optional).
+
+    Without a list file, every image of `root/<class>/` is taken, classes numbered in sorted order; a
+    root without folders gives its own images, without labels. A photograph is turned as its EXIF
+    orientation says. Of 16-bit pixels the upper byte counts, and an alpha channel does not.
+    """
+
+    model_config = ConfigDict(title="Image folder")
+
+    kind: Literal["image_folder"] = Field(description="Images in folders.")
+    root: Path = Field(description="Folder of the images.")
+    list_file: Path | None = Field(
+        default=None, description="One `relative/path label` a line; without it, folders are the classes."
+    )
+
+
+def image_files(source: ImageFolderSource) -> ImageFiles:
+    """The pictures of the source; a list's are looked for on the disk, a folder's are what is there.
+
+    Raises: DataError when the list or the folder is missing, or cannot be understood.
+    """
+    if not source.root.is_dir():
+        raise DataError(
+            found=f"no folder {source.root}", required="a folder of images", remedy="correct `root`"
+        )
+    found = (
+        listed_images(source.root, source.list_file) if source.list_file else images_by_folder(source.root)
+    )
+    if not found.files:
+        left_out = "; ".join(found.said())
+        raise DataError(
+            found=f"no samples in {source.list_file or source.root}{f' ({left_out})' if left_out else ''}",
+            required="at least one picture",
+            remedy="correct `root` or `list_file`; see docs/reference/configuration.md",
+        )
+    return found
+
+
+def open_images(source: ImageFolderSource, preprocessing: Preprocessing) -> Samples:
+    found = image_files(source)
+
+    def read(index: int) -> Sample:
+        with opened(found.files[index]) as picture:
+            return {ONLY_INPUT: place(picture, preprocessing)}
+
+    return Samples(
+        count=len(found.files),
+        labels=None if found.labels is None else np.array(found.labels, dtype=np.int64),
+        read=read,
+        name=lambda index: str(found.files[index]),
+        class_names=found.class_names,
+        left_out=found.counts(),
+        notes=found.said(),
+    )
+
+
+def describe(source: ImageFolderSource, written: Callable[[PurePath], str]) -> str:
+    return written(source.list_file or source.root)
+
+
+def content(source: ImageFolderSource) -> Iterator[str]:
+    """The folder's own path does not count."""
+    found = image_files(source)
+    for path, label in zip(found.files, found.labels or repeat(None), strict=False):
+        yield f"{os.path.relpath(path, source.root)} {label} {content_digest(path)}"
+
+
+SOURCE = SourceKind(
+    kind="image_folder", section=ImageFolderSource, open=open_images, describe=describe, content=content
+)

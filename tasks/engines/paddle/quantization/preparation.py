@@ -1,0 +1,120 @@
+"""What is done to an FP32 model before one candidate is quantized. Isolated process only.
+
+The candidate's algorithm may change the model, and the candidate's overrides mark operators that stay FP32.
+The FP32 model that the candidate is compared with stays as the user gave it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.quantization import QuantizationConfig
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, Override, TensorSpec
+from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError
+from paddle_int8.tasks.contracts.stored_path import StoredPath
+from paddle_int8.tasks.engines.paddle.files import find_model
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
+
+FP32 = "fp32"
+FILES = ("model.pdmodel", "model.pdiparams")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareRequest:
+    """An FP32 model that an algorithm changes, and where the changed one goes.
+
+    model: the folder of `model.pdmodel` and `model.pdiparams`, whose files stay as they are.
+    inputs: the model's inputs. calibration: the samples that the candidate is calibrated with.
+    folder: an empty folder, into which the same two files are written.
+    """
+
+    model: Path
+    inputs: tuple[TensorSpec, ...]
+    calibration: DatasetArtifact
+    folder: Path
+
+
+Prepare = Callable[[PrepareRequest], None]
+"""Changes an FP32 model. The changed one has the inputs and outputs of the given one, by the same names."""
+Magnitudes = Callable[[Sequence[Array], QuantizationConfig], float]
+"""(magnitudes of a tensor in each batch, each [values]; the section `quantization`) -> threshold above 0"""
+
+
+@contextmanager
+def prepared(request: PtqRequest) -> Iterator[PtqRequest]:
+    """`request` of the model as its algorithm and its overrides leave it, which is gone afterwards.
+
+    Raises: QuantizationError when the algorithm's preparation fails, or an override cannot be honoured.
+    """
+    with TemporaryDirectory() as name:
+        if request.prepare is not None:
+            request = _of_model(request, _changed(request, request.prepare, Path(name, "changed")))
+        if request.candidate.overrides:
+            kept = _kept(request.candidate.overrides)
+            request = _of_model(request, _marked(request.model.folder, kept, Path(name, "marked")))
+        yield request
+
+
+def _of_model(request: PtqRequest, folder: Path) -> PtqRequest:
+    return replace(request, model=replace(request.model, folder=StoredPath(folder)))
+
+
+def _changed(request: PtqRequest, prepare: Prepare, folder: Path) -> Path:
+    folder.mkdir()
+    asked = PrepareRequest(
+        model=request.model.folder,
+        inputs=request.model.inputs,
+        calibration=request.calibration,
+        folder=folder,
+    )
+    name = request.candidate.algorithm
+    try:
+        prepare(asked)
+    except PipelineError:
+        raise
+    except Exception as error:  # the code of another package may raise anything
+        raise QuantizationError(
+            found=f"algorithm {name} could not prepare the model: {type(error).__name__}: {error}",
+            required="a model that the algorithm can change",
+            remedy=f"see the log, or take {name} out of `quantization.algorithms`",
+        ) from error
+    if missing := [file for file in FILES if not (folder / file).is_file()]:
+        raise QuantizationError(
+            found=f"algorithm {name} wrote no {' and no '.join(missing)}",
+            required=f"{' and '.join(FILES)} in the folder of its request",
+            remedy=f"correct the package that brings {name}",
+        )
+    logger.info("%s changed the FP32 model", name)
+    return folder
+
+
+def _marked(model: Path, kept: Sequence[str], folder: Path) -> Path:
+    from paddle_int8.tasks.engines.paddle.program import load_program, save_program
+    from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_named_fp32
+
+    loaded = load_program(find_model(ModelFiles(path=model)))
+    keep_named_fp32(loaded, kept)
+    save_program(loaded, folder)
+    return folder
+
+
+def _kept(overrides: Sequence[Override]) -> tuple[str, ...]:
+    if other := sorted({precision for _, precision in overrides} - {FP32}):
+        raise QuantizationError(
+            found=f"overrides of precision {', '.join(other)}",
+            required=f"the precision {FP32}, in which an operator can be kept",
+            remedy="correct the strategy that asked for the candidate",
+        )
+    return tuple(name for name, _ in overrides)
