@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -123,10 +124,8 @@ class QuantizationConfig(Section):
 
     @model_validator(mode="after")
     def _trained_layouts(self) -> QuantizationConfig:
-        refusing = [
-            (layout, name) for layout in self.layouts for name in self._trained() if not takes(layout, name)
-        ]
-        for layout, name in refusing:
+        pairs = product(self.layouts, self._trained())
+        for layout, name in (pair for pair in pairs if not takes(*pair)):
             raise ValueError(
                 f"the algorithm `{name}` trains for the layouts `offline` and `qdq`; layout `{layout}` has "
                 f"scales of calibration alone, as {_taken(layout)} find them: take `{name}` or `{layout}` out"

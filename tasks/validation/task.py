@@ -37,7 +37,7 @@ from paddle_int8.tasks.validation.native import NativeRequest, compare_with_nati
 
 def _chosen_metrics(parameters: Mapping[str, Any]) -> Chosen:
     """Where the metrics are defined that the configuration names: code of the step as `measure` is."""
-    names = parameters["config"]["metrics"]
+    names = parameters.get("config", {}).get("metrics", ())
     return Chosen(modules=frozenset(METRICS.module(name) for name in names if ":" not in name))
 
 

@@ -45,6 +45,10 @@ EDITS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the bundle": (("engines/paddle/bundle.py", "engines/paddle/templates/bundle_readme.md.jinja"), set()),
     "the training": (("engines/paddle/training/loop.py",), {"finetune"}),
     "a calibration": (("engines/paddle/quantization/kl.py",), QUANTIZE),
+    "the candidate's algorithm": (("algorithms/hist.py",), QUANTIZE),
+    "another algorithm": (("algorithms/mse.py", "algorithms/qat.py"), set()),
+    "a metric": (("data/metrics/top1.py",), {"measure_baselines"} | VALIDATE),
+    "another metric": (("data/metrics/top5.py",), set()),
     "a conversion": (
         ("engines/paddle/conversion/weight_layout.py",),
         {"convert offline", "convert offline_7bit"},
@@ -64,7 +68,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import prefect
-from paddle_int8.tasks.contracts.vocabulary import Algorithm
 from paddle_int8.tasks.contracts import artifacts
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.steps.closure import code_digest
@@ -76,17 +79,17 @@ steps = {name: step for module in modules for name, step in vars(module).items()
          if isinstance(step, prefect.Task) and step.cache_key_fn}
 
 def inputs(layout):
-    candidate = artifacts.Candidate(algorithm="KL", layout=layout)
+    candidate = artifacts.Candidate(algorithm="hist", layout=layout)
     made = dict(candidate=candidate, folder=StoredPath("/f"), digest="d", seconds=1.0, log=Path("log"))
     quantized = artifacts.QuantizedArtifact(
         **made, quantized_ops={}, tensors_calibrated=1, peak_memory_bytes=1)
     deployable = artifacts.DeployableArtifact(**made, size_bytes=1, int8_ops={})
     return {"model": "digest", "samples": 8, "candidate": candidate, "quantized": quantized,
-            "deployable": deployable}
+            "deployable": deployable, "config": {"metrics": ["top1"]}}
 
 def named(name, step):
-    if step.cache_key_fn.keywords["chosen"] is None:
-        return {name: {"model": "digest", "samples": 8}}
+    if name not in ("quantize", "convert", "validate"):
+        return {name: {"model": "digest", "samples": 8, "config": {"metrics": ["top1"]}}}
     return {f"{name} {layout}": inputs(layout) for layout in json.loads(sys.argv[2])}
 
 keys = {}

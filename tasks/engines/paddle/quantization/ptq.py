@@ -40,10 +40,10 @@ logger = logging.getLogger(__name__)
 class PtqRequest:
     """One candidate to make of `model`, into the existing `folder`. `batch_size` is in samples.
 
-    `form` is what the layout of the candidate takes. What its algorithm is: `slim`, PaddleSlim's own algorithm,
-    which samples activations; `magnitudes`, its rule for layouts that take FP32 models with scales, None where it
-    has none; `prepare`, what it does to the FP32 model; and whether the model is `trained` with its rounding
-    simulated.
+    `form` is what the layout of the candidate takes. The others say what its algorithm is: `slim` is
+    PaddleSlim's own algorithm, which samples activations; `magnitudes` is its rule for layouts that take FP32
+    models with scales, None where it has none; `prepare` is what it does to the FP32 model; and `trained`
+    says that the model was trained with its rounding simulated.
     `learned` are thresholds by tensor that a training has found; they replace the calibrated ones.
     """
 
