@@ -21,7 +21,7 @@ from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_rec
 from paddle_int8.tasks.gate.choice import choose
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.hardware.levels import environment
-from paddle_int8.tasks.layouts.code import chosen_conversion, chosen_engine
+from paddle_int8.tasks.layouts.code import chosen_conversion, chosen_engine, chosen_form
 from paddle_int8.tasks.published.measured import Measured, measured
 from paddle_int8.tasks.published.records import read_record, record_key, write_record
 from paddle_int8.tasks.published.table import Table, to_csv, to_html, to_markdown
@@ -41,6 +41,8 @@ RELEASED = (
     *(GridSearch, judge, choose, measured),
 )
 """All that computes what a record holds, beside the layouts of its release and their engines."""
+
+CHOSEN = (chosen_form, chosen_conversion, chosen_engine)
 
 
 @step(name="find record", task_run_name="find record of {config.name}")
@@ -77,7 +79,7 @@ def publish_table(table: Table) -> Path:
 def _key(config: ReleaseConfig, host: HostProfile) -> str:
     named = modules_named(config.model_dump(mode="json"))
     layouts = config.quantization.layouts
-    chosen = [choice(name) for name in layouts for choice in (chosen_conversion, chosen_engine)]
+    chosen = [choice(name) for name in layouts for choice in CHOSEN]
     code = {function.__module__ for function in RELEASED}.union(named, *(each.modules for each in chosen))
     packages = engines(package for each in chosen for package in each.packages)
     values = to_json([decisive(each.values) for each in chosen]).decode()
