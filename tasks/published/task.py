@@ -25,7 +25,7 @@ from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_rec
 from paddle_int8.tasks.gate.choice import choose
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.hardware.levels import environment
-from paddle_int8.tasks.layouts.code import chosen_conversion, chosen_engine
+from paddle_int8.tasks.layouts.code import chosen_conversion, chosen_engine, chosen_form
 from paddle_int8.tasks.published.measured import Measured, measured
 from paddle_int8.tasks.published.records import read_record, record_key, write_record
 from paddle_int8.tasks.published.table import Table, to_csv, to_html, to_markdown
@@ -45,6 +45,8 @@ RELEASED = (
     *(GridSearch, judge, choose, measured),
 )
 """All that computes what a record holds, beside the layouts of its release and their engines."""
+
+CHOSEN = (chosen_form, chosen_conversion, chosen_engine)
 
 
 @step(name="find record", task_run_name="find record of {config.name}")
@@ -84,7 +86,7 @@ def _key(config: ReleaseConfig, host: HostProfile) -> str:
     named |= {METRICS.module(name) for name in config.validation.metrics if ":" not in name}
     named |= {ALGORITHMS.module(name) for name in config.quantization.algorithms}
     layouts = config.quantization.layouts
-    chosen = [choice(name) for name in layouts for choice in (chosen_conversion, chosen_engine)]
+    chosen = [choice(name) for name in layouts for choice in CHOSEN]
     code = {function.__module__ for function in RELEASED}.union(named, *(each.modules for each in chosen))
     packages = engines(package for each in chosen for package in each.packages)
     values = to_json([decisive(each.values) for each in chosen]).decode()

@@ -141,7 +141,7 @@ def study(name: str, data: DatasetArtifact, folder: Path) -> Study:
         request.folder.mkdir()
         quantize_with(request, Samples(networks.feed(name, 16, 100)))
         layouts[layout] = _found(layout, request.folder, folder / layout, feed, exact)
-    simulated = _run(folder / f"quantized_{'qdq'}", feed)  # the other has the same thresholds
+    simulated = _run(folder / "quantized_qdq", feed)  # the other has the same thresholds
     return Study(matches, changes, _sqnr_db(exact, simulated), layouts)
 
 
