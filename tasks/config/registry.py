@@ -48,12 +48,14 @@ class Registry(Generic[R]):
     package: the folder of ours, whose modules hold one record each.
     constant: the name of the record in its module, such as `LAYOUT`.
     group: the entry-point group of other packages.
+    first: names that are offered before the others, in this order.
     """
 
     noun: str
     package: str
     constant: str
     group: str
+    first: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
         """Every name that `find` knows, ours first."""
@@ -99,7 +101,8 @@ class Registry(Generic[R]):
         return map(self.find, self.names())
 
     def _ours(self) -> dict[str, R]:
-        return {name: record for name, (_, record) in _records(self.package, self.constant).items()}
+        found = {name: record for name, (_, record) in _records(self.package, self.constant).items()}
+        return {name: found[name] for name in (*self.first, *found) if name in found}
 
     def _entry(self, name: str) -> EntryPoint:
         entry = next((entry for entry in self._entries() if entry.name == name), None)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.arrays import Array
@@ -370,7 +371,7 @@ def quantized_again(taggers: SmallTaggers, folder: Path) -> str:
     scales = {(each.folder / "scales.json").read_text() for each in (asked, again)}
     assert len(digests) == len(scales) == 1
     other = request(taggers.gru.model, taggers.gru.validation, folder / "other")
-    average = replace(other, candidate=replace(other.candidate, algorithm="avg"))
+    average = replace(other, magnitudes=ALGORITHMS.find("avg").magnitudes)
     digests.add(quantize_recurrent(average).digest)
     assert len({digest[:32] for digest in digests}) == 2  # the part that the store names a folder with
     return scales.pop()

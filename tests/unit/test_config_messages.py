@@ -193,7 +193,7 @@ def test_message_of_any_wrong_value_at_any_key_has_no_word_of_the_validator(valu
             "data.calibration",
             {"kind": "imagefolder"},
             "`data.calibration.kind` is imagefolder, did you mean `image_folder`?",
-            "one of callable, idx, image_folder, npz, tagged_text",
+            "one of image_folder, npz, idx, tagged_text, callable",
             id="kind of source",
         ),
         pytest.param(

@@ -16,7 +16,7 @@ from tests.e2e.small_inputs import SmallInputs
 from tests.e2e.someones_source import LABELS, SAMPLES, ArraysSource
 from tests.installed_package import install
 
-OURS = ("callable", "idx", "image_folder", "npz", "tagged_text")
+OURS = ("image_folder", "npz", "idx", "tagged_text", "callable")
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_run_form_offers_the_kinds_of_every_package(installed: None) -> None:
     offered = [each["$ref"].rpartition("/")[2] for each in schema["properties"]["calibration"]["anyOf"]]
     titles = [schema["$defs"][name]["title"] for name in offered]
     assert titles == [
-        *("Python function", "IDX files", "Image folder", "NumPy archive", "Tagged text"),
+        *("Image folder", "NumPy archive", "IDX files", "Tagged text", "Python function"),
         "Folder of arrays",
     ]
 

@@ -5,7 +5,11 @@ from paddle_int8.tasks.config.registry import Registry
 from paddle_int8.tasks.data.sources.source import Samples, SourceKind, error
 
 SOURCES: Registry[SourceKind] = Registry(
-    noun="kind of source", package=__name__, constant="SOURCE", group="paddle_int8.sources"
+    noun="kind of source",
+    package=__name__,
+    constant="SOURCE",
+    group="paddle_int8.sources",
+    first=("image_folder", "npz", "idx", "tagged_text", "callable"),  # the run form opens with the first
 )
 
 
