@@ -230,10 +230,15 @@ def _prepare(exported: Path, folder: Path) -> ModelArtifact:
     prepared = prepare_model(source, folder)
     return ModelArtifact(
         folder=folder,
+        digest=prepared.digest,
         source=str(source.program),
         source_format=ModelFormat.COMBINED,
         source_digest=source.source_digest,
-        **{name: getattr(prepared, name) for name in prepared.__dataclass_fields__},
+        inputs=prepared.inputs,
+        outputs=prepared.outputs,
+        census=prepared.census,
+        repairs=prepared.repairs,
+        size_bytes=prepared.size_bytes,
     )
 
 

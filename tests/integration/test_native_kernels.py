@@ -40,7 +40,7 @@ AGAINST_WRONG_KERNELS = {
         *("softplus with a low threshold", "padded batch"),
     ),
     "order_operands": ("product of a convolution", "product of a pooling"),
-    "separate_activations": ("two activations", "absolute value of an activation"),
+    "separate_second_activations": ("two activations", "absolute value of an activation"),
     "give_scalars_a_dimension": ("constant without dimensions",),
 }
 """By rewrite, graphs that oneDNN gets wrong without it."""

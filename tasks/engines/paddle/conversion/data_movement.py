@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from paddle_int8.tasks.engines.paddle.rewrites.fences import fence
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32, keep_fp32
 from paddle_int8.tasks.engines.paddle.rewrites.signs import (
     CONCAT,
@@ -17,7 +16,6 @@ from paddle_int8.tasks.engines.paddle.rewrites.signs import (
 )
 
 DATA_MOVEMENT = "keep_data_movement_fp32"
-PARTED_MEANS = "part_means"
 MOVING = SCALE_KEEPING | {CONCAT}
 COMBINING = frozenset(
     name.format(kind)
@@ -66,23 +64,13 @@ def keep_data_movement_fp32(program: Any, scales: Mapping[str, float], *, fused:
             return before
 
 
-def part_means(program: Any) -> int:
-    """Has what quantizes an FP32 mean read a copy, for `qdq`, whose predictor gives the mean the scale of its
-    input whether it is in INT8 or not. Returns how many copies there are.
-    """
-    block = program.global_block()
-    means = {name for op in block.ops if _is_mean(op) and is_kept_fp32(op) for name in op.output("Out")}
-    found = [op for op in block.ops if op.type == "quantize_linear" and op.input("X")[0] in means]
-    return sum(fence(block, op, op.input("X")[0]) for op in found)
-
-
-def _is_mean(op: Any) -> bool:
+def is_mean(op: Any) -> bool:
     return bool(op.type == "pool2d" and op.attr("pooling_type") == "avg")
 
 
 def _narrows(op: Any, scales: Mapping[str, float]) -> bool:
     """Whether `op` is a mean that bytes of its input's scale are too coarse for."""
-    if not _is_mean(op):
+    if not is_mean(op):
         return False
     (source,), (target,) = op.input("X"), op.output("Out")
     return scales.get(target, 0) > NARROWED * scales.get(source, 0) or not scales.get(source)
