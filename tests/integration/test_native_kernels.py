@@ -38,6 +38,7 @@ AGAINST_WRONG_KERNELS = {
     "compute_wrong_kernels_natively": (
         *("average beyond the edge", "average of uneven padding", "clip by tensors"),
         *("softplus with a low threshold", "padded batch"),
+        *("absolute value without dimensions", "mean without dimensions halved"),
     ),
     "order_operands": ("product of a convolution", "product of a pooling"),
     "separate_second_activations": ("two activations", "absolute value of an activation"),
