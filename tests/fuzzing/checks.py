@@ -18,6 +18,8 @@ from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.contracts.vocabulary import Algorithm, Layout
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
+from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
+from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_SIGNS
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import ModelFormat, find_model
@@ -152,7 +154,7 @@ class Checks:
         self, layout: Layout, quantized: Path, model: ModelArtifact, feed: Feed, simulated: Outputs
     ) -> None:
         deployable = self._folder / layout
-        _convert(layout, quantized, deployable)
+        converted = _convert(layout, quantized, deployable)
         predictor = open_predictor(spec_of(deployable, engine_of(layout), 1))
         few = {name: values[:BATCH] for name, values in feed.items()}
         first = predictor.run(few)
@@ -160,6 +162,8 @@ class Checks:
         census = comparable(model.census, engine_of(layout))
         audited = audit(lines, inferences=1, expect_int8=True, census=census)
         promised = model.census.quantizable - _hidden(self._folder / "fp32")
+        if layout is Layout.QDQ:  # counts products alone there
+            promised -= converted.repairs[MIXED_SIGNS]
         self.result.int8[layout] = (audited.int8_primitives, promised)
         if audited.int8_primitives != promised:
             self._find("share", layout, f"{audited.int8_primitives} of {promised} layers in INT8")
@@ -273,12 +277,11 @@ def _quantize(model: ModelArtifact, values: Feed, layout: Layout, folder: Path) 
     quantize_with(request, _Samples(values))
 
 
-def _convert(layout: Layout, quantized: Path, folder: Path) -> None:
+def _convert(layout: Layout, quantized: Path, folder: Path) -> ConvertedModel:
     source = find_model(ModelFiles(path=quantized))
     if layout is Layout.QDQ:
-        convert_qdq(source, folder)
-    else:
-        convert_offline(OfflineRequest(source=source, folder=folder, weight_bits=WEIGHT_BITS[layout]))
+        return convert_qdq(source, folder)
+    return convert_offline(OfflineRequest(source=source, folder=folder, weight_bits=WEIGHT_BITS[layout]))
 
 
 def _hidden(folder: Path) -> int:
