@@ -139,6 +139,18 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
             outputs=("c", "e"),
         ),
     ),
+    "concatenated_for_a_layer": (
+        "",
+        _graph(
+            (-1, 1, 4, 10),
+            _conv("b", "x", channels=2),
+            _conv("c", "b", channels=16),
+            _node("d", "scale", "c", factor=8.0, bias=0.0, bias_first=False),
+            _node("e", "concat", "b", "d", axis=1),
+            _conv("f", "e"),
+            outputs=("c", "f"),
+        ),
+    ),
     "saturated_beside_a_layer": (
         "",
         Graph(

@@ -35,8 +35,7 @@ def common_scales(scales: Mapping[str, float], program: Any, *, fp32_too: bool) 
         if known:
             scale = known[0] if concatenated.isdisjoint(names) else min(known)
             common.update(dict.fromkeys(names, scale))
-    bare = [op for op in block.ops if op.type == CONCAT and op not in concatenations] if fp32_too else []
-    unscaled = {name for op in bare for name in op.output("Out")}
+    unscaled = _unscaled(block, sources, quantized) if fp32_too else set()
     return {name: scale for name, scale in common.items() if sources.get(name, name) not in unscaled}
 
 
@@ -62,6 +61,16 @@ def _handing_on(block: Any, sources: Mapping[str, str]) -> set[str]:
     for op in reversed(block.ops):
         if op.type in SCALE_KEEPING | {CONCAT} and not found.isdisjoint(op.output_arg_names):
             found.update(sources.get(name, name) for name in op.input_arg_names)
+    return found
+
+
+def _unscaled(block: Any, sources: Mapping[str, str], scaled: set[str]) -> set[str]:
+    """Results of concatenations that are not in `scaled`, and what has their values in FP32."""
+    found: set[str] = set()
+    for op in block.ops:
+        inputs = {sources.get(name, name) for name in op.input_arg_names}
+        if op.type == CONCAT or (op.type in SCALE_KEEPING and not found.isdisjoint(inputs)):
+            found.update(name for name in op.output_arg_names if name not in scaled)
     return found
 
 
