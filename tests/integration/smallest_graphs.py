@@ -91,7 +91,7 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
         ),
     ),
     "product_of_convolved": (
-        "straighten_convolved_factors",
+        "order_operands",
         _graph(
             (-1, 8, 4, 4),
             _conv("a", "x"),
@@ -117,6 +117,72 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
             (-1, 4, 16),
             _node("a", "linear", "x", outputs=10, bias=False),
             _node("b", "binary", "a", "a", kind="multiply"),
+        ),
+    ),
+    "quantized_behind_a_transposed_convolution": (
+        "",
+        _graph(
+            (-1, 12, 4, 4),
+            _node("a", "conv2d_transpose", "x", **LAYER | {"kernel": [3, 3]}, data_format="NCHW"),
+            _conv("b", "a", kernel=[3, 3]),
+        ),
+    ),
+    "concatenated_and_read_by_a_layer": (
+        "",
+        _graph(
+            (-1, 1, 4, 4),
+            _node("a", "softmax", "x", axis=-1),
+            _node("b", "mul", "a", outputs=10, columns=3),
+            _conv("c", "b", channels=16),
+            _node("d", "scale", "c", factor=4.0, bias=0.0, bias_first=False),
+            _node("e", "concat", "b", "d", axis=1),
+            outputs=("c", "e"),
+        ),
+    ),
+    "concatenated_for_a_layer": (
+        "",
+        _graph(
+            (-1, 1, 4, 10),
+            _conv("b", "x", channels=2),
+            _conv("c", "b", channels=16),
+            _node("d", "scale", "c", factor=8.0, bias=0.0, bias_first=False),
+            _node("e", "concat", "b", "d", axis=1),
+            _conv("f", "e"),
+            outputs=("c", "f"),
+        ),
+    ),
+    "saturated_beside_a_layer": (
+        "",
+        Graph(
+            165,
+            (Input("in0", (-1, 1, 4, 5)),),
+            (
+                _conv("n0", "in0", channels=8, kernel=[1, 3], stride=2, padding=[0, 1]),
+                _node("n1", "matmul", "n0", "n0", **PRODUCT | {"transpose_y": True}),
+                _node("n2", "linear", "n1", outputs=5, bias=True),
+                _node("n4", "relu6", "n1"),
+            ),
+            ("n2", "n4"),
+        ),
+    ),
+    "average_beyond_the_edge": (
+        "compute_wrong_kernels_natively",
+        _graph(
+            (-1, 4, 8, 8),
+            _conv("a", "x"),
+            _node(
+                "b",
+                "pool2d",
+                "a",
+                **{
+                    "kind": "avg",
+                    "size": 3,
+                    "stride": 2,
+                    "padding": 0,
+                    "ceil_mode": True,
+                    "exclusive": False,
+                },
+            ),
         ),
     ),
 }

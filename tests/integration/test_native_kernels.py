@@ -39,9 +39,10 @@ AGAINST_WRONG_KERNELS = {
     "compute_wrong_kernels_natively": (
         *("average beyond the edge", "average of uneven padding", "clip by tensors"),
         *("softplus with a low threshold", "padded batch"),
+        *("absolute value without dimensions", "mean without dimensions halved"),
     ),
     "order_operands": ("product of a convolution", "product of a pooling"),
-    "separate_activations": ("two activations", "absolute value of an activation"),
+    "separate_second_activations": ("two activations", "absolute value of an activation"),
     "give_scalars_a_dimension": ("constant without dimensions",),
 }
 """By rewrite, graphs that oneDNN gets wrong without it."""

@@ -103,6 +103,8 @@ OTHERS: dict[str, Body] = {
     "mean divided": lambda x: x.mean([1, 2, 3], keepdim=True) / _above_zero(x),
     "maximum divided": lambda x: x.max([2, 3], keepdim=True) / _above_zero(x),
     "constant without dimensions": lambda x: x + paddle.full([], 1.3),
+    "absolute value without dimensions": lambda x: x + paddle.abs(paddle.full([], -1.3)),
+    "mean without dimensions halved": lambda x: x - x.mean() * 0.5,
     "average beyond the edge": _averaged(kernel_size=3, stride=2, ceil_mode=True, exclusive=False),
     "average of uneven padding": _averaged(kernel_size=3, stride=2, padding="SAME", exclusive=False),
     "average within the edge": _averaged(kernel_size=2, stride=2, ceil_mode=True, exclusive=False),

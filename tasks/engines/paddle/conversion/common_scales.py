@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from paddle_int8.tasks.engines.paddle.conversion.quantized_reads import quantized_sources, read_as_bytes
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32
 from paddle_int8.tasks.engines.paddle.rewrites.signs import CONCAT, QUANT_PAIR, SCALE_KEEPING
 
@@ -16,10 +17,17 @@ def common_scales(scales: Mapping[str, float], program: Any, *, fp32_too: bool) 
     touches has that of the widest range. Paddle does this in one pass, in which a concatenation hands its
     scale to tensors that others have read already: where one goes into a concatenation and into something
     else, and of chained concatenations, a layer takes bytes of one scale for those of another.
-    fp32_too: also for concatenations that stay in FP32, which `qdq`'s predictor treats alike.
+    fp32_too: also for concatenations that stay in FP32, which `qdq`'s predictor treats alike where the result
+    has a scale. Where nothing reads the result as bytes it is given none.
     """
     block = program.global_block()
-    concatenations = [op for op in block.ops if op.type == CONCAT and (fp32_too or not is_kept_fp32(op))]
+    sources = quantized_sources(block) if fp32_too else {}
+    quantized = _handing_on(block, sources)
+    concatenations = [
+        op
+        for op in block.ops
+        if op.type == CONCAT and (not is_kept_fp32(op) or not quantized.isdisjoint(op.output("Out")))
+    ]
     concatenated = {name for op in concatenations for name in op.output("Out")}
     common = dict(scales)
     for names in _groups(block, concatenations):
@@ -27,7 +35,8 @@ def common_scales(scales: Mapping[str, float], program: Any, *, fp32_too: bool) 
         if known:
             scale = known[0] if concatenated.isdisjoint(names) else min(known)
             common.update(dict.fromkeys(names, scale))
-    return common
+    unscaled = _unscaled(block, sources, quantized) if fp32_too else set()
+    return {name: scale for name, scale in common.items() if sources.get(name, name) not in unscaled}
 
 
 def scales_before_factors(scales: Mapping[str, float], program: Any) -> dict[str, float]:
@@ -43,6 +52,25 @@ def scales_before_factors(scales: Mapping[str, float], program: Any) -> dict[str
             known = scales.get(target) or found.get(target)
             if known and op.attr("scale") and not scales.get(source):
                 found[source] = known * abs(op.attr("scale"))
+    return found
+
+
+def _handing_on(block: Any, sources: Mapping[str, str]) -> set[str]:
+    """What is read as bytes in a `qdq` program, and what hands a scale to it."""
+    found = set(read_as_bytes(block))
+    for op in reversed(block.ops):
+        if op.type in SCALE_KEEPING | {CONCAT} and not found.isdisjoint(op.output_arg_names):
+            found.update(sources.get(name, name) for name in op.input_arg_names)
+    return found
+
+
+def _unscaled(block: Any, sources: Mapping[str, str], scaled: set[str]) -> set[str]:
+    """Results of concatenations that are not in `scaled`, and what has their values in FP32."""
+    found: set[str] = set()
+    for op in block.ops:
+        inputs = {sources.get(name, name) for name in op.input_arg_names}
+        if op.type == CONCAT or (op.type in SCALE_KEEPING and not found.isdisjoint(inputs)):
+            found.update(name for name in op.output_arg_names if name not in scaled)
     return found
 
 

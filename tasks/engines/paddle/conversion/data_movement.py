@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from paddle_int8.tasks.engines.paddle.rewrites.fences import fence
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32, keep_fp32
 from paddle_int8.tasks.engines.paddle.rewrites.signs import (
     CONCAT,
@@ -17,7 +16,6 @@ from paddle_int8.tasks.engines.paddle.rewrites.signs import (
 )
 
 DATA_MOVEMENT = "keep_data_movement_fp32"
-PARTED_MEANS = "part_means"
 MOVING = SCALE_KEEPING | {CONCAT}
 COMBINING = frozenset(
     name.format(kind)
@@ -31,8 +29,9 @@ TAKING_INT8 = LAYERS | {"elementwise_add", "fused_elementwise_add"}
 
 def keep_data_movement_fp32(program: Any, scales: Mapping[str, float], *, fused: bool = True) -> int:
     """Marks pooling, concatenation, reshaping, sums and the like so that no layout quantizes them, but where
-    INT8 layers read the result; concatenations where one input would be signed and another unsigned; and
-    means whose range is much smaller than their input's, or whose input was not calibrated.
+    INT8 layers read the result; concatenations where one input would be signed and another unsigned, or where
+    a layer reads one of them, which would have the scale of a much wider one; and means whose range is much
+    smaller than their input's, or whose input was not calibrated.
 
     Paddle quantizes each of them, with the scale of its input: a mean over a picture then has a few of the
     255 steps left when FP32 reads it, as before a classifier. In front of BatchNorm, as in DenseNet, INT8
@@ -58,7 +57,9 @@ def keep_data_movement_fp32(program: Any, scales: Mapping[str, float], *, fused:
         unsigned = unsigned_tensors(block, fused=fused)
         for op in reversed(found):
             refused = op.type == CONCAT and (
-                not fused or len({name in unsigned for name in op.input("X")}) == 2
+                not fused
+                or len({name in unsigned for name in op.input("X")}) == 2
+                or _coarsens(readers, op, scales)
             )
             if refused or _narrows(op, scales) or not _feeds_int8(readers, op, passing):
                 keep_fp32(op)
@@ -66,26 +67,28 @@ def keep_data_movement_fp32(program: Any, scales: Mapping[str, float], *, fused:
             return before
 
 
-def part_means(program: Any) -> int:
-    """Has what quantizes an FP32 mean read a copy, for `qdq`, whose predictor gives the mean the scale of its
-    input whether it is in INT8 or not. Returns how many copies there are.
-    """
-    block = program.global_block()
-    means = {name for op in block.ops if _is_mean(op) and is_kept_fp32(op) for name in op.output("Out")}
-    found = [op for op in block.ops if op.type == "quantize_linear" and op.input("X")[0] in means]
-    return sum(fence(block, op, op.input("X")[0]) for op in found)
-
-
-def _is_mean(op: Any) -> bool:
+def is_mean(op: Any) -> bool:
     return bool(op.type == "pool2d" and op.attr("pooling_type") == "avg")
 
 
 def _narrows(op: Any, scales: Mapping[str, float]) -> bool:
     """Whether `op` is a mean that bytes of its input's scale are too coarse for."""
-    if not _is_mean(op):
+    if not is_mean(op):
         return False
     (source,), (target,) = op.input("X"), op.output("Out")
     return scales.get(target, 0) > NARROWED * scales.get(source, 0) or not scales.get(source)
+
+
+def _coarsens(readers: Mapping[str, list[Any]], op: Any, scales: Mapping[str, float]) -> bool:
+    """Whether another operator reads bytes of an input, which would have the scale of a much wider one."""
+    known = [scales[name] for name in op.input("X") + op.output("Out") if scales.get(name)]
+    return any(
+        scales.get(name, 0) > NARROWED * min(known)
+        and any(
+            other is not op and other.type in LAYERS and not is_kept_fp32(other) for other in readers[name]
+        )
+        for name in op.input("X")
+    )
 
 
 def _feeds_int8(readers: Mapping[str, list[Any]], op: Any, passing: frozenset[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from paddle_int8.tasks.engines.paddle.blocks import place
+from paddle_int8.tasks.engines.paddle.rewrites.fences import fence
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_fp32
 from paddle_int8.tasks.engines.paddle.rewrites.signs import QUANT_PAIR, SIGN_KEEPING, unsigned_tensors
 
@@ -45,11 +45,7 @@ def hide_mixed_products(program: Any) -> int:
     block = program.global_block()
     found = _mixed(block, PRODUCTS, unsigned_tensors(block, fused=False, passing=PASSING))
     for op in found:
-        (source,) = op.input("X")
-        copy = f"{source}.{op.output('Out')[0]}.copy"
-        block.create_var(name=copy, shape=block.var(source).shape, dtype=block.var(source).dtype)
-        block._insert_op(place(block, op), type="assign", inputs={"X": [source]}, outputs={"Out": [copy]})
-        op.desc.set_input("X", [copy])
+        fence(block, op, op.input("X")[0])
     return len(found)
 
 

@@ -15,12 +15,20 @@ from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
 from paddle_int8.tasks.engines.paddle.conversion.converted import CAST, ConvertedModel
 from paddle_int8.tasks.engines.paddle.conversion.data_movement import (
     DATA_MOVEMENT,
-    PARTED_MEANS,
     keep_data_movement_fp32,
-    part_means,
 )
 from paddle_int8.tasks.engines.paddle.conversion.integer_weights import INTEGERS, store_integer_weights
 from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_SIGNS, hide_mixed_products
+from paddle_int8.tasks.engines.paddle.conversion.parted import (
+    PARTED_CONCATENATIONS,
+    PARTED_MEANS,
+    PARTED_SATURATED,
+    STRAIGHTENED,
+    part_concatenations,
+    part_means,
+    part_saturated_quantized,
+    straighten_convolved,
+)
 from paddle_int8.tasks.engines.paddle.conversion.recorded_scales import (
     activation_scales,
     record_scales,
@@ -70,6 +78,9 @@ def convert_qdq(
         SQUARE_WEIGHTS: dequantize_square_weights(loaded),
         DATA_MOVEMENT: keep_data_movement_fp32(loaded.program, activation_scales(loaded), fused=False),
         PARTED_MEANS: part_means(loaded.program),
+        PARTED_CONCATENATIONS: part_concatenations(loaded.program),
+        PARTED_SATURATED: part_saturated_quantized(loaded.program),
+        STRAIGHTENED: straighten_convolved(loaded.program),
         MIXED_SIGNS: hide_mixed_products(loaded.program),
         SIGNED_RESIDUALS: widen_signed_residual_sums(loaded),
         WEIGHT_SCALES: record_scales(loaded, weights),

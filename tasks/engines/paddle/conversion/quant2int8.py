@@ -23,6 +23,12 @@ from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
 from paddle_int8.tasks.engines.paddle.conversion.common_scales import common_scales, scales_before_factors
 from paddle_int8.tasks.engines.paddle.conversion.data_movement import DATA_MOVEMENT, keep_data_movement_fp32
 from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_SIGNS, keep_mixed_signs_fp32
+from paddle_int8.tasks.engines.paddle.conversion.parted import (
+    PARTED_SATURATED,
+    STRAIGHTENED,
+    part_saturated,
+    straighten_convolved,
+)
 from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 from paddle_int8.tasks.engines.paddle.rewrites.repairs import repair
 
@@ -95,6 +101,9 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
         program = graph.to_program()  # residual sums are part of their convolutions by now
         self._options.repairs[DATA_MOVEMENT] = keep_data_movement_fp32(program, self._single_scales())
         self._options.repairs[MIXED_SIGNS] = keep_mixed_signs_fp32(program)
+        copies = part_saturated(program, self._single_scales())
+        self._set_scales(copies)
+        self._options.repairs[PARTED_SATURATED] = len(copies)
         return IrGraph(core.Graph(program.desc), for_test=True)
 
     def _gather_output_scales_from_attr(self, graph: Any) -> Any:
@@ -148,6 +157,7 @@ def quantize_graph(loaded: LoadedProgram, options: PassOptions) -> LoadedProgram
     if options.drawings:
         draw(graph, options.drawings, "quant_orig")
     program = RepairedQuant2Int8(loaded, options).apply(graph).to_program()
+    options.repairs[STRAIGHTENED] = straighten_convolved(program)
     return LoadedProgram(program=program, scope=loaded.scope, feeds=loaded.feeds, fetches=loaded.fetches)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from paddle_int8.tasks.engines.paddle.blocks import operators, place, readers, writer
@@ -15,21 +16,21 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 
 PRODUCTS = ("matmul", "matmul_v2", "bmm")
-CONVOLVED = CONVOLUTIONS | {"conv2d_transpose", "conv3d", "conv3d_transpose", "depthwise_conv2d_transpose"}
+CONVOLVED = CONVOLUTIONS | {
+    *("fused_conv2d", "conv2d_transpose", "conv3d", "conv3d_transpose", "depthwise_conv2d_transpose"),
+}
+LAID_OUT = CONVOLVED | {"pool2d", "pool3d", "batch_norm", "lrn"}
+"""Operators that write memory in the order which suits their kernel."""
 PLAIN = frozenset(
     {
-        "assign",
-        "cast",
-        "flatten_contiguous_range",
-        "fc",
-        "matmul",
-        "matmul_v2",
-        "mul",
-        "reshape2",
-        "transpose2",
+        *("feed", "assign", "cast", "fc", "mul", *PRODUCTS, "fused_matmul", "layer_norm", "lookup_table_v2"),
+        *("reshape", "reshape2", "transpose", "transpose2", "fused_transpose"),
+        *("squeeze2", "unsqueeze2", "flatten2", "flatten_contiguous_range"),
     }
 )
-"""What writes its values in plain order, whatever the order that it reads."""
+"""Operators that write their values in plain order, whatever the order that they read."""
+LEAST_RANK = 3
+"""Of a tensor whose values can be in another order."""
 
 
 def separate_second_activations(loaded: LoadedProgram) -> int:
@@ -38,12 +39,13 @@ def separate_second_activations(loaded: LoadedProgram) -> int:
     Paddle fuses each into the layer in front, and the layer knows one: it computes the second function of
     the first one's parameters, and not the first.
     """
-    return sum(
+    found = [
         fence(block, op, op.input("X")[0])
-        for kind in ACTIVATIONS
+        for kind in sorted(ACTIVATIONS)
         for block, op in operators(loaded, kind)
         if (source := writer(block, op.input("X")[0])) is not None and source.type in ACTIVATIONS
-    )
+    ]
+    return len(found)
 
 
 def separate_normalised_readers(loaded: LoadedProgram) -> int:
@@ -52,28 +54,29 @@ def separate_normalised_readers(loaded: LoadedProgram) -> int:
     The conversion to `offline` fuses the two without asking for others, which then read what nothing writes:
     the predictor dies.
     """
-    return sum(
+    found = [
         fence(block, op, op.input("X")[0])
         for block, op in operators(loaded, "relu")
         if (source := writer(block, op.input("X")[0])) is not None
         and source.type == "batch_norm"
         and len(readers(block, op.input("X")[0])) > 1
-    )
+    ]
+    return len(found)
 
 
-def straighten_convolved_factors(loaded: LoadedProgram) -> int:
-    """convolution -> product of activations, with a copy between.
+def order_operands(loaded: LoadedProgram) -> int:
+    """convolution or pooling -> product, with a copy between.
 
-    Convolutions interleave their channels, and the product's kernel takes what it reads for plain rows.
+    Their kernels interleave the channels, and oneDNN's product takes its operands for plain rows. What a loop
+    has changed has several writers, of which one cannot be told, and is left alone.
     """
-    return sum(
-        fence(block, op, name)
-        for kind in PRODUCTS
-        for block, op in operators(loaded, kind)
-        if not any(block.var(name).persistable for name in op.input("X") + op.input("Y"))
-        for name in dict.fromkeys(op.input("X") + op.input("Y"))
-        if _is_convolved(block, name)
-    )
+    matched, written = 0, writers(loaded.program.global_block())
+    for block, op in [pair for kind in ("mul", *PRODUCTS) for pair in operators(loaded, kind)]:
+        for name in dict.fromkeys(op.input_arg_names):
+            if len(block._var_recursive(name).shape) >= LEAST_RANK and is_laid_out(written, name, _lays_out):
+                fence(block, op, name)
+                matched += 1
+    return matched
 
 
 def separate_equal_factors(loaded: LoadedProgram) -> int:
@@ -85,29 +88,50 @@ def separate_equal_factors(loaded: LoadedProgram) -> int:
     found = [op for op in block.ops if op.type in PRODUCTS and op.input("X") == op.input("Y")]
     for op in found:
         (source,) = op.input("X")
-        for slot in ("X", "Y"):
+        first = writer(block, source)
+        for slot in ("Y",) if first is not None and first.type == "assign" else ("X", "Y"):
             op.desc.set_input(slot, [_copy(block, op, source, slot)])
     return len(found)
 
 
-def _is_convolved(block: Any, name: str) -> bool:
-    """Whether a convolution's order of channels may reach `name`."""
+def writers(block: Any) -> dict[str, list[Any]]:
+    """By variable, the operators that write it."""
+    found: dict[str, list[Any]] = {}
+    for op in block.ops:
+        for name in op.output_arg_names:
+            found.setdefault(name, []).append(op)
+    return found
+
+
+def is_laid_out(written: Mapping[str, list[Any]], name: str, lays_out: Callable[[Any], bool]) -> bool:
+    """Whether the order in which an operator writes may reach `name`.
+
+    written: see `writers`. lays_out: whether an operator has an order of its own.
+    """
     waiting, seen = [name], set()
     while waiting:
-        source = writer(block, waiting.pop())
-        if source is None or source.type in PLAIN or id(source) in seen:
+        target = waiting.pop()
+        sources = written.get(target, [])
+        if len(sources) != 1 or sources[0].type in PLAIN or target in seen:
             continue
-        if source.type in CONVOLVED:
+        if lays_out(sources[0]):
             return True
-        seen.add(id(source))
-        waiting += [other for other in source.input_arg_names if not block.var(other).persistable]
+        if sources[0].type in CONVOLVED:
+            continue
+        seen.add(target)
+        waiting += sources[0].input_arg_names
     return False
 
 
-def fence(block: Any, op: Any, source: str) -> bool:
-    """Has `op` read a copy of `source`."""
-    op.desc._rename_input(source, _copy(block, op, source, "copy"))
-    return True
+def fence(block: Any, op: Any, source: str) -> str:
+    """Has `op` read a copy of `source`; returns the copy's name."""
+    copy = _copy(block, op, source, "copy")
+    op.desc._rename_input(source, copy)
+    return copy
+
+
+def _lays_out(op: Any) -> bool:
+    return op.type in LAID_OUT
 
 
 def _copy(block: Any, op: Any, source: str, suffix: str) -> str:

@@ -16,13 +16,14 @@ from paddle.base.core import VarDesc
 
 from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.engines.paddle.blocks import bypass
+from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.contracts.arrays import Array
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 
-FP32 = VarDesc.VarType.FP32
-OTHERS = {VarDesc.VarType.FP16: "FP16", VarDesc.VarType.BF16: "BF16", VarDesc.VarType.FP64: "FP64"}
+FP32, FP64 = VarDesc.VarType.FP32, VarDesc.VarType.FP64
+OTHERS = {VarDesc.VarType.FP16: "FP16", VarDesc.VarType.BF16: "BF16", FP64: "FP64"}
 OF_TENSORS = (VarDesc.VarType.LOD_TENSOR, VarDesc.VarType.SELECTED_ROWS, VarDesc.VarType.LOD_TENSOR_ARRAY)
 TYPE_ATTRIBUTES = ("dtype", "in_dtype", "out_dtype")
 REINTERPRETING = "view_dtype"
@@ -41,7 +42,8 @@ def other_float_types(loaded: LoadedProgram) -> tuple[str, ...]:
 def cast_to_fp32(loaded: LoadedProgram) -> int:
     """Makes every FP16, BF16 and FP64 variable FP32: parameters, activations, inputs and outputs.
 
-    Casts that are left without an effect are removed. Returns how many variables there were.
+    What `native_kernels` put into FP64 stays there. Casts that are left without an effect are removed.
+    Returns how many variables there were.
     Raises: ModelFormatError for a parameter that FP32 cannot hold, or an operator that reads bits.
     """
     variables = list(_others(loaded))
@@ -55,8 +57,10 @@ def cast_to_fp32(loaded: LoadedProgram) -> int:
             stored.get_tensor().set(values, paddle.CPUPlace())
         variable.desc.set_dtype(FP32)
     for block in loaded.program.blocks:
+        double = _kept(block)
         for op in block.ops:
-            _retype(op)
+            if double.isdisjoint(op.input_arg_names + op.output_arg_names):
+                _retype(op)
     removed = _remove_identities(loaded)
     logger.info("cast to FP32: %s; %d casts removed", dict(counts), removed)
     return len(variables)
@@ -64,9 +68,21 @@ def cast_to_fp32(loaded: LoadedProgram) -> int:
 
 def _others(loaded: LoadedProgram) -> Iterator[Any]:
     for block in loaded.program.blocks:
+        double = _kept(block)
         for variable in block.vars.values():
-            if variable.type in OF_TENSORS and variable.dtype in OTHERS:
+            if variable.type in OF_TENSORS and variable.dtype in OTHERS and variable.name not in double:
                 yield variable
+
+
+def _kept(block: Any) -> set[str]:
+    """What `native_kernels` has in FP64 so that Paddle's own kernels compute it."""
+    return {
+        name
+        for op in block.ops
+        if is_kept_fp32(op)
+        for name in op.input_arg_names + op.output_arg_names
+        if (variable := block._find_var_recursive(name)) is not None and variable.dtype == FP64
+    }
 
 
 def _require_castable(loaded: LoadedProgram, types: list[str]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, operators, place
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_fp32, pooled_size
+from paddle_int8.tasks.engines.paddle.rewrites.products import ACTIVATIONS
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
@@ -24,6 +25,7 @@ RESAMPLING = {"nearest_interp": "bicubic_interp", "nearest_interp_v2": "bicubic_
 SIZE_INPUTS = ("OutSize", "SizeTensor", "Scale")
 LONGEST = 1024
 """The longest free side that is looked at."""
+OF_ONE_TENSOR = ACTIVATIONS | {"elu", "exp", "round", "scale", "softplus"}
 SURE_THRESHOLD = 15.0
 """From here on, x and ln(1 + exp(x)) are one number in FP32."""
 NEVER_MOVED = frozenset({"feed", "fetch", "while", "conditional_block", "cast", "assign"})
@@ -62,24 +64,26 @@ def divide_by_reciprocals(loaded: LoadedProgram) -> int:
 
 
 def compute_wrong_kernels_natively(loaded: LoadedProgram) -> int:
-    """Poolings and activations with attributes that oneDNN ignores or misreads -> Paddle's own kernels."""
-    found = [(*each, wrong) for kind, wrong in WRONG.items() for each in operators(loaded, kind)]
-    return sum(_compute_in_double(block, op) for block, op, wrong in found if wrong(block, op))
+    """Poolings and activations with attributes that oneDNN ignores or misreads, and functions of a tensor
+    without dimensions, of which it has none -> Paddle's own kernels."""
+    kinds = sorted(WRONG.keys() | OF_ONE_TENSOR)
+    found = [pair for kind in kinds for pair in operators(loaded, kind) if _is_wrong(*pair)]
+    return sum(_compute_in_double(block, op) for block, op in found)
 
 
 def compute_natively(loaded: LoadedProgram, kinds: Collection[str]) -> int:
-    """Has Paddle's own kernels run every operator of these types.
+    """Has Paddle's own kernels run every operator of these types. Inside loops and branches they do anyway.
 
     Raises: ModelFormatError when the program has none of a type.
     """
-    block = loaded.program.global_block()
-    movable = {op.type for op in block.ops} - NEVER_MOVED
+    movable = {op.type for block in loaded.program.blocks for op in block.ops} - NEVER_MOVED
     if unknown := sorted(set(kinds) - movable):
         raise ModelFormatError(
             found=f"`conversion.native_ops` names {', '.join(unknown)}, which the model does not have",
             required=f"operator types of the model: {', '.join(sorted(movable))}",
             remedy="correct `conversion.native_ops`",
         )
+    block = loaded.program.global_block()
     return sum(_compute_in_double(block, op) for op in [op for op in block.ops if op.type in kinds])
 
 
@@ -171,6 +175,12 @@ WRONG: dict[str, Callable[[Any, Any], bool]] = {
     "mish": _has_low_threshold,
 }
 """By type of operator, whether oneDNN gets this one wrong."""
+
+
+def _is_wrong(block: Any, op: Any) -> bool:
+    if op.type in OF_ONE_TENSOR and not block._var_recursive(op.input("X")[0]).shape:
+        return True
+    return op.type in WRONG and WRONG[op.type](block, op)
 
 
 def _compute_in_double(block: Any, op: Any) -> bool:

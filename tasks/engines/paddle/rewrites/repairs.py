@@ -19,10 +19,10 @@ from paddle_int8.tasks.engines.paddle.rewrites.affine import (
 )
 from paddle_int8.tasks.engines.paddle.rewrites.channels_first import compute_channels_first
 from paddle_int8.tasks.engines.paddle.rewrites.fences import (
+    order_operands,
     separate_equal_factors,
     separate_normalised_readers,
     separate_second_activations,
-    straighten_convolved_factors,
 )
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import (
     keep_attention_scores_fp32,
@@ -44,11 +44,7 @@ from paddle_int8.tasks.engines.paddle.rewrites.products import (
     keep_unusual_products_fp32,
     multiply_rows,
 )
-from paddle_int8.tasks.engines.paddle.rewrites.separated import (
-    give_scalars_a_dimension,
-    order_operands,
-    separate_activations,
-)
+from paddle_int8.tasks.engines.paddle.rewrites.scalars import give_scalars_a_dimension
 from paddle_int8.tasks.engines.paddle.rewrites.signs import RECTIFIERS, unsigned_tensors
 from paddle_int8.tasks.engines.paddle.rewrites.stored_weights import (
     fold_computed_weights,
@@ -174,34 +170,40 @@ def mark_inference(loaded: LoadedProgram) -> int:
 
 
 REWRITES = (
+    # what later ones go by: marks, and stored weights where layers have theirs
     Rewrite("mark_inference", mark_inference),
     Rewrite("keep_control_flow_fp32", keep_control_flow_fp32),
     Rewrite("fold_computed_weights", fold_computed_weights),
     Rewrite("multiply_rows", multiply_rows),
     Rewrite("transpose_stored_weights", transpose_stored_weights),
     Rewrite("separate_shared_weights", separate_shared_weights),
+    # fewer operators and one order of dimensions, so that layers stand beside their biases
     Rewrite("remove_inference_dropout", remove_inference_dropout),
+    Rewrite("remove_identity_pooling", remove_identity_pooling),
     Rewrite("compute_channels_first", compute_channels_first),
     Rewrite("fold_convolution_bias", fold_convolution_bias),
+    # factors and offsets into layers that have their biases by now
     Rewrite("fold_affine_behind_layers", fold_affine_behind_layers),
     Rewrite("fold_factors_before_layers", fold_factors_before_layers),
     Rewrite("join_scalars", join_scalars),
+    # products as Paddle quantizes them: those that are no layers hidden, then a bias, then three dimensions
     Rewrite("keep_unusual_products_fp32", keep_unusual_products_fp32),
     Rewrite("give_products_a_bias", give_products_a_bias),
     Rewrite("flatten_layer_inputs", flatten_layer_inputs),
+    # copies between operators that stay; a copy of equal factors serves for the order of their values too
     Rewrite("separate_second_activations", separate_second_activations),
     Rewrite("separate_normalised_readers", separate_normalised_readers),
-    Rewrite("straighten_convolved_factors", straighten_convolved_factors),
+    Rewrite("order_operands", order_operands),
     Rewrite("separate_equal_factors", separate_equal_factors),
-    Rewrite("remove_identity_pooling", remove_identity_pooling),
+    # what no layout quantizes
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
     Rewrite("keep_attention_scores_fp32", keep_attention_scores_fp32),
     Rewrite("keep_normalised_sums_fp32", keep_normalised_sums_fp32),
-    Rewrite("sign_rectified_residuals", sign_rectified_residuals),
     Rewrite("keep_differences_fp32", keep_differences_fp32),
+    # INT8 arithmetic; the former puts factors in that the latter keeps
+    Rewrite("sign_rectified_residuals", sign_rectified_residuals),
     Rewrite("keep_scale_factors", keep_scale_factors),
-    Rewrite("order_operands", order_operands),
-    Rewrite("separate_activations", separate_activations),
+    # wrong kernels last, since their forms hide an operator from the patterns above
     Rewrite("give_scalars_a_dimension", give_scalars_a_dimension),
     Rewrite("resample_natively", resample_natively),
     Rewrite("divide_by_reciprocals", divide_by_reciprocals),

@@ -1,0 +1,36 @@
+"""Which tensors of a `qdq` program are read as bytes. Isolated process only.
+
+PaddleSlim quantizes whatever an operator reads that it knows. The predictor takes each pair of
+`quantize_linear` and `dequantize_linear` out, and quantizes for those operators alone that have an INT8
+kernel.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paddle_int8.tasks.engines.paddle.conversion.data_movement import MOVING, TAKING_INT8
+from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32
+from paddle_int8.tasks.engines.paddle.rewrites.signs import QUANT_PAIR
+
+
+def quantized_sources(block: Any) -> dict[str, str]:
+    """By what pairs of quantizers write, the tensor that it is of."""
+    sources: dict[str, str] = {}
+    for op in block.ops:
+        if op.type in QUANT_PAIR and not block.var(op.input("X")[0]).persistable:
+            (source,) = op.input("X")
+            sources[op.output("Y")[0]] = sources.get(source, source)
+    return sources
+
+
+def read_as_bytes(block: Any) -> dict[str, list[Any]]:
+    """By tensor, the operators that read it quantized and have an INT8 kernel."""
+    sources = quantized_sources(block)
+    found: dict[str, list[Any]] = {}
+    for op in block.ops:
+        if op.type in TAKING_INT8 | MOVING and not is_kept_fp32(op):
+            for name in op.input_arg_names:
+                if name in sources:
+                    found.setdefault(sources[name], []).append(op)
+    return found
