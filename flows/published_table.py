@@ -15,8 +15,8 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from paddle_int8.flows.release import release
-from paddle_int8.flows.server.cancellation import cancel_in_prefect, on_cancel
 from paddle_int8.flows.server.fan_out import fanned_out
+from paddle_int8.flows.server.lifecycle.cancellation import cancel_in_prefect, on_cancel
 from paddle_int8.tasks.config.hardware import HardwareConfig, HardwarePolicy
 from paddle_int8.tasks.config.model import TrainedModel
 from paddle_int8.tasks.config.release import FanOut, ReleaseConfig

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from paddle_int8.flows.server import follow_runs
-from paddle_int8.flows.server.deployments import require_server
-from paddle_int8.flows.server.follow_runs import Attempt
+from paddle_int8.flows.server.deployments.registration import require_server
+from paddle_int8.flows.server.following import attempts
+from paddle_int8.flows.server.following.attempts import Attempt
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.following.request import FollowRequest, ReconcileRequest
 from paddle_int8.tasks.following.task import find_unreleased
@@ -53,11 +53,11 @@ def reconcile(request: ReconcileRequest) -> tuple[Reconciled, ...]:
 
 async def _reconcile(missing: FollowRequest, most: int) -> Reconciled:
     """The attempt that is missing; a completed one that left a release open is followed by another."""
-    before = await follow_runs.attempts(missing, most=most)
+    before = await attempts.made(missing, most=most)
     last = before[-1] if before else None
     action, flow_run_id = next_action(last, most), last.flow_run_id if last else ""
     if action == "started":
-        flow_run_id = await follow_runs.start(missing, attempt=last.number + 1 if last else 1)
+        flow_run_id = await attempts.start(missing, attempt=last.number + 1 if last else 1)
     return Reconciled(
         model=missing.model,
         version=missing.version,

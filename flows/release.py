@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 
 from paddle_int8.flows.server.events import announce_verdict, failure_announced
-from paddle_int8.flows.server.lifecycle import begun
+from paddle_int8.flows.server.lifecycle.release_run import begun
 from paddle_int8.tasks.algorithms import section as quantization
 from paddle_int8.tasks.algorithms.task import finetune, quantize
 from paddle_int8.tasks.config.callables import require_all_allowed

@@ -13,7 +13,7 @@ from prefect.states import Completed
 
 from paddle_int8.flows.promote import promote
 from paddle_int8.flows.release import release
-from paddle_int8.flows.server import deployment_runs
+from paddle_int8.flows.server.deployments import runs
 from paddle_int8.flows.server.events import Happening, announce, failure_announced
 from paddle_int8.tasks.config.callables import require_all_allowed
 from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
@@ -65,7 +65,7 @@ def _trained(config: RetrainConfig) -> Trained | State[Any]:
     """The trained model, or the state of a run that has nothing to train."""
     require_all_allowed(config)
     if config.promotion is PromotionPolicy.ON_APPROVAL:
-        asyncio.run(deployment_runs.require(PROMOTION))  # before the hours that a training takes
+        asyncio.run(runs.require(PROMOTION))  # before the hours that a training takes
     data = digest_training_data(config.training_data)
     fingerprint = _fingerprint(config, data)
     last = find_last_training(config.release.name)
@@ -97,7 +97,7 @@ def _promote(version: RegisteredVersion, config: RetrainConfig) -> None:
 
 async def _ask(request: PromoteRequest) -> str:
     """The flow run that waits for a person's word; one for each retraining, however often it is tried."""
-    return await deployment_runs.start(
+    return await runs.start(
         PROMOTION,
         {"request": request.model_dump(mode="json")},
         name=f"{request.model} version {request.version}",

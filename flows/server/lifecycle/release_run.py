@@ -9,9 +9,9 @@ from uuid import UUID
 
 from prefect.runtime import flow_run
 
-from paddle_int8.flows.server.cancellation import cancel_in_prefect, on_cancel
 from paddle_int8.flows.server.fan_out import fanned_out
-from paddle_int8.flows.server.lost_releases import clear_up
+from paddle_int8.flows.server.lifecycle.cancellation import cancel_in_prefect, on_cancel
+from paddle_int8.flows.server.lifecycle.killed_releases import clear_up
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import PipelineError

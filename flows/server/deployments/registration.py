@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from paddle_int8.flows.server import pools
+from paddle_int8.flows.server.deployments import pools
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import ConfigError, RegistryError
 from paddle_int8.tasks.tracking.connection import redact
@@ -43,11 +43,11 @@ def deploy(settings: Settings, file: Path, pool: str) -> str:
     )
     if ended.returncode:
         raise _refused(ended.stdout[-LAST_CHARACTERS:])
-    from paddle_int8.flows.server.lost_runs import watch
+    from paddle_int8.flows.server.automations.lost_heartbeat import watch
 
     watch()
     if settings.notify_url:
-        from paddle_int8.flows.server.notification import notify
+        from paddle_int8.flows.server.automations.notification import notify
 
         notify(settings.notify_url)
     return ended.stdout

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable
 from typing import TypeVar
 
-from paddle_int8.flows.server import temporary_server
+from paddle_int8.flows.cli.embedded import temporary_server
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import StorageError, storage_error
 from paddle_int8.tasks.process import garbage, progress

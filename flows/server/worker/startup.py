@@ -7,8 +7,8 @@ import signal
 import sys
 from typing import NoReturn
 
-from paddle_int8.flows.cli.embedded import require_room
-from paddle_int8.flows.server.deployments import require_server
+from paddle_int8.flows.cli.embedded.surroundings import require_room
+from paddle_int8.flows.server.deployments.registration import require_server
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.process import temporary
 
@@ -46,7 +46,7 @@ def become_worker(settings: Settings, *, pool: str, limit: int, health_port: int
         [
             sys.executable,
             "-m",
-            "paddle_int8.flows.server.prefect_worker",
+            "paddle_int8.flows.server.worker.process",
             "--no-prompt",
             "worker",
             "start",
