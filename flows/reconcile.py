@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from paddle_int8.flows.server.deployments.registration import require_server
 from paddle_int8.flows.server.following import attempts
 from paddle_int8.flows.server.following.attempts import Attempt
 from paddle_int8.tasks.config.settings import Settings
@@ -36,7 +35,7 @@ def reconcile(request: ReconcileRequest) -> tuple[Reconciled, ...]:
 
     Raises: PipelineError without a Prefect server, or when MLflow cannot be reached.
     """
-    require_server(Settings())
+    Settings().require_prefect_server()
     put_aliases_right()
     done = tuple(asyncio.run(_reconcile(each, request.attempts)) for each in find_unreleased())
     if done:

@@ -24,7 +24,7 @@ def deploy(settings: Settings, file: Path, pool: str) -> str:
     Returns what Prefect printed. Safe to repeat: what exists is updated, and a paused schedule stays paused.
     Raises: ConfigError without a server or the file; RegistryError when the server refuses.
     """
-    require_server(settings)
+    settings.require_prefect_server()
     if not file.is_file():
         raise ConfigError(
             found=f"no {file}", required="the project's prefect.yaml", remedy="run it there, or give `--file`"
@@ -51,16 +51,6 @@ def deploy(settings: Settings, file: Path, pool: str) -> str:
 
         notify(settings.notify_url)
     return ended.stdout
-
-
-def require_server(settings: Settings) -> None:
-    """Raises: ConfigError when no Prefect server is set."""
-    if settings.prefect_api_url is None:
-        raise ConfigError(
-            found="no PREFECT_API_URL",
-            required="the address of a Prefect server that stays",
-            remedy="start one (`prefect server start`) and set PREFECT_API_URL=http://127.0.0.1:4200/api",
-        )
 
 
 def _create_pools() -> None:

@@ -13,7 +13,6 @@ import time
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from paddle_int8.flows.server.deployments.registration import require_server
 from paddle_int8.flows.server.following import attempts
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import ConfigError, PipelineError
@@ -49,7 +48,7 @@ def receiver(settings: Settings) -> FastAPI:
     Raises: ConfigError without a secret, a Prefect server, or the folder of releases.
     """
     secret, replays = require_secret(settings), Replays()
-    require_server(settings)
+    settings.require_prefect_server()
     followed_in(settings.configs)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
