@@ -57,6 +57,15 @@ async def made(request: FollowRequest, *, most: int) -> tuple[Attempt, ...]:
     return tuple(sorted(made, key=lambda each: each.number))
 
 
+def next_action(last: Attempt | None, most: int) -> str:
+    """`started` for the next attempt, `running` while one is under way, `given up` after the last."""
+    if last is None:
+        return "started"
+    if not last.ended:
+        return "running"
+    return "started" if last.number < most else "given up"
+
+
 def _attempt(run: FlowRun, keys: dict[str, int]) -> Attempt:
     state: Any = run.state_type
     return Attempt(
