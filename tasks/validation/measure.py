@@ -39,7 +39,7 @@ from paddle_int8.tasks.hardware.onednn import require_isa
 from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.validation.audit import aside, audit, comparable, counted
 from paddle_int8.tasks.validation.baseline import batches_told
-from paddle_int8.tasks.validation.comparison import Comparison, ignored, read_outputs, worst_class
+from paddle_int8.tasks.validation.comparison import Comparison, ignored, metrics_of, read_outputs, worst_class
 from paddle_int8.tasks.validation.latency import interleave, pin, turns
 from paddle_int8.tasks.validation.load import (
     LoadEvidence,
@@ -49,7 +49,7 @@ from paddle_int8.tasks.validation.load import (
     load_and_run,
 )
 from paddle_int8.tasks.validation.simulation import simulate
-from paddle_int8.tasks.validation.statistics import latency_summary, metric_evidence, speed_ratio
+from paddle_int8.tasks.validation.statistics import latency_summary, speed_ratio
 from paddle_int8.tasks.validation.verbose import VerboseRecorder
 
 AUDITED_INFERENCES = 10
@@ -128,15 +128,7 @@ def measure(request: MeasureRequest) -> IsaEvidence:
     evidence = IsaEvidence(
         isa=request.isa,
         emulated=request.emulated,
-        metrics=tuple(
-            metric_evidence(
-                name,
-                columns[f"baseline/{name}"],
-                columns[f"candidate/{name}"],
-                confidence=request.confidence,
-            )
-            for name in metrics
-        ),
+        metrics=metrics_of(columns, metrics, confidence=request.confidence),
         worst_class=worst_class(columns, request.config.metrics[0]),
         agreement=comparison.agreement,
         sqnr_db=comparison.sqnr_db,
