@@ -39,7 +39,7 @@ class PredictorSpec:
 
 
 def spec_of(folder: Path, engine: Engine, threads: int, enable_int8: bool | None = None) -> PredictorSpec:
-    """Of an artifact's folder, whose file names are fixed."""
+    """What opens the model in an artifact's folder, whose file names are fixed."""
     return PredictorSpec(
         program=folder / MODEL_FILENAME,
         params=folder / PARAMS_FILENAME,

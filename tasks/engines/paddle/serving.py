@@ -110,7 +110,7 @@ class Executor:
         self._inputs = {name: predictor.get_input_handle(name) for name in self.input_names}
 
     def another(self) -> Executor:
-        """Of the same program and weights."""
+        """A further executor of the same program and weights."""
         return Executor(self._predictor.clone())
 
     def run(self, feeds: Feed) -> list[tuple[Array, Array | None]]:

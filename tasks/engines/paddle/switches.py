@@ -60,7 +60,7 @@ class Engine(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switches:
-    """Of `paddle.inference.Config`; the names are those in `deployment.json`.
+    """What is set in `paddle.inference.Config`; the names are those in `deployment.json`.
 
     onednn_cache_capacity: input shapes for which prepared kernels are kept.
     inserted_passes: each with the one that it goes in front of.

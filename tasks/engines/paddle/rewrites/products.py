@@ -25,7 +25,7 @@ ACTIVATIONS = frozenset(
 )
 """Those that Paddle fuses into a layer."""
 LARGEST_RANK = 3
-"""Of an input that oneDNN's fully connected layer takes."""
+"""The most dimensions of an input that oneDNN's fully connected layer takes."""
 
 
 def multiply_rows(loaded: LoadedProgram) -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PRODUCTS = ("mul", "matmul", "matmul_v2")
 ELEMENTWISE = tuple(f"elementwise_{kind}" for kind in ("add", "sub", "mul", "div", "max", "min", "pow"))
 LEAST_RANK = 3
-"""Of a tensor whose dimensions can be in another order."""
+"""The fewest dimensions of a tensor that can have them in another order."""
 PLAIN = frozenset(
     {
         "feed",
