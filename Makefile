@@ -43,7 +43,7 @@ deploy: $(READY)  ## register prefect.yaml's deployments on the server at PREFEC
 	$(BIN)/paddle-int8 deploy
 
 stack: $(READY)  ## docker-compose.yml's services as local processes, without Docker; secrets in .env
-	$(BIN)/python -m paddle_int8.flows.local_stack
+	$(BIN)/python -m deploy.local_stack
 
 screenshots: $(READY)  ## the pictures of docs/screenshots, anew, from a real browser
 	mkdir -p docs/screenshots

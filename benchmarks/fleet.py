@@ -34,7 +34,7 @@ import httpx
 import psutil
 import psycopg2
 
-from paddle_int8.flows.server.temporary_server import _free_port
+from paddle_int8.flows.cli.embedded.temporary_server import _free_port
 
 CANDIDATES = 6
 TASK_RUNS = 11 + 5 * CANDIDATES

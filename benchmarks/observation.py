@@ -18,7 +18,7 @@ from paddle_int8.tasks.process.ownership import PREFIX
 SERVICES = {
     "Prefect server": ("prefect", "server", "start"),
     "MLflow": ("mlflow", "server"),
-    "worker": ("paddle_int8.flows.server.prefect_worker", "worker", "start"),
+    "worker": ("paddle_int8.flows.server.worker.process", "worker", "start"),
     "webhook receiver": ("receive-webhooks",),
 }
 """What the command line of each one's first process has."""

@@ -115,12 +115,12 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scale") as home:
         os.environ["PADDLE_INT8_HOME"] = str(Path(home))
-        from paddle_int8.flows.cli import embedded
+        from paddle_int8.flows.cli.embedded import surroundings
         from paddle_int8.tasks.config.settings import Settings
 
         settings = Settings()
-        embedded.prepare(settings)
-        embedded.start_prefect(settings)()
+        surroundings.prepare(settings)
+        surroundings.start_prefect(settings)()
         hashes = max(1, round(TRIAL * asked.seconds / burn(TRIAL)))
         out.print(
             to_markdown(measure(asked.tasks, hashes, asked.rounds), asked.tasks),

@@ -26,8 +26,8 @@ import yaml
 
 from benchmarks.observation import Observation, observe, processes_of, temporary_things
 from benchmarks.trend import trend
-from paddle_int8.flows.compose import Host, Service, services
-from paddle_int8.flows.local_stack import end_on_signals, running
+from deploy.compose import Host, Service, services
+from deploy.local_stack import end_on_signals, running
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.e2e.servers import ENDED, ROOT, STACK_PORTS, free_port, stack_secrets
 from tests.e2e.small_inputs import SmallInputs, export, save_data, teach

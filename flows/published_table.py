@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from statistics import fmean
-from uuid import UUID
 
 from prefect import flow
 from prefect.runtime import flow_run
 
 from paddle_int8.flows.release import release
-from paddle_int8.flows.server.cancellation import cancel_in_prefect, on_cancel
 from paddle_int8.flows.server.fan_out import fanned_out
+from paddle_int8.flows.server.lifecycle.cancellation import cancelled_with_the_program
 from paddle_int8.tasks.config.hardware import HardwareConfig, HardwarePolicy
 from paddle_int8.tasks.config.model import TrainedModel
 from paddle_int8.tasks.config.release import FanOut, ReleaseConfig
@@ -25,31 +21,21 @@ from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.hardware.task import check_hardware
 from paddle_int8.tasks.process import progress
-from paddle_int8.tasks.published.figures import EXTRAS, PUBLISHED, RowKey
-from paddle_int8.tasks.published.measured import Extra, Measured, Row, Unmeasured, measured
+from paddle_int8.tasks.published.measured import (
+    Halves,
+    Measured,
+    Unmeasured,
+    extra_rows,
+    measured,
+    published_rows,
+)
+from paddle_int8.tasks.published.pace import STEP, Pace
 from paddle_int8.tasks.published.plan import Item, fitted, planned
-from paddle_int8.tasks.published.request import Column, TableRequest
+from paddle_int8.tasks.published.request import TableRequest
 from paddle_int8.tasks.published.table import Table
 from paddle_int8.tasks.published.task import find_record, keep_record, publish_table
 from paddle_int8.tasks.tracking.runs import versions
 from paddle_int8.tasks.training.task import start_training
-
-STEP = "published table"
-
-
-@dataclass(slots=True)
-class Pace:
-    """How long the releases of this run took, to estimate the rest."""
-
-    total: int
-    seconds: list[float] = field(default_factory=list)
-
-    def report(self, name: str) -> None:
-        left = self.total - len(self.seconds)
-        estimate = (
-            f", about {max(1, round(fmean(self.seconds) * left / 60))} min left" if self.seconds else ""
-        )
-        progress.report(STEP, len(self.seconds), self.total, f"{name}{estimate}")
 
 
 @flow(name="published-table", flow_run_name="published table", persist_result=False)
@@ -59,34 +45,20 @@ def published_table(request: TableRequest) -> tuple[Table, Path]:
     What the releases train is trained first, several models at a time; then one release runs after another.
     A training or a release that fails leaves its row marked with the reason, and the others go on.
     """
-    forget = on_cancel(partial(cancel_in_prefect, UUID(flow_run.id))) if flow_run.id else None
     folder = (request.configs or Settings().configs / "published").expanduser().resolve()
-    try:
+    with cancelled_with_the_program(flow_run.id):
         host = check_hardware(HardwareConfig(policy=HardwarePolicy.IGNORE))
         known = {(item.row.key, item.column): _known(item, host) for item in planned(folder, request)}
         waiting = [each for each in known.values() if isinstance(each, ReleaseConfig)]
         untrained = _train(waiting, request.task_runner)
         pace = Pace(total=len(waiting))
         halves = {
-            half: _measure(each, host, pace, untrained, request.task_runner)
-            if isinstance(each, ReleaseConfig)
-            else each
+            half: _measure(each, host, pace, untrained, request) if isinstance(each, ReleaseConfig) else each
             for half, each in known.items()
         }
         progress.end(STEP)
-        table = Table(
-            rows=_rows(halves),
-            extras=tuple(Extra(row=extra, accuracy=halves[extra.key, Column.ACCURACY]) for extra in EXTRAS),
-            host=host,
-            versions=versions(),
-            date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-            command=_command(request),
-            quick=request.quick,
-        )
+        table = _table(halves, host, request)
         return table, publish_table(table)
-    finally:
-        if forget:
-            forget()
 
 
 def _known(item: Item, host: HostProfile) -> Measured | Unmeasured | ReleaseConfig:
@@ -125,7 +97,7 @@ def _measure(
     host: HostProfile,
     pace: Pace,
     untrained: Mapping[str, PipelineError],
-    task_runner: FanOut | None,
+    request: TableRequest,
 ) -> Measured | Unmeasured:
     """What the release finds; one that failed is known by its error."""
     pace.report(config.name)
@@ -133,8 +105,8 @@ def _measure(
     try:
         if (error := untrained.get(_recipe(config))) is not None:
             raise error
-        if task_runner is not None:
-            config = config.model_copy(update={"task_runner": task_runner})
+        if request.task_runner is not None:
+            config = config.model_copy(update={"task_runner": request.task_runner})
         found = measured(release(config), config)
         keep_record(config, host, found)
         return found
@@ -144,20 +116,13 @@ def _measure(
         pace.seconds.append(time.monotonic() - started)
 
 
-def _rows(halves: Mapping[tuple[RowKey, Column], Measured | Unmeasured]) -> tuple[Row, ...]:
-    return tuple(
-        Row(
-            published=row,
-            speed=halves[row.key, Column.SPEED],
-            accuracy=halves[row.key, Column.ACCURACY],
-        )
-        for row in PUBLISHED
+def _table(halves: Halves, host: HostProfile, request: TableRequest) -> Table:
+    return Table(
+        rows=published_rows(halves),
+        extras=extra_rows(halves),
+        host=host,
+        versions=versions(),
+        date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        command=request.command,
+        quick=request.quick,
     )
-
-
-def _command(request: TableRequest) -> str:
-    words = ["paddle-int8 published-table", *(f"--only {key}" for key in request.only)]
-    words += [f"--column {request.column}"] if request.column else []
-    if request.imagenet:  # by name: the paths are the worker's own
-        words += ["--imagenet-root IMAGENET"]
-    return " ".join([*words, *(["--quick"] if request.quick else [])])

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from paddle_int8.flows.server import follow_runs
-from paddle_int8.flows.server.deployments import require_server
-from paddle_int8.flows.server.follow_runs import Attempt
+from paddle_int8.flows.server.following import attempts
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.following.request import FollowRequest, ReconcileRequest
 from paddle_int8.tasks.following.task import find_unreleased
@@ -36,7 +34,7 @@ def reconcile(request: ReconcileRequest) -> tuple[Reconciled, ...]:
 
     Raises: PipelineError without a Prefect server, or when MLflow cannot be reached.
     """
-    require_server(Settings())
+    Settings().require_prefect_server()
     put_aliases_right()
     done = tuple(asyncio.run(_reconcile(each, request.attempts)) for each in find_unreleased())
     if done:
@@ -53,11 +51,11 @@ def reconcile(request: ReconcileRequest) -> tuple[Reconciled, ...]:
 
 async def _reconcile(missing: FollowRequest, most: int) -> Reconciled:
     """The attempt that is missing; a completed one that left a release open is followed by another."""
-    before = await follow_runs.attempts(missing, most=most)
+    before = await attempts.made(missing, most=most)
     last = before[-1] if before else None
-    action, flow_run_id = next_action(last, most), last.flow_run_id if last else ""
+    action, flow_run_id = attempts.next_action(last, most), last.flow_run_id if last else ""
     if action == "started":
-        flow_run_id = await follow_runs.start(missing, attempt=last.number + 1 if last else 1)
+        flow_run_id = await attempts.start(missing, attempt=last.number + 1 if last else 1)
     return Reconciled(
         model=missing.model,
         version=missing.version,
@@ -65,12 +63,3 @@ async def _reconcile(missing: FollowRequest, most: int) -> Reconciled:
         action=action,
         flow_run_id=flow_run_id,
     )
-
-
-def next_action(last: Attempt | None, most: int) -> str:
-    """`started` for the next attempt, `running` while one is under way, `given up` after the last."""
-    if last is None:
-        return "started"
-    if not last.ended:
-        return "running"
-    return "started" if last.number < most else "given up"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,20 +12,16 @@ from prefect.states import Completed
 
 from paddle_int8.flows.promote import promote
 from paddle_int8.flows.release import release
-from paddle_int8.flows.server import deployment_runs
+from paddle_int8.flows.server.deployments import runs
 from paddle_int8.flows.server.events import Happening, announce, failure_announced
 from paddle_int8.tasks.config.callables import require_all_allowed
-from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
+from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.retraining import PromotionPolicy, RetrainConfig
-from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import RegisteredVersion
-from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.promotion.request import PromoteRequest
-from paddle_int8.tasks.store.sharing import fetch
 from paddle_int8.tasks.tracking.task import find_last_training, record_training
-from paddle_int8.tasks.tracking.trainings import Training
-from paddle_int8.tasks.training.entry import source_digest
+from paddle_int8.tasks.tracking.trainings import retraining_fingerprint, started_from
 from paddle_int8.tasks.training.task import digest_training_data, train_model
 
 PROMOTION = "promote/promote"
@@ -65,9 +60,9 @@ def _trained(config: RetrainConfig) -> Trained | State[Any]:
     """The trained model, or the state of a run that has nothing to train."""
     require_all_allowed(config)
     if config.promotion is PromotionPolicy.ON_APPROVAL:
-        asyncio.run(deployment_runs.require(PROMOTION))  # before the hours that a training takes
+        asyncio.run(runs.require(PROMOTION))  # before the hours that a training takes
     data = digest_training_data(config.training_data)
-    fingerprint = _fingerprint(config, data)
+    fingerprint = retraining_fingerprint(config, data)
     last = find_last_training(config.release.name)
     if last and last.fingerprint == fingerprint and not config.force:
         return Completed(
@@ -75,7 +70,8 @@ def _trained(config: RetrainConfig) -> Trained | State[Any]:
             message=f"training data {data[:12]} and configuration are those of {last.day}, "
             f"MLflow run {last.run_id}; nothing to train",
         )
-    return Trained(fingerprint=fingerprint, data=data, files=train_model(_recipe(config, last), data))
+    recipe = started_from(last, config.recipe) if last and config.fine_tune else config.recipe
+    return Trained(fingerprint=fingerprint, data=data, files=train_model(recipe, data))
 
 
 def _promote(version: RegisteredVersion, config: RetrainConfig) -> None:
@@ -97,27 +93,9 @@ def _promote(version: RegisteredVersion, config: RetrainConfig) -> None:
 
 async def _ask(request: PromoteRequest) -> str:
     """The flow run that waits for a person's word; one for each retraining, however often it is tried."""
-    return await deployment_runs.start(
+    return await runs.start(
         PROMOTION,
         {"request": request.model_dump(mode="json")},
         name=f"{request.model} version {request.version}",
         key=f"approval of {request.model}/{request.version} after {flow_run.id}",
     )
-
-
-def _fingerprint(config: RetrainConfig, data: str) -> str:
-    """Of all that decides the outcome: the data, the recipe's code, and what it and the release are told."""
-    settled = config.model_copy(update={"force": False}).model_dump_json(exclude={"release": {"task_runner"}})
-    code = source_digest(config.recipe)
-    return hashlib.sha256("\0".join((settled, code, data)).encode()).hexdigest()
-
-
-def _recipe(config: RetrainConfig, last: Training | None) -> TrainedModel:
-    """The training function with its arguments, and with the last model when it is to be fine-tuned."""
-    recipe = config.recipe
-    if not config.fine_tune or last is None:
-        return recipe
-    folder = StoredPath(Settings().store / last.model)
-    fetch(folder)  # it may be another host's
-    start = {"start_from": str(folder)}
-    return recipe.model_copy(update={"arguments": {**recipe.arguments, **start}})

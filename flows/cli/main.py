@@ -2,7 +2,7 @@
 
 Exit status: 0 approved or done, 3 rejected, 4 inconclusive, 2 usage or configuration, 1 failure.
 Heavy imports happen inside the commands, so that `--help` is instant and Prefect reads the settings
-that `embedded.prepare` makes.
+that `surroundings.prepare` makes.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def release(
 
     Exit status: 0 approved, 3 rejected, 4 inconclusive, 2 configuration, 1 failure.
     """
-    from paddle_int8.flows.cli import embedded
+    from paddle_int8.flows.cli.embedded import surroundings
     from paddle_int8.tasks.config.file import load_config
     from paddle_int8.tasks.config.settings import Settings
 
@@ -69,7 +69,7 @@ def release(
     sys.path += [str(Path.cwd()), str(config.resolve().parent)]
     loaded = _guard(lambda: load_config(config))
     settings = Settings()
-    _guard(lambda: embedded.prepare(settings))
+    _guard(lambda: surroundings.prepare(settings))
 
     from paddle_int8.flows.cli.terminal import StepDisplay, print_release
 
@@ -81,10 +81,10 @@ def release(
 
         return release_flow
 
-    from paddle_int8.flows.server.cancellation import cancellable
+    from paddle_int8.flows.server.lifecycle.cancellation import cancellable
 
     with cancellable(_say_cancelled), StepDisplay(err).shown():
-        result = _guard(lambda: embedded.run_flow(settings, load, loaded))
+        result = _guard(lambda: surroundings.run_flow(settings, load, loaded))
     if json_output:
         _print_json("release", result)
     else:
@@ -113,8 +113,8 @@ def published_table(
 
     Example: paddle-int8 published-table --quick
     """
-    from paddle_int8.flows.cli import embedded
-    from paddle_int8.flows.server.cancellation import cancellable
+    from paddle_int8.flows.cli.embedded import surroundings
+    from paddle_int8.flows.server.lifecycle.cancellation import cancellable
     from paddle_int8.tasks.config.settings import Settings
     from paddle_int8.tasks.promotion.request import checked
     from paddle_int8.tasks.published.request import TableRequest
@@ -127,7 +127,7 @@ def published_table(
         asked["imagenet"]["samples"] = imagenet_samples
     request = _guard(lambda: checked(TableRequest, asked))
     settings = Settings()
-    _guard(lambda: embedded.prepare(settings))
+    _guard(lambda: surroundings.prepare(settings))
     from paddle_int8.flows.cli.terminal import StepDisplay
 
     def load() -> Any:
@@ -136,7 +136,7 @@ def published_table(
         return table_flow
 
     with cancellable(_say_cancelled), StepDisplay(err).shown():
-        path = _guard(lambda: embedded.run_flow(settings, load, request))[1]
+        path = _guard(lambda: surroundings.run_flow(settings, load, request))[1]
     text = path.read_text(encoding="utf-8")
     if save is not None:
         save.write_text(text, encoding="utf-8")
@@ -166,7 +166,7 @@ def convert(
 
     Example: paddle-int8 convert --quant_model_path quant --int8_model_save_path int8
     """
-    from paddle_int8.flows.server.cancellation import cancellable
+    from paddle_int8.flows.server.lifecycle.cancellation import cancellable
     from paddle_int8.tasks.config.settings import Settings
     from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import ConvertOptions, save_quant_model
 
@@ -223,12 +223,12 @@ def ui(
     mlflow_port: Annotated[int, typer.Option(help="Of MLflow's pages.")] = 5000,
 ) -> None:
     """Prefect's and MLflow's own pages on what the embedded runs left behind, until Ctrl-C."""
-    from paddle_int8.flows.cli import embedded
-    from paddle_int8.flows.cli.pages import serve_pages
+    from paddle_int8.flows.cli.embedded import surroundings
+    from paddle_int8.flows.cli.embedded.pages import serve_pages
     from paddle_int8.tasks.config.settings import Settings
 
     settings = Settings()
-    _guard(lambda: embedded.prepare(settings))
+    _guard(lambda: surroundings.prepare(settings))
     _guard(lambda: serve_pages(settings, prefect_port=prefect_port, mlflow_port=mlflow_port, say=out.print))
 
 
@@ -243,12 +243,11 @@ def deploy(
 
     Example: PREFECT_API_URL=http://127.0.0.1:4200/api paddle-int8 deploy
     """
-    from paddle_int8.flows.server import deployments as deployment
-    from paddle_int8.flows.server import pools
+    from paddle_int8.flows.server.deployments import pools, registration
     from paddle_int8.tasks.config.settings import Settings
 
     chosen = _guard(lambda: pools.require_pool(pool or pools.host_pool()))
-    printed = _guard(lambda: deployment.deploy(Settings(), file, chosen))
+    printed = _guard(lambda: registration.deploy(Settings(), file, chosen))
     out.print(printed, highlight=False, markup=False)
     out.print(f"now start a worker: paddle-int8 worker --pool {chosen}", highlight=False)
 
@@ -263,8 +262,8 @@ def worker(
 
     Example: PREFECT_API_URL=http://127.0.0.1:4200/api paddle-int8 worker
     """
-    from paddle_int8.flows.server import pools
-    from paddle_int8.flows.server.worker import become_worker
+    from paddle_int8.flows.server.deployments import pools
+    from paddle_int8.flows.server.worker.startup import become_worker
     from paddle_int8.tasks.config.settings import Settings
 
     chosen = _guard(lambda: pools.require_pool(pool or pools.host_pool()))

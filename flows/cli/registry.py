@@ -133,7 +133,7 @@ def receive_webhooks(
 
     Example: paddle-int8 receive-webhooks --port 8090
     """
-    from paddle_int8.flows.server.receiver import serve
+    from paddle_int8.flows.server.following.receiver import serve
     from paddle_int8.tasks.config.settings import Settings
 
     guard(lambda: serve(Settings(), host=host, port=port))
@@ -141,19 +141,19 @@ def receive_webhooks(
 
 def _decide(load: Callable[[], Any], kind: Any, fields: dict[str, Any], json_output: bool) -> None:
     """Runs the flow on the request, and ends the program with the status of its decision."""
-    from paddle_int8.flows.cli import embedded
+    from paddle_int8.flows.cli.embedded import surroundings
     from paddle_int8.tasks.config.settings import Settings
     from paddle_int8.tasks.promotion.request import checked
 
     request = guard(lambda: checked(kind, fields))
     settings = Settings()
-    guard(lambda: embedded.prepare(settings))
+    guard(lambda: surroundings.prepare(settings))
 
     from paddle_int8.flows.cli.registry_tables import print_decision
     from paddle_int8.flows.cli.terminal import StepDisplay
 
     with StepDisplay(err).shown():
-        decision: Decision = guard(lambda: embedded.run_flow(settings, load, request))
+        decision: Decision = guard(lambda: surroundings.run_flow(settings, load, request))
     if json_output:
         print_json(decision.action.value, decision)
     else:

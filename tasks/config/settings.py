@@ -104,3 +104,12 @@ class Settings(Home):
                 remedy="set PADDLE_INT8_HOME to a folder without `?`, or both MLFLOW_TRACKING_URI and "
                 "PREFECT_API_URL to servers",
             )
+
+    def require_prefect_server(self) -> None:
+        """Raises: ConfigError when no Prefect server is set."""
+        if self.prefect_api_url is None:
+            raise ConfigError(
+                found="no PREFECT_API_URL",
+                required="the address of a Prefect server that stays",
+                remedy="start one (`prefect server start`) and set PREFECT_API_URL=http://127.0.0.1:4200/api",
+            )

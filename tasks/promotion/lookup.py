@@ -121,16 +121,31 @@ def _require_files(version: ModelVersion, folder: Path, needed: Iterable[str]) -
 
 
 def validation_data(tracking_uri: str, registered: Registered) -> DatasetArtifact | None:
-    """The samples that the version was validated on, None when they are not in the store, own or shared."""
+    """The samples that the version was validated on, None when the store does not have them.
+
+    Example: the run of the release has a `validation.json`, which says that samples of digest `3f9a…` lay at
+    `/home/a/var/artifacts/data/3f9a…` on the host that drew them. Here they lie at `data/3f9a…` in the store
+    of this host; when they do not, they are fetched to there from the shared one.
+    """
+    logged = _logged_validation(tracking_uri, registered)
+    return None if logged is None else _stored_here(logged)
+
+
+def _logged_validation(tracking_uri: str, registered: Registered) -> DatasetArtifact | None:
+    """What the run of the release logged of its validation data, None when it logged nothing."""
+    if not registered.run_id:
+        return None
+    folder = registered.run / "release"
     with connection(tracking_uri) as client:
-        uri = client.get_run(registered.run_id).info.artifact_uri if registered.run_id else None
+        uri = client.get_run(registered.run_id).info.artifact_uri
         if uri is None:
             return None
-        folder = registered.run / "release"
         download(repository(uri, tracking_uri), "", folder, wanted=lambda name: str(name) == VALIDATION)
-    logged = _read(folder / VALIDATION, DatasetArtifact)
-    if logged is None:
-        return None
+    return _read(folder / VALIDATION, DatasetArtifact)
+
+
+def _stored_here(logged: DatasetArtifact) -> DatasetArtifact | None:
+    """The same samples in this host's store, None when neither it nor the shared one has them."""
     try:
         stored = replace(logged, folder=StoredPath.located(f"data/{logged.digest[:32]}"))
         sharing.fetch(stored)

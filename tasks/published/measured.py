@@ -16,8 +16,9 @@ from paddle_int8.tasks.contracts.evidence import (
 )
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
-from paddle_int8.tasks.published.figures import ExtraRow, PublishedRow, Unit
+from paddle_int8.tasks.published.figures import EXTRAS, PUBLISHED, ExtraRow, PublishedRow, RowKey, Unit
 from paddle_int8.tasks.published.origin import data_origin, model_origin
+from paddle_int8.tasks.published.request import Column
 
 TARGETS: Mapping[IsaLevel, float] = {IsaLevel.AVX512_CORE_VNNI: 2.2, IsaLevel.AVX512_CORE: 1.5}
 """Speed-ups to reach where the published machine, or an older one is emulated; less if so published."""
@@ -112,6 +113,27 @@ class Extra:
 
     row: ExtraRow
     accuracy: Measured | Unmeasured
+
+
+Halves = Mapping[tuple[RowKey, Column], Measured | Unmeasured]
+"""What was measured of each row, speed and accuracy apart."""
+
+
+def published_rows(halves: Halves) -> tuple[Row, ...]:
+    """Every published row with its two halves."""
+    return tuple(
+        Row(
+            published=row,
+            speed=halves[row.key, Column.SPEED],
+            accuracy=halves[row.key, Column.ACCURACY],
+        )
+        for row in PUBLISHED
+    )
+
+
+def extra_rows(halves: Halves) -> tuple[Extra, ...]:
+    """Every accuracy beside the published rows."""
+    return tuple(Extra(row=extra, accuracy=halves[extra.key, Column.ACCURACY]) for extra in EXTRAS)
 
 
 def accuracy_misses(half: Measured | Unmeasured) -> tuple[str, ...]:

@@ -48,3 +48,12 @@ class TableRequest(Section):
         description="Where the rows' candidates are built: `threads` of this host, or the `dask` cluster of "
         "PADDLE_INT8_DASK_SCHEDULER; None leaves it to each release's configuration.",
     )
+
+    @property
+    def command(self) -> str:
+        """The command line that asks for the same."""
+        words = ["paddle-int8 published-table", *(f"--only {key}" for key in self.only)]
+        words += [f"--column {self.column}"] if self.column else []
+        if self.imagenet:  # by name: the paths are the worker's own
+            words += ["--imagenet-root IMAGENET"]
+        return " ".join([*words, *(["--quick"] if self.quick else [])])

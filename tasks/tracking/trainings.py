@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from paddle_int8.tasks.config.model import TrainedModel
+from paddle_int8.tasks.config.retraining import RetrainConfig
+from paddle_int8.tasks.config.settings import Settings
+from paddle_int8.tasks.contracts.stored_path import StoredPath
+from paddle_int8.tasks.store.sharing import fetch
 from paddle_int8.tasks.tracking.connection import connection
+from paddle_int8.tasks.training.entry import source_digest
 
 FINGERPRINT, DATA, MODEL = "retraining", "training_data_digest", "trained_model"
 
@@ -41,6 +48,24 @@ def last_training(tracking_uri: str, release: str) -> Training | None:
             model=Path(run.data.tags[MODEL]),
         )
     return None
+
+
+def retraining_fingerprint(config: RetrainConfig, data: str) -> str:
+    """SHA-256 of all that decides what a retraining comes to: its data, its code, and all that it is told.
+
+    data: the digest of the training data.
+    Raises: DataError when there is no file that holds the training function.
+    """
+    settled = config.model_copy(update={"force": False}).model_dump_json(exclude={"release": {"task_runner"}})
+    code = source_digest(config.recipe)
+    return hashlib.sha256("\0".join((settled, code, data)).encode()).hexdigest()
+
+
+def started_from(training: Training, recipe: TrainedModel) -> TrainedModel:
+    """`recipe` with the folder of the model that `training` made, as its argument `start_from`."""
+    folder = StoredPath(Settings().store / training.model)
+    fetch(folder)  # it may be another host's
+    return recipe.model_copy(update={"arguments": {**recipe.arguments, "start_from": str(folder)}})
 
 
 def record_training(tracking_uri: str, run_id: str, *, fingerprint: str, data: str, model: Path) -> None:

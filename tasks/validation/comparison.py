@@ -5,7 +5,7 @@ Nothing grows with the number of samples but one score, one prediction and one l
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -13,12 +13,13 @@ import numpy as np
 
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import MeasurementError
-from paddle_int8.tasks.contracts.evidence import ClassDrop, JudgedOutput, OutputEvidence
+from paddle_int8.tasks.contracts.evidence import ClassDrop, JudgedOutput, MetricEvidence, OutputEvidence
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
 from paddle_int8.tasks.data.metrics.agreement import AGREEMENT, UNJUDGED, agreements, least
 from paddle_int8.tasks.data.metrics.metric import Metric, RelativeMetric
 from paddle_int8.tasks.data.metrics.scoring import of_classes, score
 from paddle_int8.tasks.validation.noise import Noise
+from paddle_int8.tasks.validation.statistics import metric_evidence
 
 NUMBERS_WITHOUT_SIZE = frozenset({OutputKind.DECISIONS, OutputKind.BOXES})
 """Of these the distance between two values means nothing: class 7 is no worse an error than class 2."""
@@ -115,6 +116,18 @@ def judges(metric: str, output: JudgedOutput) -> bool:
     if metric == AGREEMENT:
         return output.kind not in UNJUDGED
     return output.labelled or not of_classes(metric)
+
+
+def metrics_of(
+    columns: Mapping[str, Array], names: Iterable[str], *, confidence: float
+) -> tuple[MetricEvidence, ...]:
+    """Every metric with its drop, of the scores in `columns`, which are named as in `Comparison.columns`."""
+    return tuple(
+        metric_evidence(
+            name, columns[f"baseline/{name}"], columns[f"candidate/{name}"], confidence=confidence
+        )
+        for name in names
+    )
 
 
 def worst_class(columns: Mapping[str, Array], metric: str) -> ClassDrop | None:

@@ -42,7 +42,7 @@ from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.layouts.layout import Layout
 from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.validation.baseline import batches_told
-from paddle_int8.tasks.validation.comparison import Comparison, ignored, read_outputs, worst_class
+from paddle_int8.tasks.validation.comparison import Comparison, ignored, metrics_of, read_outputs, worst_class
 from paddle_int8.tasks.validation.latency import interleave, pin, turns
 from paddle_int8.tasks.validation.load import (
     LoadEvidence,
@@ -52,7 +52,7 @@ from paddle_int8.tasks.validation.load import (
     load_and_run,
 )
 from paddle_int8.tasks.validation.simulation import simulate
-from paddle_int8.tasks.validation.statistics import latency_summary, metric_evidence, speed_ratio
+from paddle_int8.tasks.validation.statistics import latency_summary, speed_ratio
 
 AUDITED_INFERENCES = 10
 REFERENCES = {Reference.NATIVE_FP32: NATIVE_FP32, Reference.BF16: BF16}
@@ -148,15 +148,7 @@ def measure(request: MeasureRequest) -> IsaEvidence:
     evidence = IsaEvidence(
         isa=request.isa,
         emulated=request.emulated,
-        metrics=tuple(
-            metric_evidence(
-                name,
-                columns[f"baseline/{name}"],
-                columns[f"candidate/{name}"],
-                confidence=request.confidence,
-            )
-            for name in metrics
-        ),
+        metrics=metrics_of(columns, metrics, confidence=request.confidence),
         worst_class=worst_class(columns, request.config.metrics[0]),
         agreement=comparison.agreement,
         sqnr_db=comparison.sqnr_db,

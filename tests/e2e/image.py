@@ -116,7 +116,7 @@ class Image:
         for source in sources:
             path = self.context / source
             if path.is_dir():
-                shutil.copytree(path, into, ignore=self._ignored, dirs_exist_ok=True)
+                shutil.copytree(path, into, symlinks=True, ignore=self._ignored, dirs_exist_ok=True)
             else:
                 shutil.copy(path, into)
 

@@ -20,7 +20,7 @@ import psutil
 from cryptography.fernet import Fernet
 from prefect.client.base import PrefectHttpxSyncClient
 
-from paddle_int8.flows.local_stack import read_env
+from deploy.local_stack import read_env
 from paddle_int8.tasks.process.pace import Patience
 from tests.e2e import databases
 from tests.patience import allowed

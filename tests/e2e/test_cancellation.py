@@ -31,7 +31,9 @@ SLOW = {"algorithms": ["KL", "mse"], "layouts": ["offline"], "fast_calibration":
     [
         pytest.param("logs/*/", set(), id="while Paddle is imported"),
         pytest.param(
-            "logs/*/quantize-KL-offline.log", {"models", "data"}, id="while two models are quantized"
+            "logs/*/quantize-KL-offline.log",
+            {"models", "data", "baselines"},
+            id="while two models are quantized",
         ),
     ],
 )

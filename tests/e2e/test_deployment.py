@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paddle_int8.flows.server import pools
+from paddle_int8.flows.server.deployments import pools
 from tests.e2e.hurried import NIGHTLY
 from tests.e2e.servers import PROJECT_FILE, PrefectServer
 from tests.unit.test_deployments import DEPLOYMENTS

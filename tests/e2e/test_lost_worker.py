@@ -7,7 +7,7 @@ import time
 import pytest
 import yaml
 
-from paddle_int8.flows.server.lost_runs import LOST_AFTER_S, MESSAGE
+from paddle_int8.flows.server.automations.lost_heartbeat import LOST_AFTER_S, MESSAGE
 from tests.e2e.servers import ENDED, PrefectServer, kill_all_of, wait_until, worker
 from tests.e2e.small_inputs import SmallInputs
 

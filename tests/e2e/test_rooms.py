@@ -65,7 +65,7 @@ def outputs_and_weights(folder: Path, changed: Path) -> dict[str, Any]:
     from paddle_int8.tasks.engines.paddle.load import prepare_model
     from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
     from paddle_int8.tasks.engines.paddle.program import load_program
-    from paddle_int8.tasks.engines.paddle.switches import Engine
+    from paddle_int8.tasks.engines.paddle.switches import NATIVE_FP32
 
     original = changed.with_name("original")
     model = prepare_model(find_model(ModelFiles(path=folder)), original)
@@ -76,7 +76,7 @@ def outputs_and_weights(folder: Path, changed: Path) -> dict[str, Any]:
     )
     answers, weights = [], []
     for each in (original, changed):
-        answers += open_predictor(spec_of(each, Engine.NATIVE_FP32, 1)).run({"image": noise(16, seed=9)})
+        answers += open_predictor(spec_of(each, NATIVE_FP32, 1)).run({"image": noise(16, seed=9)})
         loaded = load_program(find_model(ModelFiles(path=each)))
         names = [each.name for each in loaded.program.list_vars() if is_persistable(each)]
         weights.append({name: np.array(loaded.scope.find_var(name).get_tensor()) for name in names})

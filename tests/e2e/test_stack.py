@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from paddle_int8.flows.compose import Host, Service, services
-from paddle_int8.flows.local_stack import running
+from deploy.compose import Host, Service, services
+from deploy.local_stack import running
 from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.promotion import ledger
 from paddle_int8.tasks.promotion.assessment import settle

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.flows.cli import embedded
-from paddle_int8.flows.server import temporary_server
-from paddle_int8.flows.server.temporary_server import TemporaryServer
+from paddle_int8.flows.cli.embedded import surroundings, temporary_server
+from paddle_int8.flows.cli.embedded.temporary_server import TemporaryServer
 from paddle_int8.tasks.contracts.errors import IsolatedProcessError
 from tests.patience import allowed
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """As `embedded.prepare` leaves it to the servers of a program."""
-    for name, value in (*embedded.QUIET.items(), ("PREFECT_HOME", str(tmp_path / "prefect"))):
+    """As `surroundings.prepare` leaves it to the servers of a program."""
+    for name, value in (*surroundings.QUIET.items(), ("PREFECT_HOME", str(tmp_path / "prefect"))):
         monkeypatch.setenv(name, value)
     (tmp_path / "prefect").mkdir()
     return tmp_path

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from paddle_int8.flows.compose import Host, Service, services
+from deploy.compose import Host, Service, services
 from paddle_int8.tasks.contracts.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

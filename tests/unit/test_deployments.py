@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from paddle_int8.flows.server import pools
-from paddle_int8.flows.server.deployments import POOL_VARIABLE, deploy
-from paddle_int8.flows.server.lost_runs import HEARTBEAT_S, TAG
+from paddle_int8.flows.server.automations.lost_heartbeat import HEARTBEAT_S, TAG
+from paddle_int8.flows.server.deployments import pools
+from paddle_int8.flows.server.deployments.registration import POOL_VARIABLE, deploy
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from paddle_int8.flows.reconcile import next_action
 from paddle_int8.flows.release import release  # noqa: F401 - Prefect's own import warns, once
-from paddle_int8.flows.server.follow_runs import Attempt
-from paddle_int8.flows.server.receiver import receiver
+from paddle_int8.flows.server.following.attempts import Attempt, next_action
+from paddle_int8.flows.server.following.receiver import receiver
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.model import RegisteredModel
 from paddle_int8.tasks.config.release import ReleaseConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from paddle_int8.flows.server.prefect_worker import collect_regularly
+from paddle_int8.flows.server.worker.process import collect_regularly
 from tests.patience import comes_true
 
 

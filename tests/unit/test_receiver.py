@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from paddle_int8.flows.server import receiver as receiver_module
-from paddle_int8.flows.server.receiver import receiver
+from paddle_int8.flows.server.following import receiver as receiver_module
+from paddle_int8.flows.server.following.receiver import receiver
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.following.webhook import DELIVERY_ID, MOST_BYTES, SIGNATURE, TIMESTAMP, signature
 

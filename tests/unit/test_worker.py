@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from paddle_int8.flows.server.worker import become_worker
+from paddle_int8.flows.server.worker.startup import become_worker
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import StorageError
 

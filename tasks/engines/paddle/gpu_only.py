@@ -34,7 +34,7 @@ GPU_ONLY = frozenset(
         "variable_length_memory_efficient_attention",
     }
 )
-"""Of Paddle 2.6: operators that it knows and has no CPU kernel for."""
+"""Operators that Paddle 2.6 knows and has no CPU kernel for."""
 
 
 def require_cpu(loaded: LoadedProgram, program: Path) -> None:

@@ -112,7 +112,7 @@ class _Rewrite:
         return next(index for index, each in enumerate(self.block.ops) if each is op)
 
     def _weights(self) -> list[tuple[Array, Array, Array]]:
-        """Of each layer and direction: [4H, in], [4H, H] and the sum of both biases, [4H]."""
+        """Weights of each layer and direction: [4H, in], [4H, H] and the sum of both biases, [4H]."""
         arrays = [value(self.loaded, name) for name in self.op.input("WeightList")]
         kernels, biases = arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
         return [

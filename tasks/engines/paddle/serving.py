@@ -110,7 +110,7 @@ class Executor:
         self._inputs = {name: predictor.get_input_handle(name) for name in self.input_names}
 
     def another(self) -> Executor:
-        """Of the same program and weights."""
+        """A further executor of the same program and weights."""
         return Executor(self._predictor.clone())
 
     def run(self, feeds: Feed) -> list[tuple[Array, Array | None]]:
@@ -230,21 +230,34 @@ def filled(lengths: Array, buckets: Sequence[int]) -> list[tuple[Array, list[int
 
 
 def _fillers(lengths: Array, longest: int) -> list[int]:
-    """Lengths of the sequences that give a group of a bucket one of few shapes.
+    """Lengths of the sequences that run beside a group of a bucket, so that groups have few shapes.
 
-    The first has `longest` steps, so that some sequence has; the others round. The sum divided by
-    `STEPS_APART` leaves the number of sequences, see `Predictor`.
+    longest: the most steps of a sequence in this bucket, which the first filler has. The others bring the sum
+    of all lengths to where it tells the number of sequences: this number above a multiple of `apart`.
+
+    Example: sequences of 5, 7 and 6 steps, 18 in all, in the bucket of 8; `apart` is 32. One filler has 8
+    steps. Five more have one step each and up to 7 further ones, enough for any of 32 sums. That makes 9
+    sequences of 18 + 8 + 5 = 31 steps. With 10 more they have 41, 9 above 32. So the five have 8, 4, 1, 1, 1.
     """
-    coarse = 1 << max(0, len(lengths).bit_length() - 3)  # a group gets at most a quarter more sequences
     apart = max(longest, STEPS_APART)
-    count = -len(lengths) % coarse + -(-(apart - 1) // (longest - 1))
-    sequences = len(lengths) + 1 + count
-    left = count + (sequences - count - longest - int(lengths.sum())) % apart
-    fillers = [longest]
-    while count:
-        fillers.append(min(longest, left - (count - 1)))
-        left, count = left - fillers[-1], count - 1
-    return fillers
+    count = _missing_to_round(len(lengths)) + -(-(apart - 1) // (longest - 1))
+    sequences, steps = len(lengths) + 1 + count, int(lengths.sum()) + longest + count
+    return [longest, *_shared_out(count + (sequences - steps) % apart, count, longest)]
+
+
+def _missing_to_round(sequences: int) -> int:
+    """How many more make a round number, at most a quarter: to 9 it is 1 of 10, to 17 it is 3 of 20."""
+    coarse = 1 << max(0, sequences.bit_length() - 3)
+    return -sequences % coarse
+
+
+def _shared_out(steps: int, count: int, longest: int) -> list[int]:
+    """`steps` as the sum of `count` lengths from 1 to `longest`: 15 as five up to 8 are 8, 4, 1, 1, 1."""
+    lengths: list[int] = []
+    for others in reversed(range(count)):
+        lengths.append(min(longest, steps - others))  # the others have one step at least
+        steps -= lengths[-1]
+    return lengths
 
 
 def _with_fillers(feeds: Feed, rows: Array, fillers: list[int]) -> Feed:

@@ -14,9 +14,16 @@ to hold: masked attention then answers the same input differently each time."""
 INT8_DELETED = (FP32_FC_FUSION, SCORE_SUM_FUSION)
 
 SPENT_SCALES_REMOVAL = ("cpu_quantize_pass", "cpu_quantize_placement_pass")
-"""A pass, and the one that it is run in front of, once more than usual. It takes the first scales that it
-finds out of the graph: those that Paddle gathers from a `qdq` program, which brings its own. There is no
-operator to quantize yet, so that nothing else happens."""
+"""A pass that is run once more than usual, and the pass that the extra run is inserted in front of.
+
+Two sets of scales stand in the graph of a `qdq` program when it comes to `cpu_quantize_pass`: first the one
+that Paddle gathered from the program, then the one that rests on what `recorded_scales.py` wrote into it. The
+pass takes the first set that it finds out of the graph and uses it, so that it has to run twice:
+
+    run                              set that it takes   operators that it quantizes
+    before the placement pass        Paddle's            none, as none is marked yet
+    after the placement pass         the recorded one    those that the placement pass marked
+"""
 
 CACHED_SHAPES = 200
 """Input shapes whose kernels are kept: each size of a batch and each size of its pictures is one. Each takes

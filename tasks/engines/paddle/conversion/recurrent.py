@@ -39,8 +39,9 @@ EXPECTED_ATTRIBUTES: dict[str, Any] = {
     "Shift_data": 0.0,
     "Scale_weights": [1.0],
 }
-"""Of `fusion_gru` and `fusion_lstm`. The first fusion leaves them out; `multi_gru_fuse_pass` then passes the
-operator by without a word (in Paddle's own predictor it never fuses anything), and the quantization too."""
+"""Attributes that `fusion_gru` and `fusion_lstm` need. The first fusion leaves them out;
+`multi_gru_fuse_pass` then passes the operator by without a word (in Paddle's own predictor it never fuses
+anything), and so does the quantization."""
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from paddle_int8.tasks.engines.paddle.rewrites.signs import LAYERS
 LAID_OUT = "lay_out_weights"
 IDENTITY = {"scale": 1.0, "bias": 0.0, "bias_after_scale": True, "use_mkldnn": True}
 LARGEST_BYTES = 4 << 20
-"""Of a tensor that is laid out, and so is twice in memory: next to what is computed with a larger one, what
-is saved does not count."""
+"""The largest tensor that is laid out, and so is twice in memory. For a larger one the time that is saved is
+little beside that of its computation."""
 
 
 def lay_out_weights(program: Any) -> int:

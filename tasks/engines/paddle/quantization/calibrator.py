@@ -25,7 +25,7 @@ from paddle_int8.tasks.engines.paddle.quantization.weights import Grams, layers_
 from paddle_int8.tasks.process.progress import report
 
 DEAD_THRESHOLD = 1e-8
-"""Of an activation that was 0 throughout; PaddleSlim's own choice in `mse`. Its scale would be infinite."""
+"""Threshold of an activation that was 0 throughout, whose scale would be infinite; as PaddleSlim's `mse`."""
 
 Array = npt.NDArray[Any]
 Batch = dict[str, Array]

@@ -250,7 +250,7 @@ def _objective(name: str) -> Callable[[list[Any], Any], Any]:
 
 
 def _cross_entropy(outputs: list[Any], label: Any) -> Any:
-    """Of logits, or of probabilities when the model ends in a softmax."""
+    """The loss of logits, or of probabilities when the model ends in a softmax."""
     import paddle
 
     writer = next(op for op in outputs[0].block.ops if outputs[0].name in op.output_arg_names)

@@ -105,7 +105,7 @@ def _quantized(request: PtqRequest, rule: Magnitudes, reader: BatchReader, start
 
 
 def _digest(folder: Path) -> str:
-    """Of the model and its scales, which tell the candidates of one model apart from the first letter on."""
+    """A digest of the model and its scales. Candidates of one model differ in it from the first letter on."""
     both = f"{program_digest(folder)}{file_digest(folder / SCALES)}"
     return hashlib.sha256(both.encode()).hexdigest()
 

@@ -16,7 +16,10 @@ Array = npt.NDArray[Any]
 SWEEPS = 4
 """Passes of coordinate descent at most; it ends when nothing moves, commonly after two or three."""
 DAMPING = 0.01
-"""Of the mean diagonal, added to it: few samples leave directions unseen. Frantar 2022, arXiv:2210.17323."""
+"""The share of the mean diagonal that is added to the diagonal, since few samples leave directions unseen.
+
+Source: Frantar 2022, arXiv:2210.17323.
+"""
 
 
 def nearest(steps: Array) -> Array:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 
 FLAGS = {"matmul": ("transpose_X", "transpose_Y"), "matmul_v2": ("trans_x", "trans_y")}
-"""Of a product, those that must be off."""
+"""The attributes of a product that must be off."""
 
 
 @dataclass(frozen=True, slots=True)

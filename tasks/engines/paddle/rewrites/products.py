@@ -25,7 +25,7 @@ ACTIVATIONS = frozenset(
 )
 """Those that Paddle fuses into a layer."""
 LARGEST_RANK = 3
-"""Of an input that oneDNN's fully connected layer takes."""
+"""The most dimensions of an input that oneDNN's fully connected layer takes."""
 
 
 def multiply_rows(loaded: LoadedProgram) -> int:
@@ -118,20 +118,41 @@ def _products(block: Any) -> list[Layer]:
 
 
 def _flatten_outputs(block: Any, layer: Layer) -> tuple[Any, str]:
-    """The last operator that will be fused into the layer, and what it wrote, before it wrote rows."""
+    """Has the layer write rows, and the bias and activation that Paddle fuses into it read and write them.
+
+    Example: a layer of 8 channels with a bias and a relu, on activations [N, 4, 5, 6].
+
+        before                                      after
+        matmul_v2        -> y  [N, 4, 5, 8]         matmul_v2             -> y.rows  [N, 20, 8]
+        y + bias         -> z  [N, 4, 5, 8]         y.rows + bias         -> z.rows  [N, 20, 8]
+        relu(z)          -> r  [N, 4, 5, 8]         relu(z.rows)          -> r.rows  [N, 20, 8]
+
+    Returns the last of these operators, and the name of what it wrote before: the relu and `r`, which nobody
+    writes any more until the caller makes it of `r.rows`.
+    """
     op = layer.op
     while True:
-        variable = block.var(layer.answer)
-        rows = f"{layer.answer}.rows"
-        block.create_var(name=rows, shape=[variable.shape[0], -1, variable.shape[-1]], dtype=variable.dtype)
         following = bias_behind(block, layer) or _activation(block, layer.answer)
+        rows = _rows_variable(block, layer.answer)
         op.desc.set_output("Out", [rows])
         if following is None:
             return op, layer.answer
-        following.desc.set_input("X", [rows])
-        if following.has_attr("axis"):
-            following._set_attr("axis", -1)
+        _read_rows(following, rows)
         op, layer = following, replace(layer, answer=following.output("Out")[0])
+
+
+def _rows_variable(block: Any, name: str) -> str:
+    """A new variable for what `name` holds, [N, ..., C], as rows, [N, -1, C]."""
+    variable, rows = block.var(name), f"{name}.rows"
+    block.create_var(name=rows, shape=[variable.shape[0], -1, variable.shape[-1]], dtype=variable.dtype)
+    return rows
+
+
+def _read_rows(op: Any, rows: str) -> None:
+    """Has a bias or an activation read `rows`, along whose last dimension the bias then lies."""
+    op.desc.set_input("X", [rows])
+    if op.has_attr("axis"):
+        op._set_attr("axis", -1)
 
 
 def _activation(block: Any, name: str) -> Any:
@@ -140,17 +161,22 @@ def _activation(block: Any, name: str) -> Any:
 
 
 def _rows(block: Any, source: str, shape: list[int], index: int, named: str = "") -> str:
-    """Inserts reshape2 of `source` as the block's operator `index`; returns its output."""
-    target = named or f"{source}.rows"
-    dtype = block.var(source).dtype
+    """Inserts a `reshape2` of `source` as the block's operator `index`; returns the name of its output.
+
+    shape: as `reshape2` reads it; 0 keeps the dimension at this place, -1 takes what is left.
+    named: the variable to write; without it a new one, `<source>.rows`.
+    Example: `x` [N, 4, 5, 6] with the shape [0, -1, 6] becomes `x.rows` [N, 20, 6].
+    """
+    variable, target = block.var(source), named or f"{source}.rows"
     if not named:
-        block.create_var(name=target, shape=[block.var(source).shape[0], *shape[1:]], dtype=dtype)
-    block.create_var(name=f"{target}.shape", shape=[0, *block.var(source).shape], dtype=dtype)
+        block.create_var(name=target, shape=[variable.shape[0], *shape[1:]], dtype=variable.dtype)
+    source_shape = f"{target}.shape"  # an output that the operator must have, for gradients alone
+    block.create_var(name=source_shape, shape=[0, *variable.shape], dtype=variable.dtype)
     block._insert_op(
         index,
         type="reshape2",
         inputs={"X": [source]},
-        outputs={"Out": [target], "XShape": [f"{target}.shape"]},
+        outputs={"Out": [target], "XShape": [source_shape]},
         attrs={"shape": shape},
     )
     return target

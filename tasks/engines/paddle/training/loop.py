@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """Of every step; `resumed_from` is the number of steps that an earlier process had done."""
+    """Loss and accuracy of every step; `resumed_from` counts the steps that an earlier process had done."""
 
     losses: list[float]
     accuracies: list[float]
@@ -45,7 +45,7 @@ class State(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NetworkState:
-    """Of a dynamic network: its parameters and buffers, and the optimizer's accumulators."""
+    """The state of a dynamic network: its parameters and buffers, and the optimizer's accumulators."""
 
     network: Any
     optimizer: Any

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from paddle_int8.flows.server import pools
+from paddle_int8.flows.server.deployments import pools
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import ConfigError, RegistryError
 from paddle_int8.tasks.tracking.connection import redact
@@ -24,7 +24,7 @@ def deploy(settings: Settings, file: Path, pool: str) -> str:
     Returns what Prefect printed. Safe to repeat: what exists is updated, and a paused schedule stays paused.
     Raises: ConfigError without a server or the file; RegistryError when the server refuses.
     """
-    require_server(settings)
+    settings.require_prefect_server()
     if not file.is_file():
         raise ConfigError(
             found=f"no {file}", required="the project's prefect.yaml", remedy="run it there, or give `--file`"
@@ -43,24 +43,14 @@ def deploy(settings: Settings, file: Path, pool: str) -> str:
     )
     if ended.returncode:
         raise _refused(ended.stdout[-LAST_CHARACTERS:])
-    from paddle_int8.flows.server.lost_runs import watch
+    from paddle_int8.flows.server.automations.lost_heartbeat import watch
 
     watch()
     if settings.notify_url:
-        from paddle_int8.flows.server.notification import notify
+        from paddle_int8.flows.server.automations.notification import notify
 
         notify(settings.notify_url)
     return ended.stdout
-
-
-def require_server(settings: Settings) -> None:
-    """Raises: ConfigError when no Prefect server is set."""
-    if settings.prefect_api_url is None:
-        raise ConfigError(
-            found="no PREFECT_API_URL",
-            required="the address of a Prefect server that stays",
-            remedy="start one (`prefect server start`) and set PREFECT_API_URL=http://127.0.0.1:4200/api",
-        )
 
 
 def _create_pools() -> None:

@@ -9,7 +9,7 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
-from paddle_int8.flows.server.cancellation import end_in_prefect
+from paddle_int8.flows.server.lifecycle.cancellation import end_in_prefect
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.process import temporary

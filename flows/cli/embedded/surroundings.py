@@ -7,23 +7,19 @@ Must run before Prefect is imported, which reads its settings once. What the use
 from __future__ import annotations
 
 import atexit
-import errno
 import os
-import shutil
 from collections.abc import Callable
 from typing import TypeVar
 
-from paddle_int8.flows.server import temporary_server
+from paddle_int8.flows.cli.embedded import temporary_server
 from paddle_int8.tasks.config.settings import Settings
-from paddle_int8.tasks.contracts.errors import StorageError, storage_error
 from paddle_int8.tasks.process import garbage, progress
 from paddle_int8.tasks.process import isolated as process
+from paddle_int8.tasks.store.room import require_room
 from paddle_int8.tasks.tracking import connection
 
 P = TypeVar("P")
 R = TypeVar("R")
-
-MIN_FREE_BYTES = 64 << 20
 
 QUIET = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the terminal belongs to the user
@@ -44,7 +40,7 @@ def prepare(settings: Settings) -> None:
     """
     if not (settings.prefect_api_url and settings.mlflow_tracking_uri):
         settings.require_home_for_databases()
-    require_room(settings)
+    require_room(settings.root)
     local = {
         **QUIET,
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(settings.store / "results"),
@@ -96,20 +92,3 @@ def run_flow(settings: Settings, load: Callable[[], Callable[[P], R]], parameter
 
 def _told_loading(seconds: float) -> str:
     return f"importing Prefect and MLflow, and opening MLflow's database: {seconds:.0f} s so far, no limit"
-
-
-def require_room(settings: Settings) -> None:
-    """Raises: StorageError when the home folder cannot be written or its disk is full."""
-    try:
-        settings.root.mkdir(parents=True, exist_ok=True)
-        if not os.access(settings.root, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(settings.root))
-    except OSError as error:
-        raise storage_error(error, settings.root) from error
-    free = shutil.disk_usage(settings.root).free
-    if free < MIN_FREE_BYTES:
-        raise StorageError(
-            found=f"{free >> 20} MiB free in {settings.root}",
-            required=f"{MIN_FREE_BYTES >> 20} MiB, for the embedded databases alone",
-            remedy="free space or set PADDLE_INT8_HOME to a larger disk",
-        )

@@ -38,6 +38,16 @@ def on_cancel(record: Callable[[], None]) -> Callable[[], None]:
     return partial(_records.remove, record)
 
 
+@contextmanager
+def cancelled_with_the_program(flow_run_id: str | None) -> Iterator[None]:
+    """While open, a flow run ends in Prefect too when the user cancels the program. None is no flow run."""
+    forget = on_cancel(partial(cancel_in_prefect, UUID(flow_run_id))) if flow_run_id else lambda: None
+    try:
+        yield
+    finally:
+        forget()
+
+
 def cancel_in_prefect(flow_run_id: UUID) -> None:
     """Marks the flow run and its unfinished task runs as cancelled, so that none is Running for ever."""
     from prefect.client.orchestration import get_client

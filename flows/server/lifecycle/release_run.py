@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
-from uuid import UUID
 
 from prefect.runtime import flow_run
 
-from paddle_int8.flows.server.cancellation import cancel_in_prefect, on_cancel
 from paddle_int8.flows.server.fan_out import fanned_out
-from paddle_int8.flows.server.lost_releases import clear_up
+from paddle_int8.flows.server.lifecycle.cancellation import cancelled_with_the_program, on_cancel
+from paddle_int8.flows.server.lifecycle.killed_releases import clear_up
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import PipelineError
@@ -33,7 +31,7 @@ def begun(config: ReleaseConfig) -> Iterator[str]:
     with (
         fanned_out(config.task_runner),
         _under_way(opened),
-        _cancelled_with_the_program(),
+        cancelled_with_the_program(flow_run.id),
         mlflow_run(config) as run_id,
     ):
         yield run_id
@@ -62,12 +60,3 @@ def _under_way(opened: OpenRelease) -> Iterator[None]:
     isolated.warm_up()
     with under_way(Settings().root, opened):
         yield
-
-
-@contextmanager
-def _cancelled_with_the_program() -> Iterator[None]:
-    forget = on_cancel(partial(cancel_in_prefect, UUID(flow_run.id))) if flow_run.id else lambda: None
-    try:
-        yield
-    finally:
-        forget()

@@ -13,8 +13,7 @@ import time
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from paddle_int8.flows.server import follow_runs
-from paddle_int8.flows.server.deployments import require_server
+from paddle_int8.flows.server.following import attempts
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import ConfigError, PipelineError
 from paddle_int8.tasks.following import hook
@@ -49,7 +48,7 @@ def receiver(settings: Settings) -> FastAPI:
     Raises: ConfigError without a secret, a Prefect server, or the folder of releases.
     """
     secret, replays = require_secret(settings), Replays()
-    require_server(settings)
+    settings.require_prefect_server()
     followed_in(settings.configs)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -70,7 +69,7 @@ def receiver(settings: Settings) -> FastAPI:
         if moved is None or not followers(followed_in(settings.configs), moved.model, moved.alias):
             return Response(status_code=204)
         try:
-            run = await follow_runs.start(
+            run = await attempts.start(
                 FollowRequest(model=moved.model, version=moved.version, alias=moved.alias)
             )
         except PipelineError as error:

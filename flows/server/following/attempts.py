@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from paddle_int8.flows.server import deployment_runs
+from paddle_int8.flows.server.deployments import runs
 from paddle_int8.tasks.following.request import FollowRequest
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def start(request: FollowRequest, *, attempt: int = 1) -> str:
 
     Raises: RegistryError when there is no such deployment, or Prefect cannot be reached.
     """
-    return await deployment_runs.start(
+    return await runs.start(
         DEPLOYMENT,
         {"request": request.model_dump(mode="json")},
         name=f"{request.model} version {request.version}",
@@ -44,7 +44,7 @@ async def start(request: FollowRequest, *, attempt: int = 1) -> str:
     )
 
 
-async def attempts(request: FollowRequest, *, most: int) -> tuple[Attempt, ...]:
+async def made(request: FollowRequest, *, most: int) -> tuple[Attempt, ...]:
     """The flow runs there are for the version, oldest first."""
     from prefect import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempotencyKey
@@ -55,6 +55,15 @@ async def attempts(request: FollowRequest, *, most: int) -> tuple[Attempt, ...]:
         found = await client.read_flow_runs(flow_run_filter=wanted)
     made = (_attempt(run, keys) for run in found)
     return tuple(sorted(made, key=lambda each: each.number))
+
+
+def next_action(last: Attempt | None, most: int) -> str:
+    """`started` for the next attempt, `running` while one is under way, `given up` after the last."""
+    if last is None:
+        return "started"
+    if not last.ended:
+        return "running"
+    return "started" if last.number < most else "given up"
 
 
 def _attempt(run: FlowRun, keys: dict[str, int]) -> Attempt:

@@ -32,7 +32,7 @@ async def _watch() -> None:
     from prefect.events.actions import ChangeFlowRunState
     from prefect.events.schemas.events import ResourceSpecification
 
-    from paddle_int8.flows.server.automations import put
+    from paddle_int8.flows.server.automations.installation import put
 
     heartbeat = "prefect.flow-run.heartbeat"
     tagged = {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{TAG}"}

@@ -26,7 +26,7 @@ async def _notify(url: SecretStr) -> None:
     from prefect.blocks.webhook import Webhook
     from prefect.types import SecretDict
 
-    from paddle_int8.flows.server.automations import put
+    from paddle_int8.flows.server.automations.installation import put
 
     headers = SecretDict({"Content-Type": "application/json"})
     document = await Webhook(method="POST", url=url, headers=headers).asave(NAME, overwrite=True)

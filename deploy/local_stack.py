@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from paddle_int8.flows.compose import LOOPBACK, Host, Service, services
+from deploy.compose import LOOPBACK, Host, Service, services
 from paddle_int8.tasks.contracts.errors import ConfigError, IsolatedProcessError, PipelineError
 from paddle_int8.tasks.process.isolated import last_lines
 from paddle_int8.tasks.process.pace import Patience, slowness

@@ -7,10 +7,9 @@ import signal
 import sys
 from typing import NoReturn
 
-from paddle_int8.flows.cli.embedded import require_room
-from paddle_int8.flows.server.deployments import require_server
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.process import temporary
+from paddle_int8.tasks.store.room import require_room
 
 DEFAULTS = {
     "DO_NOT_TRACK": "1",
@@ -28,9 +27,9 @@ def become_worker(settings: Settings, *, pool: str, limit: int, health_port: int
     Raises: ConfigError when no Prefect server is set; StorageError when home or no temporary
     folder can be written.
     """
-    require_server(settings)
+    settings.require_prefect_server()
     folder = temporary.of_user()
-    require_room(settings)
+    require_room(settings.root)
     environment = DEFAULTS | os.environ
     environment |= {
         "TMPDIR": str(folder),  # Prefect's scratch folder there, runner_storage, is one user's
@@ -46,7 +45,7 @@ def become_worker(settings: Settings, *, pool: str, limit: int, health_port: int
         [
             sys.executable,
             "-m",
-            "paddle_int8.flows.server.prefect_worker",
+            "paddle_int8.flows.server.worker.process",
             "--no-prompt",
             "worker",
             "start",

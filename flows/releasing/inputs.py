@@ -1,0 +1,107 @@
+"""What every candidate of a release shares: the host, the model, the data, and the FP32 baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from paddle_int8.tasks.config.model import ModelFiles, RegisteredModel, TrainedModel
+from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.config.validation import ValidationConfig
+from paddle_int8.tasks.contracts.artifacts import (
+    BaselineOutputsArtifact,
+    DatasetArtifact,
+    HostProfile,
+    ModelArtifact,
+)
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.data.task import (
+    check_data,
+    draw_calibration_data,
+    draw_training_data,
+    draw_validation_data,
+)
+from paddle_int8.tasks.engines.task import load_model
+from paddle_int8.tasks.gate.task import check_number_of_samples
+from paddle_int8.tasks.hardware.task import check_hardware
+from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.tracking.task import fetch_registered, log_input
+from paddle_int8.tasks.training.task import train_model
+from paddle_int8.tasks.validation.load import LoadEvidence
+from paddle_int8.tasks.validation.task import baseline_outputs, measure_baselines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What every candidate of a release shares."""
+
+    config: ReleaseConfig
+    run_id: str
+    host: HostProfile
+    model: ModelArtifact
+    calibration: DatasetArtifact
+    validation: DatasetArtifact
+    training: DatasetArtifact | None
+    baselines: dict[IsaLevel, LoadEvidence]
+    outputs: dict[IsaLevel, BaselineOutputsArtifact]
+
+
+def gather(config: ReleaseConfig, run_id: str) -> Inputs:
+    """Raises: PipelineError when one of the steps that every candidate needs fails."""
+    host = check_hardware(config.hardware)
+    log_input(run_id, host)
+    files = _model_files(config, run_id)
+    model = load_model(
+        files,
+        legacy_recurrence=any(LAYOUTS.find(name).legacy_recurrence for name in config.quantization.layouts),
+        native_ops=config.conversion.native_ops,
+    )
+    log_input(run_id, model)
+    calibration = draw_calibration_data(config.data, model)
+    log_input(run_id, calibration, "calibration")
+    validation = draw_validation_data(config.data, model)
+    log_input(run_id, validation, "validation")
+    qat = config.quantization.qat
+    training = draw_training_data(config.data, qat, model) if qat else None
+    check_data(calibration, validation, model, training)
+    check_number_of_samples(validation, calibration, config.gate)
+    baselines = measure_baselines(model, calibration, validation, config.validation, host)
+    return Inputs(
+        config=config,
+        run_id=run_id,
+        host=host,
+        model=model,
+        calibration=calibration,
+        validation=validation,
+        training=training,
+        baselines=baselines,
+        outputs={isa: _outputs(config.validation, model, validation, host, isa) for isa in baselines},
+    )
+
+
+def _outputs(
+    config: ValidationConfig,
+    model: ModelArtifact,
+    validation: DatasetArtifact,
+    host: HostProfile,
+    isa: IsaLevel,
+) -> BaselineOutputsArtifact:
+    return baseline_outputs(
+        model,
+        validation,
+        config.accuracy_batch_size,
+        config.threads,
+        isa,
+        held=isa is not host.isa,
+        timeout_s=config.timeout_s,
+    )
+
+
+def _model_files(config: ReleaseConfig, run_id: str) -> ModelFiles:
+    match config.model:
+        case TrainedModel():
+            return train_model(config.model)
+        case RegisteredModel(model_filename=program, params_filename=params):
+            folder = fetch_registered(run_id, config.model)
+            return ModelFiles(path=folder, model_filename=program, params_filename=params)
+        case ModelFiles():
+            return config.model

@@ -1,0 +1,1 @@
+"""What stands on a Prefect server for us: work pools, deployments, and runs of these."""

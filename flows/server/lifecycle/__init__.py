@@ -1,0 +1,1 @@
+"""The process of a release: what both records say of it however it ends."""

@@ -1,0 +1,1 @@
+"""The worker that runs a host's share of the deployments: how it starts, and what it is."""
