@@ -40,8 +40,8 @@ def load_model(
         )
         census, given_in = prepared.census, prepared.cast_from
         summary.append(f"{prepared.digest[:12]}, INT8 can reach {census.quantizable} of {census.compute}")
-        summary.extend(f"[yellow]given in {name}, cast to FP32[/]" for name in given_in)
-        summary.extend(f"[yellow]never INT8: {name} ({why})[/]" for name, why in census.never.items())
+        summary.extend(f"given in {name}, cast to FP32" for name in given_in)
+        summary.extend(f"never INT8: {name} ({why})" for name, why in census.never.items())
         return ModelArtifact(
             folder=commit(folder, Settings().store, "models", prepared.digest),
             digest=prepared.digest,

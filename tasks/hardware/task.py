@@ -21,5 +21,5 @@ def check_hardware(config: HardwareConfig) -> HostProfile:
         profile = host_profile(step_log("hardware-check"))
         profile = replace(profile, warnings=enforce(profile, config))
         summary.append(f"{profile.cpu_model}, {profile.isa} (oneDNN: {profile.onednn_isa})")
-        summary.extend(f"[yellow]{warning}[/]" for warning in profile.warnings)
+        summary.extend(profile.warnings)
         return profile
