@@ -18,6 +18,7 @@ from docs.generate.defects import defects
 from docs.generate.documents import documents
 from docs.generate.environment import environment
 from docs.generate.keys import keys
+from docs.generate.rooms import rooms
 from docs.generate.samples import samples
 
 DOCS = Path(__file__).parents[1]
@@ -30,6 +31,7 @@ KINDS: dict[str, Callable[[str], str]] = {
     "documents": documents,
     "environment": environment,
     "keys": keys,
+    "rooms": rooms,
     "samples": samples,
 }
 """What makes a part of each kind, given its name; the name is empty where there is one part of the kind."""

@@ -22,7 +22,7 @@ def check_number_of_samples(
     if warning := too_few(validation.samples, config, calibration.samples):
         get_run_logger().warning(warning)
         with stage("check number of samples") as summary:
-            summary.extend(("too few samples to approve anything", f"warning: {warning}"))
+            summary.extend(("too few samples for this margin", f"warning: {warning}"))
 
 
 @step(name="gate", task_run_name="gate {evidence.candidate.name}")
