@@ -18,6 +18,7 @@ from docs.generate.defects import defects
 from docs.generate.documents import documents
 from docs.generate.environment import environment
 from docs.generate.keys import keys
+from docs.generate.records import records
 from docs.generate.rooms import rooms
 from docs.generate.samples import samples
 
@@ -31,6 +32,7 @@ KINDS: dict[str, Callable[[str], str]] = {
     "documents": documents,
     "environment": environment,
     "keys": keys,
+    "records": records,
     "rooms": rooms,
     "samples": samples,
 }
