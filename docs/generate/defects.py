@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,17 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "docs" / "explanation" / "defects.yaml"
+REPAIRS = ROOT / "tasks" / "engines"
 NOT_OF_THE_DEFECT = re.compile(r"^(Returns|Raises)[ :].*?(?=^\w|\Z)", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Where the code of a repair stands, below the project's folder, and what it says of itself."""
+
+    file: str
+    name: str = ""
+    docstring: str = ""
 
 
 def defects(_name: str) -> str:
@@ -26,24 +37,33 @@ def groups() -> list[dict[str, Any]]:
     return loaded
 
 
-def docstring(place: str) -> str:
-    """What the code at `place`, `file:name` below tasks/, says of itself; "" for a whole file.
+def repair(code: str) -> Repair:
+    """The function or class of the name `code`, or a whole file below tasks/.
 
-    The file is parsed, not imported: most of these load Paddle.
-    Raises: LookupError when the file has no such function or class, or it has no docstring.
+    Raises: LookupError when there is no such file, or not exactly one function or class with a docstring.
     """
-    file, _, name = place.partition(":")
-    tree = ast.parse((ROOT / "tasks" / file).read_text(encoding="utf-8"))
-    if not name:
-        return ""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-            return ast.get_docstring(node) or _missing(place)
-    return _missing(place)
+    if "/" in code:
+        if not (ROOT / "tasks" / code).is_file():
+            raise LookupError(f"no file tasks/{code}, which {SOURCE.name} names")
+        return Repair(f"tasks/{code}")
+    found = _repairs().get(code, ())
+    if len(found) != 1:
+        raise LookupError(
+            f"{len(found)} functions or classes {code} with a docstring, named in {SOURCE.name}"
+        )
+    return found[0]
 
 
-def _missing(place: str) -> str:
-    raise LookupError(f"no function or class with a docstring at {place}, which {SOURCE.name} names")
+@cache
+def _repairs() -> dict[str, list[Repair]]:
+    """Every function and class at the top of a module, by name. Parsed, not imported: most load Paddle."""
+    found: dict[str, list[Repair]] = {}
+    for path in sorted(REPAIRS.rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and (said := ast.get_docstring(node)):
+                file = path.relative_to(ROOT).as_posix()
+                found.setdefault(node.name, []).append(Repair(file, node.name, said))
+    return found
 
 
 def _group(group: dict[str, Any]) -> Iterator[str]:
@@ -52,20 +72,20 @@ def _group(group: dict[str, Any]) -> Iterator[str]:
 
 
 def _section(defect: dict[str, Any]) -> str:
+    own = defect.get("repair", "")
     parts = [
         f"### {defect['title']}",
         f"**What is wrong.** {defect['wrong']}",
         f"**What it did.** {defect['did']}",
     ]
-    if own := defect.get("repair"):
-        parts.append(f"**Repair.** {own}")
-    for place in defect["code"]:
-        file, _, name = place.partition(":")
-        where = f"`tasks/{file}`"
-        said = NOT_OF_THE_DEFECT.sub("", docstring(place)).strip()
-        parts.append(
-            f"**`{name}`** in {where}: {said}"
-            if name and not own
-            else f"**Where.** {where}" + (f", `{name}`" if name else "")
-        )
+    parts += [f"**Repair.** {own}"] if own else []
+    parts += [_told(repair(code), described=bool(own)) for code in defect["code"]]
     return "\n\n".join(parts)
+
+
+def _told(found: Repair, *, described: bool) -> str:
+    """What a repair says of itself, or where it stands alone when the defect's own text has described it."""
+    if described or not found.name:
+        return f"**Where.** `{found.file}`" + (f", `{found.name}`" if found.name else "")
+    said = NOT_OF_THE_DEFECT.sub("", found.docstring).strip()
+    return f"**`{found.name}`** in `{found.file}`: {said}"

@@ -28,4 +28,5 @@ def registries() -> Iterator[Registry[Any]]:
 
 def _section(registry: Registry[Any]) -> str:
     rows = [(f"`{record.name}`", getattr(record, "description", "")) for record in registry]
-    return f"## {registry.noun.capitalize()}\n\nEntry-point group `{registry.group}`.\n\n{table(('name', ''), rows)}"
+    group = f"Entry-point group `{registry.group}`."
+    return f"## {registry.noun.capitalize()}\n\n{group}\n\n{table(('name', ''), rows)}"
