@@ -52,9 +52,10 @@ deploy: $(READY)  ## register prefect.yaml's deployments on the server at PREFEC
 stack: $(READY)  ## docker-compose.yml's services as local processes, without Docker; secrets in .env
 	$(BIN)/python -m paddle_int8.flows.local_stack
 
-screenshots: $(READY)  ## the pictures of docs/screenshots, anew, from a real browser
+screenshots: $(READY)  ## the pictures of docs/screenshots, anew, from a real browser; after a release, such as make demo
 	mkdir -p docs/screenshots
 	SCREENSHOTS=$(CURDIR)/docs/screenshots $(BIN)/pytest -q tests/e2e/test_run_form.py
+	$(BIN)/python -m docs.generate.picture
 
 ui: $(READY)  ## Prefect's and MLflow's pages on what the embedded runs left behind
 	$(BIN)/paddle-int8 ui
