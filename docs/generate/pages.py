@@ -18,6 +18,7 @@ from docs.generate.defects import defects
 from docs.generate.documents import documents
 from docs.generate.environment import environment
 from docs.generate.keys import keys
+from docs.generate.log import log
 from docs.generate.records import records
 from docs.generate.rooms import rooms
 from docs.generate.samples import samples
@@ -32,6 +33,7 @@ KINDS: dict[str, Callable[[str], str]] = {
     "documents": documents,
     "environment": environment,
     "keys": keys,
+    "log": log,
     "records": records,
     "rooms": rooms,
     "samples": samples,

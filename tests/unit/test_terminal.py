@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -18,3 +19,8 @@ def test_step_summary_with_brackets_of_file_names_is_shown_as_it_is(name: str) -
         progress.report("calibration data", 1, 2, note=name)
         progress.end("calibration data", f"2 of 2 samples · left out: {name}")
     assert f"left out: {name}" in printed.getvalue()
+
+
+def test_step_summaries_hold_no_markup_since_it_would_be_shown_as_it_stands() -> None:
+    tasks = Path(__file__).parents[2] / "tasks"
+    assert [path.name for path in tasks.rglob("*.py") if "[/]" in path.read_text(encoding="utf-8")] == []
