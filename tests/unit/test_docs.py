@@ -17,8 +17,10 @@ from docs.generate.keys import sections
 from docs.generate.pages import filled, named_parts, pages
 from paddle_int8.flows.cli.main import app
 from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.tracking.schema import summary_json
+from paddle_int8.tasks.validation.statistics import fewest_samples
 from tests.release_factory import build_release
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +79,12 @@ def test_defects_page_has_a_section_for_each_rewrite() -> None:
     told = {code for group in groups() for entry in group["entries"] for code in entry["code"]}
     assert applied
     assert applied - told - WITHOUT_DEFECT == set()
+
+
+def test_readme_number_of_pictures_is_that_of_the_default_margin() -> None:
+    gate = GateConfig()
+    fewest = fewest_samples(gate.max_drop_pp, confidence=gate.confidence)
+    assert f"a margin needs: {fewest} for the default" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_readme_example_is_a_valid_release() -> None:
