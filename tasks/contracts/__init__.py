@@ -1,0 +1,1 @@
+"""The words and frozen types that all other rooms speak: artifacts, evidence, verdicts, errors."""

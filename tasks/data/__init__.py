@@ -1,0 +1,1 @@
+"""Samples: where they come from, which are drawn, how they are prepared, and how answers are scored."""

@@ -1,6 +1,6 @@
 """How many validation samples can decide a margin: known before anything is measured.
 
-`python -m paddle_int8.tasks.gate.sufficiency` prints the README's table.
+`python -m paddle_int8.tasks.gate.sufficiency` prints the table of docs/explanation/statistics.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def too_few(samples: int, gate: GateConfig, calibration_samples: int = 0) -> str
     )
     return (
         f"{samples:,} validation samples cannot decide `gate.max_drop_pp: {gate.max_drop_pp:g}`, since even "
-        f"an INT8 model that loses nothing would be inconclusive. Validate on at least {fewest:,} samples, "
+        f"INT8 answers equal to FP32's would be inconclusive. Validate on at least {fewest:,} samples, "
         f"more as soon as one of them is lost; or widen `gate.max_drop_pp` to {reachable_pp:g} or more{fewer}"
     )
 

@@ -1,0 +1,1 @@
+"""Isolated processes: started, limited, listened to, and ended with everything below them."""

@@ -1,0 +1,1 @@
+"""Who is champion: the checks, the decisions and their record."""

@@ -1,0 +1,1 @@
+"""Artifacts on disk and in a shared store: written whole or not at all, named by their content."""

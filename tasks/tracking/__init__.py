@@ -1,0 +1,1 @@
+"""MLflow: runs, plots, the report, the registry."""

@@ -1,0 +1,1 @@
+"""Runs the function of yours that trains an FP32 model."""

@@ -3,52 +3,88 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 import yaml
-from pydantic import BaseModel
 
-import paddle_int8.tasks.config.retraining  # noqa: F401 - its sections count too
-from paddle_int8.tasks.algorithms import ALGORITHMS
+from docs.generate.defects import groups
+from docs.generate.documents import release_shape
+from docs.generate.environment import environment
+from docs.generate.keys import sections
+from docs.generate.pages import filled, named_parts, pages
+from paddle_int8.flows.cli.main import app
 from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.config.release import ReleaseConfig
-from paddle_int8.tasks.config.section import Section
-from paddle_int8.tasks.data.sources import SOURCES
+from paddle_int8.tasks.tracking.schema import summary_json
+from paddle_int8.tasks.validation.statistics import fewest_samples
+from tests.release_factory import build_release
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("paddle_int8.tasks.config.", *(each.section.__module__ for each in SOURCES))
+WITHOUT_DEFECT = {"remove_identity_pooling"}
+"""Rewrites that only save time: nothing was wrong without them."""
 
 
-def _below(section: type[Section]) -> Iterator[type[Section]]:
-    for each in section.__subclasses__():
-        yield each
-        yield from _below(each)
+CONFIGURATION = ROOT / "docs" / "reference" / "configuration.md"
+SECTIONS = {name: schema for name, schema in sections().items() if schema.get("type") == "object"}
+COMMANDS: dict[str, Any] = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
-SECTIONS = [each for each in _below(Section) if each.__module__.startswith(PLACES)]
+@pytest.mark.parametrize("page", [*pages()], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_page_generated_parts_are_as_the_code_has_them_now(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text == filled(text), "run `make docs`, and commit what it changes"
 
 
-@pytest.mark.parametrize("section", SECTIONS, ids=lambda kind: kind.__name__)
-def test_configuration_page_every_key_of_the_section_is_described(section: type[BaseModel]) -> None:
-    page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
-    missing = [name for name in section.model_fields if f"`{name}" not in page and f"{name}`" not in page]
-    assert missing == []
+@pytest.mark.parametrize("section", SECTIONS)
+def test_configuration_page_has_a_table_of_the_section(section: str) -> None:
+    assert ("keys", section) in named_parts(CONFIGURATION.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(
-    "section", sorted(set(SECTIONS) - {ReleaseConfig}, key=str), ids=lambda kind: kind.__name__
-)
-def test_configuration_page_describes_keys_as_the_run_form_does(section: type[BaseModel]) -> None:
-    page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
-    rows = {name: field for name, field in section.model_fields.items() if f"| `{name}` |" in page}
-    assert [name for name, field in rows.items() if f"| {field.description} |" not in page] == []
+@pytest.mark.parametrize("section", SECTIONS)
+def test_section_describes_each_of_its_keys(section: str) -> None:
+    fields = SECTIONS[section]["properties"]
+    assert [name for name, field in fields.items() if not field.get("description")] == []
 
 
-def test_configuration_page_describes_algorithms_as_their_records_do() -> None:
-    page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
-    assert [each.name for each in ALGORITHMS if f"| `{each.name}` | {each.description} |" not in page] == []
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_describes_itself_and_each_of_its_arguments(command: str) -> None:
+    assert COMMANDS[command].help
+    assert [each.name for each in COMMANDS[command].params if not each.help] == []
+
+
+def test_setting_describes_each_variable_of_the_environment() -> None:
+    assert [cells for cells in environment("").splitlines() if cells.endswith("| |")][1:] == []
+
+
+def test_json_page_has_the_keys_of_a_printed_release() -> None:
+    document = summary_json(build_release(run_id="r1"))
+    top, shapes = release_shape()
+    evidence, latency, verdict = (
+        shapes[name] for name in ("CandidateEvidence", "LatencyEvidence", "Verdict")
+    )
+    candidate = document["candidates"][0]
+    assert document.keys() == top["properties"].keys()
+    assert candidate.keys() == evidence["properties"].keys()
+    assert candidate["verdict"].keys() == verdict["properties"].keys()
+    assert candidate["per_isa"][0]["latency"].keys() == latency["properties"].keys()
+
+
+def test_defects_page_has_a_section_for_each_rewrite() -> None:
+    repairs = (ROOT / "tasks/engines/paddle/rewrites/repairs.py").read_text(encoding="utf-8")
+    applied = set(re.findall(r'Rewrite\("(\w+)"', repairs))
+    told = {code for group in groups() for entry in group["entries"] for code in entry["code"]}
+    assert applied
+    assert applied - told - WITHOUT_DEFECT == set()
+
+
+def test_readme_number_of_pictures_is_that_of_the_default_margin() -> None:
+    gate = GateConfig()
+    fewest = fewest_samples(gate.max_drop_pp, confidence=gate.confidence)
+    assert f"a margin needs: {fewest} for the default" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_readme_example_is_a_valid_release() -> None:

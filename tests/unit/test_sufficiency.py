@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +9,6 @@ from hypothesis import strategies as st
 from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.gate.sufficiency import margin_within, table, too_few
 from paddle_int8.tasks.validation.statistics import fewest_samples, paired_drop_bounds
-
-README = Path(__file__).parents[2] / "README.md"
 
 
 def test_sufficiency_three_hundred_pictures_without_those_of_the_calibration_are_too_few() -> None:
@@ -40,11 +36,6 @@ def test_margin_within_is_the_narrowest_that_so_many_samples_decide(samples: int
     assert fewest_samples(margin_pp, confidence=confidence) <= samples or margin_pp == 100.0
     if margin_pp > 0.1:
         assert fewest_samples(margin_pp - 0.1, confidence=confidence) >= samples
-
-
-def test_readme_numbers_of_pictures_are_those_of_the_gate() -> None:
-    readme = README.read_text(encoding="utf-8")
-    assert [row for row in table() if row not in readme] == []
 
 
 def test_table_half_of_the_margin_lost_is_approved_with_its_number_of_samples() -> None:
