@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.rewrites.fences import fence
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32, keep_fp32
@@ -15,6 +15,9 @@ from paddle_int8.tasks.engines.paddle.rewrites.signs import (
     SCALE_KEEPING,
     unsigned_tensors,
 )
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Operator, Program
 
 DATA_MOVEMENT = "keep_data_movement_fp32"
 PARTED_MEANS = "part_means"
@@ -29,7 +32,7 @@ NARROWED = 2.0
 TAKING_INT8 = LAYERS | {"elementwise_add", "fused_elementwise_add"}
 
 
-def keep_data_movement_fp32(program: Any, scales: Mapping[str, float], *, fused: bool = True) -> int:
+def keep_data_movement_fp32(program: Program, scales: Mapping[str, float], *, fused: bool = True) -> int:
     """Marks pooling, concatenation, reshaping, sums and the like so that no layout quantizes them, but where
     INT8 layers read the result; concatenations where one input would be signed and another unsigned; and
     means whose range is much smaller than their input's, or whose input was not calibrated.
@@ -47,7 +50,7 @@ def keep_data_movement_fp32(program: Any, scales: Mapping[str, float], *, fused:
     Returns how many were marked.
     """
     block = program.global_block()
-    readers: dict[str, list[Any]] = {}
+    readers: dict[str, list[Operator]] = {}
     for op in block.ops:
         for name in op.input_arg_names:
             readers.setdefault(name, []).append(op)
@@ -66,7 +69,7 @@ def keep_data_movement_fp32(program: Any, scales: Mapping[str, float], *, fused:
             return before
 
 
-def part_means(program: Any) -> int:
+def part_means(program: Program) -> int:
     """Has what quantizes an FP32 mean read a copy, for `qdq`, whose predictor gives the mean the scale of its
     input whether it is in INT8 or not. Returns how many copies there are.
     """
@@ -76,11 +79,11 @@ def part_means(program: Any) -> int:
     return sum(fence(block, op, op.input("X")[0]) for op in found)
 
 
-def _is_mean(op: Any) -> bool:
+def _is_mean(op: Operator) -> bool:
     return bool(op.type == "pool2d" and op.attr("pooling_type") == "avg")
 
 
-def _narrows(op: Any, scales: Mapping[str, float]) -> bool:
+def _narrows(op: Operator, scales: Mapping[str, float]) -> bool:
     """Whether `op` is a mean that bytes of its input's scale are too coarse for."""
     if not _is_mean(op):
         return False
@@ -88,7 +91,7 @@ def _narrows(op: Any, scales: Mapping[str, float]) -> bool:
     return scales.get(target, 0) > NARROWED * scales.get(source, 0) or not scales.get(source)
 
 
-def _feeds_int8(readers: Mapping[str, list[Any]], op: Any, passing: frozenset[str]) -> bool:
+def _feeds_int8(readers: Mapping[str, list[Operator]], op: Operator, passing: frozenset[str]) -> bool:
     """Whether something reads what `op` writes, and all that does takes bytes."""
     reading = [reader for name in op.output_arg_names for reader in readers.get(name, ())]
     return bool(reading) and all(

@@ -26,7 +26,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,6 +39,7 @@ from paddle_int8.tasks.engines.paddle.digest import program_digest
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.quantization.calibrator import Batches, Calibrator
+    from paddle_int8.tasks.engines.paddle.types import Program, Scope
 
 RECURRENT = frozenset({"gru", "lstm"})
 """Operators on sequences that the layout `recurrent` is for."""
@@ -132,7 +133,7 @@ def _seed(seed: int) -> None:
     paddle.seed(seed)
 
 
-def _calibrator(request: PtqRequest, samples: Batches, scope: Any) -> Calibrator:
+def _calibrator(request: PtqRequest, samples: Batches, scope: Scope) -> Calibrator:
     import paddle
 
     from paddle_int8.tasks.engines.paddle.program import parse_program
@@ -167,7 +168,7 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Any) -> Calibrator
     )
 
 
-def _census(program: Any, op_types: tuple[str, ...]) -> dict[str, int]:
+def _census(program: Program, op_types: tuple[str, ...]) -> dict[str, int]:
     """Operators of `op_types` that read a quantized tensor and were not told to be skipped.
 
     Raises: QuantizationError when there is none.

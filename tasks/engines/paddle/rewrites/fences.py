@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import operators, place, readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
+from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, rename_input, set_input
 from paddle_int8.tasks.engines.paddle.rewrites.products import ACTIVATIONS
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 PRODUCTS = ("matmul", "matmul_v2", "bmm")
 CONVOLVED = CONVOLUTIONS | {"conv2d_transpose", "conv3d", "conv3d_transpose", "depthwise_conv2d_transpose"}
@@ -86,11 +88,11 @@ def separate_equal_factors(loaded: LoadedProgram) -> int:
     for op in found:
         (source,) = op.input("X")
         for slot in ("X", "Y"):
-            op.desc.set_input(slot, [_copy(block, op, source, slot)])
+            set_input(op, slot, [_copy(block, op, source, slot)])
     return len(found)
 
 
-def _is_convolved(block: Any, name: str) -> bool:
+def _is_convolved(block: Block, name: str) -> bool:
     """Whether a convolution's order of channels may reach `name`."""
     waiting, seen = [name], set()
     while waiting:
@@ -104,15 +106,15 @@ def _is_convolved(block: Any, name: str) -> bool:
     return False
 
 
-def fence(block: Any, op: Any, source: str) -> bool:
+def fence(block: Block, op: Operator, source: str) -> bool:
     """Has `op` read a copy of `source`."""
-    op.desc._rename_input(source, _copy(block, op, source, "copy"))
+    rename_input(op, source, _copy(block, op, source, "copy"))
     return True
 
 
-def _copy(block: Any, op: Any, source: str, suffix: str) -> str:
+def _copy(block: Block, op: Operator, source: str, suffix: str) -> str:
     """The name of a copy of `source`, made in front of `op`."""
     copy = f"{source}.{op.output_arg_names[0]}.{suffix}"
     block.create_var(name=copy, shape=block.var(source).shape, dtype=block.var(source).dtype)
-    block._insert_op(place(block, op), type="assign", inputs={"X": [source]}, outputs={"Out": [copy]})
+    insert_operator(block, place(block, op), type="assign", inputs={"X": [source]}, outputs={"Out": [copy]})
     return copy

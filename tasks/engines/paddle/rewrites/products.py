@@ -7,15 +7,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, operators, place, readers, remove_unread
+from paddle_int8.tasks.engines.paddle.private.operators import (
+    insert_operator,
+    remove_operator,
+    set_attribute,
+    set_input,
+    set_output,
+)
 from paddle_int8.tasks.engines.paddle.rewrites.layers import FLAGS, Layer, add_bias, bias_behind, product_of
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 ACTIVATIONS = frozenset(
     {
@@ -44,14 +52,15 @@ def multiply_rows(loaded: LoadedProgram) -> int:
             target = f"{op.output('Out')[0]}.rows"
             block.create_var(name=target, shape=[*shape[:kept], joined], dtype=block.var(source).dtype)
             source = _rows(block, source, [0] * kept + [joined], place(block, op), named=target)
-        block._insert_op(
+        insert_operator(
+            block,
             place(block, op),
             type="matmul_v2",
             inputs={"X": [source], "Y": [weight]},
             outputs={"Out": op.output("Out")},
             attrs={"trans_x": False, "trans_y": False},
         )
-        block._remove_op(place(block, op))
+        remove_operator(block, place(block, op))
         matched += 1
     return matched
 
@@ -81,7 +90,7 @@ def flatten_layer_inputs(loaded: LoadedProgram) -> int:
             continue
         if source not in flat:
             flat[source] = _rows(block, source, [0, -1, shape[-1]], place(block, op))
-        op.desc.set_input("X", [flat[source]])
+        set_input(op, "X", [flat[source]])
         last, output = _flatten_outputs(block, layer)
         back = [0, *block.var(output).shape[1:]]
         flat[output] = last.output("Out")[0]
@@ -113,11 +122,11 @@ def keep_unusual_products_fp32(loaded: LoadedProgram) -> int:
     return len(found)
 
 
-def _products(block: Any) -> list[Layer]:
+def _products(block: Block) -> list[Layer]:
     return [layer for op in block.ops if (layer := product_of(block, op)) is not None]
 
 
-def _flatten_outputs(block: Any, layer: Layer) -> tuple[Any, str]:
+def _flatten_outputs(block: Block, layer: Layer) -> tuple[Operator, str]:
     """The last operator that will be fused into the layer, and what it wrote, before it wrote rows."""
     op = layer.op
     while True:
@@ -125,28 +134,29 @@ def _flatten_outputs(block: Any, layer: Layer) -> tuple[Any, str]:
         rows = f"{layer.answer}.rows"
         block.create_var(name=rows, shape=[variable.shape[0], -1, variable.shape[-1]], dtype=variable.dtype)
         following = bias_behind(block, layer) or _activation(block, layer.answer)
-        op.desc.set_output("Out", [rows])
+        set_output(op, "Out", [rows])
         if following is None:
             return op, layer.answer
-        following.desc.set_input("X", [rows])
+        set_input(following, "X", [rows])
         if following.has_attr("axis"):
-            following._set_attr("axis", -1)
+            set_attribute(following, "axis", -1)
         op, layer = following, replace(layer, answer=following.output("Out")[0])
 
 
-def _activation(block: Any, name: str) -> Any:
+def _activation(block: Block, name: str) -> Operator | None:
     reading = readers(block, name)
     return reading[0] if len(reading) == 1 and reading[0].type in ACTIVATIONS else None
 
 
-def _rows(block: Any, source: str, shape: list[int], index: int, named: str = "") -> str:
+def _rows(block: Block, source: str, shape: list[int], index: int, named: str = "") -> str:
     """Inserts reshape2 of `source` as the block's operator `index`; returns its output."""
     target = named or f"{source}.rows"
     dtype = block.var(source).dtype
     if not named:
         block.create_var(name=target, shape=[block.var(source).shape[0], *shape[1:]], dtype=dtype)
     block.create_var(name=f"{target}.shape", shape=[0, *block.var(source).shape], dtype=dtype)
-    block._insert_op(
+    insert_operator(
+        block,
         index,
         type="reshape2",
         inputs={"X": [source]},

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import operators, place, writer
+from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, rename_input
+from paddle_int8.tasks.engines.paddle.private.variables import variable_of
 from paddle_int8.tasks.engines.paddle.rewrites.products import ACTIVATIONS
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 PRODUCTS = ("mul", "matmul", "matmul_v2")
 ELEMENTWISE = tuple(f"elementwise_{kind}" for kind in ("add", "sub", "mul", "div", "max", "min", "pow"))
@@ -48,7 +51,7 @@ def order_operands(loaded: LoadedProgram) -> int:
     matched, writers = 0, _writers(loaded.program.global_block())
     for block, op in [pair for kind in PRODUCTS for pair in operators(loaded, kind)]:
         for name in dict.fromkeys(op.input_arg_names):
-            if len(block._var_recursive(name).shape) >= LEAST_RANK and _is_laid_out(writers, name):
+            if len(variable_of(block, name).shape) >= LEAST_RANK and _is_laid_out(writers, name):
                 _separate(block, op, name)
                 matched += 1
     return matched
@@ -76,23 +79,23 @@ def give_scalars_a_dimension(loaded: LoadedProgram) -> int:
     matched = 0
     for block, op in [pair for kind in ELEMENTWISE for pair in operators(loaded, kind)]:
         names = [op.input("X")[0], op.input("Y")[0]]
-        scalars = [name for name in names if not block._var_recursive(name).shape]
+        scalars = [name for name in names if not variable_of(block, name).shape]
         if len(set(scalars)) == 1 and len(scalars) < len(names):
             _separate(block, op, scalars[0], [1])
             matched += 1
     return matched
 
 
-def _writers(block: Any) -> dict[str, list[Any]]:
+def _writers(block: Block) -> dict[str, list[Operator]]:
     """By variable, the operators that write it."""
-    writers: dict[str, list[Any]] = {}
+    writers: dict[str, list[Operator]] = {}
     for op in block.ops:
         for name in op.output_arg_names:
             writers.setdefault(name, []).append(op)
     return writers
 
 
-def _is_laid_out(writers: Mapping[str, list[Any]], name: str) -> bool:
+def _is_laid_out(writers: Mapping[str, list[Operator]], name: str) -> bool:
     """Whether `name` may have the memory of an operator in `LAID_OUT`."""
     waiting, seen = [name], set()
     while waiting:
@@ -107,23 +110,24 @@ def _is_laid_out(writers: Mapping[str, list[Any]], name: str) -> bool:
     return False
 
 
-def _follows_product(block: Any, op: Any) -> bool:
-    source = op
+def _follows_product(block: Block, op: Operator) -> bool:
+    source: Operator | None = op
     while source is not None and source.type in ACTIVATIONS | {"elementwise_add", "reshape2"}:
         source = writer(block, source.input("X")[0])
     return source is not None and source.type in PRODUCTS
 
 
-def _separate(block: Any, op: Any, name: str, shape: list[int] | None = None) -> None:
+def _separate(block: Block, op: Operator, name: str, shape: list[int] | None = None) -> None:
     """Has `op` read a copy of `name` that `reshape2` writes, of the same shape if none is given."""
-    given, target = block._var_recursive(name), f"{op.output_arg_names[0]}.{name}.in_order"
+    given, target = variable_of(block, name), f"{op.output_arg_names[0]}.{name}.in_order"
     for copy in (target, f"{target}.shape"):
         block.create_var(name=copy, shape=given.shape if shape is None else shape, dtype=given.dtype)
-    block._insert_op(
+    insert_operator(
+        block,
         place(block, op),
         type="reshape2",
         inputs={"X": [name]},
         outputs={"Out": [target], "XShape": [f"{target}.shape"]},
         attrs={"shape": [0] * len(given.shape) if shape is None else shape},
     )
-    op.desc._rename_input(name, target)
+    rename_input(op, name, target)
