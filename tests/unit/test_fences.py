@@ -48,7 +48,7 @@ ALL = (
     *(guard.PADDLE, guard.CALIBRATOR, guard.QUANT2INT8, guard.SLIM_PACKAGE),
     *(prefect_private.RUNS, prefect_private.SERVER, mlflow_private.MLFLOW),
 )
-ROOMS = ("flows", "tasks", "zoo")
+ROOMS = ("benchmarks", "flows", "tasks", "zoo")
 SOURCES = sorted(path.relative_to(ROOT).as_posix() for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
 
