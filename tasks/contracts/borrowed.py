@@ -45,8 +45,8 @@ class Borrowed:
         raise InstallationError(
             found=f"{self.package} {found}",
             required=f"{self.package} {self.release}, with which {self.adapter} was tested",
-            remedy=f"install {self.package} {self.release}; to upgrade it, follow docs/upgrading.md and "
-            f"correct {self.adapter}",
+            remedy=f"install the versions of requirements.lock; to upgrade {self.package}, follow "
+            f"docs/upgrading.md and correct {self.adapter}",
         )
 
     def _missing(self) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy  # libpaddle exports zlib: imported before numpy it crashes the interpreter
 import paddle
@@ -25,7 +25,9 @@ from paddle_int8.tasks.engines.paddle.private.graphs import apply_pass, graph_of
 from paddle_int8.tasks.engines.paddle.private.operators import set_attribute
 from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 from paddle_int8.tasks.engines.paddle.rewrites.repairs import repair
-from paddle_int8.tasks.engines.paddle.types import Graph, GraphNode, Operator, Program
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Graph, GraphNode, Operator, Program
 
 NO_ID = -1
 """Keeps the set that goes to C++ from being empty, which would arrive there as a set of strings."""
