@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from paddle_int8.tasks.engines.paddle.private.networks import set_momentum
+
 BATCHES = 3
 
 
@@ -19,7 +21,7 @@ def export_resnet50(folder: Path, progress: Callable[[int, int, str], None]) -> 
         if isinstance(layer, paddle.nn.Conv2D):
             initialise(layer.weight)
         if isinstance(layer, paddle.nn.BatchNorm2D):
-            layer._momentum = 0.5
+            set_momentum(layer, 0.5)
     model.train()
     with paddle.no_grad():
         for batch in range(BATCHES):

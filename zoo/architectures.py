@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.engines.paddle.private.networks import set_momentum
 from paddle_int8.tasks.store.folder import file_digest
 
 SIDE = 224
@@ -36,7 +37,7 @@ def export_architecture(
             kaiming(layer.weight)
     norms = [layer for layer in network.sublayers() if isinstance(layer, nn.BatchNorm2D)]
     for norm in norms:
-        norm._momentum = 0.5
+        set_momentum(norm, 0.5)
     network.train()
     with paddle.no_grad():
         for batch in range(BATCHES if norms else 0):

@@ -10,18 +10,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import paddle
 
 from paddle_int8.tasks.contracts.errors import TrainingError
+from paddle_int8.tasks.engines.paddle.blocks import tensor_of
+from paddle_int8.tasks.engines.paddle.private.networks import groups_of, learning_rate_of, stride_of
 from paddle_int8.tasks.engines.paddle.quantization.trainable import use_onednn
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.engines.paddle.training.loop import Variables, cosine_rate, epoch_rows, fit
 from paddle_int8.tasks.hardware.limits import own_threads
 from paddle_int8.zoo.growth import Weights, deepen
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Variable
 
 MOMENTUM, NOISE = 0.9, 0.3
 OPTIMIZERS = {
@@ -82,7 +87,7 @@ def train(
         close_branches(network)
         if grown_from is not None:
             deepen(network, grown_from, put)
-        rate = scope.find_var(optimizer._global_learning_rate().name).get_tensor()
+        rate = tensor_of(scope, learning_rate_of(optimizer))
         steps = max(1, round(schedule.epochs * len(labels)) // schedule.batch)
 
         def step(number: int) -> tuple[float, float]:
@@ -97,7 +102,7 @@ def train(
         fit(step, steps, state, checkpoint, progress, save_every_s=every)
         return _finite(
             {
-                name: np.array(scope.find_var(variable.name).get_tensor())
+                name: np.array(tensor_of(scope, variable.name))
                 for name, variable in network.state_dict().items()
             }
         )
@@ -127,13 +132,13 @@ def near_identity(network: Any, random: np.random.Generator) -> None:
     Source: after Zagoruyko & Komodakis 2017, DiracNets, arXiv:1706.00388.
     """
     layers = network.sublayers()
-    if not any(isinstance(layer, paddle.nn.Conv2D) and layer._groups > 1 for layer in layers):
+    if not any(isinstance(layer, paddle.nn.Conv2D) and groups_of(layer) > 1 for layer in layers):
         return
     for layer in layers:
         if isinstance(layer, paddle.nn.BatchNorm2D):
             put(layer.bias, np.ones(layer.bias.shape))
-        elif isinstance(layer, paddle.nn.Conv2D) and layer._groups > 1:
-            kernel = np.full((3, 3), 1 / 9) if layer._stride[0] == 2 else np.pad([[1.0]], 1)
+        elif isinstance(layer, paddle.nn.Conv2D) and groups_of(layer) > 1:
+            kernel = np.full((3, 3), 1 / 9) if stride_of(layer) == 2 else np.pad([[1.0]], 1)
             put(layer.weight, kernel + NOISE / 3 * random.normal(size=layer.weight.shape))
 
 
@@ -148,8 +153,8 @@ def close_branches(network: Any) -> None:
             put(last.weight, np.zeros(last.weight.shape))
 
 
-def put(variable: Any, value: npt.NDArray[np.float64]) -> None:
-    tensor = paddle.static.global_scope().find_var(variable.name).get_tensor()
+def put(variable: Variable, value: npt.NDArray[np.float64]) -> None:
+    tensor = tensor_of(paddle.static.global_scope(), variable.name)
     tensor.set(value.astype(np.float32), paddle.CPUPlace())
 
 

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.errors import DataError, TrainingError
 from paddle_int8.tasks.data.preprocessing import normalise, place_array
+from paddle_int8.tasks.engines.paddle.blocks import tensor_of
+from paddle_int8.tasks.engines.paddle.private.operators import set_attribute
 
 SPLITS = {"train": (0, 2600), "calibration": (2600, 3000), "validation": (3000, 5000)}
 CLASSES = 10
@@ -119,7 +121,7 @@ def _training_program(model: Any, rate: Any, side: int) -> tuple[Any, Any]:
     program = paddle.static.default_main_program()
     for operator in program.global_block().ops:
         if "conv2d" in operator.type:
-            operator._set_attr("use_mkldnn", True)
+            set_attribute(operator, "use_mkldnn", True)
     return program, loss
 
 
@@ -151,8 +153,7 @@ def _export(model: Any, scale: float, side: int, folder: Path) -> None:
 
     scope = paddle.static.global_scope()
     weights = {
-        name: np.array(scope.find_var(variable.name).get_tensor())
-        for name, variable in model.state_dict().items()
+        name: np.array(tensor_of(scope, variable.name)) for name, variable in model.state_dict().items()
     }
     for name, values in weights.items():
         if not np.isfinite(values).all():

@@ -18,6 +18,7 @@ from paddle.vision.models.vgg import VGG
 from scipy.stats import norm
 
 from paddle_int8.tasks.contracts.errors import TrainingError
+from paddle_int8.tasks.engines.paddle.private.networks import epsilon_of, statistics_of
 
 Put = Callable[[Any, npt.NDArray[np.float64]], None]
 Weights = Mapping[str, npt.NDArray[np.float32]]
@@ -81,9 +82,9 @@ def _continue_stages(network: Any, weights: Weights, put: Put) -> None:
             put(layer.weight, kernel)
         elif isinstance(layer, nn.BatchNorm2D):
             put(layer.bias, mean)
-            put(layer._mean, mean)
-            put(layer.weight, np.sqrt(variance + layer._epsilon))
-            put(layer._variance, variance)
+            put(layer.weight, np.sqrt(variance + epsilon_of(layer)))
+            for statistic, given in zip(statistics_of(layer), (mean, variance), strict=True):
+                put(statistic, given)
 
 
 def rectified_moments(

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from paddle_int8.tasks.contracts.errors import TrainingError
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.private.networks import set_epsilon
 from paddle_int8.tasks.engines.paddle.switches import BASELINE
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint, Saved
 from paddle_int8.zoo.reuters import CLASSES, LENGTH, archive, read_member, reuters
@@ -138,7 +139,7 @@ def _encoder(weights: Weights) -> Any:
                 state[f"encoder.layers.{layer}.{ours}.{kind}"] = value.T if value.ndim == 2 else value
     for part in encoder.sublayers():
         if isinstance(part, nn.LayerNorm):
-            part._epsilon = NORM_EPSILON
+            set_epsilon(part, NORM_EPSILON)
     missing, unknown = encoder.set_state_dict(
         {name: paddle.to_tensor(value) for name, value in state.items()}
     )

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, cast
+from typing import Any
 
-from prefect.context import FlowRunContext
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from paddle_int8.tasks.config.release import FanOut
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.steps.prefect_private import submitting_to
 from paddle_int8.tasks.tracking.connection import redact
 
 CONNECT_S = 10
@@ -37,8 +37,7 @@ def fanned_out(asked: FanOut | None) -> Iterator[None]:
             runner = started.enter_context(_cluster(address))
         else:
             runner = started.enter_context(ThreadPoolTaskRunner(max_workers=settings.parallel_candidates))
-        context = cast("FlowRunContext", FlowRunContext.get())
-        started.enter_context(context.model_copy(update={"task_runner": runner}))
+        started.enter_context(submitting_to(runner))
         yield
 
 

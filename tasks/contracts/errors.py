@@ -11,6 +11,7 @@ PipelineError
 ├── TrainingError       a training run failed or diverged
 ├── StorageError        an artifact could not be written whole
 ├── RegistryError       MLflow could not be reached, or refused
+├── InstallationError   a package in a version that this project was not tested with
 └── IsolatedProcessError  a child process died, hung or was killed
 
 A rejected candidate is a verdict, not an error.
@@ -81,6 +82,10 @@ class StorageError(PipelineError):
 
 class RegistryError(PipelineError):
     """MLflow could not be reached, or refused."""
+
+
+class InstallationError(PipelineError):
+    """A package is installed in a version that this project was not tested with."""
 
 
 class IsolatedProcessError(PipelineError):

@@ -28,14 +28,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import IsolatedProcessError, PipelineError, storage_error
 from paddle_int8.tasks.process import cpython, progress, temporary
 from paddle_int8.tasks.process.lifeline import Lifeline
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 T = TypeVar("T")
 LAST_LINES = 15

@@ -21,6 +21,7 @@ from pydantic import Field, TypeAdapter
 
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.stored_path import PORTABLE
+from paddle_int8.tasks.steps.prefect_private import host_independent, serializer_of
 from paddle_int8.tasks.store.sharing import read_shared, write_shared
 
 KIND = "artifact"
@@ -60,13 +61,11 @@ def declared(step: str) -> Callable[..., Any]:
     return found
 
 
+@host_independent
 class ResultFolder(WritableFileSystem):
     """The records of this host, and of the shared store where there is one."""
 
     _block_type_name = "paddle-int8 results"
-
-    def _resolve_path(self, _path: str) -> None:
-        """Prefect's own folders put absolute paths into their records; these are the same on every host."""
 
     def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]
         """Raises: OSError when there is no such record, ValueError when it is of another serializer."""
@@ -74,7 +73,7 @@ class ResultFolder(WritableFileSystem):
         if not local.exists() and (shared := read_shared(f"results/{path}")):
             _replace(local, shared)
         content = local.read_bytes()
-        if json.loads(content)["metadata"]["serializer"]["type"] != KIND:
+        if serializer_of(content) != KIND:
             raise ValueError(f"{local} is not a record of this project")
         return content
 

@@ -23,6 +23,7 @@ from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.host_lock import WAIT
 from paddle_int8.tasks.process.isolated import record_usage
 from paddle_int8.tasks.steps.closure import code_digest
+from paddle_int8.tasks.steps.prefect_private import keep_results_in
 from paddle_int8.tasks.steps.results import ArtifactSerializer, ResultFolder, declared
 from paddle_int8.tasks.store.sharing import fetch, publish
 
@@ -47,9 +48,7 @@ def step(**policy: Any) -> Callable[[Callable[P, T]], prefect.Task[P, T]]:
             return made
 
         serializer = ArtifactSerializer(step=step_name(function))
-        made = prefect.task(**policy, result_serializer=serializer)(run)
-        made.result_storage = ResultFolder()  # Prefect's decorator takes only what a server has stored
-        return made
+        return keep_results_in(prefect.task(**policy, result_serializer=serializer)(run), ResultFolder())
 
     return decorate
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import RegistryError, StorageError, storage_error
+from paddle_int8.tasks.tracking.mlflow_private import open_registry
 from paddle_int8.tasks.tracking.probe import probe, remedy, root_cause, sqlite_path
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def connection(tracking_uri: str) -> Iterator[MlflowClient]:
     try:
         with _alone_at_first(tracking_uri, registry):
             client = MlflowClient(tracking_uri=tracking_uri, registry_uri=registry)
-            client._get_registry_client()  # type: ignore[no-untyped-call] # else it makes its tables later
+            open_registry(client)
     except (MlflowException, SQLAlchemyError, ImportError) as error:
         raise _unreachable(tracking_uri, error) from error
     try:

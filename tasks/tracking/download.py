@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.tracking.connection import redact, registry_uri
+from paddle_int8.tasks.tracking.mlflow_private import artifact_repository
 
 if TYPE_CHECKING:
     from mlflow.entities import FileInfo
@@ -27,9 +28,7 @@ PICKLE_MARK = 0x80
 
 def repository(uri: str, tracking_uri: str) -> ArtifactRepository:
     """Where artifacts lie; a server that proxies them is asked at `tracking_uri`."""
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    return get_artifact_repository(uri, tracking_uri=tracking_uri, registry_uri=registry_uri(tracking_uri))
+    return artifact_repository(uri, tracking_uri=tracking_uri, registry_uri=registry_uri(tracking_uri))
 
 
 def download(

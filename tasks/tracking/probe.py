@@ -14,11 +14,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from paddle_int8.tasks.process.pace import slowness
+from paddle_int8.tasks.tracking.mlflow_private import ask
 
 PROBE_TIMEOUT_S = 5
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 SQLITE = "sqlite:"
-FIRST_QUESTION = "/api/2.0/mlflow/experiments/search"
 NOT_LET_IN = (401, 403, 407)
 
 
@@ -82,22 +82,8 @@ def _ask_patiently(uri: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
-        _ask(uri, PROBE_TIMEOUT_S)
+        ask(uri, PROBE_TIMEOUT_S)
     except MlflowException as error:
         if "timed out" not in str(root_cause(error)):
             raise
-        _ask(uri, PROBE_TIMEOUT_S * slowness())
-
-
-def _ask(uri: str, timeout_s: float) -> None:
-    from mlflow.utils.credentials import get_default_host_creds
-    from mlflow.utils.rest_utils import http_request_safe
-
-    http_request_safe(  # type: ignore[no-untyped-call]
-        get_default_host_creds(uri),  # type: ignore[no-untyped-call]
-        FIRST_QUESTION,
-        "GET",
-        params={"max_results": 1},
-        max_retries=0,
-        timeout=timeout_s,
-    )
+        ask(uri, PROBE_TIMEOUT_S * slowness())

@@ -13,21 +13,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.arrays import Array, Feed
-from paddle_int8.tasks.contracts.sequences import LENGTHS, packed
+from paddle_int8.tasks.contracts.sequences import LENGTHS, offsets, packed
 from paddle_int8.tasks.engines.paddle.blocks import place, remove_unread
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import MODEL_FILENAME, PARAMS_FILENAME
+from paddle_int8.tasks.engines.paddle.private.operators import remove_operator
+from paddle_int8.tasks.engines.paddle.private.programs import append_fetches, serialized
+from paddle_int8.tasks.engines.paddle.private.tensors import new_tensor
 from paddle_int8.tasks.engines.paddle.serving import paddle_config
 from paddle_int8.tasks.engines.paddle.switches import BASELINE, NATIVE_FP32, Switches
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Operator, Program
 
 WRONG = 1e-3
 """Of the greatest native value. One operator rounds by a thousandth of that."""
@@ -116,15 +120,15 @@ class _Search:
             return _fault(op, name, self._cut(name), fused=True)
         return None
 
-    def _operators(self) -> list[Any]:
+    def _operators(self) -> list[Operator]:
         return list(self.loaded.program.global_block().ops)
 
-    def _read(self, op: Any) -> list[str]:
+    def _read(self, op: Operator) -> list[str]:
         """What `op` writes and somebody reads."""
         block = self.loaded.program.global_block()
         return [n for n in op.output_arg_names if n in self.reading and not block.var(n).persistable]
 
-    def _chain(self, output: str) -> list[tuple[Any, str]]:
+    def _chain(self, output: str) -> list[tuple[Operator, str]]:
         """The tensors that `output` follows from, it included, in the order in which they are computed."""
         wanted, chain = {output}, []
         for op in reversed(self._operators()):
@@ -142,7 +146,7 @@ class _Search:
             return 0.0
         return _difference(native[name], onednn[name])
 
-    def _alone(self, op: Any, values: dict[str, Value]) -> Fault | None:
+    def _alone(self, op: Operator, values: dict[str, Value]) -> Fault | None:
         """The fault of `op`, if Paddle's own kernel makes other outputs of the inputs among `values`."""
         block, names = self.loaded.program.global_block(), self._read(op)
         inputs = [n for n in dict.fromkeys(op.input_arg_names) if not block.var(n).persistable]
@@ -174,19 +178,17 @@ class _Search:
 
 def _ending_with(loaded: LoadedProgram, names: Sequence[str]) -> LoadedProgram:
     """A copy of the program with the outputs `names`."""
-    from paddle.static import io
-
     program = _copy(loaded)
     block = program.global_block()
     for op in [op for op in block.ops if op.type == "fetch"]:
-        block._remove_op(place(block, op))
-    io.append_fetch_ops(program, list(names))
+        remove_operator(block, place(block, op))
+    append_fetches(program, names)
     remove_unread(block, names)
     return replace(loaded, program=program, fetches=tuple(names))
 
 
 def _run_alone(
-    loaded: LoadedProgram, op: Any, inputs: Mapping[str, Value], names: Sequence[str]
+    loaded: LoadedProgram, op: Operator, inputs: Mapping[str, Value], names: Sequence[str]
 ) -> dict[str, Value]:
     """What `op` makes of `inputs` by Paddle's own kernel."""
     import paddle
@@ -195,10 +197,10 @@ def _run_alone(
     block = program.global_block()
     for index in reversed(range(len(block.ops))):
         if index != here:
-            block._remove_op(index)
+            remove_operator(block, index)
     cpu = paddle.CPUPlace()
     feed = {
-        name: rows if lengths is None else paddle.base.create_lod_tensor(rows, [lengths.tolist()], cpu)
+        name: rows if lengths is None else new_tensor(rows, offsets(lengths))
         for name, (rows, lengths) in inputs.items()
     }
     with paddle.static.scope_guard(loaded.scope):
@@ -208,10 +210,11 @@ def _run_alone(
     return {name: (np.array(values), None) for name, values in zip(names, found, strict=True)}
 
 
-def _copy(loaded: LoadedProgram) -> Any:
+def _copy(loaded: LoadedProgram) -> Program:
     import paddle
 
-    return paddle.static.deserialize_program(loaded.program.desc.serialize_to_string())
+    copy: Program = paddle.static.deserialize_program(serialized(loaded.program))
+    return copy
 
 
 def _few(loaded: LoadedProgram, feed: Feed) -> Feed:
@@ -235,7 +238,7 @@ def _difference(native: Value, other: Value) -> float:
     return difference(left, right)
 
 
-def _fault(op: Any, tensor: str, difference: float, *, fused: bool) -> Fault:
+def _fault(op: Operator, tensor: str, difference: float, *, fused: bool) -> Fault:
     parameters = [n for n in op.input_arg_names if op.block.has_var(n) and op.block.var(n).persistable]
     layer = parameters[0] if parameters else ""
     return Fault(operator=op.type, tensor=tensor, layer=layer, difference=difference, fused=fused)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prefect import flow, task
+from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from paddle_int8.flows.cli.embedded import surroundings, temporary_server
 from paddle_int8.flows.cli.embedded.temporary_server import TemporaryServer
 from paddle_int8.tasks.contracts.errors import IsolatedProcessError
+from paddle_int8.tasks.steps.prefect_private import submitting_to
 from tests.patience import allowed
 
 
@@ -37,3 +42,37 @@ def test_server_that_cannot_open_its_database_says_why(home: Path) -> None:
     with pytest.raises(IsolatedProcessError, match="file is not a database"):
         server.wait_until_ready()
     assert server.process.wait(allowed(20)) == temporary_server.STARTUP_FAILURE
+
+
+@task
+def _double(number: int) -> int:
+    return 2 * number
+
+
+class _Counting(ThreadPoolTaskRunner[int]):
+    submitted = 0
+
+    def submit(self, *arguments: Any, **options: Any) -> Any:
+        _Counting.submitted += 1
+        return super().submit(*arguments, **options)
+
+
+@flow
+def _doubles() -> list[int]:
+    before = _double.submit(1)
+    with _Counting(max_workers=1) as runner, submitting_to(runner):
+        inside = _double.submit(2)
+        inside.wait()
+    return [each.result() for each in (before, inside, _double.submit(3))]
+
+
+def test_flow_submits_its_tasks_to_the_runner_that_it_asks_for_inside(home: Path) -> None:
+    server = temporary_server.start(home / "server.log")
+    try:
+        server.wait_until_ready()
+        told = {PREFECT_API_URL: f"{server.address}/api", PREFECT_LOGGING_TO_API_ENABLED: False}
+        with temporary_settings(told):
+            assert _doubles() == [2, 4, 6]
+    finally:
+        server.stop()
+    assert _Counting.submitted == 1

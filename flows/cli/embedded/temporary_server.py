@@ -24,6 +24,7 @@ from paddle_int8.tasks.contracts.errors import IsolatedProcessError
 from paddle_int8.tasks.process import garbage
 from paddle_int8.tasks.process.isolated import last_lines
 from paddle_int8.tasks.process.pace import Patience
+from paddle_int8.tasks.steps.prefect_private import EPHEMERAL, server_app
 
 STARTUP_TIMEOUT_S = 180
 """On the reference host of `tasks/process/pace.py`."""
@@ -33,14 +34,6 @@ PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that the kernel sends when the parent ends, however it ends."""
 STARTUP_FAILURE = 3
 """uvicorn's own exit status for it."""
-EPHEMERAL = {
-    "PREFECT_UI_ENABLED": "0",
-    "PREFECT__SERVER_EPHEMERAL": "1",
-    "PREFECT__SERVER_FINAL": "1",
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",  # into its log, where a failure to start is read
-}
-"""As Prefect's own temporary server (prefect.server.api.server, SubprocessASGIServer, 3.8.8): no pages, no
-services but those that record runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +112,9 @@ def _serve(port: int, parent: int) -> None:
         return
     with garbage.left_alone():
         import uvicorn
-        from prefect.server.api.server import create_app
         from prefect.settings import get_current_settings
+
+        create = server_app()
 
     class AloneAtFirst(uvicorn.Server):
         """Two servers that open a new database at once would both make its tables, and break them."""
@@ -130,9 +124,7 @@ def _serve(port: int, parent: int) -> None:
                 fcntl.flock(stream, fcntl.LOCK_EX)
                 await super().startup(sockets)
 
-    app = uvicorn.Config(
-        create_app, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on"
-    )
+    app = uvicorn.Config(create, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on")
     server = AloneAtFirst(app)
     server.run()
     if not server.started:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.contracts.artifacts import OperatorCensus
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Program
 
 CONVOLUTIONS = frozenset({"conv2d", "depthwise_conv2d"})
 """Those with an INT8 path, before their fusion."""
@@ -57,7 +60,7 @@ NEVER = {
 """Compute operators that never run in INT8, with the reason."""
 
 
-def census(program: Any) -> OperatorCensus:
+def census(program: Program) -> OperatorCensus:
     """The census of a `paddle.static.Program`, over all of its blocks."""
     first, *bodies = ([op.type for op in block.ops] for block in program.blocks)
     return count_operators(first, [name for body in bodies for name in body])

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.files import ModelFormat, ModelSource
 from paddle_int8.tasks.engines.paddle.params import check_params, expected_headers
 from paddle_int8.tasks.store.folder import file_digest
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import StoredOperator
 
 NOT_COMPUTED = frozenset({"op_callstack", "op_namescope", "op_device", "op_role", "op_role_var"})
 """Attributes that say where an operator came from, not what it does."""
@@ -41,7 +44,7 @@ def program_digest(
     return digest.hexdigest()
 
 
-def _operator(op: Any) -> str:
+def _operator(op: StoredOperator) -> str:
     inputs = sorted((slot.parameter, *slot.arguments) for slot in op.inputs if slot.arguments)
     outputs = sorted((slot.parameter, *slot.arguments) for slot in op.outputs if slot.arguments)
     attributes = sorted(

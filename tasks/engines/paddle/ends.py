@@ -5,11 +5,15 @@ Imports Paddle for the program's format, so only functions of the isolated proce
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.program import parse_program
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Slot, StoredOperator
 
 TRANSPARENT = frozenset(
     {
@@ -63,7 +67,7 @@ def ends(program: Path) -> Ends:
     )
 
 
-def _end(name: str, makers: dict[str, Any], parameters: set[str]) -> str:
+def _end(name: str, makers: Mapping[str, StoredOperator], parameters: set[str]) -> str:
     """The operator behind `name`, past those that only rewrite its form; "" for what nothing makes."""
     seen: set[str] = set()
     while name in makers and name not in seen:
@@ -77,7 +81,7 @@ def _end(name: str, makers: dict[str, Any], parameters: set[str]) -> str:
     return ""
 
 
-def _reached(name: str, makers: dict[str, Any]) -> set[str]:
+def _reached(name: str, makers: Mapping[str, StoredOperator]) -> set[str]:
     """Every tensor whose values `name` is computed from."""
     reached, left = set[str](), [name]
     while left:
@@ -88,7 +92,7 @@ def _reached(name: str, makers: dict[str, Any]) -> set[str]:
     return reached
 
 
-def _names(slots: Any, *, main: bool = False) -> list[str]:
+def _names(slots: Iterable[Slot], *, main: bool = False) -> list[str]:
     """Tensors of an operator; `main`: its data, without those that hold a shape or a factor."""
     return [
         name for slot in slots if not main or slot.parameter in ("X", "Y", "Input") for name in slot.arguments

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.files import ModelSource
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import StoredOperator, StoredProgram
 
 ONEDNN_QUANTIZERS = frozenset({"quantize", "dequantize", "requantize"})
 FUSED_RECURRENT = frozenset({"fusion_gru", "multi_gru", "fusion_lstm"})
@@ -66,7 +69,7 @@ def recognise(source: ModelSource) -> Recognised:
     return form_of(parse_program(source.program.read_bytes(), source.program))
 
 
-def form_of(desc: Any) -> Recognised:
+def form_of(desc: StoredProgram) -> Recognised:
     """The form of a ProgramDesc message; the first that fits, as conversions leave marks of what was."""
     operators = [op for block in desc.blocks for op in block.ops]
     types = {op.type for op in operators}
@@ -89,12 +92,12 @@ def form_of(desc: Any) -> Recognised:
     return Recognised(form=Form.FLOAT, evidence="")
 
 
-def _with_attribute(operators: list[Any], name: str, beginning: str) -> list[str]:
+def _with_attribute(operators: list[StoredOperator], name: str, beginning: str) -> list[str]:
     """Types of the operators whose text attribute `name` begins so, each with that attribute."""
     return sorted(set(_attributed(operators, name, beginning)))
 
 
-def _attributed(operators: list[Any], name: str, beginning: str) -> Iterator[str]:
+def _attributed(operators: list[StoredOperator], name: str, beginning: str) -> Iterator[str]:
     for op in operators:
         for attribute in op.attrs:
             if attribute.name == name and attribute.s.startswith(beginning):

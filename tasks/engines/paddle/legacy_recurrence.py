@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import paddle
-from paddle.base import core
 
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.engines.paddle.blocks import readers, remove_unread, value, writer
+from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, remove_operator, rename_input
 from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Block, DataType, Operator
 
 OPERATOR = "rnn"
 LEGACY_GATES = (2, 0, 1, 3)
@@ -28,7 +31,7 @@ SWAP = [1, 0, 2]
 HIDDEN, CELL = 0, 1
 """Places of the states of an `rnn`."""
 ZEROS = frozenset({"fill_constant", "fill_constant_batch_size_like"})
-FP32, INT64 = core.VarDesc.VarType.FP32, core.VarDesc.VarType.INT64
+FP32, INT32, INT64 = paddle.float32, paddle.int32, paddle.int64
 
 
 def legacy_recurrence(loaded: LoadedProgram) -> int:
@@ -52,7 +55,7 @@ def legacy_gates(values: Array) -> Array:
     return np.concatenate([gates[place] for place in LEGACY_GATES])
 
 
-def _require_expressible(block: Any, op: Any) -> None:
+def _require_expressible(block: Block, op: Operator) -> None:
     reason = _obstacle(block, op)
     if reason:
         raise ModelFormatError(
@@ -62,7 +65,7 @@ def _require_expressible(block: Any, op: Any) -> None:
         )
 
 
-def _obstacle(block: Any, op: Any) -> str:
+def _obstacle(block: Block, op: Operator) -> str:
     mode = op.attr("mode")
     if mode == "GRU":
         return (
@@ -84,8 +87,8 @@ class _Rewrite:
     """One `rnn`, replaced where it stands."""
 
     loaded: LoadedProgram
-    block: Any
-    op: Any
+    block: Block
+    op: Operator
     place: int = 0
 
     def apply(self) -> None:
@@ -106,9 +109,9 @@ class _Rewrite:
             values = hidden[0] if len(hidden) == 1 else self._concatenated(hidden)
         self._append("stack", {"X": lasts}, {"Y": FP32}, {"axis": 0}, named=self.op.output("State")[HIDDEN])
         self._padded(values, source)
-        self.block._remove_op(self._index(self.op))
+        remove_operator(self.block, self._index(self.op))
 
-    def _index(self, op: Any) -> int:
+    def _index(self, op: Operator) -> int:
         return next(index for index, each in enumerate(self.block.ops) if each is op)
 
     def _weights(self) -> list[tuple[Array, Array, Array]]:
@@ -169,11 +172,9 @@ class _Rewrite:
         )["Out"]
         if steps > 0:
             return filled
-        shape = self._append("shape", {"Input": source}, {"Out": core.VarDesc.VarType.INT32})["Out"]
+        shape = self._append("shape", {"Input": source}, {"Out": INT32})["Out"]
         attributes = {"axes": [0], "starts": [1], "ends": [2], "decrease_axis": [], "infer_flags": [1]}
-        counted = self._append("slice", {"Input": shape}, {"Out": core.VarDesc.VarType.INT32}, attributes)[
-            "Out"
-        ]
+        counted = self._append("slice", {"Input": shape}, {"Out": INT32}, attributes)["Out"]
         return self._append("elementwise_mul", {"X": filled, "Y": self._cast(counted)}, {"Out": INT64})["Out"]
 
     def _cast(self, name: str) -> str:
@@ -199,15 +200,15 @@ class _Rewrite:
         if reading and all(each.type == "transpose2" and each.attr("axis") == SWAP for each in reading):
             for reader in reading:
                 for follower in readers(self.block, reader.output("Out")[0]):
-                    follower.desc._rename_input(reader.output("Out")[0], padded)
+                    rename_input(follower, reader.output("Out")[0], padded)
             return
         self._append("transpose2", {"X": padded}, {"Out": FP32, "XShape": FP32}, {"axis": SWAP}, named=target)
 
     def _append(
         self,
         kind: str,
-        inputs: dict[str, Any],
-        outputs: dict[str, Any],
+        inputs: dict[str, str | list[str]],
+        outputs: dict[str, DataType],
         attributes: dict[str, Any] | None = None,
         named: str = "",
     ) -> dict[str, str]:
@@ -218,7 +219,8 @@ class _Rewrite:
             if name != named:
                 self.block.create_var(name=name, dtype=dtype, persistable=False)
             names[slot] = name
-        self.block._insert_op(
+        insert_operator(
+            self.block,
             self._index(self.op),
             type=kind,
             inputs={slot: value if isinstance(value, list) else [value] for slot, value in inputs.items()},

@@ -13,10 +13,14 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.engines.paddle.files import ModelSource, require_content
+from paddle_int8.tasks.engines.paddle.private.programs import name_of_stored_type, parse_tensor
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import StoredProgram
 
 ITEM_BYTES = {0: 1, 1: 2, 2: 4, 3: 8, 4: 2, 5: 4, 6: 8, 20: 1, 21: 1, 22: 2, 23: 8, 24: 16}
 """Bytes of an element by VarType.Type number, source: framework.proto."""
@@ -35,7 +39,7 @@ class Header:
     shape: tuple[int, ...]
 
 
-def expected_headers(program: Any) -> dict[str, Header]:
+def expected_headers(program: StoredProgram) -> dict[str, Header]:
     """What the parsed ProgramDesc wants loaded, by name in the order of a combined file."""
     found = {}
     for block in program.blocks:
@@ -117,10 +121,9 @@ def _read_header(stream: IO[bytes], size: int, where: str) -> Header:
 
 def _parse_desc(message: bytes, where: str) -> Header:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # ships no stubs
-    from paddle.base.proto import framework_pb2
 
     try:
-        desc = framework_pb2.VarType.TensorDesc.FromString(message)
+        desc = parse_tensor(message)
     except DecodeError as error:
         raise _error(f"{where}: {error}", "tensors as Paddle saves them") from error
     if desc.data_type not in ITEM_BYTES or any(dim < 0 for dim in desc.dims):
@@ -147,9 +150,7 @@ def _matches(stored: Header, wanted: Header) -> bool:
 
 
 def _say(header: Header) -> str:
-    from paddle.base.proto import framework_pb2
-
-    return f"a {framework_pb2.VarType.Type.Name(header.dtype)} tensor {list(header.shape)}"
+    return f"a {name_of_stored_type(header.dtype)} tensor {list(header.shape)}"
 
 
 def _error(found: str, required: str) -> ModelFormatError:

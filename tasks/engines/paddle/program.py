@@ -8,27 +8,38 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy  # noqa: F401 - libpaddle exports zlib: imported before numpy it crashes the interpreter
 import paddle
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # ships no stubs
-from paddle.base.framework import OpProtoHolder
-from paddle.base.proto import framework_pb2
-from paddle.static.io import is_persistable, load_vars, save_vars
 
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.errors import ModelFormatError, storage_error
 from paddle_int8.tasks.engines.paddle.files import ModelSource
 from paddle_int8.tasks.engines.paddle.params import COPY_AGAIN, check_params, expected_headers, read_headers
+from paddle_int8.tasks.engines.paddle.private.guard import require_tested_paddle
+from paddle_int8.tasks.engines.paddle.private.operators import is_known
+from paddle_int8.tasks.engines.paddle.private.programs import (
+    feed_names,
+    fetch_names,
+    load_parameters,
+    parse,
+    save_parameters,
+    serialized,
+)
+from paddle_int8.tasks.engines.paddle.private.variables import name_of_type
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Program, Scope, StoredProgram
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedProgram:
     """A `paddle.static.Program` and the `Scope` that holds its parameters."""
 
-    program: Any
-    scope: Any
+    program: Program
+    scope: Scope
     feeds: tuple[str, ...]
     fetches: tuple[str, ...]
 
@@ -48,13 +59,7 @@ def load_program(source: ModelSource, *, quantized: bool = False) -> LoadedProgr
     try:
         program = paddle.static.deserialize_program(data)
         with paddle.static.scope_guard(scope):
-            load_vars(
-                paddle.static.Executor(paddle.CPUPlace()),
-                dirname=str(folder),
-                main_program=program,
-                predicate=is_persistable,
-                filename=None if source.params is None else source.params.name,
-            )
+            load_parameters(program, folder, None if source.params is None else source.params.name)
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelFormatError(
             found=f"Paddle cannot load {source.program}: {error}",
@@ -64,18 +69,19 @@ def load_program(source: ModelSource, *, quantized: bool = False) -> LoadedProgr
     return LoadedProgram(
         program=program,
         scope=scope,
-        feeds=tuple(program.desc.get_feed_target_names()),
-        fetches=tuple(program.desc.get_fetch_target_names()),
+        feeds=feed_names(program),
+        fetches=fetch_names(program),
     )
 
 
-def parse_program(data: bytes, path: Path) -> Any:
+def parse_program(data: bytes, path: Path) -> StoredProgram:
     """The ProgramDesc message in `data`, proven to be an inference program.
 
-    Raises: ModelFormatError, naming `path`.
+    Raises: ModelFormatError, naming `path`; InstallationError for a Paddle that was not tested.
     """
+    require_tested_paddle()
     try:
-        desc = framework_pb2.ProgramDesc.FromString(data)
+        desc = parse(data)
     except DecodeError as error:
         raise _not_a_program(f"{path} is truncated or not a Paddle program ({error})") from error
     if not desc.blocks or not desc.blocks[0].ops:
@@ -87,8 +93,7 @@ def parse_program(data: bytes, path: Path) -> Any:
             required="an inference program, with inputs and outputs",
             remedy="export the model with `paddle.jit.save` or `paddle.static.save_inference_model`",
         )
-    known = OpProtoHolder.instance()
-    if unknown := sorted(name for name in types if not known.has_op_proto(name)):
+    if unknown := sorted(name for name in types if not is_known(name)):
         raise ModelFormatError(
             found=f"{path} uses operators that Paddle {paddle.__version__} lacks: {', '.join(unknown)}",
             required="operators of this Paddle version",
@@ -114,15 +119,9 @@ def save_program(
     params = folder / params_filename
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / model_filename).write_bytes(loaded.program.desc.serialize_to_string())
+        (folder / model_filename).write_bytes(serialized(loaded.program))
         with paddle.static.scope_guard(loaded.scope):
-            save_vars(
-                paddle.static.Executor(paddle.CPUPlace()),
-                dirname=str(folder),
-                main_program=loaded.program,
-                predicate=is_persistable,
-                filename=params_filename,
-            )
+            save_parameters(loaded.program, folder, params_filename)
         for _ in read_headers(params):  # Paddle does not notice a disk that filled up
             pass
     except OSError as error:
@@ -132,7 +131,7 @@ def save_program(
         raise storage_error(full, folder) from error
 
 
-def tensor_specs(program: Any, names: tuple[str, ...]) -> tuple[TensorSpec, ...]:
+def tensor_specs(program: Program, names: tuple[str, ...]) -> tuple[TensorSpec, ...]:
     """Name, shape and NumPy dtype name of each variable in `names`.
 
     Raises: ModelFormatError for sequences of sequences.
@@ -148,7 +147,7 @@ def tensor_specs(program: Any, names: tuple[str, ...]) -> tuple[TensorSpec, ...]
         TensorSpec(
             name=var.name,
             shape=tuple(int(dim) for dim in var.shape),
-            dtype=str(paddle.base.data_feeder.convert_dtype(var.dtype)),
+            dtype=name_of_type(var.dtype),
             sequence=var.lod_level == 1,
         )
         for var in variables

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.conversion.quantized_reads import quantized_sources, read_as_bytes
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32
 from paddle_int8.tasks.engines.paddle.rewrites.signs import CONCAT, QUANT_PAIR, SCALE_KEEPING
 
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator, Program
 
-def common_scales(scales: Mapping[str, float], program: Any, *, fp32_too: bool) -> dict[str, float]:
+
+def common_scales(scales: Mapping[str, float], program: Program, *, fp32_too: bool) -> dict[str, float]:
     """`scales` (INT8 steps a unit, up to a factor) by tensor, and those of what shares a kernel's bytes.
 
     Pooling, reshaping and the like write with the scale that they read, and all that one concatenation
@@ -39,7 +42,7 @@ def common_scales(scales: Mapping[str, float], program: Any, *, fp32_too: bool) 
     return {name: scale for name, scale in common.items() if sources.get(name, name) not in unscaled}
 
 
-def scales_before_factors(scales: Mapping[str, float], program: Any) -> dict[str, float]:
+def scales_before_factors(scales: Mapping[str, float], program: Program) -> dict[str, float]:
     """The scales of what operators `scale` read, where they have none, by tensor.
 
     A product takes in the factor in front of it, such as that of an attention's queries, and then reads what
@@ -55,7 +58,7 @@ def scales_before_factors(scales: Mapping[str, float], program: Any) -> dict[str
     return found
 
 
-def _handing_on(block: Any, sources: Mapping[str, str]) -> set[str]:
+def _handing_on(block: Block, sources: Mapping[str, str]) -> set[str]:
     """What is read as bytes in a `qdq` program, and what hands a scale to it."""
     found = set(read_as_bytes(block))
     for op in reversed(block.ops):
@@ -64,7 +67,7 @@ def _handing_on(block: Any, sources: Mapping[str, str]) -> set[str]:
     return found
 
 
-def _unscaled(block: Any, sources: Mapping[str, str], scaled: set[str]) -> set[str]:
+def _unscaled(block: Block, sources: Mapping[str, str], scaled: set[str]) -> set[str]:
     """Results of concatenations that are not in `scaled`, and what has their values in FP32."""
     found: set[str] = set()
     for op in block.ops:
@@ -74,7 +77,7 @@ def _unscaled(block: Any, sources: Mapping[str, str], scaled: set[str]) -> set[s
     return found
 
 
-def _groups(block: Any, concatenations: list[Any]) -> list[list[str]]:
+def _groups(block: Block, concatenations: list[Operator]) -> list[list[str]]:
     """Tensors that share a scale, those that are written first in front."""
     parents: dict[str, str] = {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32, keep_fp32
 from paddle_int8.tasks.engines.paddle.rewrites.signs import (
@@ -14,6 +14,9 @@ from paddle_int8.tasks.engines.paddle.rewrites.signs import (
     SCALE_KEEPING,
     unsigned_tensors,
 )
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Operator, Program
 
 DATA_MOVEMENT = "keep_data_movement_fp32"
 MOVING = SCALE_KEEPING | {CONCAT}
@@ -27,7 +30,7 @@ NARROWED = 2.0
 TAKING_INT8 = LAYERS | {"elementwise_add", "fused_elementwise_add"}
 
 
-def keep_data_movement_fp32(program: Any, scales: Mapping[str, float], *, fused: bool = True) -> int:
+def keep_data_movement_fp32(program: Program, scales: Mapping[str, float], *, fused: bool = True) -> int:
     """Marks pooling, concatenation, reshaping, sums and the like so that no layout quantizes them, but where
     INT8 layers read the result; concatenations where one input would be signed and another unsigned, or where
     a layer reads one of them, which would have the scale of a much wider one; and means whose range is much
@@ -46,7 +49,7 @@ def keep_data_movement_fp32(program: Any, scales: Mapping[str, float], *, fused:
     Returns how many were marked.
     """
     block = program.global_block()
-    readers: dict[str, list[Any]] = {}
+    readers: dict[str, list[Operator]] = {}
     for op in block.ops:
         for name in op.input_arg_names:
             readers.setdefault(name, []).append(op)
@@ -67,11 +70,11 @@ def keep_data_movement_fp32(program: Any, scales: Mapping[str, float], *, fused:
             return before
 
 
-def is_mean(op: Any) -> bool:
+def is_mean(op: Operator) -> bool:
     return bool(op.type == "pool2d" and op.attr("pooling_type") == "avg")
 
 
-def _narrows(op: Any, scales: Mapping[str, float]) -> bool:
+def _narrows(op: Operator, scales: Mapping[str, float]) -> bool:
     """Whether `op` is a mean that bytes of its input's scale are too coarse for."""
     if not is_mean(op):
         return False
@@ -79,7 +82,7 @@ def _narrows(op: Any, scales: Mapping[str, float]) -> bool:
     return scales.get(target, 0) > NARROWED * scales.get(source, 0) or not scales.get(source)
 
 
-def _coarsens(readers: Mapping[str, list[Any]], op: Any, scales: Mapping[str, float]) -> bool:
+def _coarsens(readers: Mapping[str, list[Operator]], op: Operator, scales: Mapping[str, float]) -> bool:
     """Whether another operator reads bytes of an input, which would have the scale of a much wider one."""
     known = [scales[name] for name in op.input("X") + op.output("Out") if scales.get(name)]
     return any(
@@ -91,7 +94,7 @@ def _coarsens(readers: Mapping[str, list[Any]], op: Any, scales: Mapping[str, fl
     )
 
 
-def _feeds_int8(readers: Mapping[str, list[Any]], op: Any, passing: frozenset[str]) -> bool:
+def _feeds_int8(readers: Mapping[str, list[Operator]], op: Operator, passing: frozenset[str]) -> bool:
     """Whether something reads what `op` writes, and all that does takes bytes."""
     reading = [reader for name in op.output_arg_names for reader in readers.get(name, ())]
     return bool(reading) and all(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.rewrites.fences import fence
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_fp32
 from paddle_int8.tasks.engines.paddle.rewrites.signs import QUANT_PAIR, SIGN_KEEPING, unsigned_tensors
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator, Program
 
 MIXED_SIGNS = "keep_mixed_signs_fp32"
 PRODUCTS = frozenset({"matmul", "matmul_v2", "fused_matmul"})
@@ -19,7 +22,7 @@ PASSING = SIGN_KEEPING | {"scale", "flatten_contiguous_range", "squeeze2", "unsq
 """Operators behind which the predictor of `qdq` still knows the sign."""
 
 
-def keep_mixed_signs_fp32(program: Any) -> int:
+def keep_mixed_signs_fp32(program: Program) -> int:
     """Marks sums, differences and products of a rectified and a signed input so that they stay in FP32.
 
     A layer with a ReLU fused in writes unsigned bytes, which the conversion does not know. No kernel takes
@@ -35,7 +38,7 @@ def keep_mixed_signs_fp32(program: Any) -> int:
     return len(found)
 
 
-def hide_mixed_products(program: Any) -> int:
+def hide_mixed_products(program: Program) -> int:
     """Has products of a rectified and a signed input read copies without a scale, so that they stay in FP32.
 
     For `qdq`, whose predictor knows the signs and refuses such a product; the mark that other operators have
@@ -49,7 +52,7 @@ def hide_mixed_products(program: Any) -> int:
     return len(found)
 
 
-def _mixed(block: Any, kinds: frozenset[str], unsigned: set[str]) -> list[Any]:
+def _mixed(block: Block, kinds: frozenset[str], unsigned: set[str]) -> list[Operator]:
     """Operators of `kinds` on two activations, of which one is unsigned."""
     stored = {name for name in block.vars if block.var(name).persistable}
     for op in block.ops:

@@ -6,16 +6,20 @@ A copy has the scale of what it is of.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paddle_int8.tasks.engines.paddle.blocks import readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
 from paddle_int8.tasks.engines.paddle.conversion.data_movement import is_mean
 from paddle_int8.tasks.engines.paddle.conversion.quantized_reads import quantized_sources, read_as_bytes
 from paddle_int8.tasks.engines.paddle.form import DATA_TYPE, DEQUANTIZE, QUANTIZE
+from paddle_int8.tasks.engines.paddle.private.operators import set_input
 from paddle_int8.tasks.engines.paddle.rewrites.fences import CONVOLVED, fence, is_laid_out, writers
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32
 from paddle_int8.tasks.engines.paddle.rewrites.signs import CONCAT, LAYERS, SCALE_KEEPING
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator, Program
 
 PARTED_MEANS, PARTED_CONCATENATIONS = "part_means", "part_concatenations"
 PARTED_SATURATED, STRAIGHTENED = "part_saturated", "straighten_convolved"
@@ -23,7 +27,7 @@ SATURATING = frozenset({"relu6", "clip", "hard_sigmoid", "hard_swish", "sigmoid"
 """Activations that make little of large values, so that the steps of the small ones count."""
 
 
-def part_means(program: Any) -> int:
+def part_means(program: Program) -> int:
     """Has what quantizes an FP32 mean read a copy, for `qdq`, whose predictor gives the mean the scale of its
     input whether it is in INT8 or not. Returns how many copies there are.
     """
@@ -32,7 +36,7 @@ def part_means(program: Any) -> int:
     return len([copy for name in means if (copy := _part(block, name))])
 
 
-def part_concatenations(program: Any) -> int:
+def part_concatenations(program: Program) -> int:
     """Has what quantizes an FP32 concatenation read a copy where its inputs are quantized for others too.
 
     For `qdq`, whose predictor gives the inputs of a concatenation the scale of its result, if that has one,
@@ -50,7 +54,7 @@ def part_concatenations(program: Any) -> int:
     return len([copy for name in joined if name in given and (copy := _part(block, name))])
 
 
-def part_saturated(program: Any, scales: Mapping[str, float]) -> dict[str, float]:
+def part_saturated(program: Program, scales: Mapping[str, float]) -> dict[str, float]:
     """Has INT8 layers read a copy of a layer's result that a saturating function reads too, for `offline`.
 
     Else the layer writes bytes for all its readers. Of the scale that its whole range needs a function that
@@ -69,7 +73,7 @@ def part_saturated(program: Any, scales: Mapping[str, float]) -> dict[str, float
     return found
 
 
-def part_saturated_quantized(program: Any) -> int:
+def part_saturated_quantized(program: Program) -> int:
     """As `part_saturated`, for `qdq`. Returns how many copies there are."""
     block = program.global_block()
     sources = quantized_sources(block)
@@ -82,11 +86,11 @@ def part_saturated_quantized(program: Any) -> int:
         if name in saturating and any(op.type in LAYERS | SCALE_KEEPING for op in reading):
             copies += bool(_part(block, name))
             for op in saturating[name]:
-                op.desc.set_input("X", [name])
+                set_input(op, "X", [name])
     return copies
 
 
-def straighten_convolved(program: Any) -> int:
+def straighten_convolved(program: Program) -> int:
     """Has what quantizes the result of an FP32 convolution read a copy, in either layout.
 
     Such a convolution may write blocks of channels, and the kernel that quantizes takes their strides for
@@ -98,7 +102,7 @@ def straighten_convolved(program: Any) -> int:
     written = writers(block)
     dequantized = {name for op in block.ops if op.type == DEQUANTIZE for name in op.output("Y")}
 
-    def lays_out(op: Any) -> bool:
+    def lays_out(op: Operator) -> bool:
         if op.type not in CONVOLVED:
             return False
         int8 = op.has_attr(DATA_TYPE) and op.attr(DATA_TYPE) == "int8"
@@ -112,18 +116,19 @@ def straighten_convolved(program: Any) -> int:
     return len(found) + len([copy for name in names if (copy := _part(block, name))])
 
 
-def _part(block: Any, name: str) -> str:
+def _part(block: Block, name: str) -> str:
     """Has all that quantizes `name` read one copy; returns the copy's name, "" where nothing does."""
-    first, *others = [op for op in block.ops if op.type == QUANTIZE and op.input("X") == [name]] or [None]
-    if first is None:
+    quantizing = [op for op in block.ops if op.type == QUANTIZE and op.input("X") == [name]]
+    if not quantizing:
         return ""
+    first, *others = quantizing
     copy = fence(block, first, name)
     for op in others:
-        op.desc.set_input("X", [copy])
+        set_input(op, "X", [copy])
     return copy
 
 
-def _saturated(block: Any) -> list[str]:
+def _saturated(block: Block) -> list[str]:
     """Results of layers that a saturating function reads beside others."""
     names = dict.fromkeys(op.input("X")[0] for op in block.ops if op.type in SATURATING)
     return [

@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.engines.paddle.blocks import place, value
+from paddle_int8.tasks.engines.paddle.blocks import overwrite, place, value
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
 from paddle_int8.tasks.engines.paddle.conversion.converted import CAST, ConvertedModel
 from paddle_int8.tasks.engines.paddle.conversion.data_movement import (
@@ -39,9 +39,12 @@ from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.files import ModelSource
 from paddle_int8.tasks.engines.paddle.form import Form
 from paddle_int8.tasks.engines.paddle.form_errors import require_convertible
+from paddle_int8.tasks.engines.paddle.private.operators import remove_operator, rename_input
+from paddle_int8.tasks.engines.paddle.private.variables import remove_variable, set_data_type
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 SQUARE_WEIGHTS = "dequantize_square_weights"
 SIGNED_RESIDUALS = "widen_signed_residual_sums"
@@ -121,24 +124,24 @@ def dequantize_square_weights(loaded: LoadedProgram) -> int:
         along = [1] * weight.ndim
         along[axis] = scales.size
         restored = weight / S8_MAX * scales.reshape(along)
-        stored.get_tensor().set(restored.astype(numpy.float32), paddle.CPUPlace())
-        block.var(name).desc.set_dtype(paddle.base.core.VarDesc.VarType.FP32)
+        overwrite(loaded, name, restored.astype(numpy.float32))
+        set_data_type(block.var(name), paddle.float32)
         _read_directly(block, op)
         count += 1
     return count
 
 
-def _read_directly(block: Any, dequantize: Any) -> None:
+def _read_directly(block: Block, dequantize: Operator) -> None:
     """Removes `dequantize`; its readers read what it read."""
     source, target = dequantize.input("X")[0], dequantize.output("Y")[0]
     for op in block.ops:
         if target in op.input_arg_names:
-            op.desc._rename_input(target, source)
-    block._remove_op(place(block, dequantize))
-    block._remove_var(target)
+            rename_input(op, target, source)
+    remove_operator(block, place(block, dequantize))
+    remove_variable(block, target)
 
 
-def _reading_quantized(operators: list[Any]) -> Counter[str]:
+def _reading_quantized(operators: list[Operator]) -> Counter[str]:
     dequantized = {name for op in operators if op.type == "dequantize_linear" for name in op.output_arg_names}
     return Counter(
         op.type for op in operators if op.type in QUANTIZABLE and dequantized.intersection(op.input_arg_names)

@@ -10,12 +10,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy  # libpaddle exports zlib: imported before numpy it crashes the interpreter
 import paddle
-from paddle.base import core
-from paddle.base.framework import IrGraph
 from paddle.static.quantization import Quant2Int8MkldnnPass
 
 from paddle_int8.tasks.contracts.errors import ConversionError
@@ -29,8 +27,13 @@ from paddle_int8.tasks.engines.paddle.conversion.parted import (
     part_saturated,
     straighten_convolved,
 )
+from paddle_int8.tasks.engines.paddle.private.graphs import apply_pass, graph_of, libpaddle
+from paddle_int8.tasks.engines.paddle.private.operators import set_attribute
 from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 from paddle_int8.tasks.engines.paddle.rewrites.repairs import repair
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Graph, GraphNode, Operator, Program
 
 NO_ID = -1
 """Keeps the set that goes to C++ from being empty, which would arrive there as a set of strings."""
@@ -58,25 +61,28 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
 
     def __init__(self, loaded: LoadedProgram, options: PassOptions) -> None:
         place = paddle.CPUPlace()
-        super().__init__(set(options.ops_to_quantize), {NO_ID}, loaded.scope, place, core)
+        super().__init__(set(options.ops_to_quantize), {NO_ID}, loaded.scope, place, libpaddle())
         self._loaded = loaded
         self._options = options
         self._scale_axes: dict[str, int] = {}
         if options.fused_conv:
             self._conv_ops = [*sorted(CONVOLUTIONS), "fused_conv2d"]
 
-    def _is_any_of_op_types_in_graph(self, op_types: list[str], graph: Any) -> bool:
+    def _is_any_of_op_types_in_graph(self, op_types: list[str], graph: Graph) -> bool:
         """As shipped, but by type: a node keeps the name that it had before fusion."""
         return any(node.op().type() in op_types for node in graph.all_op_nodes())
 
-    def _gather_weight_thresholds_from_fake(self, graph: Any) -> Any:
+    def _gather_weight_thresholds_from_fake(self, graph: Graph) -> Graph:
         """As shipped, and remembers along which axis of the weight each row of scales lies."""
         for node in graph.all_op_nodes():
             if node.name() in self._fake_dequantize_types and node.op().has_attr("quant_axis"):
                 self._scale_axes[node.input("X")[0]] = node.op().attr("quant_axis")
-        return super()._gather_weight_thresholds_from_fake(graph)
+        gathered: Graph = super()._gather_weight_thresholds_from_fake(graph)
+        return gathered
 
-    def _dequantize_op_weights(self, graph: Any, op_node: Any, weight_name: str, output_name: str) -> None:
+    def _dequantize_op_weights(
+        self, graph: Graph, op_node: GraphNode, weight_name: str, output_name: str
+    ) -> None:
         """As shipped, but along the axis that was quantized.
 
         The shipped code guesses the axis from the number of scales, and guesses wrong for every square
@@ -93,25 +99,25 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
         along[axis] = scales.size
         self._restore_var(weight_var, (weight / self._s8_max * scales.reshape(along)).astype(numpy.float32))
 
-    def _optimize_fp32_graph(self, graph: Any) -> Any:
+    def _optimize_fp32_graph(self, graph: Graph) -> Graph:
         """Repairs the graph that the fake operators have just left, then fuses as shipped."""
         loaded = replace(self._loaded, program=graph.to_program())
         self._options.repairs.update(repair(loaded))
-        graph = super()._optimize_fp32_graph(IrGraph(core.Graph(loaded.program.desc), for_test=True))
+        graph = super()._optimize_fp32_graph(graph_of(loaded.program))
         program = graph.to_program()  # residual sums are part of their convolutions by now
         self._options.repairs[DATA_MOVEMENT] = keep_data_movement_fp32(program, self._single_scales())
         self._options.repairs[MIXED_SIGNS] = keep_mixed_signs_fp32(program)
         copies = part_saturated(program, self._single_scales())
         self._set_scales(copies)
         self._options.repairs[PARTED_SATURATED] = len(copies)
-        return IrGraph(core.Graph(program.desc), for_test=True)
+        return graph_of(program)
 
-    def _gather_output_scales_from_attr(self, graph: Any) -> Any:
+    def _gather_output_scales_from_attr(self, graph: Graph) -> Graph:
         graph = super()._gather_output_scales_from_attr(graph)
         self._set_scales(scales_before_factors(self._single_scales(), graph.to_program()))
         return graph
 
-    def _propagate_scales(self, graph: Any) -> Any:
+    def _propagate_scales(self, graph: Graph) -> Graph:
         """As shipped, but whatever hands a scale on ends with a common one."""
         self._set_scales(common_scales(self._single_scales(), graph.to_program(), fp32_too=False))
         return graph
@@ -126,8 +132,8 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
             self._var_quant_scales[name] = (False, self._convert_scale2tensor(numpy.array(scale)))
 
     def _apply_pass(
-        self, graph: Any, pass_name: str, attrs: list[str] | None = None, attr_values: Any = None
-    ) -> Any:
+        self, graph: Graph, pass_name: str, attrs: list[str] | None = None, attr_values: Any = None
+    ) -> Graph:
         if pass_name in self._options.skipped_passes:
             return graph
         if pass_name == "cpu_quantize_placement_pass":
@@ -139,7 +145,7 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
             draw(graph, self._options.drawings, f"{self._pass_group}_{self._pass_idx - 1:02d}_{pass_name}")
         return graph
 
-    def _checked_ids(self, graph: Any) -> set[int]:
+    def _checked_ids(self, graph: Graph) -> set[int]:
         nodes = {node.id(): node.op().type() for node in graph.all_op_nodes()}
         logger.info("operator ids: %s", ", ".join(f"{key} {name}" for key, name in sorted(nodes.items())))
         if unknown := sorted(self._options.op_ids_to_skip - nodes.keys() - {NO_ID}):
@@ -153,7 +159,7 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
 
 def quantize_graph(loaded: LoadedProgram, options: PassOptions) -> LoadedProgram:
     """The INT8 program of a fake-quantized one, with the same inputs, outputs and scope."""
-    graph = IrGraph(core.Graph(loaded.program.desc), for_test=True)
+    graph = graph_of(loaded.program)
     if options.drawings:
         draw(graph, options.drawings, "quant_orig")
     program = RepairedQuant2Int8(loaded, options).apply(graph).to_program()
@@ -161,7 +167,7 @@ def quantize_graph(loaded: LoadedProgram, options: PassOptions) -> LoadedProgram
     return LoadedProgram(program=program, scope=loaded.scope, feeds=loaded.feeds, fetches=loaded.fetches)
 
 
-def narrow_weights(program: Any, bits: int) -> None:
+def narrow_weights(program: Program, bits: int) -> None:
     """Has the weights quantized to `bits` instead of 8.
 
     Without VNNI, oneDNN adds two products of an unsigned and a signed byte in 16 bits, which saturate: two of
@@ -170,23 +176,21 @@ def narrow_weights(program: Any, bits: int) -> None:
     """
     for op in _int8(program):
         if op.has_attr(WEIGHT_SCALE):
-            op._set_attr(WEIGHT_SCALE, [scale * 2.0 ** (bits - 8) for scale in op.attr(WEIGHT_SCALE)])
+            set_attribute(op, WEIGHT_SCALE, [scale * 2.0 ** (bits - 8) for scale in op.attr(WEIGHT_SCALE)])
 
 
-def draw(graph: Any, folder: Path, name: str) -> None:
+def draw(graph: Graph, folder: Path, name: str) -> None:
     """Writes `graph` as `folder/name.dot`. `IrGraph.draw` is not used: it requires graphviz."""
     folder.mkdir(parents=True, exist_ok=True)
-    viz = core.get_pass("graph_viz_pass")
-    viz.set("graph_viz_path", str(folder / f"{name}.dot"))
-    viz.apply(graph.graph)
+    apply_pass(graph, "graph_viz_pass", graph_viz_path=str(folder / f"{name}.dot"))
 
 
-def int8_operators(program: Any) -> Mapping[str, int]:
+def int8_operators(program: Program) -> Mapping[str, int]:
     """Operators of `program` that the passes marked INT8, counted by type."""
     return Counter(op.type for op in _int8(program))
 
 
-def _int8(program: Any) -> Iterator[Any]:
+def _int8(program: Program) -> Iterator[Operator]:
     for op in program.global_block().ops:
         if op.has_attr("mkldnn_data_type") and op.attr("mkldnn_data_type") == "int8":
             yield op

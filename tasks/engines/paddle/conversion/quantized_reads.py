@@ -7,14 +7,17 @@ kernel.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paddle_int8.tasks.engines.paddle.conversion.data_movement import MOVING, TAKING_INT8
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32
 from paddle_int8.tasks.engines.paddle.rewrites.signs import QUANT_PAIR
 
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Block
 
-def quantized_sources(block: Any) -> dict[str, str]:
+
+def quantized_sources(block: Block) -> dict[str, str]:
     """By what pairs of quantizers write, the tensor that it is of."""
     sources: dict[str, str] = {}
     for op in block.ops:
@@ -24,7 +27,7 @@ def quantized_sources(block: Any) -> dict[str, str]:
     return sources
 
 
-def read_as_bytes(block: Any) -> dict[str, list[Any]]:
+def read_as_bytes(block: Block) -> dict[str, list[Any]]:
     """By tensor, the operators that read it quantized and have an INT8 kernel."""
     sources = quantized_sources(block)
     found: dict[str, list[Any]] = {}

@@ -5,11 +5,12 @@ Isolated process only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import value
 from paddle_int8.tasks.engines.paddle.conversion.common_scales import common_scales, scales_before_factors
 from paddle_int8.tasks.engines.paddle.form import HOLDER
+from paddle_int8.tasks.engines.paddle.private.operators import add_flag, add_numbers, insert_operator
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
@@ -62,12 +63,12 @@ def record_scales(loaded: LoadedProgram, weights: Scales) -> int:
     scales = weights | {name: [scale] for name, scale in activations.items()}
     end = next(index for index, op in enumerate(block.ops) if op.type == "fetch")
     number = next(op.input("Scale")[0] for op in block.ops if op.type == "quantize_linear")
-    holder = block._insert_op(
-        end, type=HOLDER, inputs={"X": [number]}, attrs={"file_path": NOWHERE, "overwrite": True}
+    holder = insert_operator(
+        block, end, type=HOLDER, inputs={"X": [number]}, attrs={"file_path": NOWHERE, "overwrite": True}
     )
-    holder.desc._set_bool_attr(HAS_SCALES, True)
+    add_flag(holder, HAS_SCALES)
     for name, values in sorted(scales.items()):
-        holder.desc._set_float32s_attr(f"{name}{SUFFIX}", values)
+        add_numbers(holder, f"{name}{SUFFIX}", values)
     return len(weights)
 
 
@@ -91,8 +92,8 @@ def activation_scales(loaded: LoadedProgram) -> dict[str, float]:
     return found
 
 
-def _values(loaded: LoadedProgram, name: str) -> list[Any]:
-    values: list[Any] = value(loaded, name).ravel().tolist()
+def _values(loaded: LoadedProgram, name: str) -> list[float]:
+    values: list[float] = value(loaded, name).ravel().tolist()
     return values
 
 

@@ -10,19 +10,24 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import ConversionError
+from paddle_int8.tasks.engines.paddle.blocks import overwrite, value
 from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.files import ModelSource
 from paddle_int8.tasks.engines.paddle.form import FUSED_RECURRENT as FUSED
+from paddle_int8.tasks.engines.paddle.private.graphs import apply_pass, graph_of
+from paddle_int8.tasks.engines.paddle.private.operators import set_attribute
+from paddle_int8.tasks.engines.paddle.private.tensors import new_tensor
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import GraphOperator, Operator, Tensor
 
 INT8_GREATEST = 127.0
 HIDDEN_BOUND = 1.0
@@ -31,7 +36,7 @@ SCALES = "scales.json"
 UNFUSED = frozenset({"gru", "lstm"})
 FUSIONS = ("fc_gru_fuse_pass", "mul_gru_fuse_pass", "fc_lstm_fuse_pass", "mul_lstm_fuse_pass")
 BIDIRECTIONAL_FUSIONS = ("multi_gru_fuse_pass", "multi_gru_seq_fuse_pass")
-EXPECTED_ATTRIBUTES: dict[str, Any] = {
+EXPECTED_ATTRIBUTES: dict[str, bool | str | float | list[float]] = {
     "use_mkldnn": True,
     "mkldnn_data_type": "float32",
     "force_fp32_output": False,
@@ -77,7 +82,7 @@ def convert_recurrent(source: ModelSource, folder: Path) -> ConvertedModel:
     )
 
 
-def _int8_operators(operators: Sequence[Any]) -> dict[str, int]:
+def _int8_operators(operators: Sequence[Operator]) -> dict[str, int]:
     """Fused operators that read what a `quantize` operator wrote."""
     quantized = {name for op in operators if op.type == "quantize" for name in op.output_arg_names}
     counts = Counter(op.type for op in operators if op.type in FUSED and op.input("X")[0] in quantized)
@@ -93,38 +98,34 @@ def quantize_fused(loaded: LoadedProgram, thresholds: Mapping[str, float]) -> Lo
     up for the difference, which changes nothing in exact arithmetic.
     Source: after Nagel et al. 2019, data-free quantization, arXiv:1906.04721, section 4.1.
     """
-    from paddle.base import core
-    from paddle.base.framework import IrGraph
-
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 
-    graph = IrGraph(core.Graph(loaded.program.desc), for_test=True)
-    graph.graph.set_not_owned("__param_scope__", loaded.scope)
+    graph = graph_of(loaded.program, loaded.scope)
     fused = [node.op() for node in graph.all_op_nodes() if node.op().type() in FUSED]
     inputs = {op.input("X")[0] for op in fused}
-    states = [value for name, value in thresholds.items() if name not in inputs]
+    states = [threshold for name, threshold in thresholds.items() if name not in inputs]
     hidden = max(states, default=HIDDEN_BOUND)
     ranges = {name: thresholds[name] / hidden for name in inputs}
     _scale_input_weights(
         loaded, input_factors(((op.input("X")[0], _input_weights(op)) for op in fused), ranges)
     )
-    scales: dict[str, tuple[bool, Any]] = {}
+    scales: dict[str, tuple[bool, Tensor]] = {}
     for op in fused:
         scales[op.input("X")[0]] = _scale([thresholds[op.input("X")[0]]])
         per_channel = lstm_weight_scale if op.type() == "fusion_lstm" else gru_weight_scale
         for by_input, by_hidden in zip(op.input("WeightX"), op.input("WeightH"), strict=True):
-            weights = (_values(loaded, by_input), _values(loaded, by_hidden))
+            weights = (value(loaded, by_input), value(loaded, by_hidden))
             scales[by_input] = _scale(per_channel(*weights))
-    _apply(graph, "cpu_quantize_placement_pass", quantize_enabled_op_types=set(FUSED))
-    _apply(graph, "cpu_quantize_pass", quant_var_scales=scales, data_layout="NCHW")
-    _apply(graph, "cpu_quantize_squash_pass")
+    apply_pass(graph, "cpu_quantize_placement_pass", quantize_enabled_op_types=set(FUSED))
+    apply_pass(graph, "cpu_quantize_pass", quant_var_scales=scales, data_layout="NCHW")
+    apply_pass(graph, "cpu_quantize_squash_pass")
     for op in [node.op() for node in graph.all_op_nodes() if node.op().type() in FUSED]:
-        op._set_attr("Scale_data", INT8_GREATEST / hidden)
+        set_attribute(op, "Scale_data", INT8_GREATEST / hidden)
     program = graph.to_program()
     return LoadedProgram(program=program, scope=loaded.scope, feeds=loaded.feeds, fetches=loaded.fetches)
 
 
-def _input_weights(op: Any) -> list[str]:
+def _input_weights(op: GraphOperator) -> list[str]:
     """Names of the weights that multiply the input itself; deeper layers read hidden states."""
     directions = 2 if op.type() == "multi_gru" else 1
     names: list[str] = op.input("WeightX")[:directions]
@@ -152,11 +153,8 @@ def input_factors(
 
 
 def _scale_input_weights(loaded: LoadedProgram, factors: Mapping[str, float]) -> None:
-    import paddle
-
     for name, factor in factors.items():
-        values = (_values(loaded, name) * factor).astype(np.float32)
-        loaded.scope.find_var(name).get_tensor().set(values, paddle.CPUPlace())
+        overwrite(loaded, name, (value(loaded, name) * factor).astype(np.float32))
 
 
 def gru_weight_scale(by_input: Array, by_hidden: Array) -> Array:
@@ -181,45 +179,25 @@ def lstm_weight_scale(by_input: Array, by_hidden: Array) -> Array:
     return greatest
 
 
-def _scale(greatest: Array | list[float]) -> tuple[bool, Any]:
+def _scale(greatest: Array | list[float]) -> tuple[bool, Tensor]:
     """As Paddle's pass takes it: whether unsigned, and 1 / greatest; a channel of zeros gets 0."""
-    import paddle
-
     values = np.asarray(greatest, np.float64)
-    tensor = paddle.base.core.LoDTensor()
-    tensor.set(np.divide(1.0, values, out=np.zeros_like(values), where=values > 0), paddle.CPUPlace())
-    return False, tensor
-
-
-def _values(loaded: LoadedProgram, name: str) -> Array:
-    return np.array(loaded.scope.find_var(name).get_tensor())
-
-
-def _apply(graph: Any, name: str, **options: Any) -> None:
-    from paddle.base import core
-
-    applied = core.get_pass(name)
-    for option, value in options.items():
-        applied.set(option, value)
-    applied.apply(graph.graph)
+    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
+    return False, new_tensor(inverse)
 
 
 def fuse_recurrent(loaded: LoadedProgram) -> LoadedProgram:
     """`gru` and `lstm` with the layer before them in one operator, both directions and layers in one."""
-    from paddle.base import core
-    from paddle.base.framework import IrGraph
-
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 
-    graph = IrGraph(core.Graph(loaded.program.desc), for_test=True)
-    graph.graph.set_not_owned("__param_scope__", loaded.scope)
+    graph = graph_of(loaded.program, loaded.scope)
     for name in FUSIONS:
-        _apply(graph, name)
+        apply_pass(graph, name)
     for node in graph.all_op_nodes():
         if node.op().type() in FUSED:
-            for attribute, value in EXPECTED_ATTRIBUTES.items():
-                node.op()._set_attr(attribute, value)
+            for attribute, expected in EXPECTED_ATTRIBUTES.items():
+                set_attribute(node.op(), attribute, expected)
     for name in BIDIRECTIONAL_FUSIONS:
-        _apply(graph, name)
+        apply_pass(graph, name)
     program = graph.to_program()
     return LoadedProgram(program=program, scope=loaded.scope, feeds=loaded.feeds, fetches=loaded.fetches)

@@ -5,13 +5,16 @@ Isolated process only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from paddle_int8.tasks.engines.paddle.blocks import overwrite, value
 from paddle_int8.tasks.engines.paddle.rewrites.repairs import ANY_CONVOLUTION
 from paddle_int8.tasks.engines.paddle.rewrites.signs import QUANT_PAIR, RECTIFIERS, unsigned_tensors
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 S8_MAX, U8_MAX = 127.0, 255.0
 FUSED_INTO_CONVOLUTION = QUANT_PAIR | {"batch_norm", "elementwise_add"}
@@ -28,7 +31,6 @@ def widen_signed_residual_sums(loaded: LoadedProgram) -> int:
     Source: `GetDstType` of conv_onednn_kernel.cc and `QuantizeConv` of cpu_quantize_pass.cc, Paddle 2.6.
     """
     import numpy
-    import paddle
 
     block = loaded.program.global_block()
     sums = _signed_sums(block)
@@ -36,13 +38,11 @@ def widen_signed_residual_sums(loaded: LoadedProgram) -> int:
         op.input("Scale")[0] for op in block.ops if op.type == "quantize_linear" and op.input("X")[0] in sums
     }  # several operators may read one sum, and share its threshold
     for name in scales:
-        threshold = loaded.scope.find_var(name).get_tensor()
-        wider = numpy.array(threshold) * (U8_MAX / S8_MAX)
-        threshold.set(wider.astype(numpy.float32), paddle.CPUPlace())
+        overwrite(loaded, name, (value(loaded, name) * (U8_MAX / S8_MAX)).astype(numpy.float32))
     return len(scales)
 
 
-def _signed_sums(block: Any) -> set[str]:
+def _signed_sums(block: Block) -> set[str]:
     """Outputs of a ReLU over the sum of a convolution and a residual, neither of them rectified."""
     writers = {name: op for op in block.ops for name in op.output_arg_names}
     unsigned = unsigned_tensors(block, fused=False)
@@ -54,7 +54,9 @@ def _signed_sums(block: Any) -> set[str]:
     }
 
 
-def _adds_signed(block: Any, writers: dict[str, Any], unsigned: set[str], add: Any) -> bool:
+def _adds_signed(
+    block: Block, writers: Mapping[str, Operator], unsigned: set[str], add: Operator | None
+) -> bool:
     if add is None or add.type != "elementwise_add":
         return False
     terms = add.input("X") + add.input("Y")
@@ -64,7 +66,7 @@ def _adds_signed(block: Any, writers: dict[str, Any], unsigned: set[str], add: A
     return any(source is not None and source.type in ANY_CONVOLUTION for source in sources)
 
 
-def _written_by(writers: dict[str, Any], name: str, through: frozenset[str]) -> Any:
+def _written_by(writers: Mapping[str, Operator], name: str, through: frozenset[str]) -> Operator | None:
     """The operator that computes `name`, looking through those in `through` along their first input."""
     writer = writers.get(name)
     while writer is not None and writer.type in through:

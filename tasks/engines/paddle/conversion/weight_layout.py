@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
+from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, rename_input
 from paddle_int8.tasks.engines.paddle.rewrites.signs import LAYERS
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Operator, Program, Variable
 
 LAID_OUT = "lay_out_weights"
 IDENTITY = {"scale": 1.0, "bias": 0.0, "bias_after_scale": True, "use_mkldnn": True}
@@ -14,7 +18,7 @@ LARGEST_BYTES = 4 << 20
 little beside that of its computation."""
 
 
-def lay_out_weights(program: Any) -> int:
+def lay_out_weights(program: Program) -> int:
     """Puts an operator of oneDNN that changes nothing behind each weight; returns how many there are.
 
     Loaded weights have the plain layout. Paddle's executor finds that at each inference anew, makes a scope
@@ -34,18 +38,18 @@ def lay_out_weights(program: Any) -> int:
         weight = block.var(name)
         laid_out = block.create_var(name=f"{name}.onednn", shape=weight.shape, dtype=weight.dtype)
         for op in readers:
-            op._rename_input(name, laid_out.name)
-        block._insert_op(
-            inputs, type="scale", inputs={"X": [weight]}, outputs={"Out": [laid_out]}, attrs=IDENTITY
+            rename_input(op, name, laid_out.name)
+        insert_operator(
+            block, inputs, type="scale", inputs={"X": [weight]}, outputs={"Out": [laid_out]}, attrs=IDENTITY
         )
     return len(names)
 
 
-def _of_onednn(op: Any) -> bool:
+def _of_onednn(op: Operator) -> bool:
     return bool(op.has_attr("use_mkldnn") and op.attr("use_mkldnn"))
 
 
-def _is_weight(variable: Any) -> bool:
+def _is_weight(variable: Variable) -> bool:
     import paddle
 
     if not variable.persistable or variable.dtype != paddle.float32 or not variable.shape:

@@ -11,23 +11,26 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import paddle
 from paddle.static.quantization import post_training_quantization as slim
 
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import QuantizationError
-from paddle_int8.tasks.engines.paddle.blocks import is_skipped
+from paddle_int8.tasks.engines.paddle.blocks import is_skipped, tensor_of
+from paddle_int8.tasks.engines.paddle.private.variables import rename_variable
 from paddle_int8.tasks.engines.paddle.quantization.tensors import fed, view
 from paddle_int8.tasks.engines.paddle.quantization.weights import Grams, layers_of, rounded_weight
 from paddle_int8.tasks.process.progress import report
 
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Program, Scope, Tensor
+
 DEAD_THRESHOLD = 1e-8
 """Threshold of an activation that was 0 throughout, whose scale would be infinite; as PaddleSlim's `mse`."""
 
-Array = npt.NDArray[Any]
 Batch = dict[str, Array]
 
 
@@ -77,8 +80,9 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         self._total = 0
 
     @property
-    def program(self) -> Any:
-        return self._program
+    def program(self) -> Program:
+        made: Program = self._program
+        return made
 
     @property
     def thresholds(self) -> dict[str, float | list[float]]:
@@ -156,8 +160,8 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         block = self._program.global_block()
         for op in [op for op in block.ops if op.type == "fake_channel_wise_dequantize_max_abs"]:
             old, new = op.input("Scales")[0], f"{op.output('Out')[0]}.channel_scale"
-            block._rename_var(old, new)
-            scale = np.array(self._scope.find_var(old).get_tensor())
+            rename_variable(block, old, new)
+            scale = np.array(self._tensor(old))
             self._scope.var(new).get_tensor().set(scale, self._place)
 
     @contextmanager
@@ -166,9 +170,9 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         with replaced(slim.utils, "load_variable_data", self._load):
             yield
 
-    def _load(self, scope: Any, name: str) -> Array:
+    def _load(self, scope: Scope, name: str) -> Array:
         """A tensor's values; of a scalar one sample, as `avg` takes the first dimension for the batch."""
-        values: Array = np.atleast_1d(np.array(scope.find_var(name).get_tensor()))
+        values: Array = np.atleast_1d(np.array(tensor_of(scope, name)))
         return values
 
     def _each_batch(self, observe: Callable[[], None], note: str) -> None:
@@ -224,9 +228,9 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
             )
             self._tensor(layer.weight).set(rounded, self._place)
 
-    def _fetch(self, batch: Batch, names: list[str]) -> list[Any]:
+    def _fetch(self, batch: Batch, names: list[str]) -> list[Tensor]:
         """Tensors of one forward pass, in plain order."""
-        tensors: list[Any] = self._executor.run(
+        tensors: list[Tensor] = self._executor.run(
             program=self._program,
             feed=fed(batch, self._feed_list),
             fetch_list=names,
@@ -235,8 +239,8 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         )
         return tensors
 
-    def _tensor(self, name: str) -> Any:
-        return self._scope.find_var(name).get_tensor()
+    def _tensor(self, name: str) -> Tensor:
+        return tensor_of(self._scope, name)
 
     def _get_hist_scaling_factor(self, hist: Array, hist_edges: Array) -> float:
         """PaddleSlim's percentile, except that where its running sum ends below the percentile by rounding
@@ -247,7 +251,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
 
 
 @contextmanager
-def replaced(owner: Any, name: str, value: object) -> Iterator[None]:
+def replaced(owner: object, name: str, value: object) -> Iterator[None]:
     """`owner.name` is `value` while the context is open."""
     original = getattr(owner, name)
     setattr(owner, name, value)

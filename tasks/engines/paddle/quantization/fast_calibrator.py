@@ -14,14 +14,14 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import paddle
 from paddle.static.quantization import post_training_quantization as slim
 
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.engines.paddle.quantization.calibrator import (
-    Array,
     Batch,
     Calibrator,
     checked,
@@ -31,6 +31,9 @@ from paddle_int8.tasks.engines.paddle.quantization.histogram import magnitude_co
 from paddle_int8.tasks.engines.paddle.quantization.kl import kl_threshold
 from paddle_int8.tasks.engines.paddle.quantization.tensors import may_be_padded, view
 from paddle_int8.tasks.hardware.limits import own_threads
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Graph, Scope
 
 
 class FastCalibrator(Calibrator):
@@ -56,7 +59,7 @@ class FastCalibrator(Calibrator):
             paddle.set_flags({"FLAGS_use_mkldnn": False})
             self._activations = {}
 
-    def _load(self, scope: Any, name: str) -> Array:
+    def _load(self, scope: Scope, name: str) -> Array:
         if name in self._activations:
             return np.atleast_1d(self._activations[name])
         return super()._load(scope, name)
@@ -112,10 +115,11 @@ class _OneSearch(slim.AddQuantDequantForInferencePass):  # type: ignore[misc]  #
     The pass looks up a tensor's own scale only, so what it adds meanwhile is never asked for.
     """
 
-    def apply(self, graph: Any) -> Any:
+    def apply(self, graph: Any) -> Graph:
         known = graph.all_persistable_nodes()
         graph.all_persistable_nodes = lambda: known
         try:
-            return super().apply(graph)
+            made: Graph = super().apply(graph)
+            return made
         finally:
             del graph.all_persistable_nodes

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,15 +24,19 @@ from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QatConfig
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError, TrainingError
-from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim
+from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, tensor_of
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.private.networks import learning_rate_of
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.process.progress import report
 
 if TYPE_CHECKING:
+    from paddle_int8.tasks.contracts.arrays import Array
     from paddle_int8.tasks.data.reader import BatchReader
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram
     from paddle_int8.tasks.engines.paddle.training.loop import History
+    from paddle_int8.tasks.engines.paddle.types import Program, Scope, Variable
 
 STEP = "quantization-aware training"
 SCALE = "@scale"
@@ -125,7 +129,7 @@ def total_steps(samples: int, config: QatConfig) -> int:
     return config.epochs * max(1, samples // config.batch_size)
 
 
-def _train(request: FinetuneRequest, loaded: Any) -> tuple[History, dict[str, float]]:
+def _train(request: FinetuneRequest, loaded: LoadedProgram) -> tuple[History, dict[str, float]]:
     """The history, and the learned scale of each activation. The weights are in `loaded.scope`."""
     import paddle
 
@@ -152,7 +156,7 @@ def _train(request: FinetuneRequest, loaded: Any) -> tuple[History, dict[str, fl
         program = _quant_aware(request, loaded.program, scope)
         use_onednn(program)
         steps = total_steps(len(reader), config)
-        rate = scope.find_var(optimizer._global_learning_rate().name).get_tensor()
+        rate = tensor_of(scope, learning_rate_of(optimizer))
 
         found: dict[str, float] = {}
 
@@ -186,18 +190,18 @@ def _train(request: FinetuneRequest, loaded: Any) -> tuple[History, dict[str, fl
         return history, _learned_scales(program, scope)
 
 
-def _skip(program: Any, tensors: tuple[str, ...]) -> None:
+def _skip(program: Program, tensors: tuple[str, ...]) -> None:
     """Marks the operators that read one of `tensors` as PaddleSlim knows those that stay FP32."""
     for op in program.global_block().ops:
         if set(op.input_arg_names) & set(tensors):
             hide_from_slim(op)
 
 
-def _quant_aware(request: FinetuneRequest, program: Any, scope: Any) -> Any:
+def _quant_aware(request: FinetuneRequest, program: Program, scope: Scope) -> Program:
     import paddle
     from paddleslim.quant import quant_aware
 
-    return quant_aware(
+    made: Program = quant_aware(
         program,
         paddle.CPUPlace(),
         {
@@ -210,23 +214,24 @@ def _quant_aware(request: FinetuneRequest, program: Any, scope: Any) -> Any:
         for_test=False,
         return_program=True,
     )
+    return made
 
 
-def _learned_scales(program: Any, scope: Any) -> dict[str, float]:
+def _learned_scales(program: Program, scope: Scope) -> dict[str, float]:
     """By tensor; those of weights, one a channel, are read off the trained weights later."""
     scales = {}
     for variable in program.list_vars():
         if variable.persistable and variable.name.endswith(SCALE):
-            values = np.array(scope.find_var(variable.name).get_tensor()).reshape(-1)
+            values = np.array(tensor_of(scope, variable.name)).reshape(-1)
             if values.size == 1 and math.isfinite(values[0]) and values[0] > 0:
                 scales[variable.name.removesuffix(SCALE)] = float(values[0])
     return dict(sorted(scales.items()))
 
 
-def _require_finite(parameters: list[Any], scope: Any) -> None:
+def _require_finite(parameters: list[Variable], scope: Scope) -> None:
     """The last step's update has been seen by no loss."""
     for parameter in parameters:
-        if not np.isfinite(np.array(scope.find_var(parameter.name).get_tensor())).all():
+        if not np.isfinite(np.array(tensor_of(scope, parameter.name))).all():
             raise TrainingError(
                 found=f"NaN or infinity in {parameter.name} after the last step",
                 required="finite values",
@@ -234,12 +239,12 @@ def _require_finite(parameters: list[Any], scope: Any) -> None:
             )
 
 
-def _objective(name: str) -> Callable[[list[Any], Any], Any]:
+def _objective(name: str) -> Callable[[list[Variable], Variable], Variable]:
     """(outputs, label [N, 1]) -> loss, built into the static program."""
     if name == "cross_entropy":
         return _cross_entropy
     try:
-        found: Callable[[list[Any], Any], Any] = imported(name)
+        found: Callable[[list[Variable], Variable], Variable] = imported(name)
     except (ImportError, AttributeError) as error:
         raise QuantizationError(
             found=f"no objective {name} ({error})",
@@ -249,15 +254,17 @@ def _objective(name: str) -> Callable[[list[Any], Any], Any]:
     return found
 
 
-def _cross_entropy(outputs: list[Any], label: Any) -> Any:
+def _cross_entropy(outputs: list[Variable], label: Variable) -> Variable:
     """The loss of logits, or of probabilities when the model ends in a softmax."""
     import paddle
 
     writer = next(op for op in outputs[0].block.ops if outputs[0].name in op.output_arg_names)
-    return paddle.nn.functional.cross_entropy(outputs[0], label, use_softmax=writer.type != "softmax")
+    softmax = writer.type == "softmax"
+    loss: Variable = paddle.nn.functional.cross_entropy(outputs[0], label, use_softmax=not softmax)
+    return loss
 
 
-def _labels(reader: BatchReader, rows: Any) -> Any:
+def _labels(reader: BatchReader, rows: Array) -> Array:
     if reader.labels is None:
         raise QuantizationError(
             found="training data without labels",
@@ -267,7 +274,7 @@ def _labels(reader: BatchReader, rows: Any) -> Any:
     return reader.labels[rows, None]
 
 
-def _share_right(output: Any, labels: Any) -> float:
+def _share_right(output: Array, labels: Array) -> float:
     if output.ndim != 2 or output.shape[1] < 2:
         return math.nan
     return float((output.argmax(axis=1) == labels[:, 0]).mean())

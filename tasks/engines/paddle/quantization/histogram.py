@@ -7,12 +7,9 @@ the side (about one in a thousand) are looked up among the float64 edges.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from paddle_int8.tasks.contracts.arrays import Array
 
 CHUNK = 1 << 17
 """Values at a time: the working set stays in a core's caches."""

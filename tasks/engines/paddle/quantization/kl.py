@@ -11,12 +11,10 @@ Source: Migacz, "8-bit inference with TensorRT", GTC 2017; paddle/static/quantiz
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from paddle_int8.tasks.contracts.arrays import Array
 
 
 def kl_threshold(hist: Array, bin_width: float, bits: int) -> float:

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from paddle_int8.tasks.engines.paddle.quantization.preparation import Magnitudes
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.quantization.calibrator import Batches, Calibrator
+    from paddle_int8.tasks.engines.paddle.types import Program, Scope
 
 RECURRENT = frozenset({"gru", "lstm"})
 """Operators on sequences that the layout `recurrent` is for."""
@@ -137,7 +138,7 @@ def _seed(seed: int) -> None:
     paddle.seed(seed)
 
 
-def _calibrator(request: PtqRequest, samples: Batches, scope: Any) -> Calibrator:
+def _calibrator(request: PtqRequest, samples: Batches, scope: Scope) -> Calibrator:
     import paddle
 
     from paddle_int8.tasks.engines.paddle.program import parse_program
@@ -170,7 +171,7 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Any) -> Calibrator
     )
 
 
-def _quantized_operators(program: Any, op_types: tuple[str, ...]) -> dict[str, str]:
+def _quantized_operators(program: Program, op_types: tuple[str, ...]) -> dict[str, str]:
     """By output tensor, the type of each operator of `op_types` that reads a quantized tensor and was not
     told to be skipped.
 

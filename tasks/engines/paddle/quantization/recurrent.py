@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,6 +33,9 @@ from paddle_int8.tasks.engines.paddle.quantization.ptq import RECURRENT, PtqOutc
 from paddle_int8.tasks.engines.paddle.switches import NATIVE_FP32
 from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.store.folder import file_digest
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Slot, StoredOperator
 
 EQUAL = 1e-5
 """Largest difference that sums in another order explain, of the greatest output or of 1, whichever is more.
@@ -121,7 +124,7 @@ def _recurrent_tensors(folder: Path) -> tuple[Counter[str], tuple[str, ...]]:
     return counts, tuple(dict.fromkeys(names))
 
 
-def _tensors_of(op: Any, operators: Sequence[Any]) -> tuple[str, str]:
+def _tensors_of(op: StoredOperator, operators: Sequence[StoredOperator]) -> tuple[str, str]:
     """What the fully connected layer before `op` reads, and the hidden state."""
     writers = {name: each for each in operators for slot in each.outputs for name in slot.arguments}
     before = writers.get(_argument(op.inputs, "Input"))
@@ -136,7 +139,7 @@ def _tensors_of(op: Any, operators: Sequence[Any]) -> tuple[str, str]:
     return _argument(before.inputs, "X"), _argument(op.outputs, "Hidden")
 
 
-def _argument(slots: Iterable[Any], name: str) -> str:
+def _argument(slots: Iterable[Slot], name: str) -> str:
     return next(str(slot.arguments[0]) for slot in slots if slot.parameter == name)
 
 
@@ -191,7 +194,7 @@ def difference(original: Array, rewritten: Array) -> float:
     return float(np.abs(original - rewritten).max(initial=0)) / greatest
 
 
-def reachable(operators: Iterable[Any]) -> Counter[str]:
+def reachable(operators: Iterable[StoredOperator]) -> Counter[str]:
     """The recurrent operators (OpDesc messages) that oneDNN has INT8 kernels for.
 
     Raises: QuantizationError when there is none, or one is an LSTM with peepholes.

@@ -6,12 +6,9 @@ these take their place. Both keep PaddleSlim's scales and move a weight by less 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from paddle_int8.tasks.contracts.arrays import Array
 
 SWEEPS = 4
 """Passes of coordinate descent at most; it ends when nothing moves, commonly after two or three."""

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
 from paddle_int8.tasks.engines.paddle.quantization.rounding import (
@@ -29,7 +29,9 @@ from paddle_int8.tasks.engines.paddle.quantization.rounding import (
     nearest,
 )
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Operator, Program
+
 
 LEVELS = 127
 PRODUCTS = ("mul", "matmul", "matmul_v2")
@@ -51,7 +53,7 @@ class Layer:
     groups: int = 1
 
 
-def layers_of(program: Any, weights: set[str]) -> list[Layer]:
+def layers_of(program: Program, weights: set[str]) -> list[Layer]:
     """The operators whose weights can be rounded by choice, each weight once.
 
     Not among them, and so rounded to the nearest: those told to be skipped, transposed operands,
@@ -67,7 +69,7 @@ def layers_of(program: Any, weights: set[str]) -> list[Layer]:
     return list(found.values())
 
 
-def _convolution(op: Any) -> Layer | None:
+def _convolution(op: Operator) -> Layer | None:
     if op.attr("data_format") == "NHWC" or op.attr("padding_algorithm") == "SAME":
         return None
     pads = list(op.attr("paddings")) if op.attr("padding_algorithm") != "VALID" else [0, 0]
@@ -83,7 +85,7 @@ def _convolution(op: Any) -> Layer | None:
     )
 
 
-def _product(op: Any) -> Layer | None:
+def _product(op: Operator) -> Layer | None:
     flags = ("trans_x", "trans_y", "transpose_X", "transpose_Y")
     if any(op.has_attr(flag) and op.attr(flag) for flag in flags):
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,20 +22,23 @@ from paddle_int8.tasks.engines.paddle.blocks import (
     value,
     writer,
 )
+from paddle_int8.tasks.engines.paddle.private.operators import remove_operator, rename_input, rename_output
 from paddle_int8.tasks.engines.paddle.rewrites.layers import add_bias, is_bias, layer_of, multiply_weight
 
 if TYPE_CHECKING:
+    from paddle_int8.tasks.contracts.arrays import Array
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Operator
 
 
 @dataclass(frozen=True, slots=True)
 class Affine:
     """`op` writes `source` * factor + offset, both with as many dimensions as `source`."""
 
-    op: Any
+    op: Operator
     source: str
-    factor: Any
-    offset: Any
+    factor: Array
+    offset: Array
 
     @property
     def is_scalar(self) -> bool:
@@ -64,7 +67,9 @@ def join_scalars(loaded: LoadedProgram) -> int:
     return _sweep(loaded, _join_with_reader, loaded.program.global_block().ops[::-1])
 
 
-def _sweep(loaded: LoadedProgram, fold: Callable[[LoadedProgram, Any], bool], ops: Sequence[Any]) -> int:
+def _sweep(
+    loaded: LoadedProgram, fold: Callable[[LoadedProgram, Operator], bool], ops: Sequence[Operator]
+) -> int:
     """An operator that `fold` removes besides the one that it is given must have had its turn."""
     matched = sum(fold(loaded, op) for op in ops)
     if matched:
@@ -72,7 +77,7 @@ def _sweep(loaded: LoadedProgram, fold: Callable[[LoadedProgram, Any], bool], op
     return matched
 
 
-def _fold_into_writer(loaded: LoadedProgram, op: Any) -> bool:
+def _fold_into_writer(loaded: LoadedProgram, op: Operator) -> bool:
     block = loaded.program.global_block()
     affine = _affine(loaded, op)
     if affine is None:
@@ -88,22 +93,23 @@ def _fold_into_writer(loaded: LoadedProgram, op: Any) -> bool:
     channels = block.var(layer.weight).shape[layer.outputs]
     factor, offset = np.ones(channels), np.zeros(channels)
     for one in chain:
-        by_channel = [_by_channel(values, layer.channels, channels) for values in (one.factor, one.offset)]
-        if any(values is None for values in by_channel):
+        more = _by_channel(one.factor, layer.channels, channels)
+        added = _by_channel(one.offset, layer.channels, channels)
+        if more is None or added is None:
             return False
-        factor, offset = factor * by_channel[0], offset * by_channel[0] + by_channel[1]
+        factor, offset = factor * more, offset * more + added
     multiply_weight(loaded, layer, factor)
     (target,) = op.output("Out")
-    block._remove_op(place(block, op))
+    remove_operator(block, place(block, op))
     if bias is not None:
         remove(block, bias.op)
-    layer.op.desc._rename_output(layer.answer, target)
+    rename_output(layer.op, layer.answer, target)
     if offset.any():
         add_bias(loaded, replace(layer, answer=target), offset)
     return True
 
 
-def _fold_into_readers(loaded: LoadedProgram, op: Any) -> bool:
+def _fold_into_readers(loaded: LoadedProgram, op: Operator) -> bool:
     block = loaded.program.global_block()
     affine = _affine(loaded, op)
     if affine is None or not affine.is_scalar or affine.offset.any():
@@ -114,12 +120,12 @@ def _fold_into_readers(loaded: LoadedProgram, op: Any) -> bool:
         return False
     for layer in filter(None, layers):
         multiply_weight(loaded, layer, affine.factor)
-        layer.op.desc._rename_input(target, affine.source)
+        rename_input(layer.op, target, affine.source)
     remove(block, op)
     return True
 
 
-def _join_with_reader(loaded: LoadedProgram, op: Any) -> bool:
+def _join_with_reader(loaded: LoadedProgram, op: Operator) -> bool:
     block = loaded.program.global_block()
     first = _affine(loaded, op)
     reading = readers(block, op.output("Out")[0]) if first is not None else []
@@ -130,14 +136,14 @@ def _join_with_reader(loaded: LoadedProgram, op: Any) -> bool:
     offset = first.offset * second.factor + second.offset
     (target,) = second.op.output("Out")
     scale_before(block, second.op, first.source, target, factor.item(), bias=offset.item())
-    block._remove_op(place(block, second.op))
+    remove_operator(block, place(block, second.op))
     remove(block, op)
     return True
 
 
-def _affine(loaded: LoadedProgram, op: Any) -> Affine | None:
+def _affine(loaded: LoadedProgram, op: Operator | None) -> Affine | None:
     """None, unless `op` multiplies or adds what is stored."""
-    from paddle.base.core import VarDesc
+    import paddle
 
     block = loaded.program.global_block()
     if op is None or op.type not in ("scale", "elementwise_mul", "elementwise_add"):
@@ -146,7 +152,7 @@ def _affine(loaded: LoadedProgram, op: Any) -> Affine | None:
     operands = [name for slot in slots if slot in op.input_names for name in op.input(slot)]
     stored = [name for name in operands if block.var(name).persistable]
     sources = [name for name in operands if name not in stored]
-    if len(sources) != 1 or block.var(sources[0]).dtype != VarDesc.VarType.FP32:
+    if len(sources) != 1 or block.var(sources[0]).dtype != paddle.float32:
         return None
     (source,), rank = sources, len(block.var(sources[0]).shape)
     if op.type == "scale":
@@ -164,14 +170,14 @@ def _affine(loaded: LoadedProgram, op: Any) -> Affine | None:
     return Affine(op, source, values, np.zeros_like(values))
 
 
-def _aligned(values: Any, axis: int, rank: int) -> Any:
+def _aligned(values: Array, axis: int, rank: int) -> Array | None:
     """`values` with as many dimensions as Paddle broadcasts it over, None where it has more."""
     front = rank - values.ndim if axis == -1 else axis
     behind = rank - front - values.ndim
     return None if min(front, behind) < 0 else values.reshape((1,) * front + values.shape + (1,) * behind)
 
 
-def _by_channel(values: Any, dimension: int, channels: int) -> Any:
+def _by_channel(values: Array, dimension: int, channels: int) -> Array | None:
     """One value for each channel, None where they differ along another dimension."""
     if values.size != 1 and values.size != values.shape[dimension]:
         return None

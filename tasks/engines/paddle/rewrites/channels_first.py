@@ -5,13 +5,22 @@ Isolated process only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import place, remove_unread, writer
+from paddle_int8.tasks.engines.paddle.private.operators import (
+    insert_operator,
+    rename_input,
+    rename_output,
+    set_attribute,
+    set_input,
+)
 from paddle_int8.tasks.engines.paddle.rewrites.products import ACTIVATIONS
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 LAYOUTS = ("data_format", "data_layout")
 """What an attribute with the order of the dimensions is called."""
@@ -36,7 +45,7 @@ def compute_channels_first(loaded: LoadedProgram) -> int:
     for op in list(block.ops):
         layout = next((name for name in LAYOUTS if op.has_attr(name) and op.attr(name) in FIRST), None)
         if layout is not None:
-            op._set_attr(layout, FIRST[op.attr(layout)])
+            set_attribute(op, layout, FIRST[op.attr(layout)])
             matched += 1
             _turn(block, op, turned, [_only(op.input, SOURCES, op.input_names)])
         elif turned and op.type in ALONE and op.input("X")[0] in turned and len(op.input_arg_names) == 1:
@@ -48,7 +57,7 @@ def compute_channels_first(loaded: LoadedProgram) -> int:
     return matched
 
 
-def _turn_together(block: Any, op: Any, turned: dict[str, str]) -> None:
+def _turn_together(block: Block, op: Operator, turned: dict[str, str]) -> None:
     """Operators of two turned tensors, or of one and a vector with a value a channel."""
     (x,), (y,) = op.input("X"), op.input("Y")
     if x in turned and y in turned and block.var(x).shape == block.var(y).shape:
@@ -56,35 +65,36 @@ def _turn_together(block: Any, op: Any, turned: dict[str, str]) -> None:
         return
     vector, last = _vector(block, y), len(block.var(x).shape) - 1
     if x in turned and vector is not None and (op.attr("axis") in (-1, last) or vector != y):
-        op.desc.set_input("Y", [vector])
-        op._set_attr("axis", 1)
+        set_input(op, "Y", [vector])
+        set_attribute(op, "axis", 1)
         _turn(block, op, turned, [x])
 
 
-def _turn(block: Any, op: Any, turned: dict[str, str], sources: list[str]) -> None:
+def _turn(block: Block, op: Operator, turned: dict[str, str], sources: list[str]) -> None:
     """Has `op` read the turned `sources` and write its answer turned, with a way back behind it."""
     for source in sources:
         rank = len(block.var(source).shape)
         if source not in turned:
             turned[source] = f"{source}.first"
             _transpose(block, place(block, op), source, turned[source], [0, rank - 1, *range(1, rank - 1)])
-        op.desc._rename_input(source, turned[source])
+        rename_input(op, source, turned[source])
     target = _only(op.output, TARGETS, op.output_names)
     rank = len(block.var(target).shape)
     order = [0, rank - 1, *range(1, rank - 1)]
     turned[target] = f"{target}.first"
     _variable(block, turned[target], target, [block.var(target).shape[axis] for axis in order])
-    op.desc._rename_output(target, turned[target])
+    rename_output(op, target, turned[target])
     _transpose(block, place(block, op) + 1, turned[target], target, [0, *range(2, rank), 1])
 
 
-def _transpose(block: Any, index: int, source: str, target: str, order: list[int]) -> None:
+def _transpose(block: Block, index: int, source: str, target: str, order: list[int]) -> None:
     """Inserts transpose2 as the block's operator `index`."""
     shape = block.var(source).shape
     if not block.has_var(target):
         _variable(block, target, source, [shape[axis] for axis in order])
     _variable(block, f"{target}.shape", source, [0, *shape])
-    block._insert_op(
+    insert_operator(
+        block,
         index,
         type="transpose2",
         inputs={"X": [source]},
@@ -93,15 +103,15 @@ def _transpose(block: Any, index: int, source: str, target: str, order: list[int
     )
 
 
-def _variable(block: Any, name: str, like: str, shape: list[int]) -> None:
+def _variable(block: Block, name: str, like: str, shape: list[int]) -> None:
     block.create_var(name=name, shape=shape, dtype=block.var(like).dtype)
 
 
-def _only(names: Any, slots: tuple[str, ...], known: list[str]) -> str:
+def _only(names: Callable[[str], list[str]], slots: tuple[str, ...], known: list[str]) -> str:
     return str(next(name for slot in slots if slot in known for name in names(slot)))
 
 
-def _vector(block: Any, name: str) -> str | None:
+def _vector(block: Block, name: str) -> str | None:
     """The stored vector that `name` is, or is the form of with all other dimensions 1."""
     reshape = writer(block, name)
     if reshape is not None and reshape.type == "reshape2" and set(block.var(name).shape[:-1]) == {1}:

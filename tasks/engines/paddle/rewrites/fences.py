@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from paddle_int8.tasks.engines.paddle.blocks import operators, place, readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
+from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, rename_input, set_input
+from paddle_int8.tasks.engines.paddle.private.variables import variable_of
 from paddle_int8.tasks.engines.paddle.rewrites.products import ACTIVATIONS
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 PRODUCTS = ("matmul", "matmul_v2", "bmm")
 CONVOLVED = CONVOLUTIONS | {
@@ -73,7 +76,7 @@ def order_operands(loaded: LoadedProgram) -> int:
     matched, written = 0, writers(loaded.program.global_block())
     for block, op in [pair for kind in ("mul", *PRODUCTS) for pair in operators(loaded, kind)]:
         for name in dict.fromkeys(op.input_arg_names):
-            if len(block._var_recursive(name).shape) >= LEAST_RANK and is_laid_out(written, name, _lays_out):
+            if len(variable_of(block, name).shape) >= LEAST_RANK and is_laid_out(written, name, _lays_out):
                 fence(block, op, name)
                 matched += 1
     return matched
@@ -90,11 +93,11 @@ def separate_equal_factors(loaded: LoadedProgram) -> int:
         (source,) = op.input("X")
         first = writer(block, source)
         for slot in ("Y",) if first is not None and first.type == "assign" else ("X", "Y"):
-            op.desc.set_input(slot, [_copy(block, op, source, slot)])
+            set_input(op, slot, [_copy(block, op, source, slot)])
     return len(found)
 
 
-def writers(block: Any) -> dict[str, list[Any]]:
+def writers(block: Block) -> dict[str, list[Any]]:
     """By variable, the operators that write it."""
     found: dict[str, list[Any]] = {}
     for op in block.ops:
@@ -123,20 +126,20 @@ def is_laid_out(written: Mapping[str, list[Any]], name: str, lays_out: Callable[
     return False
 
 
-def fence(block: Any, op: Any, source: str) -> str:
+def fence(block: Block, op: Operator, source: str) -> str:
     """Has `op` read a copy of `source`; returns the copy's name."""
     copy = _copy(block, op, source, "copy")
-    op.desc._rename_input(source, copy)
+    rename_input(op, source, copy)
     return copy
 
 
-def _lays_out(op: Any) -> bool:
+def _lays_out(op: Operator) -> bool:
     return op.type in LAID_OUT
 
 
-def _copy(block: Any, op: Any, source: str, suffix: str) -> str:
+def _copy(block: Block, op: Operator, source: str, suffix: str) -> str:
     """The name of a copy of `source`, made in front of `op`."""
     copy = f"{source}.{op.output_arg_names[0]}.{suffix}"
     block.create_var(name=copy, shape=block.var(source).shape, dtype=block.var(source).dtype)
-    block._insert_op(place(block, op), type="assign", inputs={"X": [source]}, outputs={"Out": [copy]})
+    insert_operator(block, place(block, op), type="assign", inputs={"X": [source]}, outputs={"Out": [copy]})
     return copy

@@ -8,23 +8,24 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import paddle
-from paddle.base.core import VarDesc
 
 from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.engines.paddle.blocks import bypass
+from paddle_int8.tasks.engines.paddle.private.operators import set_attribute
+from paddle_int8.tasks.engines.paddle.private.variables import find_variable, holds_numbers, set_data_type
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.contracts.arrays import Array
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator, Variable
 
-FP32, FP64 = VarDesc.VarType.FP32, VarDesc.VarType.FP64
-OTHERS = {VarDesc.VarType.FP16: "FP16", VarDesc.VarType.BF16: "BF16", FP64: "FP64"}
-OF_TENSORS = (VarDesc.VarType.LOD_TENSOR, VarDesc.VarType.SELECTED_ROWS, VarDesc.VarType.LOD_TENSOR_ARRAY)
+FP32, FP64 = paddle.float32, paddle.float64
+OTHERS = {paddle.float16: "FP16", paddle.bfloat16: "BF16", FP64: "FP64"}
 TYPE_ATTRIBUTES = ("dtype", "in_dtype", "out_dtype")
 REINTERPRETING = "view_dtype"
 """The operator that reads a number's bits as those of another type."""
@@ -55,7 +56,7 @@ def cast_to_fp32(loaded: LoadedProgram) -> int:
         if variable.persistable and (stored := loaded.scope.find_var(variable.name)) is not None:
             values = _as_fp32(np.array(stored.get_tensor()), variable)
             stored.get_tensor().set(values, paddle.CPUPlace())
-        variable.desc.set_dtype(FP32)
+        set_data_type(variable, FP32)
     for block in loaded.program.blocks:
         double = _kept(block)
         for op in block.ops:
@@ -66,22 +67,22 @@ def cast_to_fp32(loaded: LoadedProgram) -> int:
     return len(variables)
 
 
-def _others(loaded: LoadedProgram) -> Iterator[Any]:
+def _others(loaded: LoadedProgram) -> Iterator[Variable]:
     for block in loaded.program.blocks:
         double = _kept(block)
         for variable in block.vars.values():
-            if variable.type in OF_TENSORS and variable.dtype in OTHERS and variable.name not in double:
+            if holds_numbers(variable) and variable.dtype in OTHERS and variable.name not in double:
                 yield variable
 
 
-def _kept(block: Any) -> set[str]:
+def _kept(block: Block) -> set[str]:
     """What `native_kernels` has in FP64 so that Paddle's own kernels compute it."""
     return {
         name
         for op in block.ops
         if is_kept_fp32(op)
         for name in op.input_arg_names + op.output_arg_names
-        if (variable := block._find_var_recursive(name)) is not None and variable.dtype == FP64
+        if (variable := find_variable(block, name)) is not None and variable.dtype == FP64
     }
 
 
@@ -95,7 +96,7 @@ def _require_castable(loaded: LoadedProgram, types: list[str]) -> None:
         )
 
 
-def _as_fp32(values: Array, variable: Any) -> Array:
+def _as_fp32(values: Array, variable: Variable) -> Array:
     """Paddle hands BF16 out as uint16."""
     if values.dtype == np.uint16:
         return (values.astype(np.uint32) << BF16_SHIFT).view(np.float32)
@@ -111,12 +112,12 @@ def _as_fp32(values: Array, variable: Any) -> Array:
     return cast
 
 
-def _retype(op: Any) -> None:
+def _retype(op: Operator) -> None:
     for name in TYPE_ATTRIBUTES:
         if op.has_attr(name) and op.attr(name) in [int(each) for each in OTHERS]:
-            op._set_attr(name, int(FP32))
+            set_attribute(op, name, int(FP32))
     if op.type == "assign_value" and op.has_attr("fp64_values") and op.attr("fp64_values"):
-        op._set_attr("fp32_values", list(op.attr("fp64_values")))
+        set_attribute(op, "fp32_values", list(op.attr("fp64_values")))
 
 
 def _remove_identities(loaded: LoadedProgram) -> int:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.contracts.suggestion import did_you_mean
 from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, operators, writer
+from paddle_int8.tasks.engines.paddle.private.operators import set_attribute
+from paddle_int8.tasks.engines.paddle.private.variables import variable_of
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 MARK = "skip_quant"
 ELEMENTWISE = frozenset({"elementwise_add", "elementwise_sub", "elementwise_mul"})
@@ -21,12 +24,12 @@ ENDS = frozenset({"feed", "fetch"})
 CONTROL_FLOW = frozenset({"while", "conditional_block"})
 
 
-def keep_fp32(op: Any) -> None:
+def keep_fp32(op: Operator) -> None:
     """Marks `op` so that no layout quantizes it."""
-    op._set_attr(MARK, True)
+    set_attribute(op, MARK, True)
 
 
-def is_kept_fp32(op: Any) -> bool:
+def is_kept_fp32(op: Operator) -> bool:
     return bool(op.has_attr(MARK) and op.attr(MARK))
 
 
@@ -133,7 +136,7 @@ def keep_differences_fp32(loaded: LoadedProgram) -> int:
     return len(found)
 
 
-def pooled_size(block: Any, pool: Any) -> list[int]:
+def pooled_size(block: Block, pool: Operator) -> list[int]:
     """Height and width of the pooling's input, -1 where free."""
-    shape = block._var_recursive(pool.input("X")[0]).shape
+    shape = variable_of(block, pool.input("X")[0]).shape
     return list(shape[1:3] if pool.attr("data_format") == "NHWC" else shape[2:4])

@@ -6,15 +6,18 @@ Isolated process only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paddle_int8.tasks.engines.paddle.blocks import place, readers, store, value
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
+from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, rename_output
 
 if TYPE_CHECKING:
+    from paddle_int8.tasks.contracts.arrays import Array
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 FLAGS = {"matmul": ("transpose_X", "transpose_Y"), "matmul_v2": ("trans_x", "trans_y")}
 """The attributes of a product that must be off."""
@@ -27,7 +30,7 @@ class Layer:
     outputs: the dimension of the weight that has the output channels. channels: that of the answer, 1 or -1.
     """
 
-    op: Any
+    op: Operator
     source: str
     weight: str
     answer: str
@@ -35,7 +38,7 @@ class Layer:
     channels: int
 
 
-def layer_of(block: Any, op: Any) -> Layer | None:
+def layer_of(block: Block, op: Operator | None) -> Layer | None:
     """A convolution or a product as a layer; None for any other operator, and for None."""
     if op is None:
         return None
@@ -45,7 +48,7 @@ def layer_of(block: Any, op: Any) -> Layer | None:
     return product_of(block, op)
 
 
-def product_of(block: Any, op: Any) -> Layer | None:
+def product_of(block: Block, op: Operator) -> Layer | None:
     """A product of activations with a stored matrix, not transposed, and without a factor."""
     if (
         op.type not in FLAGS
@@ -59,7 +62,7 @@ def product_of(block: Any, op: Any) -> Layer | None:
     return Layer(op, source, weight, answer, 1, -1)
 
 
-def is_bias(block: Any, layer: Layer, op: Any) -> bool:
+def is_bias(block: Block, layer: Layer, op: Operator) -> bool:
     """Whether `op` adds a vector to the layer's answer in the way that Paddle fuses."""
     if op.type != "elementwise_add" or op.input("X") != [layer.answer]:
         return False
@@ -68,21 +71,22 @@ def is_bias(block: Any, layer: Layer, op: Any) -> bool:
     return bool(same_axis and vector.persistable and vector.shape == (channels,))
 
 
-def bias_behind(block: Any, layer: Layer) -> Any:
+def bias_behind(block: Block, layer: Layer) -> Operator | None:
     """The operator that adds the layer's bias, when that is all that reads its answer."""
     reading = readers(block, layer.answer)
     return reading[0] if len(reading) == 1 and is_bias(block, layer, reading[0]) else None
 
 
-def add_bias(loaded: LoadedProgram, layer: Layer, bias: Any) -> None:
+def add_bias(loaded: LoadedProgram, layer: Layer, bias: Array) -> None:
     """layer -> layer + bias, under the name of the layer's answer. bias: one value for each channel."""
     block = loaded.program.global_block()
     answer = block.var(layer.answer)
     vector, product = f"{layer.answer}.bias", f"{layer.answer}.product"
     store(loaded, vector, bias.astype(np.float32))
     block.create_var(name=product, shape=answer.shape, dtype=answer.dtype)
-    layer.op.desc._rename_output(layer.answer, product)
-    block._insert_op(
+    rename_output(layer.op, layer.answer, product)
+    insert_operator(
+        block,
         place(block, layer.op) + 1,
         type="elementwise_add",
         inputs={"X": [product], "Y": [vector]},
@@ -91,7 +95,7 @@ def add_bias(loaded: LoadedProgram, layer: Layer, bias: Any) -> None:
     )
 
 
-def multiply_weight(loaded: LoadedProgram, layer: Layer, factor: Any) -> None:
+def multiply_weight(loaded: LoadedProgram, layer: Layer, factor: Array) -> None:
     """factor: one for all output channels, or one for each."""
     weight = value(loaded, layer.weight)
     shape = [1] * weight.ndim

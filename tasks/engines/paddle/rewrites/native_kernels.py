@@ -8,17 +8,26 @@ Isolated process only.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, operators, place
+from paddle_int8.tasks.engines.paddle.private.operators import (
+    insert_operator,
+    rename_input,
+    rename_output,
+    set_input,
+    set_type,
+)
+from paddle_int8.tasks.engines.paddle.private.variables import find_variable, variable_of
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_fp32, pooled_size
 from paddle_int8.tasks.engines.paddle.rewrites.products import ACTIVATIONS
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 RESAMPLING = {"nearest_interp": "bicubic_interp", "nearest_interp_v2": "bicubic_interp_v2"}
 """By operator, one with the same kernel in Paddle, which goes by `interp_method`, and none in oneDNN."""
@@ -48,16 +57,16 @@ def divide_by_reciprocals(loaded: LoadedProgram) -> int:
     for block, op in operators(loaded, "elementwise_div"):
         (numerator,), (denominator,) = op.input("X"), op.input("Y")
         if not _is_float(block, denominator) or _covers(
-            block._var_recursive(numerator).shape, block._var_recursive(denominator).shape, op.attr("axis")
+            variable_of(block, numerator).shape, variable_of(block, denominator).shape, op.attr("axis")
         ):
             continue
         target = f"{op.output('Out')[0]}.reciprocal"
-        block.create_var(name=target, shape=block._var_recursive(denominator).shape, dtype="float32")
-        block._insert_op(
-            place(block, op), type="reciprocal", inputs={"X": [denominator]}, outputs={"Out": [target]}
+        block.create_var(name=target, shape=variable_of(block, denominator).shape, dtype="float32")
+        insert_operator(
+            block, place(block, op), type="reciprocal", inputs={"X": [denominator]}, outputs={"Out": [target]}
         )
-        op.desc.set_type("elementwise_mul")
-        op.desc.set_input("Y", [target])
+        set_type(op, "elementwise_mul")
+        set_input(op, "Y", [target])
         keep_fp32(op)
         matched += 1
     return matched
@@ -87,18 +96,18 @@ def compute_natively(loaded: LoadedProgram, kinds: Collection[str]) -> int:
     return sum(_compute_in_double(block, op) for op in [op for op in block.ops if op.type in kinds])
 
 
-def _resample(block: Any, op: Any) -> bool:
+def _resample(block: Block, op: Operator) -> bool:
     if _grows_by_whole_factors(block, op):
         return False
-    op.desc.set_type(RESAMPLING[op.type])
+    set_type(op, RESAMPLING[op.type])
     return True
 
 
-def _grows_by_whole_factors(block: Any, op: Any) -> bool:
+def _grows_by_whole_factors(block: Block, op: Operator) -> bool:
     """Whether it is known that Paddle and oneDNN take the same pixels."""
     if op.attr("align_corners") or op.attr("data_layout") not in ("NCHW", "NCDHW"):
         return False
-    before, after = (block._var_recursive(name).shape[2:] for name in (op.input("X")[0], op.output("Out")[0]))
+    before, after = (variable_of(block, name).shape[2:] for name in (op.input("X")[0], op.output("Out")[0]))
     computed = any(slot in op.input_names and op.input(slot) for slot in SIZE_INPUTS)
     if min(*before, *after) > 0:
         return all(_takes_the_same(*pair) for pair in zip(before, after, strict=True))
@@ -127,7 +136,7 @@ def _covers(numerator: Sequence[int], denominator: Sequence[int], axis: int) -> 
     return all(right in (1, left) for left, right in zip(along, denominator, strict=False))
 
 
-def _pools_beyond_the_edge(block: Any, pool: Any) -> bool:
+def _pools_beyond_the_edge(block: Block, pool: Operator) -> bool:
     """Whether windows of an average that counts the padding reach further than the padding, or further on one
     side: oneDNN divides by another number."""
     if pool.attr("pooling_type") != "avg" or pool.attr("exclusive") or pool.attr("adaptive"):
@@ -141,7 +150,7 @@ def _pools_beyond_the_edge(block: Any, pool: Any) -> bool:
     return bool(pool.attr("ceil_mode")) and not _fits(block, pool, padding)
 
 
-def _fits(block: Any, pool: Any, padding: list[int]) -> bool:
+def _fits(block: Block, pool: Operator, padding: list[int]) -> bool:
     """Whether the windows end where the padded input does."""
     window, strides, size = pool.attr("ksize"), pool.attr("strides"), pooled_size(block, pool)
     both = padding[::2] if len(padding) > len(window) else padding
@@ -151,22 +160,22 @@ def _fits(block: Any, pool: Any, padding: list[int]) -> bool:
     )
 
 
-def _has_low_threshold(block: Any, op: Any) -> bool:
+def _has_low_threshold(block: Block, op: Operator) -> bool:
     """oneDNN's kernels know no threshold from which on the function is the identity."""
     return bool(op.has_attr("threshold") and op.attr("threshold") < SURE_THRESHOLD)
 
 
-def _has_computed_bounds(block: Any, op: Any) -> bool:
+def _has_computed_bounds(block: Block, op: Operator) -> bool:
     """The fusion of `clip` into the layer in front of it goes by the stored bounds alone."""
     return any(slot in op.input_names and op.input(slot) for slot in ("Min", "Max"))
 
 
-def _always(block: Any, op: Any) -> bool:
+def _always(block: Block, op: Operator) -> bool:
     """oneDNN's kernel writes beyond its memory: the process hangs or ends."""
     return True
 
 
-WRONG: dict[str, Callable[[Any, Any], bool]] = {
+WRONG: dict[str, Callable[[Block, Operator], bool]] = {
     "pool2d": _pools_beyond_the_edge,
     "pool3d": _pools_beyond_the_edge,
     "pad": _always,
@@ -177,37 +186,38 @@ WRONG: dict[str, Callable[[Any, Any], bool]] = {
 """By type of operator, whether oneDNN gets this one wrong."""
 
 
-def _is_wrong(block: Any, op: Any) -> bool:
-    if op.type in OF_ONE_TENSOR and not block._var_recursive(op.input("X")[0]).shape:
+def _is_wrong(block: Block, op: Operator) -> bool:
+    if op.type in OF_ONE_TENSOR and not variable_of(block, op.input("X")[0]).shape:
         return True
     return op.type in WRONG and WRONG[op.type](block, op)
 
 
-def _compute_in_double(block: Any, op: Any) -> bool:
+def _compute_in_double(block: Block, op: Operator) -> bool:
     """Puts `op` between casts to FP64, for which oneDNN has no kernels, and back."""
     for name in dict.fromkeys(op.input_arg_names):
         if _is_float(block, name):
             target = f"{op.output_arg_names[0]}.{name}.double"
             _cast(block, place(block, op), name, target, to_double=True)
-            op.desc._rename_input(name, target)
+            rename_input(op, name, target)
     for name in dict.fromkeys(op.output_arg_names):
         if _is_float(block, name):
             source = f"{name}.double"
-            op.desc._rename_output(name, source)
+            rename_output(op, name, source)
             _cast(block, place(block, op) + 1, source, name, to_double=False)
     keep_fp32(op)
     hide_from_slim(op)
     return True
 
 
-def _cast(block: Any, index: int, source: str, target: str, *, to_double: bool) -> None:
-    from paddle.base import core
+def _cast(block: Block, index: int, source: str, target: str, *, to_double: bool) -> None:
+    import paddle
 
-    single, double = core.VarDesc.VarType.FP32, core.VarDesc.VarType.FP64
+    single, double = paddle.float32, paddle.float64
     known, new = (source, target) if to_double else (target, source)
-    given = block._var_recursive(known)
+    given = variable_of(block, known)
     block.create_var(name=new, shape=given.shape, dtype="float64", lod_level=given.lod_level)
-    block._insert_op(
+    insert_operator(
+        block,
         index,
         type="cast",
         inputs={"X": [source]},
@@ -219,8 +229,8 @@ def _cast(block: Any, index: int, source: str, target: str, *, to_double: bool) 
     )
 
 
-def _is_float(block: Any, name: str) -> bool:
-    from paddle.base import core
+def _is_float(block: Block, name: str) -> bool:
+    import paddle
 
-    variable = block._find_var_recursive(name)
-    return variable is not None and variable.dtype == core.VarDesc.VarType.FP32
+    variable = find_variable(block, name)
+    return variable is not None and variable.dtype == paddle.float32

@@ -7,15 +7,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, operators, place, readers, remove_unread
+from paddle_int8.tasks.engines.paddle.private.operators import (
+    insert_operator,
+    remove_operator,
+    set_attribute,
+    set_input,
+    set_output,
+)
 from paddle_int8.tasks.engines.paddle.rewrites.layers import FLAGS, Layer, add_bias, bias_behind, product_of
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 ACTIVATIONS = frozenset(
     {
@@ -44,14 +52,15 @@ def multiply_rows(loaded: LoadedProgram) -> int:
             target = f"{op.output('Out')[0]}.rows"
             block.create_var(name=target, shape=[*shape[:kept], joined], dtype=block.var(source).dtype)
             source = _rows(block, source, [0] * kept + [joined], place(block, op), named=target)
-        block._insert_op(
+        insert_operator(
+            block,
             place(block, op),
             type="matmul_v2",
             inputs={"X": [source], "Y": [weight]},
             outputs={"Out": op.output("Out")},
             attrs={"trans_x": False, "trans_y": False},
         )
-        block._remove_op(place(block, op))
+        remove_operator(block, place(block, op))
         matched += 1
     return matched
 
@@ -81,7 +90,7 @@ def flatten_layer_inputs(loaded: LoadedProgram) -> int:
             continue
         if source not in flat:
             flat[source] = _rows(block, source, [0, -1, shape[-1]], place(block, op))
-        op.desc.set_input("X", [flat[source]])
+        set_input(op, "X", [flat[source]])
         last, output = _flatten_outputs(block, layer)
         back = [0, *block.var(output).shape[1:]]
         flat[output] = last.output("Out")[0]
@@ -113,11 +122,11 @@ def keep_unusual_products_fp32(loaded: LoadedProgram) -> int:
     return len(found)
 
 
-def _products(block: Any) -> list[Layer]:
+def _products(block: Block) -> list[Layer]:
     return [layer for op in block.ops if (layer := product_of(block, op)) is not None]
 
 
-def _flatten_outputs(block: Any, layer: Layer) -> tuple[Any, str]:
+def _flatten_outputs(block: Block, layer: Layer) -> tuple[Operator, str]:
     """Has the layer write rows, and the bias and activation that Paddle fuses into it read and write them.
 
     Example: a layer of 8 channels with a bias and a relu, on activations [N, 4, 5, 6].
@@ -134,33 +143,33 @@ def _flatten_outputs(block: Any, layer: Layer) -> tuple[Any, str]:
     while True:
         following = bias_behind(block, layer) or _activation(block, layer.answer)
         rows = _rows_variable(block, layer.answer)
-        op.desc.set_output("Out", [rows])
+        set_output(op, "Out", [rows])
         if following is None:
             return op, layer.answer
         _read_rows(following, rows)
         op, layer = following, replace(layer, answer=following.output("Out")[0])
 
 
-def _rows_variable(block: Any, name: str) -> str:
+def _rows_variable(block: Block, name: str) -> str:
     """A new variable for what `name` holds, [N, ..., C], as rows, [N, -1, C]."""
     variable, rows = block.var(name), f"{name}.rows"
     block.create_var(name=rows, shape=[variable.shape[0], -1, variable.shape[-1]], dtype=variable.dtype)
     return rows
 
 
-def _read_rows(op: Any, rows: str) -> None:
+def _read_rows(op: Operator, rows: str) -> None:
     """Has a bias or an activation read `rows`, along whose last dimension the bias then lies."""
-    op.desc.set_input("X", [rows])
+    set_input(op, "X", [rows])
     if op.has_attr("axis"):
-        op._set_attr("axis", -1)
+        set_attribute(op, "axis", -1)
 
 
-def _activation(block: Any, name: str) -> Any:
+def _activation(block: Block, name: str) -> Operator | None:
     reading = readers(block, name)
     return reading[0] if len(reading) == 1 and reading[0].type in ACTIVATIONS else None
 
 
-def _rows(block: Any, source: str, shape: list[int], index: int, named: str = "") -> str:
+def _rows(block: Block, source: str, shape: list[int], index: int, named: str = "") -> str:
     """Inserts a `reshape2` of `source` as the block's operator `index`; returns the name of its output.
 
     shape: as `reshape2` reads it; 0 keeps the dimension at this place, -1 takes what is left.
@@ -172,7 +181,8 @@ def _rows(block: Any, source: str, shape: list[int], index: int, named: str = ""
         block.create_var(name=target, shape=[variable.shape[0], *shape[1:]], dtype=variable.dtype)
     source_shape = f"{target}.shape"  # an output that the operator must have, for gradients alone
     block.create_var(name=source_shape, shape=[0, *variable.shape], dtype=variable.dtype)
-    block._insert_op(
+    insert_operator(
+        block,
         index,
         type="reshape2",
         inputs={"X": [source]},

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import bypass, operators, readers, remove, scale_before, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
+from paddle_int8.tasks.engines.paddle.private.operators import (
+    declared_attributes,
+    rename_input,
+    set_attribute,
+    set_input,
+)
+from paddle_int8.tasks.engines.paddle.private.variables import find_variable
 from paddle_int8.tasks.engines.paddle.rewrites.affine import (
     fold_affine_behind_layers,
     fold_factors_before_layers,
@@ -54,6 +61,7 @@ from paddle_int8.tasks.engines.paddle.rewrites.stored_weights import (
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 ANY_CONVOLUTION = CONVOLUTIONS | {"conv2d_transpose"}
 LAYERS = ANY_CONVOLUTION | {"mul", "matmul", "matmul_v2"}
@@ -86,8 +94,8 @@ def fold_convolution_bias(loaded: LoadedProgram) -> int:
         adds = readers(block, reshape.output("Out")[0])
         if _is_channel_bias(block, reshape) and adds and all(_adds_bias(block, reshape, add) for add in adds):
             for add in adds:
-                add.desc.set_input("Y", reshape.input("X"))
-                add._set_attr("axis", 1)
+                set_input(add, "Y", reshape.input("X"))
+                set_attribute(add, "axis", 1)
             remove(block, reshape)
             matched += 1
     return matched
@@ -130,7 +138,7 @@ def sign_rectified_residuals(loaded: LoadedProgram) -> int:
             target = f"{add.output('Out')[0]}.residual"
             shape, dtype = block.var(rectified).shape, block.var(rectified).dtype
             block.create_var(name=target, shape=shape, dtype=dtype)
-            add.desc._rename_input(rectified, target)
+            rename_input(add, rectified, target)
             scale_before(block, add, rectified, target, 1.0, bias=NEARLY_NOTHING)
             matched += 1
     return matched
@@ -145,7 +153,7 @@ def keep_scale_factors(loaded: LoadedProgram) -> int:
     matched = 0
     for block, scale in operators(loaded, "scale"):
         if scale.attr("bias") == 0 and scale.attr("scale") != 1 and _scales_a_layer(block, scale):
-            scale._set_attr("bias", NEARLY_NOTHING)
+            set_attribute(scale, "bias", NEARLY_NOTHING)
             matched += 1
     return matched
 
@@ -155,16 +163,13 @@ def mark_inference(loaded: LoadedProgram) -> int:
 
     Calibration runs the program itself, where oneDNN's transposed convolution refuses to work without it.
     """
-    from paddle.base import core
-    from paddle.base.framework import OpProtoHolder
-
     matched = 0
     for block in loaded.program.blocks:
         for op in block.ops:
-            known = {attribute.name for attribute in OpProtoHolder.instance().get_op_proto(op.type).attrs}
-            known |= core.get_op_extra_attrs(op.type).keys()
-            if "is_test" in known and not (op.has_attr("is_test") and op.attr("is_test")):
-                op._set_attr("is_test", True)
+            if "is_test" in declared_attributes(op.type) and not (
+                op.has_attr("is_test") and op.attr("is_test")
+            ):
+                set_attribute(op, "is_test", True)
                 matched += 1
     return matched
 
@@ -211,7 +216,7 @@ REWRITES = (
 )
 
 
-def _scales_a_layer(block: Any, scale: Any) -> bool:
+def _scales_a_layer(block: Block, scale: Operator) -> bool:
     """A product that is scaled directly takes the factor in by itself, before INT8."""
     source = direct = writer(block, scale.input("X")[0])
     while source is not None and source.type in FUSED_INTO_LAYERS:
@@ -221,7 +226,7 @@ def _scales_a_layer(block: Any, scale: Any) -> bool:
     )
 
 
-def _rectified_residual(block: Any, add: Any, unsigned: set[str]) -> str | None:
+def _rectified_residual(block: Block, add: Operator, unsigned: set[str]) -> str | None:
     """The rectified term of a sum with a convolution, of which no ReLU makes an unsigned one."""
     terms = add.input("X") + add.input("Y")
     rectified = [name for name in terms if name in unsigned]
@@ -237,15 +242,15 @@ def _rectified_residual(block: Any, add: Any, unsigned: set[str]) -> str | None:
     return str(rectified[0])
 
 
-def _scale_instead(block: Any, op: Any, factor: float) -> bool:
+def _scale_instead(block: Block, op: Operator, factor: float) -> bool:
     """Replaces `op` (X -> Out)."""
     scale_before(block, op, op.input("X")[0], op.output("Out")[0], factor)
     remove(block, op)
     return True
 
 
-def _is_channel_bias(block: Any, reshape: Any) -> bool:
-    bias = block._find_var_recursive(reshape.input("X")[0])
+def _is_channel_bias(block: Block, reshape: Operator) -> bool:
+    bias = find_variable(block, reshape.input("X")[0])
     shape = list(reshape.attr("shape"))
     constant_shape = not reshape.input("Shape") and not reshape.input("ShapeTensor")
     return bool(
@@ -257,7 +262,7 @@ def _is_channel_bias(block: Any, reshape: Any) -> bool:
     )
 
 
-def _adds_bias(block: Any, reshape: Any, add: Any) -> bool:
+def _adds_bias(block: Block, reshape: Operator, add: Operator) -> bool:
     if add.type != "elementwise_add" or add.input("Y") != reshape.output("Out"):
         return False
     source = writer(block, add.input("X")[0])

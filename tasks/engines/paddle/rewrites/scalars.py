@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import operators, place
+from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, rename_input
+from paddle_int8.tasks.engines.paddle.private.variables import variable_of
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 ELEMENTWISE = tuple(f"elementwise_{kind}" for kind in ("add", "sub", "mul", "div", "max", "min", "pow"))
 
@@ -20,23 +23,24 @@ def give_scalars_a_dimension(loaded: LoadedProgram) -> int:
     matched = 0
     for block, op in [pair for kind in ELEMENTWISE for pair in operators(loaded, kind)]:
         names = [op.input("X")[0], op.input("Y")[0]]
-        scalars = [name for name in names if not block._var_recursive(name).shape]
+        scalars = [name for name in names if not variable_of(block, name).shape]
         if len(set(scalars)) == 1 and len(scalars) < len(names):
             _lengthen(block, op, scalars[0])
             matched += 1
     return matched
 
 
-def _lengthen(block: Any, op: Any, name: str) -> None:
+def _lengthen(block: Block, op: Operator, name: str) -> None:
     """Has `op` read `name` as a vector of one element."""
     target = f"{op.output_arg_names[0]}.{name}.vector"
     for copy in (target, f"{target}.shape"):
-        block.create_var(name=copy, shape=[1], dtype=block._var_recursive(name).dtype)
-    block._insert_op(
+        block.create_var(name=copy, shape=[1], dtype=variable_of(block, name).dtype)
+    insert_operator(
+        block,
         place(block, op),
         type="reshape2",
         inputs={"X": [name]},
         outputs={"Out": [target], "XShape": [f"{target}.shape"]},
         attrs={"shape": [1]},
     )
-    op.desc._rename_input(name, target)
+    rename_input(op, name, target)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 RECTIFIERS = frozenset({"relu", "relu6"})
 ACTIVATIONS = ("fuse_activation", "activation_type")
@@ -31,7 +34,7 @@ SCALE_KEEPING = frozenset(
 SIGN_KEEPING = SCALE_KEEPING | QUANT_PAIR
 
 
-def unsigned_tensors(block: Any, *, fused: bool = True, passing: frozenset[str] = SIGN_KEEPING) -> set[str]:
+def unsigned_tensors(block: Block, *, fused: bool = True, passing: frozenset[str] = SIGN_KEEPING) -> set[str]:
     """Outputs of layers with a rectifier fused in, and of what passes their bytes on.
 
     fused: False for a program of which the predictor of `qdq` makes such layers. It knows the sign of what
@@ -49,5 +52,5 @@ def unsigned_tensors(block: Any, *, fused: bool = True, passing: frozenset[str] 
     return unsigned
 
 
-def _rectifies(op: Any) -> bool:
+def _rectifies(op: Operator) -> bool:
     return any(op.has_attr(name) and op.attr(name) in RECTIFIERS for name in ACTIVATIONS)

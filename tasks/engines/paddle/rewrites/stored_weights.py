@@ -6,15 +6,18 @@ process only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paddle_int8.tasks.engines.paddle.blocks import place, remove_unread, store, value
+from paddle_int8.tasks.engines.paddle.private.operators import remove_operator, set_attribute, set_input
+from paddle_int8.tasks.engines.paddle.private.programs import ending_with
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import CONTROL_FLOW
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 WEIGHT_SLOTS = {
     "conv2d": "Filter",
@@ -46,12 +49,12 @@ def fold_computed_weights(loaded: LoadedProgram) -> int:
     targets = [block.var(name) for name in names]
     with paddle.static.scope_guard(loaded.scope):
         values = paddle.static.Executor(paddle.CPUPlace()).run(
-            loaded.program.clone(for_test=True)._prune_with_input([], targets), fetch_list=names
+            ending_with(loaded.program, targets), fetch_list=names
         )
     for name, found in zip(names, values, strict=True):
         store(loaded, name, np.asarray(found))
     for op in [op for op in block.ops if not set(names).isdisjoint(op.output_arg_names)]:
-        block._remove_op(place(block, op))
+        remove_operator(block, place(block, op))
     remove_unread(block, loaded.fetches)
     return len(names)
 
@@ -68,8 +71,8 @@ def transpose_stored_weights(loaded: LoadedProgram) -> int:
         (name,) = op.input(slot)
         if flag and op.attr(flag) and block.var(name).persistable and len(block.var(name).shape) == 2:
             store(loaded, f"{name}.transposed", value(loaded, name).T)
-            op.desc.set_input(slot, [f"{name}.transposed"])
-            op._set_attr(flag, False)
+            set_input(op, slot, [f"{name}.transposed"])
+            set_attribute(op, flag, False)
             matched += 1
     if matched:
         remove_unread(block, loaded.fetches)
@@ -92,16 +95,16 @@ def separate_shared_weights(loaded: LoadedProgram) -> int:
         if name in taken:
             copies += 1
             store(loaded, f"{name}.copy_{copies}", value(loaded, name))
-            op.desc.set_input(slot, [f"{name}.copy_{copies}"])
+            set_input(op, slot, [f"{name}.copy_{copies}"])
         taken.add(name)
     return copies
 
 
-def _layers(block: Any) -> list[tuple[Any, str]]:
+def _layers(block: Block) -> list[tuple[Operator, str]]:
     return [(op, WEIGHT_SLOTS[op.type]) for op in block.ops if op.type in WEIGHT_SLOTS]
 
 
-def _computed_from_stored(block: Any) -> set[str]:
+def _computed_from_stored(block: Block) -> set[str]:
     """Variables that follow from stored values alone."""
     written = {name for op in block.ops for name in _written(op)}
     known = {name for name, variable in block.vars.items() if variable.persistable} - written - {"feed"}
@@ -113,6 +116,6 @@ def _computed_from_stored(block: Any) -> set[str]:
     return computed
 
 
-def _written(op: Any) -> set[str]:
+def _written(op: Operator) -> set[str]:
     """What `op` writes, but for what it reads too, as BatchNorm its statistics."""
     return set(op.output_arg_names) - set(op.input_arg_names)

@@ -10,13 +10,20 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import paddle
 
 from paddle_int8.tasks.contracts.errors import TrainingError
+from paddle_int8.tasks.engines.paddle.private.guard import require_tested_paddle
+from paddle_int8.tasks.engines.paddle.private.tensors import is_filled
+from paddle_int8.tasks.engines.paddle.private.variables import is_dense
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Arrays, Checkpoint, Saved
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.contracts.arrays import Array
+    from paddle_int8.tasks.engines.paddle.types import Program, Scope, Tensor
 
 REPORTED = 20
 """Steps that a reported loss and accuracy are the mean of."""
@@ -76,8 +83,8 @@ class Variables:
     here they are called by what they accumulate.
     """
 
-    program: Any
-    scope: Any
+    program: Program
+    scope: Scope
 
     def read(self) -> Arrays:
         return {name: np.array(tensor) for name, tensor in self._tensors().items()}
@@ -86,14 +93,14 @@ class Variables:
         for name, tensor in self._tensors().items():
             tensor.set(arrays[name], paddle.CPUPlace())
 
-    def _tensors(self) -> dict[str, Any]:
-        kind, known = paddle.base.core.VarDesc.VarType.LOD_TENSOR, self._accumulators()
+    def _tensors(self) -> dict[str, Tensor]:
+        known = self._accumulators()
         found = {}
         for variable in self.program.list_vars():
             stored = self.scope.find_var(variable.name)
-            if variable.persistable and variable.type == kind and stored is not None:
+            if variable.persistable and is_dense(variable) and stored is not None:
                 tensor = stored.get_tensor()
-                if tensor._is_initialized():
+                if is_filled(tensor):
                     found[known.get(variable.name, variable.name)] = tensor
         return found
 
@@ -121,8 +128,9 @@ def fit(
     """Calls `step(i)`, which returns loss and accuracy (NaN where there is none), for i below `steps`.
 
     What step i does may depend on i and on `state` alone, and then a resumed run does the same.
-    Raises: TrainingError when the loss is not finite.
+    Raises: TrainingError when the loss is not finite; InstallationError for a Paddle that was not tested.
     """
+    require_tested_paddle()
     saved = checkpoint.load() if checkpoint else None
     if saved is None:
         losses, accuracies = [], []
@@ -150,7 +158,7 @@ def fit(
     return History(losses=losses, accuracies=accuracies, resumed_from=resumed_from)
 
 
-def epoch_rows(step: int, *, samples: int, batch: int, seed: int) -> Any:
+def epoch_rows(step: int, *, samples: int, batch: int, seed: int) -> Array:
     """Rows of the samples of a step: each epoch in an order of its own, that `seed` and the epoch decide."""
     per_epoch = max(1, samples // batch)
     epoch, place = divmod(step, per_epoch)

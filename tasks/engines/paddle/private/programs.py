@@ -1,0 +1,83 @@
+"""Programs as a whole, in memory and in files. Isolated process only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paddle_int8.tasks.engines.paddle.private import raw
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Program, StoredProgram, Variable
+
+
+def feed_names(program: Program) -> tuple[str, ...]:
+    return tuple(raw(program).desc.get_feed_target_names())
+
+
+def fetch_names(program: Program) -> tuple[str, ...]:
+    return tuple(raw(program).desc.get_fetch_target_names())
+
+
+def append_fetches(program: Program, names: Sequence[str]) -> None:
+    """Makes the variables `names` outputs of the program."""
+    from paddle.static import io
+
+    io.append_fetch_ops(program, list(names))
+
+
+def serialized(program: Program) -> bytes:
+    """The program's file, every attribute kept: `paddle.static.serialize_program` clips some of them."""
+    data: bytes = raw(program).desc.serialize_to_string()
+    return data
+
+
+def ending_with(program: Program, targets: Sequence[Variable]) -> Program:
+    """A copy that computes `targets` and nothing else."""
+    pruned: Program = raw(program.clone(for_test=True))._prune_with_input([], targets)
+    return pruned
+
+
+def parse(data: bytes) -> StoredProgram:
+    """The message in a program's file. Raises: google.protobuf.message.DecodeError."""
+    from paddle.base.proto import framework_pb2
+
+    message: StoredProgram = framework_pb2.ProgramDesc.FromString(data)
+    return message
+
+
+def parse_tensor(data: bytes) -> Any:
+    """The message that stands before a tensor's values. Raises: google.protobuf.message.DecodeError."""
+    from paddle.base.proto import framework_pb2
+
+    return framework_pb2.VarType.TensorDesc.FromString(data)
+
+
+def name_of_stored_type(number: int) -> str:
+    """The name that a file's format has for a data type, `FP32`."""
+    from paddle.base.proto import framework_pb2
+
+    return str(framework_pb2.VarType.Type.Name(number))
+
+
+def load_parameters(program: Program, folder: Path, filename: str | None) -> None:
+    """Reads the program's parameters into the current scope. filename: None for one file each."""
+    import paddle
+    from paddle.static.io import is_persistable, load_vars
+
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    load_vars(
+        executor, dirname=str(folder), main_program=program, predicate=is_persistable, filename=filename
+    )
+
+
+def save_parameters(program: Program, folder: Path, filename: str) -> None:
+    """Writes the program's parameters from the current scope into one file."""
+    import paddle
+    from paddle.static.io import is_persistable, save_vars
+
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    save_vars(
+        executor, dirname=str(folder), main_program=program, predicate=is_persistable, filename=filename
+    )
