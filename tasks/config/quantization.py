@@ -161,7 +161,7 @@ class ConversionConfig(Section):
 
     ops_to_quantize: tuple[str, ...] = Field(
         default=(),
-        description="Operator types, named as after fusion, that run in INT8; empty means all that can.",
+        description="Operator types that run in INT8, such as `conv2d`; empty means all that can.",
     )
     op_ids_to_skip: tuple[int, ...] = Field(
         default=(), description="Ids of operators that stay FP32; the drawings of `debug` show them."

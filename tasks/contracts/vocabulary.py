@@ -1,4 +1,4 @@
-"""The words that every part of the project shares."""
+"""The names that every part of the project shares: instruction sets, layouts, algorithms, outcomes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class IsaLevel(StrEnum):
-    """Instruction sets that change INT8 speed or accuracy, in oneDNN's own names."""
+    """An instruction set that changes INT8 speed or accuracy, by oneDNN's own name."""
 
     SSE41 = "sse41"
     AVX = "avx"
@@ -19,7 +19,7 @@ class IsaLevel(StrEnum):
 
 
 class Layout(StrEnum):
-    """How a quantized model is packed, and so which engine features run it."""
+    """How an INT8 model is packed, which decides how Paddle Inference runs it."""
 
     OFFLINE = "offline"
     OFFLINE_7BIT = "offline_7bit"
@@ -28,7 +28,7 @@ class Layout(StrEnum):
 
 
 class Algorithm(StrEnum):
-    """How scales are found: PaddleSlim's post-training algorithms by its names, or by training on (`qat`)."""
+    """How scales are found: by a post-training algorithm of PaddleSlim, or by further training (`qat`)."""
 
     KL = "KL"
     HIST = "hist"
@@ -46,7 +46,7 @@ POST_TRAINING = tuple(algorithm for algorithm in Algorithm if algorithm is not A
 
 
 class OutputKind(StrEnum):
-    """What one output of a model holds, and so how INT8 is compared with FP32 in it."""
+    """What one output of a model holds, which decides how INT8 is compared with FP32 there."""
 
     CLASSES = "classes"
     STEPS = "steps"
@@ -61,7 +61,7 @@ class OutputKind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What the gate says, of one criterion and of the whole."""
+    """What the gate decides, on one criterion and on a candidate as a whole."""
 
     APPROVED = "approved"
     REJECTED = "rejected"

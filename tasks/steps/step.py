@@ -1,4 +1,4 @@
-"""What every `task.py` shares: what a step is, when it may be reused, and how it shows where it is."""
+"""Defines steps for every `task.py`: what a step is, when its result is reused, and how it reports progress."""
 
 from __future__ import annotations
 
@@ -32,9 +32,11 @@ T = TypeVar("T")
 
 
 def step(**policy: Any) -> Callable[[Callable[P, T]], prefect.Task[P, T]]:
-    """`prefect.task` for functions of artifacts: their files are here before it runs, and everywhere after.
+    """A decorator like `prefect.task`, for functions that take and return artifacts.
 
-    What it returns must be annotated, for a cached one (`**cached(...)`) is read back as that type.
+    Before the function runs, the files of its artifacts are fetched to this host; afterwards those that it
+    made are published to the shared store. The return type must be annotated, because the result of a cached
+    step (`@step(..., **cached(...))`) is read back as that type.
     """
 
     def decorate(function: Callable[P, T]) -> prefect.Task[P, T]:
@@ -55,13 +57,13 @@ def step(**policy: Any) -> Callable[[Callable[P, T]], prefect.Task[P, T]]:
 
 
 def step_name(function: Callable[..., Any]) -> str:
-    """`module:function`: the same on every host, where Prefect's task key holds the source file's path."""
+    """`module:function`, which is the same on every host. Prefect's own task key contains a file's path."""
     return f"{function.__module__}:{function.__name__}"
 
 
 @contextmanager
 def _waiting_told() -> Iterator[None]:
-    """Has the run's log, on Prefect's pages, say that the step of this thread waits for the host."""
+    """Writes to the run's log, which Prefect's pages show, that this thread's step waits for the host lock."""
     thread = threading.get_ident()
 
     def hear(event: progress.Progress) -> None:
@@ -73,19 +75,20 @@ def _waiting_told() -> Iterator[None]:
 
 
 def cached(*functions: Callable[..., Any]) -> dict[str, Any]:
-    """The policy of a step whose result is kept, and taken again for equal inputs, code and engines.
+    """The arguments of `step` for a step whose result is kept and reused for equal inputs, code and engines.
 
-    functions: what the step runs. Their modules, and all that these import, are the code that counts; none
-    where the step's own inputs say which code it is.
+    functions: the functions that the step runs. Their modules and all that these import are the code that
+    counts. None are given when the step's inputs themselves identify the code.
     """
     key = partial(content_key, tuple(sorted({function.__module__ for function in functions})))
     return {"persist_result": True, "cache_key_fn": key}
 
 
 def content_key(modules: tuple[str, ...], context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """The cache key of a step: see `tasks.contracts.keys`.
+    """The cache key of a step; `tasks.contracts.keys` explains it.
 
-    Functions that its parameters name, such as a metric, are code of the step as `modules` are.
+    modules: the modules whose code decides the result. The modules of functions that the parameters name,
+    such as a metric, count as well.
     """
     name = step_name(context.task.fn)
     given = decisive_parameters(declared(name), parameters)
@@ -104,26 +107,27 @@ def own_key() -> str:
 
 
 def code_digests(modules: Iterable[str]) -> tuple[str, ...]:
-    """One digest for each package at the top that `modules` are in."""
+    """The code digests of `modules`, one for each top-level package that they belong to."""
     tops = groupby(sorted(modules), key=lambda name: name.partition(".")[0])
     return tuple(code_digest(*names) for _, names in tops)
 
 
 def engines() -> tuple[str, ...]:
-    """The packages that compute, with their versions."""
+    """The packages that compute, each with its version, such as `paddlepaddle==2.6.2`."""
     return tuple(f"{name}=={version(name)}" for name in ENGINES)
 
 
 def step_log(name: str) -> Path:
-    """Where a step's native output goes: one folder a flow run, one file a step."""
+    """The file for everything that a step prints; each flow run has a folder and each step a file in it."""
     return Settings().root / "logs" / str(flow_run.id or "no-flow") / f"{name}.log"
 
 
 @contextmanager
 def stage(name: str, *, here: bool = False) -> Iterator[list[str]]:
-    """Reports the beginning and the end of a step; what is appended to the list is its summary line.
+    """Reports the beginning and the end of a step; the texts appended to the list make up its summary.
 
-    `here`: the step works in this process, so its usage is recorded as that of isolated processes is.
+    here: whether the step works in this process, so that its time and memory are recorded as those of an
+    isolated process are.
     """
     summary: list[str] = []
     began = time.monotonic()
