@@ -72,7 +72,7 @@ class CpuInfo:
 
 
 def parse_cpuinfo(text: str) -> CpuInfo:
-    """The CPU that the text of /proc/cpuinfo describes. Missing fields, as in some containers, are empty or 0."""
+    """The CPU that /proc/cpuinfo describes. Missing fields, as in some containers, are empty or 0."""
     processors = list(_processors(text))
     first = processors[0] if processors else {}
     return CpuInfo(

@@ -29,7 +29,7 @@ VNNI = frozenset(
         IsaLevel.AVX512_CORE_AMX,
     }
 )
-"""Levels that multiply and add bytes in one instruction. The others sum in 16 bits first, which can overflow."""
+"""Levels that multiply and add bytes in one instruction. Others sum in 16 bits first, which can saturate."""
 VNNI_BAND = SpeedBand(
     low=3.0,
     high=3.7,

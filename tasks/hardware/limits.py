@@ -59,8 +59,8 @@ def _memory_total(root: Path) -> int:
 def _groups(root: Path, controller: str) -> Iterator[Path]:
     """Every cgroup folder that limits this process's `controller`, innermost first.
 
-    In a container, the path in /proc is often that of the host and does not exist here. The mount point itself
-    is then the container's own group, so the search goes up to it.
+    In a container, the path in /proc is often that of the host and does not exist here. The mount point
+    itself is then the container's own group, so the search goes up to it.
     """
     mount = root / "sys/fs/cgroup"
     for line in _read(root / "proc/self/cgroup").splitlines():

@@ -28,8 +28,8 @@ ISA_CODES: dict[int, IsaLevel] = {
     0xFEF: IsaLevel.AVX512_CORE_AMX,
     0x1FEF: IsaLevel.AVX512_CORE_AMX,  # avx512_core_amx_fp16
 }
-"""Values of `dnnl_cpu_isa_t` in oneDNN 3.2 (oneapi/dnnl/dnnl_types.h). A level without INT8 kernels of its own
-stands for the level below it."""
+"""Values of `dnnl_cpu_isa_t` in oneDNN 3.2 (oneapi/dnnl/dnnl_types.h). A level without INT8 kernels of its
+own stands for the level below it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

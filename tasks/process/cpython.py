@@ -37,10 +37,10 @@ def fork_server_pipe() -> int | None:
 
 
 def keep_sockets_in(make_folder: Callable[[], str]) -> None:
-    """Makes multiprocessing keep its sockets in the folder that `make_folder` returns, until this process ends.
+    """Makes multiprocessing keep its sockets in the folder that `make_folder` returns.
 
     The folder that multiprocessing would make has a name that does not say which process owns it. A process
-    that has a folder already keeps it.
+    that has a folder already keeps it. The folder is removed when this process ends.
     Raises: RuntimeError when multiprocessing then uses another folder all the same.
     """
     config = getattr(multiprocessing.process.current_process(), "_config", None)
@@ -54,7 +54,7 @@ def keep_sockets_in(make_folder: Callable[[], str]) -> None:
 
 
 def at_exit(function: Callable[..., object], *arguments: object, priority: int) -> None:
-    """Calls `function` when this process ends, also when it is an isolated one; higher priorities go first."""
+    """Calls `function` when this process ends, even an isolated one; higher priorities go first."""
     multiprocessing.util.Finalize(None, function, args=arguments, exitpriority=priority)
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def left_alone() -> Iterator[None]:
-    """Switches the collector off in the context, and afterwards exempts all objects made until then (`gc.freeze`).
+    """Switches the collector off in the context, and then exempts all objects made so far (`gc.freeze`).
 
     Modules stay anyway, so searching them is wasted: it takes a seventh of the time that importing Prefect,
     MLflow and Paddle takes (`python -m benchmarks.release` shows the sum). And a forked process that

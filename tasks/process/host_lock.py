@@ -46,7 +46,8 @@ def measuring() -> Iterator[None]:
 def not_excluded(root: Path = Path("/")) -> str | None:
     """A sentence that says whose work may disturb a measurement in spite of the lock; None when nobody's may.
 
-    root: the root of the file system. A folder that the user has set is assumed to be shared by the whole host.
+    root: the root of the file system. A folder that the user has set is assumed to be shared by the whole
+    host.
     """
     if Settings().lock_folder is not None:
         return None

@@ -1,8 +1,9 @@
 """Has the kernel kill a process as soon as the process that started it is gone, whatever it is doing.
 
 A process that hangs in native code runs no signal handler and no Python thread that could notice the end of
-its parent. So the kernel is asked to send SIGKILL when the last writing end of a pipe closes, which the parent
-holds. (PR_SET_PDEATHSIG would not do: it follows the thread that started the process, not the whole parent.)
+its parent. So the kernel is asked to send SIGKILL when the last writing end of a pipe closes, which the
+parent holds. (PR_SET_PDEATHSIG would not do: it follows the thread that started the process, not the whole
+parent.)
 """
 
 from __future__ import annotations

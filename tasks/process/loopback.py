@@ -1,7 +1,7 @@
 """Keeps requests to this host itself away from proxies.
 
-`http_proxy` is meant for other hosts. Through a proxy, Prefect's temporary server, a health check or an MLflow
-on 127.0.0.1 could never be reached.
+`http_proxy` is meant for other hosts. Through a proxy, Prefect's temporary server, a health check or an
+MLflow on 127.0.0.1 could never be reached.
 """
 
 from __future__ import annotations

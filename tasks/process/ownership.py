@@ -1,7 +1,7 @@
 """Marks which process a folder belongs to, so that folders of ended processes can be found and removed.
 
-The mark is a locked file beside the folder; the kernel frees the lock when the process ends. The number of the
-process would not do: containers that share a volume each number their processes from 1.
+The mark is a locked file beside the folder; the kernel frees the lock when the process ends. The number of
+the process would not do: containers that share a volume each number their processes from 1.
 """
 
 from __future__ import annotations

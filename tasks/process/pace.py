@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 REFERENCE_S = 0.07
-"""Seconds that `_known_work` takes on the reference host: an idle core of an AMD EPYC (Zen 5), Python 3.11."""
+"""Seconds that `_known_work` takes on the reference host: an idle core of an AMD EPYC Zen 5, Python 3.11."""
 ROUNDS = 2_000_000
 MOST = 30.0
 """No limit is stretched by more than this, so that a hang is still noticed."""

@@ -1,4 +1,4 @@
-"""Temporary folders named after their process, so that what a `kill -9` leaves behind can be removed later."""
+"""Temporary folders named after their process, so that what a `kill -9` leaves behind can be removed."""
 
 from __future__ import annotations
 

@@ -26,11 +26,11 @@ from paddle_int8.tasks.store.sharing import read_shared, write_shared
 
 KIND = "artifact"
 STEP = re.compile(r"paddle_int8\.tasks(\.\w+)*\.task:\w+")
-"""The form of a step's name, `tasks.<package>.task:<function>`. To read a record, nothing else is imported."""
+"""The form of a step's name, `tasks.<package>.task:<function>`. Reading a record imports nothing else."""
 
 
 class ArtifactSerializer(Serializer):  # Prefect would not register a subclass of a generic base
-    """Writes the value that a step returns as JSON, and reads it back as the type in the step's annotation."""
+    """Writes what a step returns as JSON, and reads it back as the type in the step's annotation."""
 
     type: str = Field(default=KIND, frozen=True)
     step: str = Field(default="", pattern=f"^{STEP.pattern}$")

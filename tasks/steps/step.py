@@ -1,4 +1,4 @@
-"""Defines steps for every `task.py`: what a step is, when its result is reused, and how it reports progress."""
+"""Defines steps for every `task.py`: what a step is, when a result is reused, how progress is reported."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def step_name(function: Callable[..., Any]) -> str:
 
 @contextmanager
 def _waiting_told() -> Iterator[None]:
-    """Writes to the run's log, which Prefect's pages show, that this thread's step waits for the host lock."""
+    """Writes to the run's log, which Prefect's pages show, that this thread waits for the host lock."""
     thread = threading.get_ident()
 
     def hear(event: progress.Progress) -> None:

@@ -22,8 +22,8 @@ def unpack(archive: Path, folder: Path) -> None:
     """Unpacks the files and folders of `archive`, compressed or not, into the existing `folder`.
 
     Owners, modes and times are not kept.
-    Raises: StorageError when a member lies outside the folder or is a link or a device, or when the archive is
-    damaged; the members before that one are unpacked by then.
+    Raises: StorageError when a member lies outside the folder or is a link or a device, or when the archive
+    is damaged; the members before that one are unpacked by then.
     """
     try:
         with tarfile.open(archive) as stream:

@@ -1,9 +1,9 @@
 """Shares artifacts between hosts through one shared store, such as a bucket.
 
 Before a step, the artifacts that this host lacks are fetched; after it, those that it made are published.
-Each artifact is one tar file, `<PADDLE_INT8_SHARED_STORE>/<kind>/<digest>.tar`, which like the artifact itself
-is either whole or absent. The store on this host serves as the cache. Without PADDLE_INT8_SHARED_STORE
-nothing is fetched or published.
+Each artifact is one tar file, `<PADDLE_INT8_SHARED_STORE>/<kind>/<digest>.tar`, which like the artifact
+itself is either whole or absent. The store on this host serves as the cache. Without
+PADDLE_INT8_SHARED_STORE nothing is fetched or published.
 """
 
 from __future__ import annotations
