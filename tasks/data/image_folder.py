@@ -1,4 +1,4 @@
-"""The source `image_folder`: what its list or its class folders name."""
+"""The source `image_folder`: finds the images that its list or its class folders name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from paddle_int8.tasks.data.pictures.list_file import listed_images
 
 
 def image_files(source: ImageFolderSource) -> ImageFiles:
-    """The pictures of the source; a list's are looked for on the disk, a folder's are what is there.
+    """The images of the source: those that its list names, or those found in its folders.
 
     Raises: DataError when the list or the folder is missing, or cannot be understood.
     """

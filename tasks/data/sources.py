@@ -1,6 +1,6 @@
-"""Where samples come from, one opener a kind of source; each reads one sample at a time.
+"""Opens sources of data. There is one function for each kind of source; samples are read one at a time.
 
-To add a kind: a section in `tasks/config.py`, a function here, a line in `open_source`.
+To add a kind, add its section to `tasks/config/data.py`, a function here, and a case to `open_source`.
 """
 
 from __future__ import annotations
@@ -40,16 +40,19 @@ Column = Array | list[Array]
 """The samples of one input: an array [N, ...], or a list of N arrays [length, ...]."""
 IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 ONLY_INPUT = ""
-"""Name of the input of a source that has one and does not name it."""
+"""The name under which a source with a single, unnamed input returns it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """An opened source: `read(i)` is sample i after the spatial preprocessing, by input name.
+    """An opened source.
 
-    `name(i)` is what the user knows it by: a file, or a place in an array. `sequence_labels` are those of
-    samples with more than one label, by sample. `left_out` counts what is there and not taken, by reason;
-    `notes` say it in words, with all that was understood and is not obvious.
+    read: returns sample i by input name, after resizing and cropping.
+    name: returns the name by which the user knows sample i: a file, or a position in an array.
+    labels: one label for each sample, or None.
+    sequence_labels: the labels of each sample, when samples have more than one.
+    left_out: how many items of the source were not taken, by reason.
+    notes: sentences on what was left out, and on what was assumed and is not obvious.
     """
 
     count: int
@@ -63,9 +66,9 @@ class Samples:
 
 
 def open_source(source: Source, preprocessing: Preprocessing) -> Samples:
-    """Opens a source without reading its samples where the format allows.
+    """Opens a source, without reading its samples where the format allows that.
 
-    Raises: DataError when it is missing, empty, not of its format, or has unusable labels.
+    Raises: DataError when the source is missing, empty, not of its format, or has unusable labels.
     """
     match source:
         case ImageFolderSource():
@@ -84,7 +87,7 @@ def open_source(source: Source, preprocessing: Preprocessing) -> Samples:
 
 
 def describe(source: Source) -> str:
-    """The source in one line, for reports."""
+    """A line that describes the source, for reports."""
     match source:
         case ImageFolderSource():
             return str(source.list_file or source.root)
@@ -187,7 +190,7 @@ def _callable(source: CallableSource, preprocessing: Preprocessing) -> Samples:
 
 
 def _column(values: object, name: str) -> Column:
-    """One array [N, ...]; of sequences of different lengths a list of N arrays [length, ...]."""
+    """The samples as one array [N, ...], or as a list of N arrays [length, ...] when they differ in length."""
     if _is_list_of_arrays(values):
         sequences = cast("list[Array]", values)
         if len({each.shape for each in sequences}) > 1:
@@ -196,13 +199,13 @@ def _column(values: object, name: str) -> Column:
 
 
 def call_source(source: CallableSource) -> tuple[Any, Any]:
-    """(inputs, labels) as the function returns them. Raises: DataError when it fails."""
+    """Calls the source's function, which returns (inputs, labels). Raises: DataError when it fails."""
     function = resolve(source.function)
     try:
         returned = function(**source.arguments)
     except PipelineError:
         raise
-    except Exception as error:  # the user's own code may raise anything
+    except Exception as error:  # the user's function may raise anything
         raise _error(
             f"{source.function} raised {type(error).__name__}: {error}",
             "a function that returns (inputs, labels)",
@@ -223,7 +226,7 @@ def resolve(name: str) -> Callable[..., Any]:
         found = imported(name)
     except PipelineError:
         raise
-    except Exception as error:  # importing runs the user's own code
+    except Exception as error:  # importing runs the user's module, which may raise anything
         raise _error(
             f"{name}: {type(error).__name__}: {error}",
             "`package.module:function` that Python can import",
@@ -237,7 +240,10 @@ def resolve(name: str) -> Callable[..., Any]:
 def _columns(
     columns: Mapping[str, Column], labels: object, preprocessing: Preprocessing, name: str
 ) -> Samples:
-    """Samples of one column a model input; labels one a sample, or of sequences a list of arrays."""
+    """Samples made of one column for each model input.
+
+    labels: one label for each sample, or, for sequences, a list of arrays.
+    """
     count = _common_count(columns, name)
     names = [key if len(columns) > 1 else ONLY_INPUT for key in columns]
 
@@ -271,7 +277,7 @@ def _columns(
 
 
 def _common_count(columns: Mapping[str, Column], name: str) -> int:
-    """N. Raises: DataError when columns have another N each, or hold what are no numbers."""
+    """The number of samples N. Raises: DataError when columns differ in N, or hold anything but numbers."""
     types = {key: {each.dtype for each in _parts(column)} for key, column in columns.items()}
     if strange := {
         key: ", ".join(sorted(str(dtype) for dtype in found))
@@ -307,7 +313,7 @@ def _is_list_of_arrays(values: object) -> bool:
 def _array(values: object, name: str) -> Array:
     try:
         return np.asarray(values)
-    except ValueError as error:  # NumPy's, for ragged lists
+    except ValueError as error:  # NumPy raises it for ragged lists
         raise _error(
             f"{name}: {error}",
             "arrays of numbers",

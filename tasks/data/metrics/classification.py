@@ -1,4 +1,4 @@
-"""Scores of single samples, so that baseline and candidate are compared pairwise."""
+"""Metrics that score each sample, so that baseline and candidate can be compared sample by sample."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from paddle_int8.tasks.data.metrics.agreement import agreements, decided, least
 
 Outputs = Sequence[Array]
 Metric = Callable[[Outputs, Array | None], Array]
-"""(outputs of one batch, labels of it) -> score [N], fractions of 1"""
+"""A function of (outputs of a batch, labels of it) that returns the scores [N], each between 0 and 1."""
 RelativeMetric = Callable[[Outputs, Array | None, Outputs], Array]
-"""The same with the FP32 model's outputs of the batch, for scores that are relative to them."""
+"""A metric whose third parameter is the FP32 model's outputs of the batch, for scores relative to them."""
 RELATIVE_PARAMETERS = 3
 AGREEMENT = "agreement"
 LABELLED: dict[str, int] = {"top1": 1, "top5": 5}
-"""Metrics by name that need labels, with how many classes may be right."""
+"""Metrics that need labels, with the number of highest-scored classes among which the label must be."""
 
 
 def top_k(outputs: Outputs, labels: Array | None, *, k: int, place: int = 0) -> Array:
-    """1.0 where fewer than `k` classes score above the label's, else 0.0: [N].
+    """1.0 where the label is among the `k` classes with the highest scores, else 0.0: [N].
 
-    outputs[place]: [N, classes]. Among equal scores the lower class number comes first. A sample with NaN
-    or Inf is wrong.
+    outputs[place]: scores [N, classes]. When scores are equal, the lower class number comes first. A sample
+    with NaN or Inf scores 0.0.
     Raises: MeasurementError when the output has another shape, DataError when a label is out of range.
     """
     logits = outputs[place].reshape(len(outputs[place]), -1)
@@ -48,9 +48,10 @@ def labelled_top_k(
 ) -> Array:
     """`top_k` of the output that the labels belong to: [N].
 
-    One score for each sample says 0 or 1, a whole number for each sample is the class itself.
-    Raises: MeasurementError when no output has a decision for each sample, or a whole number should show
-    more places than the first.
+    An output with a single score a sample decides between the classes 0 and 1. A whole number is the class
+    itself.
+    Raises: MeasurementError when no output has a decision for each sample, or when `k` is above 1 and the
+    output is a whole number, which names only the first class.
     """
     place = next((place for place, each in enumerate(judged) if each.labelled), None)
     if place is None:
@@ -73,7 +74,10 @@ def labelled_top_k(
 def agreement(
     outputs: Outputs, labels: Array | None, baseline: Outputs, *, judged: Sequence[JudgedOutput]
 ) -> Array:
-    """How far the answer is the FP32 model's own: [N], see `agreement`. It needs no labels."""
+    """How well each answer agrees with that of the FP32 model: [N]. It needs no labels.
+
+    The module `agreement` defines the scores.
+    """
     scores = least(agreements(outputs, baseline, judged))
     if scores is None:
         raise MeasurementError(
@@ -87,10 +91,11 @@ def agreement(
 def resolve_metrics(
     names: Sequence[str], *, labelled: bool, outputs: Sequence[JudgedOutput] = ()
 ) -> dict[str, Metric | RelativeMetric]:
-    """The functions behind the configured names. Without `outputs` the labels are of the first.
+    """The metric functions by their configured names.
 
-    Raises: DataError when a metric needs labels and there are none, MeasurementError when a name is
-    neither known nor importable.
+    outputs: how each output is judged; when empty, the labels belong to the first output.
+    Raises: DataError when a metric needs labels and there are none; MeasurementError when a name is neither
+    built in nor importable.
     """
     if not labelled and (needing := [name for name in names if name in LABELLED]):
         raise DataError(
@@ -119,9 +124,10 @@ def score(
     labels: Array | None,
     baseline: Outputs,
 ) -> Array:
-    """`metric` of one batch, checked: float64 [N]. `baseline`: the FP32 model's outputs of the batch.
+    """The scores of one batch by `metric`, checked: float64 [N].
 
-    Raises: MeasurementError when a callable fails or returns anything but one finite number per sample.
+    baseline: the FP32 model's outputs of the batch.
+    Raises: MeasurementError when the function fails, or does not return one finite number for each sample.
     """
     try:
         given = (outputs, labels, baseline) if is_relative(metric) else (outputs, labels)
@@ -139,7 +145,7 @@ def score(
 
 
 def is_relative(metric: Metric | RelativeMetric) -> bool:
-    """Whether it takes the FP32 model's outputs as its third parameter."""
+    """Whether the metric takes the FP32 model's outputs as its third parameter."""
     try:
         parameters = inspect.signature(metric).parameters.values()
     except (TypeError, ValueError):
