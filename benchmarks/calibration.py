@@ -1,9 +1,10 @@
-"""Calibration beside PaddleSlim's own call: seconds and peak memory, in one run.
+"""Compares this project's calibration with PaddleSlim's own call: seconds and peak memory, in one run.
 
     python -m benchmarks.calibration --algo KL hist --samples 32 --model mobilenet_v1
 
-Random weights (Kaiming, BatchNorm calibrated on a few batches) and smooth random pictures of 224x224.
-Each subject runs alone in a process of its own; the seconds are of the quantization, without starting Paddle.
+The model has random weights (Kaiming, with BatchNorm statistics of a few batches), and the samples are smooth
+random pictures of 224x224. Each of the two runs alone in a process of its own. The seconds are those of the
+quantization, without the start of Paddle.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ TIME_LIMIT_S = 7200.0
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Smooth random pictures: a coarse normal grid, enlarged. [3, SIDE, SIDE] float32 each."""
+    """Smooth random pictures, float32 [3, SIDE, SIDE] each: a coarse grid of normal values, enlarged."""
 
     samples: int
 
@@ -58,7 +59,7 @@ class Cost:
 
 
 def export(name: str, folder: Path) -> None:
-    """Writes the FP32 model. Runs in an isolated process."""
+    """Writes the FP32 model. This runs in an isolated process."""
     import paddle
     from paddle import nn
 
@@ -76,7 +77,7 @@ def export(name: str, folder: Path) -> None:
 
 
 def ours(algorithm: Algorithm, model: Path, folder: Path, samples: int, batch_size: int) -> Cost:
-    """This project's step. Runs in an isolated process."""
+    """Calibrates with this project's step, in an isolated process."""
     nothing = OperatorCensus(counts={}, quantizable=0, compute=0)
     request = PtqRequest(
         model=ModelArtifact(
@@ -104,7 +105,7 @@ def ours(algorithm: Algorithm, model: Path, folder: Path, samples: int, batch_si
 
 
 def paddleslims(algorithm: Algorithm, model: Path, folder: Path, samples: int, batch_size: int) -> Cost:
-    """The same by `quant_post_static`. Runs in an isolated process."""
+    """Calibrates with PaddleSlim's `quant_post_static`, in an isolated process."""
     import paddle
     from paddleslim.quant import quant_post_static
 

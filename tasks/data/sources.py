@@ -190,7 +190,7 @@ def _callable(source: CallableSource, preprocessing: Preprocessing) -> Samples:
 
 
 def _column(values: object, name: str) -> Column:
-    """The samples as one array [N, ...], or as a list of N arrays [length, ...] when they differ in length."""
+    """The samples as one array [N, ...], or a list of N arrays [length, ...] when their lengths differ."""
     if _is_list_of_arrays(values):
         sequences = cast("list[Array]", values)
         if len({each.shape for each in sequences}) > 1:
