@@ -1,4 +1,4 @@
-"""Real servers and workers as processes of their own, ended by their ids."""
+"""Real servers and workers in processes of their own, which are ended by their process ids."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class PrefectServer:
 
 
 def is_dead(process: psutil.Process) -> bool:
-    """Of a child that nobody has waited for yet."""
+    """Whether a child has ended; nobody has waited for it yet, so it is a zombie."""
     return bool(process.status() == psutil.STATUS_ZOMBIE)
 
 

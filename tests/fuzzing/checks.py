@@ -1,4 +1,4 @@
-"""What is held to what, of one graph, through the product's own code. Runs in a process that may die."""
+"""The checks of one graph, by the product's own code. They run in a process that may die."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ from tests.fuzzing.network import Feed, disturbed, export, samples
 Outputs = list[Any]
 
 BATCH, SAMPLES = 8, 32
-"""Samples calibrated at a time; and those calibrated and compared in all, which run in one batch too.
-They are the same, so that INT8 clips nothing that the simulation leaves alone."""
+"""The samples of one calibration batch; and all samples, which are calibrated and then compared in one batch.
+Both are the same samples, so that INT8 clips nothing that the simulation leaves alone."""
 FP32_TOLERANCE, FP32_ROUNDING = 1e-4, 1e-6
-"""Of an output's greatest value; and the relative error of the inputs by which a graph's own sensitivity is
-measured. Ten times what that changes is allowed."""
+"""The tolerated difference, as a fraction of an output's greatest value; and the relative error of the
+inputs by which a graph's own sensitivity is measured. `SENSITIVITY` times the change that this causes is
+tolerated too."""
 SENSITIVITY = 10
 LOST_DB = {Layout.OFFLINE: 6.0, Layout.QDQ: 6.0, Layout.OFFLINE_7BIT: 12.0}
 """How far INT8 may lie below the simulation, which has weights of 8 bits; a bit is 6 dB."""
 ENOUGH_DB = 45.0
-"""A simulation above this has rounded nothing to speak of; INT8 need not be better than this less what it may
-lose."""
+"""A simulation above this has rounded almost nothing. INT8 then must only reach this, less what it may lose."""
 LAYOUTS = (Layout.OFFLINE, Layout.OFFLINE_7BIT, Layout.QDQ)
 
 
@@ -62,7 +62,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Result:
-    """Of one graph. `refused` is the message of a model that `load model` refuses by name."""
+    """The result of one graph. `refused` is the message when `load model` refuses the model by name."""
 
     seed: int
     operators: int
@@ -138,7 +138,10 @@ class Checks:
                     self._layout(layout, self._folder / f"{source}-fake", model, feed, simulated)
 
     def _simulated(self, feed: Feed) -> Outputs:
-        """Of the format that Paddle can run: one knows channels last, the other casts from FP64."""
+        """The outputs of the simulation, in the first of the two formats that Paddle can run.
+
+        Only one of them supports channels last, and only the other casts from FP64.
+        """
         folders = [self._folder / f"{layout}-fake" for layout in (Layout.QDQ, Layout.OFFLINE)]
         first, *others = [folder for folder in folders if (folder / "model.pdmodel").is_file()]
         try:

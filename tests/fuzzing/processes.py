@@ -1,4 +1,4 @@
-"""Graphs in forked processes: what kills one of them is a finding, not the end."""
+"""Checks graphs in forked processes, where a crash is a finding and does not end the fuzzer."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from tests.fuzzing.checks import Checks, Finding, Result
 from tests.fuzzing.graphs import Graph
 
 LIMIT_S = 60
-"""Of one graph; the slowest take some five seconds."""
+"""Limit of one graph; the slowest take some five seconds."""
 STACKED = 20
-"""Graphs that share a process: starting one costs as much as a graph, and what one leaves behind is found."""
+"""How many graphs share a process. Starting one costs as much as a graph, and what a graph leaves behind in
+it is found in this way."""
 
 
 def check_all(graphs: Sequence[Callable[[], Graph]], *, int8: bool = True) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Random graphs hold: 200 of fixed seeds, and the smallest ones that once did not."""
+"""Random graphs pass all checks: 200 of fixed seeds, and the smallest ones that once failed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.integration.smallest_graphs import SMALLEST
 pytestmark = pytest.mark.paddle
 
 BATCHES, GRAPHS, OPERATORS = 8, 25, 8
-"""Of the suite; graphs of more operators are drawn by `make fuzz`."""
+"""The graphs that the test suite draws; `make fuzz` draws graphs of more operators."""
 NEAREST = "nearest resizing by a factor that is not whole"
 DIVISION = "a quotient whose numerator is the smaller tensor"
 PADDING = "an average that counts the padding, with windows that reach beyond it"
