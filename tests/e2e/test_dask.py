@@ -1,4 +1,4 @@
-"""Candidates are built on a real Dask cluster whose workers have their own disks; some clusters are missing."""
+"""Candidates are built on real Dask clusters whose workers have their own disks, or a cluster is missing."""
 
 from __future__ import annotations
 

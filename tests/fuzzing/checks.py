@@ -47,7 +47,7 @@ SENSITIVITY = 10
 LOST_DB = {Layout.OFFLINE: 6.0, Layout.QDQ: 6.0, Layout.OFFLINE_7BIT: 12.0}
 """How far INT8 may lie below the simulation, which has weights of 8 bits; a bit is 6 dB."""
 ENOUGH_DB = 45.0
-"""A simulation above this has rounded almost nothing. INT8 then must only reach this, less what it may lose."""
+"""A simulation above this has rounded almost nothing; INT8 must only reach this, less what it may lose."""
 LAYOUTS = (Layout.OFFLINE, Layout.OFFLINE_7BIT, Layout.QDQ)
 
 

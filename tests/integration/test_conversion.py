@@ -1,4 +1,4 @@
-"""Real quantized models are converted to both layouts, and the defects of Paddle's conversion are repaired."""
+"""Real quantized models are converted to both layouts; the defects of Paddle's conversion are repaired."""
 
 from __future__ import annotations
 
