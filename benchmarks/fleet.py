@@ -261,11 +261,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--database", required=True, help="of PostgreSQL, empty: user@host:port/name")
+    parser.add_argument("--database", required=True, help="an empty PostgreSQL database: user@host:port/name")
     parser.add_argument("--releases", type=int, default=2000)
     parser.add_argument("--at-a-time", type=int, default=4)
     parser.add_argument(
-        "--batch", type=int, help="events that the server records at once; Prefect's own are 1 and 20"
+        "--batch",
+        type=int,
+        help="how many events the server records at once; Prefect's own values are 1 and 20",
     )
     options = parser.parse_args()
     with (

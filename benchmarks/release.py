@@ -129,7 +129,7 @@ def table(title: str, measured: Measured) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=64, help="calibration pictures of ResNet50")
+    parser.add_argument("--samples", type=int, default=64, help="how many calibration pictures ResNet50 gets")
     parser.add_argument("--only", choices=("demo", "resnet50"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="paddle-int8-bench-") as text:

@@ -111,7 +111,7 @@ def to_markdown(took: dict[int, list[Took]], tasks: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--tasks", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of one task, about")
+    parser.add_argument("--seconds", type=float, default=3.0, help="about how long one task computes")
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scale") as home:

