@@ -34,11 +34,13 @@ class GateConfig(Section):
     min_speedup: float | None = Field(
         default=None,
         gt=0,
-        description="How many times faster than FP32 INT8 must be; without it, the default of the "
-        "instruction set applies.",
+        description="How many times faster than FP32 the INT8 model must be; without it, the default of "
+        "the instruction set applies.",
     )
     min_native_speedup: float | None = Field(
-        default=None, gt=0, description="How many times faster than Paddle's own FP32 kernels INT8 must be."
+        default=None,
+        gt=0,
+        description="How many times faster than Paddle's own FP32 kernels the INT8 model must be.",
     )
     min_int8_share: float = Field(
         default=0.9, gt=0, le=1, description="Share of the compute operators that must run in INT8."
@@ -51,8 +53,8 @@ class GateConfig(Section):
     max_conversion_loss_db: float | None = Field(
         default=10.0,
         gt=0,
-        description="How far this ratio may lie below that of PaddleSlim's simulation of the same model, "
-        "in decibels.",
+        description="How far an output's ratio of signal to quantization noise may lie below that of "
+        "PaddleSlim's simulation, in decibels.",
     )
     max_size_ratio: float | None = Field(
         default=None, gt=0, description="Largest size on disk, as a multiple of the FP32 model's."

@@ -28,7 +28,8 @@ class RetrainConfig(Section):
         description="The release of the trained model; its `model` must name a training function."
     )
     training_data: Source = Field(
-        description="Samples that the function trains on. A run in which they have not changed does nothing."
+        description="Samples that the function trains on. A run is skipped when neither they nor the "
+        "function nor the configuration has changed."
     )
     promotion: PromotionPolicy = Field(
         default=PromotionPolicy.NEVER,

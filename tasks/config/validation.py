@@ -85,8 +85,8 @@ class ValidationConfig(Section):
     repeats: int = Field(
         default=200,
         ge=20,
-        description="How many inferences of each model are timed, spread over at least 30 turns as far "
-        "as there are so many.",
+        description="Timed inferences of each model, at most. They are spread over at least 30 turns, or "
+        "one a turn when there are fewer.",
     )
     references: tuple[Reference, ...] = Field(
         default=tuple(Reference),
