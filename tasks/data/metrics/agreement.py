@@ -86,9 +86,7 @@ def _cosine(ours: Array, theirs: Array, output: JudgedOutput, lengths: Array | N
     first, second = (values.reshape(len(ours), steps, -1).astype(np.float64) for values in (ours, theirs))
     sizes = np.linalg.norm(first, axis=2) * np.linalg.norm(second, axis=2)
     cosines = (first * second).sum(axis=2) / np.where(sizes > 0, sizes, 1.0)
-    equal = (first == second).all(
-        axis=2
-    )  # equal vectors: rounding leaves their cosine below 1, and they may be 0
+    equal = (first == second).all(axis=2)  # rounding leaves their cosine below 1, and they may be 0
     return _mean_of_steps(np.where(equal, 1.0, cosines.clip(0.0, 1.0)), lengths)
 
 
