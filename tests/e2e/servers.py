@@ -33,7 +33,7 @@ ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 STACK_PORTS = (4200, 5000, 5432, 8080, 8090)
 """That the services of `docker-compose.yml` listen on."""
 PATIENCE_S = 90
-"""Longer than a server on SQLite may stand still (docs/how-to/deployment.md), so that nothing is sent twice."""
+"""Longer than a server on SQLite may stand still (docs/how-to/deployment.md): nothing is to be sent twice."""
 STARTUP_S = 120
 DEPLOY_S = 300
 STOP_S = 15
