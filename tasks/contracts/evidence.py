@@ -223,7 +223,8 @@ class NativeComparison:
 class IsaEvidence:
     """Everything measured on one candidate on one instruction set.
 
-    emulated: whether oneDNN was limited to this instruction set on a host that has more.
+    emulated: whether this host serves on another instruction set, and oneDNN was limited to this one only to
+    measure. The set that serves is the host's own, or the lower `validation.max_isa`.
     agreement: mean over the samples, where a sample has the lowest score of its outputs; None when no output
     is of a kind that can be compared.
     sqnr_db: ratio of signal to quantization noise of the output where it is lowest.
@@ -260,7 +261,7 @@ class IsaEvidence:
 class CandidateEvidence:
     """One candidate with its measurements on every instruction set that it is deployed to.
 
-    per_isa: the host's own instruction set comes first, emulated ones follow.
+    per_isa: the instruction set that serves on this host comes first, emulated ones follow.
     digest: that of the deployable model, so that a verdict is tied to the bytes that were measured.
     """
 

@@ -73,6 +73,9 @@ def published_band(level: IsaLevel) -> SpeedBand | None:
 
 
 def environment(isa: IsaLevel, *, emulated: bool, threads: int) -> dict[str, str]:
-    """The environment for an isolated process that runs predictors on `threads` threads."""
+    """The environment for an isolated process that runs predictors on `threads` threads.
+
+    emulated: whether oneDNN must be limited to `isa`, since the host has more.
+    """
     counts = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
     return counts | (environment_for(isa) if emulated else {})
