@@ -1,4 +1,4 @@
-# The program with everything its services run. Built from the lock alone; runs as a user without rights.
+# The image of the program and of all services. It is built from the lock alone, and runs as an unprivileged user.
 FROM python:3.11.11-slim-bookworm
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 libgl1 libglib2.0-0 && rm -rf /var/lib/apt/lists/*

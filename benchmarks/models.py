@@ -1,4 +1,7 @@
-"""Full-size architectures with sane activations, for timing: random weights lie about it."""
+"""Full-size architectures for timing, with realistic activations.
+
+Plain random weights would mislead, since activations vanish and slow the CPU down.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ BATCHES = 3
 
 
 def export_resnet50(folder: Path, progress: Callable[[int, int, str], None]) -> None:
-    """ResNet50 of paddle.vision with Kaiming weights and settled BatchNorm; input [-1, 3, 224, 224]."""
+    """Exports ResNet50 of paddle.vision, with Kaiming weights and the BatchNorm statistics of a few batches.
+
+    Its input is [-1, 3, 224, 224].
+    """
     import paddle
 
     paddle.seed(0)

@@ -1,4 +1,4 @@
-"""What the services of a running stack hold: memory, files, processes, connections, temporary folders."""
+"""Observes what the services of a running stack hold: memory, files, processes, connections, folders."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SERVICES = {
     "worker": ("paddle_int8.flows.server.worker.process", "worker", "start"),
     "webhook receiver": ("receive-webhooks",),
 }
-"""What the command line of each one's first process has."""
+"""Words that the command line of each service's first process contains."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """By one service and the processes below it; by its own process alone where it is the worker."""
+    """What one service holds, with the processes below it; for the worker only its own process counts."""
 
     memory_mib: float
     files: int
@@ -35,8 +35,12 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """`flow_processes` are all below the worker; `connections` are of each database; `temporary` counts what
-    lies in the temporary folder and in the store's scratch folders."""
+    """One observation of the whole stack.
+
+    flow_processes: how many processes are below the worker.
+    connections: how many connections each database has.
+    temporary: how many files and folders are in the temporary folder and in the store's scratch folders.
+    """
 
     at: float
     ended: int
@@ -47,7 +51,7 @@ class Observation:
 
 
 def observe(ended: int, *, database: str, home: Path) -> Observation:
-    """Of the services that this process has started; `ended` releases so far."""
+    """Observes the services that this process has started, after `ended` releases."""
     found = dict(_services())
     worker = found.get("worker")
     return Observation(
@@ -61,7 +65,7 @@ def observe(ended: int, *, database: str, home: Path) -> Observation:
 
 
 def temporary_things(home: Path) -> list[Path]:
-    """Everything in the temporary folder, and what steps and open releases keep in `home` while they run."""
+    """Everything in the temporary folder, and what running steps and open releases keep in `home`."""
     common = Path(tempfile.gettempdir())
     places = [common.glob("*"), common.glob(f"{PREFIX}{os.getuid()}/*"), home.glob("artifacts/scratch/*/*")]
     places.append(home.glob("open-releases/*"))
@@ -69,7 +73,7 @@ def temporary_things(home: Path) -> list[Path]:
 
 
 def processes_of(home: Path) -> list[str]:
-    """Command lines of every process on this host whose environment names `home`."""
+    """The command lines of all processes on this host whose environment contains `home`."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
@@ -97,7 +101,7 @@ def _held(process: psutil.Process, *, alone: bool) -> Held:
 
 
 def _connections(database: str) -> dict[str, int]:
-    """Of each database, without the one that asks."""
+    """The number of connections to each database, without the one that asks."""
     with closing(psycopg2.connect(database)) as connection, connection.cursor() as cursor:
         cursor.execute(
             "select datname, count(*) from pg_stat_activity"

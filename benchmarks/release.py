@@ -1,8 +1,8 @@
-"""Seconds and peak memory of a whole release, step by step: `python -m benchmarks.release`.
+"""Measures the seconds and peak memory of a whole release, step by step: `python -m benchmarks.release`.
 
-Each release is a real `paddle-int8 release`, the first one in an empty home, where Prefect and MLflow have
-yet to make their databases. Its steps' times are what they wrote down themselves; overhead is the wall
-time that none of them was running in: orchestration, process start-up, logging. Run it on a quiet machine.
+Each release is a real `paddle-int8 release` in an empty home, where Prefect and MLflow must first make their
+databases. The steps record their own times. Overhead is the wall-clock time in which no step was running:
+orchestration, the start of processes, and logging. Run it on a quiet machine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEMO = ROOT / "configs" / "digits_mobilenet_v1.yaml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One release: its wall time, its steps, and the flow process's own peak memory."""
+    """One release: its wall-clock time, its steps, and the peak memory of the flow's process."""
 
     wall_s: float
     steps: tuple[dict[str, Any], ...]
@@ -41,7 +41,7 @@ class Measured:
 
 
 def covered_s(spans: list[tuple[float, float]]) -> float:
-    """Length of the union of time spans."""
+    """The length of the union of time spans, in seconds."""
     total, end = 0.0, 0.0
     for start, stop in sorted(spans):
         total += max(0.0, stop - max(start, end))
@@ -50,7 +50,7 @@ def covered_s(spans: list[tuple[float, float]]) -> float:
 
 
 def measure_release(config: Path, home: Path) -> Measured:
-    """Runs one release to its verdict, whatever that is. Raises: RuntimeError when it fails."""
+    """Runs one release to its verdict, whatever the verdict is. Raises: RuntimeError when it fails."""
     command = [str(Path(sys.executable).with_name("paddle-int8")), "release", str(config), "--json"]
     started = time.monotonic()
     with (home / "out.json").open("wb") as out, (home / "err.txt").open("wb") as err:
@@ -71,7 +71,7 @@ def measure_release(config: Path, home: Path) -> Measured:
 
 
 class _Peak(threading.Thread):
-    """Samples a process's resident memory until it ends."""
+    """A thread that samples the resident memory of a process until that ends."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -89,7 +89,7 @@ class _Peak(threading.Thread):
 
 
 def resnet50_config(folder: Path, samples: int) -> Path:
-    """A release of the full-size ResNet50 on `samples` smooth random pictures, 224x224."""
+    """The configuration that releases the full-size ResNet50 on `samples` smooth random pictures, 224x224."""
     random = np.random.default_rng(0)
     for name, count in (("calibration", samples), ("validation", 100)):
         coarse = random.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
@@ -113,7 +113,7 @@ def resnet50_config(folder: Path, samples: int) -> Path:
 
 
 def table(title: str, measured: Measured) -> str:
-    """Markdown."""
+    """The measured release as a Markdown table."""
     rows = [f"### {title}", "", "| step | seconds | peak memory, MB |", "|---|---|---|"]
     rows += [
         f"| {step['step']} | {step['ended'] - step['started']:.1f} | {step['peak_memory_bytes'] / 1e6:.0f} |"
@@ -129,7 +129,7 @@ def table(title: str, measured: Measured) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=64, help="calibration pictures of ResNet50")
+    parser.add_argument("--samples", type=int, default=64, help="how many calibration pictures ResNet50 gets")
     parser.add_argument("--only", choices=("demo", "resnet50"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="paddle-int8-bench-") as text:

@@ -1,10 +1,11 @@
-"""What more Dask workers bring on this host: the same CPU-bound stand-in through prefect-dask.
+"""Measures what more Dask workers gain on this host, with the same CPU-bound task through prefect-dask.
 
     python -m benchmarks.scale_out
     python -m benchmarks.scale_out --tasks 8 --seconds 3 --rounds 5
 
-A cluster of each size is up all the time, and one after the other gets the tasks, in rounds that begin with
-another one each time: what disturbs the host disturbs all alike. Ratios are to 1 worker of the same round.
+Clusters of all sizes are up all the time, and get the tasks one after the other, in rounds that each begin
+with another cluster. So whatever disturbs the host disturbs all sizes alike. Each ratio compares with 1
+worker in the same round.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ from paddle_int8.tasks.hardware.limits import own_threads
 SIZES = (1, 2, 4)
 ADDRESS = "PADDLE_INT8_DASK_SCHEDULER"
 TRIAL = 200_000
-"""Hashes that are timed to find how many make up the seconds asked for."""
+"""How many hashes are timed to find out how many fill the requested seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Took:
-    """Seconds of one flow: from its first submission to its last result, and inside its tasks."""
+    """The seconds of one flow from its first submission to its last result, and those inside its tasks."""
 
     wall_s: float
     inside_s: float
 
 
 def burn(hashes: int) -> float:
-    """Works without a pause, in one thread and little memory; returns its seconds."""
+    """Computes hashes without a pause, in one thread and little memory, and returns the seconds it took."""
     started, digest = time.perf_counter(), b""
     for _ in range(hashes):
         digest = hashlib.sha256(digest).digest()
@@ -47,7 +48,7 @@ def burn(hashes: int) -> float:
 
 
 def make_flow() -> Callable[[int, int], Took]:
-    """Imports Prefect, which reads its settings then."""
+    """Makes the flow. Prefect is imported only here, because it reads its settings when it is imported."""
     from prefect import flow, task
 
     from paddle_int8.flows.server.fan_out import fanned_out
@@ -67,7 +68,7 @@ def make_flow() -> Callable[[int, int], Took]:
 
 
 def measure(tasks: int, hashes: int, rounds: int) -> dict[int, list[Took]]:
-    """By number of workers, the flows of each round."""
+    """Runs the rounds, and returns what each took, by number of workers."""
     from distributed import LocalCluster
 
     flow, took = make_flow(), {size: list[Took]() for size in SIZES}
@@ -78,7 +79,7 @@ def measure(tasks: int, hashes: int, rounds: int) -> dict[int, list[Took]]:
                 n_workers=size, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
             )
             addresses[size] = clusters.enter_context(cluster).scheduler_address
-        for number in range(-1, rounds):  # the first one only has the workers import what they need
+        for number in range(-1, rounds):  # in the first one the workers only import what they need
             first = number % len(SIZES)
             for size in SIZES[first:] + SIZES[:first]:
                 os.environ[ADDRESS] = addresses[size]
@@ -90,7 +91,7 @@ def measure(tasks: int, hashes: int, rounds: int) -> dict[int, list[Took]]:
 
 
 def to_markdown(took: dict[int, list[Took]], tasks: int) -> str:
-    """Medians over the rounds, with the lowest and highest ratio; and what a task costs beside its work."""
+    """A Markdown table of medians over the rounds, with the range of ratios, and the overhead of a task."""
     lines = ["| workers | s | speed-up over 1 worker | at best |", "|---|---|---|---|"]
     cores = own_threads()
     for size in SIZES:
@@ -110,7 +111,7 @@ def to_markdown(took: dict[int, list[Took]], tasks: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--tasks", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of one task, about")
+    parser.add_argument("--seconds", type=float, default=3.0, help="about how long one task computes")
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="scale") as home:

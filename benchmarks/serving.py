@@ -1,8 +1,8 @@
-"""A registered model over HTTP beside its own predictor: `python -m benchmarks.serving MODEL`.
+"""Compares a registered model over HTTP with its own predictor: `python -m benchmarks.serving MODEL`.
 
-Starts `mlflow models serve` on the version at the alias, sends it the bundle's example, one request at a
-time, and asks the bundle's predictor for the same in a process of its own. The first answers are checked
-to be equal, and then left out. Run it on a quiet machine.
+It starts `mlflow models serve` on the version at the alias, sends it the bundle's example, one request at a
+time, and has the bundle's predictor answer the same in a process of its own. The first answers are checked to
+be equal, and are not counted. Run it on a quiet machine.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ READY_S = 120
 
 @contextmanager
 def serving(model_uri: str, tracking_uri: str, log: Path) -> Iterator[str]:
-    """`mlflow models serve` on loopback, in this environment; its address."""
+    """Runs `mlflow models serve` on loopback while the context is open, and yields its address."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -42,7 +42,7 @@ def serving(model_uri: str, tracking_uri: str, log: Path) -> Iterator[str]:
         **os.environ,
         "MLFLOW_TRACKING_URI": tracking_uri,
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",  # where MLflow looks for uvicorn
+        "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",  # MLflow looks for uvicorn there
     }
     options = f"--env-manager local --host 127.0.0.1 --port {port}".split()
     with log.open("wb") as output:

@@ -1,11 +1,11 @@
-"""Releases of a tiny model through the whole stack, several at a time, watched for leaks: `make soak`.
+"""Runs many releases of a tiny model through the whole stack, and watches for leaks: `make soak`.
 
     python -m benchmarks.soak --releases 200 --at-a-time 4
 
 The services of `docker-compose.yml` run as local processes against a PostgreSQL of their own. Each release
-draws other calibration data, so nothing but the baseline is taken from the cache. Asked again with the same
-folder it goes on where it was; the report, in Markdown, is of the longest uninterrupted part. TMPDIR should
-be a folder of the soak's own, since everything in it is counted.
+draws other calibration data, so that only the baseline comes from the cache. When it is started again with
+the same folder, it continues where it stopped. The report, in Markdown, covers the longest uninterrupted
+part. Set TMPDIR to a folder that nothing else uses, since everything in it is counted.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from tests.e2e.servers import ENDED, ROOT, STACK_PORTS, free_port, stack_secrets
 from tests.e2e.small_inputs import SmallInputs, export, save_data, teach
 
 NAMES = 8
-"""Releases, and so MLflow experiments and registered models, that the flow runs are spread over."""
+"""How many release names, and so MLflow experiments and registered models, the flow runs are spread over."""
 QUEUED = 2
-"""Flow runs that wait, beside those that run."""
+"""How many flow runs wait in addition to those that run."""
 EVERY_S = 10.0
 WARM_UP = 0.2
-"""Share of the releases before which memory still grows to its working size."""
+"""The first share of the releases, in which memory still grows to its working size."""
 PATIENCE_S = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Soak:
-    """A folder with the stack's data, its secrets, and `observations.jsonl`."""
+    """A soak's folder, with the data and secrets of the stack and with `observations.jsonl`."""
 
     folder: Path
     secrets: dict[str, str]
@@ -70,7 +70,7 @@ class Soak:
 
 @contextmanager
 def stack(folder: Path, at_a_time: int) -> Iterator[Soak]:
-    """The services, with a worker that runs `at_a_time` flow runs at a time."""
+    """Runs the services while the context is open; the worker runs `at_a_time` flow runs at a time."""
     kept = folder / "secrets.json"
     if not kept.exists():
         kept.write_text(json.dumps(stack_secrets()), encoding="utf-8")
@@ -93,7 +93,7 @@ def _at_a_time(service: Service, limit: int) -> Service:
 
 
 def small_inputs(folder: Path) -> SmallInputs:
-    """A real network of three layers and data of noise, made once."""
+    """A real network of three layers and data of noise, which are made once."""
     if not (folder / "taught.npz").exists():
         folder.mkdir(parents=True, exist_ok=True)
         run_isolated(export, folder, step="export", log=folder / "export.log", timeout_s=600)
@@ -104,7 +104,7 @@ def small_inputs(folder: Path) -> SmallInputs:
 
 
 def submit(client: httpx.Client, inputs: SmallInputs, number: int) -> None:
-    """The flow run of one release; the one there is, when it was asked for before."""
+    """Submits the flow run of one release. If it was submitted before, no second one is made."""
     written = inputs.approvable(
         inputs.folder / "release.yaml", f"soak-{number % NAMES}", data={"seed": number}
     )
@@ -120,9 +120,9 @@ def ended(client: httpx.Client) -> int:
 
 
 def soak_through(soak: Soak, inputs: SmallInputs, *, releases: int, at_a_time: int, seconds: float) -> int:
-    """Has the releases run, observing all the while; returns how many were asked for.
+    """Has the releases run while observing the stack, and returns how many were submitted.
 
-    When the time is up no more are asked for, and those under way are waited for.
+    When the time is up, no more are submitted, and those under way are waited for.
     """
     deadline, session = time.monotonic() + seconds, time.time()
     with soak.prefect() as client, (soak.folder / "observations.jsonl").open("a", encoding="utf-8") as kept:
@@ -141,7 +141,7 @@ def soak_through(soak: Soak, inputs: SmallInputs, *, releases: int, at_a_time: i
 
 
 def _until_idle(soak: Soak, done: int, session: float, kept: Any) -> None:
-    """Waits for the worker's last processes to end, and observes what is left."""
+    """Waits until the worker's last processes have ended, and observes what is left."""
     for _ in range(6):
         time.sleep(EVERY_S)
         last = observe(done, database=soak.database, home=soak.home)
@@ -168,7 +168,7 @@ def states(soak: Soak) -> dict[str, str]:
 
 
 def tracked(soak: Soak) -> tuple[Counter[str], Counter[str], int]:
-    """Of MLflow: releases' runs by flow run, statuses of all runs, and registered versions."""
+    """MLflow's content: the runs of each flow run, the statuses of all runs, and the number of versions."""
     with soak.mlflow() as client:
         listed = client.post("experiments/search", json={"max_results": 1000}).raise_for_status().json()
         ids = [each["experiment_id"] for each in listed["experiments"] if each["name"].startswith("soak-")]
@@ -187,7 +187,7 @@ def tracked(soak: Soak) -> tuple[Counter[str], Counter[str], int]:
 
 
 def observations(folder: Path) -> list[dict[str, Any]]:
-    """Those of the session with the most releases."""
+    """The observations of the session with the most releases."""
     lines = map(json.loads, (folder / "observations.jsonl").read_text(encoding="utf-8").splitlines())
     sessions: dict[float, list[dict[str, Any]]] = {}
     for line in lines:
@@ -196,7 +196,7 @@ def observations(folder: Path) -> list[dict[str, Any]]:
 
 
 def report(found: list[dict[str, Any]]) -> Iterator[str]:
-    """Markdown: what each service held at the first and the last observation, and the slope of its memory."""
+    """Lines of Markdown: what each service held at first and at last, and the slope of its memory."""
     first, last = found[0], found[-1]
     warm = first["ended"] + WARM_UP * (last["ended"] - first["ended"])
     settled = [each for each in found if each["ended"] >= warm]
@@ -225,7 +225,7 @@ def report(found: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def account(soak: Soak, asked: int) -> Iterator[str]:
-    """Markdown: whether every flow run is in MLflow, once."""
+    """Lines of Markdown that say whether every flow run is in MLflow exactly once."""
     flow_runs = states(soak)
     parents, statuses, versions = tracked(soak)
     yield f"Asked for: {asked}. Flow runs: {dict(Counter(flow_runs.values()))}."
@@ -246,7 +246,9 @@ def main() -> None:
     )
     parser.add_argument("--releases", type=int, default=200)
     parser.add_argument("--at-a-time", type=int, default=4)
-    parser.add_argument("--minutes", type=float, default=24 * 60.0, help="after which no more are asked for")
+    parser.add_argument(
+        "--minutes", type=float, default=24 * 60.0, help="time after which no more are submitted"
+    )
     parser.add_argument("--folder", type=Path, default=Path("var/soak"))
     options = parser.parse_args()
     end_on_signals()

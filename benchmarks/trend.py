@@ -1,4 +1,4 @@
-"""The slope of a noisy series, and how sure one can be of it."""
+"""Estimates the slope of a noisy series, with its confidence interval."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from statistics import mean
 from scipy import stats
 
 BINS = 12
-"""Neighbouring observations resemble each other; the means of a few stretches hardly do."""
+"""How many stretches the series is cut into. Neighbouring observations are correlated; the means of a few
+long stretches hardly are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """Growth by one step of x, with its two-sided 95 % confidence interval; infinite where points are few."""
+    """Growth for one step of x, with its two-sided 95 % confidence interval; infinite for few points."""
 
     per_step: float
     lower: float
@@ -23,7 +24,10 @@ class Trend:
 
 
 def trend(points: Sequence[tuple[float, float]]) -> Trend:
-    """Of (x, y) in the order of x: least squares through the means of `BINS` stretches of equal count."""
+    """The trend of points (x, y) in the order of x.
+
+    A line is fitted by least squares through the means of `BINS` stretches with equal numbers of points.
+    """
     size = max(1, len(points) // BINS)
     stretches = [points[start : start + size] for start in range(0, len(points) - size + 1, size)]
     means = [(mean(x for x, _ in each), mean(y for _, y in each)) for each in stretches]

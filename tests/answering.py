@@ -1,4 +1,4 @@
-"""An HTTP server that answers everything alike, and remembers what it was asked; or a proxy that refuses."""
+"""An HTTP server that answers every request alike and remembers it, and a proxy that refuses."""
 
 from __future__ import annotations
 

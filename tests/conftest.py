@@ -1,4 +1,4 @@
-"""What the tests of every kind share: one Prefect server, started when the first of them needs it."""
+"""Fixtures for all tests: one Prefect server, which is started when the first test needs it."""
 
 from __future__ import annotations
 

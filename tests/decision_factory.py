@@ -1,4 +1,4 @@
-"""Decisions in words, for tests."""
+"""Makes decisions about promotions from short texts, for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounds on the wall clock, which hold on the reference host and stretch with the speed measured now."""
+"""Limits on wall-clock time, which hold on the reference host and stretch with the slowness measured now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real PostgreSQL of a test's own, on loopback."""
+"""A real PostgreSQL server on loopback, for one test."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The published image architectures at their published size, with sane activations, for timing.
+"""The published image architectures at their published size, for timing, with realistic activations.
 
-Random weights lie about time: with Paddle's own initialisation activations vanish into denormals. So
-weights are Kaiming's and BatchNorm's statistics are those of a few batches.
+With Paddle's own random initialisation, activations vanish into denormal numbers, which are slow. So the
+weights are Kaiming's, and the BatchNorm statistics are those of a few batches.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ BATCH = 4
 def export_architecture(
     folder: Path, progress: Callable[[int, int, str], None], *, name: str, seed: int = 0
 ) -> None:
-    """`paddle.vision.models.<name>` of 1,000 classes as `folder/model.*`; input `image` [-1, 3, 224, 224]."""
+    """Exports `paddle.vision.models.<name>` with 1,000 classes as `folder/model.*`.
+
+    Its input is `image` [-1, 3, 224, 224].
+    """
     import paddle
     from paddle import nn
 
@@ -52,10 +55,11 @@ def export_architecture(
 def export_pretrained(
     folder: Path, progress: Callable[[int, int, str], None], *, name: str, weights: str, digest: str
 ) -> None:
-    """`paddle.vision.models.<name>` with the weights of a `.pdparams` file, as `folder/model.*`.
+    """Exports `paddle.vision.models.<name>` with the weights of a `.pdparams` file as `folder/model.*`.
 
-    digest: SHA-256 of the file, so that other weights in the same place are another model.
-    Raises: DataError when the file is not of this architecture, or not the one that was asked for.
+    digest: the file's SHA-256. As an argument it is part of the cache key, so other weights under the same
+    path are another model.
+    Raises: DataError when the file has another digest, or does not fit this architecture.
     """
     import paddle
 
@@ -81,7 +85,7 @@ def export_pretrained(
 
 
 def pictures(count: int, seed: int) -> tuple[npt.NDArray[np.uint8], None]:
-    """Smooth random pictures [count, 224, 224, 3], a coarse grid enlarged, without labels."""
+    """Smooth random pictures [count, 224, 224, 3] without labels: a coarse random grid, enlarged."""
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 256, (count, COARSE, COARSE, 3), dtype=np.uint8)
     factor = SIDE // COARSE

@@ -1,6 +1,6 @@
-"""Trains an image classifier as a static program, with its convolutions in oneDNN.
+"""Trains an image classifier as a static program, whose convolutions run in oneDNN.
 
-Imports Paddle, so only functions of the isolated process import this module.
+It imports Paddle, so only functions that run in an isolated process may import this module.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """`optimizer` is `adamw` or `sgd`, which has Nesterov's momentum; each has its own `peak_rate`.
+    """How a classifier is trained.
 
-    `epochs` counts passes over the pictures, and may be a fraction of one.
+    optimizer: `adamw`, or `sgd` with Nesterov's momentum; each needs another `peak_rate`.
+    epochs: passes over the pictures, which may be a fraction of one.
     """
 
     epochs: float
@@ -62,9 +63,10 @@ def train(
     side: int,
     grown_from: Weights | None = None,
 ) -> Weights:
-    """Trains what `build` makes on `inputs(rows)` [N, 3, side, side]; returns its weights by name.
+    """Trains the network that `build` makes, and returns its weights by name.
 
-    grown_from: weights of its shallow form, from which it goes on.
+    inputs: a function that returns the pictures of the given rows, [N, 3, side, side].
+    grown_from: weights of the network's shallow form, from which training starts (see `zoo.growth`).
     Raises: TrainingError when the loss or a trained value is not finite.
     """
     paddle.enable_static()
@@ -109,7 +111,7 @@ def train(
 
 
 def export(build: Callable[[], Any], weights: Weights, folder: Path, *, side: int) -> None:
-    """What `build` makes, with `weights`, as `folder/model.*`; input `image` [-1, 3, side, side]."""
+    """Exports what `build` makes as `folder/model.*`; the input is `image` [-1, 3, side, side]."""
     paddle.disable_static()
     trained = build()
     trained.set_state_dict(dict(weights))
@@ -119,16 +121,16 @@ def export(build: Callable[[], Any], weights: Weights, folder: Path, *, side: in
 
 
 def _threads() -> int:
-    """Paddle takes one unless told otherwise."""
+    """How many threads to train with; Paddle itself would use one."""
     return int(os.environ.get("OMP_NUM_THREADS") or own_threads())
 
 
 def near_identity(network: Any, random: np.random.Generator) -> None:
-    """Starts depthwise convolutions near the identity, or near the average where they stride.
+    """Initialises depthwise convolutions near the identity, or near the average where they have a stride.
 
-    Deep networks without shortcuts then learn in some 200 steps. A batch-norm shift of 1 keeps most of a
-    signal above ReLU's zero. Pointwise convolutions stay random: an identity there leaves every channel
-    with one weight that is much larger than the others, which eight bits hold badly.
+    Deep networks without shortcuts then learn in some 200 steps. A batch-norm shift of 1 keeps most of the
+    signal above the zero of ReLU. Pointwise convolutions stay random: an identity would give every channel
+    one weight that is much larger than the others, and 8 bits represent such weights badly.
     Source: after Zagoruyko & Komodakis 2017, DiracNets, arXiv:1706.00388.
     """
     layers = network.sublayers()
@@ -143,7 +145,7 @@ def near_identity(network: Any, random: np.random.Generator) -> None:
 
 
 def close_branches(network: Any) -> None:
-    """Starts every residual block as the identity: the last batch norm of its branch multiplies by zero.
+    """Initialises every residual block as the identity: the last batch norm of its branch multiplies by zero.
 
     Source: Goyal et al. 2017, arXiv:1706.02677, section 5.1.
     """

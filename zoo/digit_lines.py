@@ -1,6 +1,6 @@
-"""Lines of real handwritten digits, and the entry point of the recogniser that reads them.
+"""Lines of real handwritten digits, and the training function of the recogniser that reads them.
 
-Paddle is imported in `train_reader` alone, which runs in an isolated process.
+Only `train_reader` imports Paddle, since it runs in an isolated process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from paddle_int8.zoo.digits import shuffled_digits
 DIGITS = 4
 HEIGHT, WIDTH = 28, 128
 SPLITS = {"train": (0, 3900), "calibration": (3900, 4000), "validation": (4000, 5000)}
-"""Of the shuffled digits. Other than the demo's: reading four in a row takes better reading of each."""
+"""The range of shuffled digits in each split. More of them train than in the demo, since whoever reads four
+digits in a row correctly must read each of them better."""
 DIGIT_STEPS, LINE_STEPS = 7000, 1500
 
 Pixels = npt.NDArray[np.uint8]
@@ -26,10 +27,10 @@ Digits = npt.NDArray[np.int64]
 
 
 def lines(split: str, count: int, seed: int = 0) -> tuple[list[Pixels], list[Digits]]:
-    """Lines [1, HEIGHT, WIDTH] and their digits [DIGITS]; splits share no digit.
+    """Lines [1, HEIGHT, WIDTH] and the digits in each [DIGITS]; the splits share no digit.
 
-    Each digit of the split is in as many lines as any other, or one more: a draw that repeats some and leaves
-    others out would judge the recogniser by fewer digits than there are.
+    Every digit of the split is in equally many lines, give or take one. A plain random draw would repeat some
+    digits and leave others out, and so judge the recogniser by fewer digits than there are.
 
     Raises: DataError when there is no such split.
     """
@@ -42,7 +43,7 @@ def lines(split: str, count: int, seed: int = 0) -> tuple[list[Pixels], list[Dig
 
 
 def split_digits(split: str) -> tuple[Pixels, Digits]:
-    """Pictures [N, 28, 28] and labels [N]. Raises: DataError when there is no such split."""
+    """The pictures [N, 28, 28] and labels [N] of a split. Raises: DataError when there is no such split."""
     if split not in SPLITS:
         raise DataError(found=f"split {split!r}", required=", ".join(SPLITS), remedy="correct `split`")
     pictures, labels = shuffled_digits()
@@ -51,7 +52,7 @@ def split_digits(split: str) -> tuple[Pixels, Digits]:
 
 
 def line(pictures: Pixels, random: np.random.Generator) -> Pixels:
-    """Digits [DIGITS, 28, 28] beside each other with uneven gaps: [HEIGHT, WIDTH]."""
+    """A line [HEIGHT, WIDTH] of digits [DIGITS, 28, 28], side by side with uneven gaps."""
     free = WIDTH - DIGITS * pictures.shape[2]
     gaps = np.diff(np.sort(random.integers(0, free + 1, DIGITS)), prepend=0)
     canvas, column = np.zeros((HEIGHT, WIDTH), np.uint8), 0
@@ -71,11 +72,12 @@ def train_reader(
     seed: int = 0,
     checkpoint: Path | None = None,
 ) -> None:
-    """Trains on split `train`, exports `folder/model.*`: `x` [-1, 1, HEIGHT, WIDTH] to scores of columns.
+    """Trains the recogniser on the split `train`, and exports it as `folder/model.*`.
 
-    The convolutions first learn single digits, a quarter of the work of a line each, then all of it lines.
+    It maps `x` [-1, 1, HEIGHT, WIDTH] to scores for each column. First the convolutions alone learn single
+    digits, which take a quarter of the work of a line. Then the whole recogniser learns lines.
 
-    checkpoint: where a run that is killed has left off, and goes on from.
+    checkpoint: a folder with the progress of a killed run, from which training resumes.
 
     Raises: TrainingError when the loss is not finite.
     """
@@ -89,7 +91,7 @@ def train_reader(
     of_digits, of_lines = (checkpoint / "digits", checkpoint / "lines") if checkpoint else (None, None)
     if of_lines is None or Checkpoint(of_lines).load() is None:
         train_on_digits(reader, pictures, labels, digit_steps, seed, progress, of_digits)
-    with paddle.utils.unique_name.guard():  # the names in a checkpoint must not depend on an optimizer before
+    with paddle.utils.unique_name.guard():  # an earlier optimizer must not change the names in a checkpoint
         train_on_lines(reader, pictures, labels, line_steps, seed, progress, of_lines)
     reader.eval()
     spec = [paddle.static.InputSpec([None, 1, HEIGHT, WIDTH], "float32", "x")]

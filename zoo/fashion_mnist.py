@@ -1,8 +1,8 @@
-"""Fashion-MNIST, and classifiers trained on it: the accuracy of the published image models.
+"""Fashion-MNIST, and the classifiers trained on it that show the accuracy of the published image models.
 
-60,000 training and 10,000 test pictures of clothes, 28x28, 10 classes (Xiao, Rasul & Vollgraf 2017,
-arXiv:1708.07747). The networks are those of paddle.vision with a head of ten classes; ImageNet cannot be
-had everywhere, and at 32 pixels two cores train each of them in minutes.
+Fashion-MNIST has 60,000 training and 10,000 test pictures of clothes, 28x28, in 10 classes (Xiao, Rasul &
+Vollgraf 2017, arXiv:1708.07747). The networks are those of paddle.vision with ten classes. ImageNet is not
+available everywhere, and two cores train each network in minutes at 32 pixels.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from paddle_int8.tasks.store.folder import file_digest
 
 CLASSES, SIDE, BATCH = 10, 32, 64
 CALIBRATION = 2000
-"""Of the training pictures, the last ones: for calibration, and not trained on."""
+"""How many of the training pictures, the last ones, are kept for calibration and not trained on."""
 FETCH = "`make data`, or `python -m paddle_int8.tasks.data.packages fashion-mnist`, fetches them"
 INSTALLED = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package `dataset-fashion-mnist` puts the files."""
+"""The folder in which Debian's package `dataset-fashion-mnist` installs the files."""
 FETCHED = "fashion-mnist" / INSTALLED.relative_to("/")
-"""Below the data folder."""
+"""Their folder below the data folder, after `make data`."""
 FILES = {
     "train-images-idx3-ubyte.gz": "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
     "train-labels-idx1-ubyte.gz": "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
@@ -40,10 +40,12 @@ PLAIN = Preprocessing(resize=(SIDE, SIDE), scale=1 / 255, mean=(0.5,), std=(0.5,
 
 
 def pictures(split: str, folder: str | None = None) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """[N, 28, 28, 3] and labels [N] of `train`, `calibration` or `validation`, which share no picture.
+    """The pictures [N, 28, 28, 3] and labels [N] of one split.
 
-    folder: of the four IDX files; None looks where `make data` and where Debian's package put them.
-    Raises: DataError when there are none, with the command that fetches them, or no such split.
+    split: `train`, `calibration` or `validation`, which share no picture.
+    folder: the folder of the four IDX files; None looks where `make data` and Debian's package put them.
+    Raises: DataError when the files are missing, with the command that fetches them, or when there is no such
+    split.
     """
     kind = "t10k" if split == "validation" else "train"
     images = read_idx(_located(folder, f"{kind}-images-idx3-ubyte.gz"))
@@ -76,8 +78,9 @@ def train_classifier(
 ) -> None:
     """Trains `paddle.vision.models.<name>(num_classes=10, **architecture)`, input `image` [-1, 3, 32, 32].
 
-    shallow: `epochs` and `peak_rate` for the network's first block of each stage, from which it is grown.
-    A killed training goes on from `checkpoint`.
+    shallow: `epochs` and `peak_rate` for a first training of only the first block of each stage, from which
+    the whole network is then grown (see `zoo.growth`).
+    checkpoint: a folder with the progress of a killed run, from which training resumes.
     Raises: TrainingError when the loss is not finite.
     """
     from paddle_int8.zoo import growth
@@ -109,10 +112,11 @@ def train_classifier(
 
 
 def _network(name: str, architecture: dict[str, Any]) -> Any:
-    """VGG's two layers of 4,096 become one of 512: at 32 pixels they would be nine tenths of the training.
+    """The network of paddle.vision, changed to train faster at 32 pixels.
 
-    Convolutions before a batch norm have no bias: it would be taken away again, and its sum takes a fifth
-    of the time.
+    The two fully connected layers of 4,096 in VGG become one of 512, since they would take nine tenths of the
+    training. Convolutions before a batch norm have no bias: the batch norm would subtract it again, and
+    its gradient takes a fifth of the time.
     """
     import paddle
     from paddle import nn
@@ -128,26 +132,26 @@ def _network(name: str, architecture: dict[str, Any]) -> Any:
 
 
 def _mirrored(batch: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Every other picture left to right, the same ones for the same rows."""
+    """Every picture of an odd row number mirrored left to right, so that a row is always treated alike."""
     flipped = batch.copy()
     flipped[rows % 2 == 1] = batch[rows % 2 == 1, :, :, ::-1]
     return flipped
 
 
 def _first_of_each(images: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Places of distinct pictures, in order: some come twice."""
+    """The indices of distinct pictures, in order; some pictures occur twice."""
     _, first = np.unique(images.reshape(len(images), -1), axis=0, return_index=True)
     return np.sort(first)
 
 
 def _unseen(images: npt.NDArray[Any], folder: str | None) -> npt.NDArray[np.int64]:
-    """Places of the test pictures that are no training picture."""
+    """The indices of the test pictures that are not among the training pictures."""
     known = {picture.tobytes() for picture in read_idx(_located(folder, "train-images-idx3-ubyte.gz"))}
     return np.array([place for place, picture in enumerate(images) if picture.tobytes() not in known])
 
 
 def _located(folder: str | None, name: str) -> Path:
-    """The user's own path wins, and is not checked; a fetched file must be the known one."""
+    """The path of an IDX file. The content of a fetched file is checked, not that of the user's own."""
     if folder is not None:
         return Path(folder) / name
     fetched = Settings().data / FETCHED

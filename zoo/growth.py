@@ -1,7 +1,8 @@
-"""A deep network grown from a shallow one, which learns the same pictures in a fraction of the time.
+"""Grows a deep network from a shallow one, which learns the same pictures in a fraction of the time.
 
-The shallow network has the first block of each stage (ResNet), or its first convolution (VGG with batch
-norm). The layers that it lacks start as the identity, so the deep network begins where the shallow one ended.
+The shallow network has only the first block of each stage (ResNet), or the first convolution of each stage
+(VGG with batch norm). The missing layers are then added as identities, so that the deep network starts where
+the shallow one ended.
 Source: Chen, Goodfellow & Shlens 2016, Net2Net, arXiv:1511.05641, section 2.3.
 """
 
@@ -25,7 +26,7 @@ Weights = Mapping[str, npt.NDArray[np.float32]]
 
 
 def shallow(network: Any) -> Any:
-    """`network` with every layer but the first of each stage replaced by nothing; names stay as they are.
+    """`network` without all layers but the first of each stage; the names of the others do not change.
 
     Raises: TrainingError when the architecture is neither ResNet's nor VGG's with batch norm.
     """
@@ -35,9 +36,11 @@ def shallow(network: Any) -> Any:
 
 
 def deepen(network: Any, weights: Weights, put: Put) -> None:
-    """Has `put(variable, value)` give `network` the weights of its shallow form, and identities for the rest.
+    """Gives `network` the weights of its shallow form, and makes its other layers identities.
 
-    Residual blocks are the identity where their last batch norm multiplies by zero, so put that first.
+    put: a function `put(variable, value)` that sets a weight.
+    A residual block is the identity when its last batch norm multiplies by zero, so call
+    `classifier.close_branches` first.
     """
     for name, variable in network.state_dict().items():
         if name in weights:
@@ -47,7 +50,7 @@ def deepen(network: Any, weights: Weights, put: Put) -> None:
 
 
 def _later(network: Any) -> Iterator[tuple[Any, int]]:
-    """The layers after the first of each stage: what holds them, and their places in it."""
+    """The layers after the first of each stage, as the container that holds one and its position there."""
     if isinstance(network, ResNet):
         for stage in (network.layer1, network.layer2, network.layer3, network.layer4):
             yield from ((stage, place) for place in range(1, len(stage)))
@@ -69,7 +72,7 @@ def _later(network: Any) -> Iterator[tuple[Any, int]]:
 
 
 def _continue_stages(network: Any, weights: Weights, put: Put) -> None:
-    """Convolutions that pass on what they get, and batch norms that undo their own normalisation of it."""
+    """Makes convolutions pass on their input, and batch norms undo their own normalisation."""
     later = {place for _, place in _later(network)}
     for place, layer in enumerate(network.features):
         if isinstance(layer, nn.BatchNorm2D) and place not in later:
@@ -90,9 +93,10 @@ def _continue_stages(network: Any, weights: Weights, put: Put) -> None:
 def rectified_moments(
     mean: npt.NDArray[np.floating[Any]], deviation: npt.NDArray[np.floating[Any]]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Mean and variance of max(x, 0) for normally distributed x, of each channel.
+    """The mean and variance of max(x, 0) in each channel, for normally distributed x.
 
-    A batch norm's output before the ReLU has its shift for a mean and its scale for a deviation.
+    The output of a batch norm, which a ReLU follows, has the shift as its mean and the scale as its
+    deviation.
     """
     mean, deviation = mean.astype(np.float64), np.abs(deviation.astype(np.float64)) + 1e-12
     above, density = norm.cdf(mean / deviation), norm.pdf(mean / deviation)

@@ -1,6 +1,6 @@
-"""MiniLM, a pre-trained encoder of English, with a head trained here on Reuters R8.
+"""MiniLM, a pre-trained encoder of English, with a classifier trained here on Reuters R8.
 
-Paddle is imported in `train_minilm` alone, which runs in an isolated process.
+Only `train_minilm` imports Paddle, since it runs in an isolated process.
 Source: Wang et al. 2020, arXiv:2002.10957; the weights of sentence-transformers' all-MiniLM-L6-v2.
 """
 
@@ -38,7 +38,7 @@ NAMES = {
     "linear2": "output.dense",
     "norm2": "output.LayerNorm",
 }
-"""Paddle's names of a layer's parts, and those in the weights."""
+"""Paddle's names for the parts of a layer, and the names of the same parts in the weights."""
 
 Weights = dict[str, npt.NDArray[np.float32]]
 Tokens = npt.NDArray[np.int64]
@@ -55,9 +55,10 @@ def train_minilm(
     seed: int = 0,
     checkpoint: Path | None = None,
 ) -> None:
-    """Trains a linear head on the frozen encoder; exports both as `folder/model.*`, input `tokens` [-1, 128].
+    """Trains a linear classifier on the frozen encoder, and exports both as `folder/model.*`.
 
-    checkpoint: where a run that is killed has left off, and goes on from.
+    The input is `tokens` [-1, 128].
+    checkpoint: a folder with the progress of a killed run, from which training resumes.
 
     Raises: DataError without the weights or the corpus, TrainingError when the loss is not finite.
     """
@@ -81,9 +82,10 @@ def train_minilm(
 def _encode(
     pooled: Any, tokens: Tokens, progress: Callable[[int, int, str], None], checkpoint: Path | None
 ) -> Vectors:
-    """The frozen encoder's vectors [N, hidden], which take most of the time. Saved now and then.
+    """The vectors [N, hidden] that the frozen encoder makes of `tokens`.
 
-    By Paddle Inference on oneDNN, which takes a sixth of the time that training's own kernels take.
+    This takes most of the time of the training, so the vectors are saved now and then. Paddle Inference on
+    oneDNN computes them in a sixth of the time that the kernels for training take.
     """
     from paddle_int8.zoo.encoder_network import export
 
@@ -106,7 +108,10 @@ def _encode(
 
 
 def _encoder(weights: Weights) -> Any:
-    """The encoder with the pre-trained weights; token types are folded into the places, as there is one."""
+    """The encoder with the pre-trained weights.
+
+    The only token type's embedding is added to the embeddings of the positions.
+    """
     import paddle
     from paddle import nn
 

@@ -1,6 +1,6 @@
-"""Trains a dynamic network that classifies, with AdamW; the loop is `tasks.engines.paddle.training.loop`'s.
+"""Trains a dynamic classifier network with AdamW, in the loop of `tasks.engines.paddle.training.loop`.
 
-Imports Paddle, so only functions of the isolated process import this module.
+It imports Paddle, so only functions that run in an isolated process may import this module.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from paddle_int8.tasks.engines.paddle.training.loop import History, NetworkState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """`largest_gradient` is the norm that all gradients together are cut to; `batch` is in samples."""
+    """How a network is trained.
+
+    batch: the number of samples in a step.
+    largest_gradient: the norm to which all gradients together are clipped.
+    """
 
     epochs: int
     batch: int
@@ -39,7 +43,7 @@ def train_network(
     progress: Callable[[int, int, str], None],
     checkpoint: Path | None = None,
 ) -> History:
-    """Trains `network`, inputs [N, ...] to logits [N, classes], on labels [N], with cross-entropy.
+    """Trains `network`, which maps inputs [N, ...] to logits [N, classes], with cross-entropy on labels [N].
 
     Raises: TrainingError when the loss is not finite.
     """

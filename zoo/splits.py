@@ -1,4 +1,4 @@
-"""Splits of one corpus that share no sample."""
+"""Keeps the splits of a corpus from sharing a sample."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 PRECEDENCE = ("validation", "train", "calibration")
-"""What two splits have in common stays in the first of them."""
+"""The order of the splits: a sample that two of them share stays only in the one that is named first here."""
 
 Labelled = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
-"""Samples [N, ...] and labels [N]."""
+"""The samples [N, ...] and labels [N] of a split."""
 
 
 def apart(split: str, read: Callable[[str], Labelled]) -> Labelled:
-    """`split`, as `read` has it, without the samples that a split of higher precedence has too.
+    """A split without the samples that a split of higher precedence has too.
 
-    Texts of which two are alike, or are cut to the same tokens, would be validated on what was trained on.
+    read: returns all samples of a split by its name.
+    When two texts are alike, or are cut to the same tokens, a model could otherwise be validated on samples
+    that it was trained on.
     """
     rows, labels = read(split)
     others = PRECEDENCE[: PRECEDENCE.index(split)]

@@ -1,4 +1,7 @@
-"""Rendered pages of text, for detectors: name `paddle_int8.zoo.text_pages:pages` in a callable source."""
+"""Renders pages of text for text detectors.
+
+Name the function `paddle_int8.zoo.text_pages:pages` in a source of `kind: callable`.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"))
 WORDS, WORD_LENGTHS = (1, 4), (2, 10)
-"""Words a line, letters a word: from, up to and without."""
+"""The ranges of words in a line and of letters in a word; the upper end is excluded."""
 FONT_SIZES = (14, 30)
 MARGIN, LEADING = 8, 1.6
 PAPER, INK = (190, 256), (0, 90)
 
 
 def pages(count: int, seed: int, height: int = 320, width: int = 320) -> tuple[npt.NDArray[np.uint8], None]:
-    """Pages [count, height, width, 3] with lines of random words; no labels."""
+    """Pages [count, height, width, 3] with lines of random words, without labels."""
     random = np.random.default_rng(seed)
     return np.stack([_page(random, height, width) for _ in range(count)]), None
 

@@ -1,8 +1,8 @@
 """Functions that a configuration names as `package.module:function`.
 
-On a server whoever may start a flow run may name any function that Python can import, so there only the
-packages that the settings allow are imported at all, and a function must be defined in one of them: the
-name of what a module merely imports would reach everything.
+Whoever may start a flow run on a server could otherwise have any importable function called. So a flow run
+of a server imports only the packages that `PADDLE_INT8_ALLOWED_CALLABLES` lists, and the function must also
+be defined in one of them: a module's own imports (`my_package.module:os`) would reach everything.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from paddle_int8.tasks.contracts.errors import ConfigError
 
 
 def brief(function: str) -> str:
-    """`package.module:function` as `module.function`, for people."""
+    """`package.module:function` shortened to `module.function` for display."""
     module, _, name = function.partition(":")
     return f"{module.rpartition('.')[2]}.{name}"
 
 
 def imported(name: str) -> Any:
-    """What `name` stands for.
+    """The function that `name` (`package.module:function`) stands for.
 
-    Raises: ConfigError when it is not allowed here; whatever importing it raises.
+    Raises: ConfigError when it is not allowed here, and whatever the import of its module raises.
     """
     require_allowed(name)
     module, _, function = name.partition(":")
@@ -39,19 +39,22 @@ def imported(name: str) -> Any:
 
 
 def require_allowed(name: str) -> None:
-    """Raises: ConfigError, before anything is imported, when a flow run of a server may not name it."""
+    """Checks, without an import, that a configuration may name this function here.
+
+    Raises: ConfigError when this is a flow run of a server and the function's package is not allowed.
+    """
     if not _allowed(name.partition(":")[0]):
         raise _refused(name)
 
 
 def require_all_allowed(config: Section) -> None:
-    """As `require_allowed`, of every function that `config` names."""
+    """Applies `require_allowed` to every function that `config` names."""
     for name in named_in(config):
         require_allowed(name)
 
 
 def named_in(value: object) -> Iterator[str]:
-    """Every `package.module:function` below `value`, but for what is passed to these functions."""
+    """Every `package.module:function` in `value`, at any depth; the functions' arguments are not searched."""
     match value:
         case Section():
             for field in type(value).model_fields:
@@ -65,7 +68,7 @@ def named_in(value: object) -> Iterator[str]:
 
 
 def modules_named(plain: object) -> set[str]:
-    """The module of every `package.module:function` in plain JSON values."""
+    """The module of every `package.module:function` found in plain JSON values, at any depth."""
     match plain:
         case dict() | list():
             items = plain.values() if isinstance(plain, dict) else plain

@@ -21,10 +21,10 @@ UNKNOWN, UNUSABLE = "unknown_name", "unusable_name"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Annotates a `str`: `Annotated[str, Choice("package.module:REGISTRY")]`.
+    """An annotation of a `str` field: `Annotated[str, Choice("package.module:REGISTRY")]`.
 
-    The registry is looked up when a value is checked or a schema is drawn, so that a configuration stands
-    below the packages whose names it may hold.
+    The registry is imported only when a value is checked or a form is drawn. So this package need not import
+    the packages whose names a configuration may hold, which lie in layers above it.
     """
 
     registry: str

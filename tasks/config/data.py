@@ -24,25 +24,39 @@ class Source(OneOfKinds):
 
 
 class Preprocessing(Section):
-    """From what was read to what the model takes, the same for every input.
+    """What is done to a sample before the model reads it; every input is treated alike.
 
-    A sample [H, W, 1 or 3], whatever its dtype, is a picture with its channels last.
+    A sample of shape [H, W, 1 or 3], of any number type, counts as an image with its channels last.
     """
 
-    resize_shorter: Pixels | None = Field(default=None, description="Shorter side, in pixels.")
-    resize: Annotated[tuple[Pixels, Pixels] | None, Spoken("[height, width] in pixels")] = Field(
-        default=None, description="Exact [height, width]."
+    resize_shorter: Pixels | None = Field(
+        default=None, description="Resizes the image until its shorter side has this many pixels."
     )
-    center_crop: Pixels | None = Field(default=None, description="Side of the square, in pixels.")
-    grayscale: bool = Field(default=False, description="One channel instead of RGB, images only.")
-    scale: float = Field(default=1.0, gt=0, description="Multiplies the raw values, e.g. 0.00392157.")
-    mean: tuple[float, ...] = Field(default=(), description="Per channel, subtracted after `scale`.")
-    std: tuple[float, ...] = Field(default=(), description="Per channel, divides after `mean`.")
+    resize: Annotated[tuple[Pixels, Pixels] | None, Spoken("[height, width] in pixels")] = Field(
+        default=None, description="Resizes the image to exactly [height, width] pixels."
+    )
+    center_crop: Pixels | None = Field(
+        default=None, description="Cuts a square of this many pixels a side out of the middle."
+    )
+    grayscale: bool = Field(default=False, description="Turns an image into one channel instead of RGB.")
+    scale: float = Field(
+        default=1.0,
+        gt=0,
+        description="Factor that multiplies the raw values, for example 0.00392157 (1/255).",
+    )
+    mean: tuple[float, ...] = Field(default=(), description="Mean of each channel, subtracted after `scale`.")
+    std: tuple[float, ...] = Field(
+        default=(),
+        description="Standard deviation of each channel, which divides after `mean` is subtracted.",
+    )
     layout: Literal["NCHW", "NHWC", "as_is"] = Field(
-        default="NCHW", description="Of the model's input; pictures are transposed for NCHW only."
+        default="NCHW",
+        description="Order of the axes that the model reads. `NCHW` moves an image's channels to the "
+        "front; the others leave it.",
     )
     dtype: Literal["float32", "int64", "int32", "uint8", "as_is"] = Field(
-        default="float32", description="Of the model's input."
+        default="float32",
+        description="Number type that the model reads; `as_is` leaves the type that was read.",
     )
 
     @model_validator(mode="after")
@@ -69,12 +83,27 @@ class Preprocessing(Section):
 
 
 class DataConfig(Section):
-    calibration: Source = Field(description="Samples that set the INT8 scales; none of validation's.")
-    validation: Source = Field(description="Labelled samples that accuracy is measured on.")
-    preprocessing: Preprocessing = Field(
-        default=Preprocessing(), description="From what was read to what the model takes."
+    """Samples to calibrate and to validate with, and how they are drawn and prepared."""
+
+    calibration: Source = Field(
+        description="Samples that set the INT8 scales; none of them may be among the validation samples."
     )
-    calibration_samples: int = Field(default=64, ge=1, description="Drawn, stratified by label.")
-    validation_samples: int | None = Field(default=None, ge=1, description="None takes all.")
-    calibration_batch_size: int = Field(default=8, ge=1, description="Samples in one pass of calibration.")
-    seed: int = Field(default=0, ge=0, le=HIGHEST_SEED, description="Of the draw.")
+    validation: Source = Field(description="Labelled samples on which accuracy is measured.")
+    preprocessing: Preprocessing = Field(
+        default=Preprocessing(), description="What is done to each sample before the model reads it."
+    )
+    calibration_samples: int = Field(
+        default=64,
+        ge=1,
+        description="How many calibration samples are drawn, each class in proportion to its size.",
+    )
+    validation_samples: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many validation samples are drawn, each class in proportion; without a number, "
+        "all are taken.",
+    )
+    calibration_batch_size: int = Field(
+        default=8, ge=1, description="How many samples run together while calibrating."
+    )
+    seed: int = Field(default=0, ge=0, le=HIGHEST_SEED, description="Seed of the random draw of samples.")

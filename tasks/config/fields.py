@@ -1,4 +1,7 @@
-"""Where a mistake in a configuration is, and what belongs there in words: the sections' own fields say it."""
+"""Finds where in the user's file a mistake is, and says in words what belongs there.
+
+Both come from the types and constraints of the sections' own fields, so that no second list of rules exists.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,13 @@ LIMITS = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What stands at a key path of the user's file.
+    """One key path of the user's file, such as `data.calibration.path`, and what belongs there.
 
-    `path` is that of the file; `expected` the type, None where none belongs; `section` the one around it,
-    `union` the sections of which it could be another, and `constraints` what is demanded beyond the type.
+    path: the keys and list positions from the top of the file.
+    expected: the type of the value; None where the sections know no such key.
+    section: the section that the key stands in.
+    constraints: what is required beyond the type, such as limits.
+    union: the union of sections, when `section` is one of several that could stand there.
     """
 
     path: tuple[str | int, ...]
@@ -43,7 +49,7 @@ class Place:
 
 
 def locate(kind: type[Section], location: Sequence[str | int]) -> Place:
-    """The place of pydantic's error: its location also holds names of union members, which no file has."""
+    """The key path of pydantic's error. `location` also names members of unions, which no file has."""
     place = Place(path=(), expected=kind, section=kind, field=None, constraints=())
     for part in location:
         place = _inside(place, part)
@@ -76,7 +82,7 @@ def _inside(place: Place, part: str | int) -> Place:
 
 
 def members(expected: Any) -> dict[str, type[Section]]:
-    """The section, or the sections of a union, by what tells them apart: their `kind`, or pydantic's tag."""
+    """The section in an annotation, or all sections of a union, by their `kind` or by pydantic's tag."""
     bare = _bare(expected)
     found: dict[str, type[Section]] = {}
     for each in get_args(bare) if get_origin(bare) in UNIONS else (bare,):
@@ -116,7 +122,7 @@ def is_text(expected: Any) -> bool:
 
 
 def words(place: Place) -> str:
-    """What is required there."""
+    """What is required at a key path, in words, such as `a number above 0`."""
     longest = next((each.max_length for each in place.constraints if hasattr(each, "max_length")), None)
     said = (
         spoken.said()
@@ -127,7 +133,7 @@ def words(place: Place) -> str:
 
 
 def spoken_of(place: Place) -> Spoken | None:
-    """What a field says of itself in words."""
+    """The words in which a field itself says what it requires, if it does."""
     return next((each for each in place.constraints if isinstance(each, Spoken)), None)
 
 
@@ -158,7 +164,7 @@ def _section_said(kinds: dict[str, type[Section]]) -> str:
 
 
 def _limits(constraints: Sequence[Any]) -> str:
-    """` above 0 and up to 1`"""
+    """The limits of a number in words, such as ` above 0 and up to 1`."""
     found = [
         f"{word} {limit}"
         for name, word in LIMITS.items()
@@ -169,7 +175,7 @@ def _limits(constraints: Sequence[Any]) -> str:
 
 
 def _of(expected: Any) -> tuple[Any, ...]:
-    """The constraints in an annotation itself, also where None is allowed beside it."""
+    """The constraints that an annotation itself carries, also inside `... | None`."""
     if get_origin(expected) in UNIONS:
         given = [each for each in get_args(expected) if each is not type(None)]
         return _of(given[0]) if len(given) == 1 else ()
@@ -182,7 +188,7 @@ def _flat(metadata: Sequence[Any]) -> Iterator[Any]:
 
 
 def _bare(expected: Any) -> Any:
-    """An annotation without its constraints, and without the None of what may be left out."""
+    """An annotation without its constraints and without `| None`."""
     if get_origin(expected) is Annotated:
         return _bare(get_args(expected)[0])
     if get_origin(expected) in UNIONS:

@@ -1,4 +1,4 @@
-"""A release's configuration from its YAML file. A typo fails before the first step and names the key."""
+"""Reads a release's configuration from its YAML file. A typo is reported, by key, before the first step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def load_config(path: Path) -> ReleaseConfig:
-    """The configuration in `path`, its relative paths taken from the file's own folder.
+    """The configuration in the file `path`; relative paths in it are resolved against the file's own folder.
 
     Raises: ConfigError when the file is missing, is not YAML, or has a wrong key or value.
     """
@@ -34,7 +34,7 @@ def load_config(path: Path) -> ReleaseConfig:
 def _absolute(value: T, folder: Path) -> T:
     """`value` with every relative Path in it, at any depth of sections, resolved against `folder`.
 
-    What begins with `FETCHED` is resolved against the folder that `make data` fills.
+    A path that begins with `$PADDLE_INT8_DATA` is resolved against the folder that `make data` fills.
     """
     if isinstance(value, Path) and value.is_relative_to(FETCHED):
         return _absolute(value.relative_to(FETCHED), Settings().data.resolve())

@@ -10,36 +10,63 @@ from paddle_int8.tasks.config.section import Section
 
 
 class GateConfig(Section):
-    """What a candidate must prove. A criterion that is None is off."""
+    """What a candidate must prove to be approved. A criterion without a limit (None) is not applied.
 
-    metric: str | None = Field(default=None, description="The gated metric; None gates every one.")
-    max_drop_pp: float = Field(default=1.0, gt=0, le=100, description="Non-inferiority margin, points.")
+    `min_speedup` is the exception: without it, the default of the instruction set applies.
+    """
+
+    metric: str | None = Field(
+        default=None, description="The metric that must pass; without it, every metric must."
+    )
+    max_drop_pp: float = Field(
+        default=1.0,
+        gt=0,
+        le=100,
+        description="Largest loss of accuracy that is accepted (the margin of non-inferiority), in "
+        "percentage points.",
+    )
     confidence: float = Field(
-        default=0.95, gt=0.5, lt=1, description="Of the bounds that the criteria compare."
+        default=0.95,
+        gt=0.5,
+        lt=1,
+        description="Confidence of the bounds that the criteria compare with their limits.",
     )
     min_speedup: float | None = Field(
-        default=None, gt=0, description="Lower bound of FP32/INT8; None takes the level's default."
+        default=None,
+        gt=0,
+        description="How many times faster than FP32 the INT8 model must be; without it, the default of "
+        "the instruction set applies.",
     )
     min_native_speedup: float | None = Field(
-        default=None, gt=0, description="Lower bound of Paddle's own FP32 kernels over INT8."
+        default=None,
+        gt=0,
+        description="How many times faster than Paddle's own FP32 kernels the INT8 model must be.",
     )
     min_int8_share: float = Field(
-        default=0.9, gt=0, le=1, description="Share of the compute operators that ran in INT8."
+        default=0.9, gt=0, le=1, description="Share of the compute operators that must run in INT8."
     )
     min_sqnr_db: float | None = Field(
         default=1.0,
         ge=0,
-        description="Signal to quantization noise that every output must keep, in decibel.",
+        description="Ratio of signal to quantization noise that every output must keep, in decibels.",
     )
     max_conversion_loss_db: float | None = Field(
         default=10.0,
         gt=0,
-        description="How far an output's signal may lie below that of PaddleSlim's simulation, in decibel.",
+        description="How far an output's ratio of signal to quantization noise may lie below that of "
+        "PaddleSlim's simulation, in decibels.",
     )
-    max_size_ratio: float | None = Field(default=None, gt=0, description="INT8 / FP32 bytes on disk.")
+    max_size_ratio: float | None = Field(
+        default=None, gt=0, description="Largest size on disk, as a multiple of the FP32 model's."
+    )
     max_latency_p99_ms: float | None = Field(
-        default=None, gt=0, description="99th percentile of one batch, in milliseconds."
+        default=None,
+        gt=0,
+        description="Highest 99th percentile of the latency of one batch, in milliseconds.",
     )
     max_worst_class_drop_pp: float | None = Field(
-        default=None, gt=0, le=100, description="Largest drop of a single class, points."
+        default=None,
+        gt=0,
+        le=100,
+        description="Largest loss of accuracy of any single class, in percentage points.",
     )

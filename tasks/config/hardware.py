@@ -21,9 +21,12 @@ class HardwarePolicy(StrEnum):
 
 
 class HardwareConfig(Section):
+    """The instruction set that a release needs, and what happens on a host without it."""
+
     policy: HardwarePolicy = Field(
-        default=HardwarePolicy.WARN, description="On a host below `minimum_isa`: stop, warn, or ignore."
+        default=HardwarePolicy.WARN,
+        description="What happens on a host below `minimum_isa`: stop, warn, or ignore it.",
     )
     minimum_isa: IsaLevel = Field(
-        default=IsaLevel.AVX512_CORE, description="Lowest instruction set that this release is for."
+        default=IsaLevel.AVX512_CORE, description="Lowest instruction set that this release is meant for."
     )

@@ -1,4 +1,4 @@
-"""Mistakes in a configuration in the words of the user's file, not of the library that found them."""
+"""Turns pydantic's errors into messages in the words of the user's file: keys, lines and values."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.contracts.suggestion import CLEARLY_ALIKE, did_you_mean
 
 Lines = Mapping[tuple[str | int, ...], int]
-"""Where each key path stands in the file."""
+"""The line of each key path in the file."""
 SHOWN = 80
 NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """What was found at a key, and what belongs there."""
+    """One mistake: what was found at a key, and what belongs there."""
 
     key: str
     found: str
@@ -48,7 +48,7 @@ class Mistake:
 def config_error(
     error: ValidationError, kind: type[Section], remedy: str, lines: Lines | None = None
 ) -> ConfigError:
-    """Every mistake in one error: `found` and `required` have a part for each."""
+    """One error for all mistakes; its `found` and `required` have a part for each of them."""
     told = mistakes(error, kind, lines or {})
     keys: dict[str, list[str]] = defaultdict(list)
     for each in told:
@@ -62,7 +62,7 @@ def config_error(
 
 
 def variable_error(error: ValidationError, settings: type[BaseSettings]) -> ConfigError:
-    """What is wrong in the environment, by the names of the variables."""
+    """The error for wrong values in the environment, with the names of the variables."""
     prefix, told = settings.model_config.get("env_prefix", ""), []
     for item in error.errors():
         name = str(item["loc"][0])
@@ -83,7 +83,7 @@ def variable_error(error: ValidationError, settings: type[BaseSettings]) -> Conf
 
 
 def mistakes(error: ValidationError, kind: type[Section], lines: Lines) -> list[Mistake]:
-    """Each mistake once: pydantic also calls a list too short when it has dropped a wrong item."""
+    """Every mistake once: pydantic also calls a list too short when it has dropped a wrong item from it."""
     items = error.errors()
     wrong = {item["loc"][:-1] for item in items}
     told = [item for item in items if item["type"] != "too_short" or item["loc"] not in wrong]
@@ -112,7 +112,7 @@ def _wrong_value(place: Place, value: Any) -> Mistake:
 
 
 def _example(place: Place, value: Any) -> str:
-    """The user's own value as it could be written."""
+    """A correct way to write the user's own value, to append to a message; empty where there is none."""
     name, spoken = place.path[-1] if place.path else "", spoken_of(place)
     if is_list(place.expected):
         items = _items(place, value)
@@ -129,14 +129,17 @@ def _example(place: Place, value: Any) -> str:
 
 
 def _as_section(place: Place, value: str) -> str:
-    """A text as the one key that a section must have, such as the path of a model."""
+    """A plain text written as the one required key of a section: `my_model` becomes `{path: my_model}`."""
     kinds = members(place.expected).values()
     needed = [key for kind in kinds for key, field in kind.model_fields.items() if field.is_required()]
     return shown({needed[0]: value}) if len(needed) == 1 else ""
 
 
 def _items(place: Place, value: Any) -> list[str]:
-    """What the user's value has to do with a list: itself, the numbers in a text, or what fits of a list."""
+    """The entries of a correct list made of the user's value: the value itself, or the numbers in its text.
+
+    For a list of fixed length the entries are repeated or cut until they fit. Empty when nothing can be made.
+    """
     fixed = fixed_length(place.expected)
     numbers = NUMBER.findall(value) if isinstance(value, str) else []
     if isinstance(value, list):
@@ -165,7 +168,7 @@ def _unknown_key(place: Place, item: Any) -> Mistake:
 
 
 def _elsewhere(name: str, place: Place) -> str:
-    """Where a key belongs that exists in another section, or in another kind of this one."""
+    """Says where a misplaced key belongs: in another section, or in another `kind` of this one."""
     if "kind" in place.section.model_fields:
         kinds = [kind for kind, each in members(place.union).items() if name in each.model_fields]
         return "".join(f", which `kind: {kind}` has" for kind in kinds[:1])
@@ -216,7 +219,7 @@ def _unknown_kind(place: Place, item: Any) -> Mistake:
 
 
 def _not_possible(place: Place, item: Any) -> Mistake:
-    """What this project's own checks say of keys that do not go together."""
+    """The message of this project's own checks, which find keys that do not go together."""
     error = item["ctx"]["error"]
     of_field = place.field is not None and not members(place.expected)
     together = words(place) if of_field else "keys that go together"
@@ -255,7 +258,7 @@ SPECIAL = {
     "union_tag_not_found": _no_kind,
     "value_error": _not_possible,
 }
-"""What is told in its own way; every other type of error is a value that does not fit."""
+"""Errors that need a message of their own, by pydantic's type; all others are values that do not fit."""
 
 
 def _upwards(path: Sequence[str | int]) -> Iterable[tuple[str | int, ...]]:
@@ -263,7 +266,7 @@ def _upwards(path: Sequence[str | int]) -> Iterable[tuple[str | int, ...]]:
 
 
 def shown(value: Any) -> str:
-    """A value as YAML writes it, cut to a line."""
+    """A value as YAML writes it, on one line of at most 80 characters."""
     if value is None:
         return "empty"
     if isinstance(value, str):

@@ -19,33 +19,40 @@ from paddle_int8.tasks.config.spoken import (
 
 
 class ModelFiles(Section):
-    """A trained FP32 model on disk: a directory, or a `.pdmodel` / `__model__` file."""
+    """A trained FP32 model on disk: its folder, or its `.pdmodel` or `__model__` file."""
 
     model_config = ConfigDict(title="Model files")
 
     path: Path = Field(description="Folder of the model, or its `.pdmodel` or `__model__` file.")
-    model_filename: str | None = Field(default=None, description="Program file, when not guessable.")
-    params_filename: str | None = Field(default=None, description="Parameter file of a combined model.")
+    model_filename: str | None = Field(
+        default=None, description="Name of the program file, where it cannot be guessed."
+    )
+    params_filename: str | None = Field(
+        default=None, description="Name of the file that holds all parameters, where it cannot be guessed."
+    )
 
 
 class TrainedModel(Section):
-    """A model that a training entry point makes: `function(folder, progress, **arguments)`.
+    """A model that a Python function trains: `function(folder, progress, **arguments)`.
 
-    It writes `model.pdmodel` and `model.pdiparams` into `folder`; the result is cached on the
-    function's source, its arguments and the versions in use.
+    The function writes `model.pdmodel` and `model.pdiparams` into `folder`. Its result is taken from the
+    cache as long as the function's source, its arguments and the versions of Paddle, PaddleSlim and NumPy
+    are equal.
     """
 
     model_config = ConfigDict(title="Training function")
 
     train: CallableName = Field(description="`package.module:function` that trains and exports the model.")
-    arguments: dict[str, Any] = Field(default_factory=dict, description="Passed to the function by name.")
+    arguments: dict[str, Any] = Field(
+        default_factory=dict, description="Keyword arguments of the training function."
+    )
 
 
 class RegisteredModel(Section):
-    """A trained FP32 model in MLflow's registry, as Paddle's own files among a version's artifacts.
+    """A trained FP32 model in MLflow's registry: Paddle's model files among the artifacts of a version.
 
-    `models:/name@alias` or `models:/name/version`. Nothing is unpickled: only files that Paddle reads are
-    fetched. The version that an alias points at is looked up when the release starts.
+    It is named `models:/name@alias` or `models:/name/version`. When the release starts, the version that an
+    alias points to is looked up. Only files that Paddle reads are fetched, and nothing is unpickled.
     """
 
     model_config = ConfigDict(title="Registered model")
@@ -55,10 +62,14 @@ class RegisteredModel(Section):
     )
     folder: FolderName = Field(
         default="",
-        description="Of the version's artifacts, where the model lies in one.",
+        description="Folder of the model among the version's artifacts; empty means their root.",
     )
-    model_filename: str | None = Field(default=None, description="Program file, when not guessable.")
-    params_filename: str | None = Field(default=None, description="Parameter file of a combined model.")
+    model_filename: str | None = Field(
+        default=None, description="Name of the program file, where it cannot be guessed."
+    )
+    params_filename: str | None = Field(
+        default=None, description="Name of the file that holds all parameters, where it cannot be guessed."
+    )
 
 
 def _model_kind(model: object) -> str:

@@ -33,44 +33,61 @@ def takes(layout: str, algorithm: str) -> bool:
 
 
 class QatConfig(Section):
-    """PaddleSlim's `quant_aware`: training on from the FP32 model, with its rounding simulated."""
+    """Quantization-aware training with PaddleSlim's `quant_aware`: the FP32 model is trained further while
+    INT8 rounding is simulated in it."""
 
-    # the training knows the samples that were drawn by their digest
+    # incidental, since the drawn samples themselves are in the step's key, by their digest
     data: Incidental[Source] = Field(
-        description="Labelled training samples; none of them may be among the validation's."
+        description="Labelled training samples; none of them may be among the validation samples."
     )
-    samples: Incidental[int | None] = Field(default=None, ge=1, description="None takes all.")
+    samples: Incidental[int | None] = Field(
+        default=None,
+        ge=1,
+        description="How many training samples are drawn; without a number, all are taken.",
+    )
     objective: Objective = Field(
         default="cross_entropy",
-        description="`cross_entropy`, or `package.module:function` of (outputs, label) -> loss variable.",
+        description="Loss to minimise: `cross_entropy`, or a `package.module:function` that takes "
+        "(outputs, label) and returns the loss variable.",
     )
-    epochs: int = Field(default=1, ge=1, description="Times that each sample is seen.")
-    batch_size: int = Field(default=32, ge=1, description="Samples in a training step.")
-    learning_rate: float = Field(default=1e-4, gt=0, description="Peak of a cosine schedule, Adam.")
+    epochs: int = Field(default=1, ge=1, description="How many times each sample is seen.")
+    batch_size: int = Field(default=32, ge=1, description="How many samples one training step takes.")
+    learning_rate: float = Field(
+        default=1e-4, gt=0, description="Highest learning rate of Adam, which falls along a cosine."
+    )
     activation_quantize_type: Literal["moving_average_abs_max", "range_abs_max", "abs_max"] = Field(
         default="moving_average_abs_max", description="How the scale of an activation is learned."
     )
-    freeze_batch_norm: bool = Field(default=True, description="Keep BatchNorm's statistics as exported.")
-    checkpoint_every_s: Incidental[float] = Field(
-        default=60, ge=0, description="Seconds between checkpoints, from which a killed run goes on."
+    freeze_batch_norm: bool = Field(
+        default=True, description="Whether BatchNorm keeps the statistics of the exported model."
     )
-    seed: int = Field(default=0, ge=0, le=HIGHEST_SEED, description="Of the order of the samples.")
-    timeout_s: Limit = Field(default=24 * 3600, gt=0, description="Limit of the training, in seconds.")
+    checkpoint_every_s: Incidental[float] = Field(
+        default=60,
+        ge=0,
+        description="Seconds between checkpoints; a killed training resumes from the last one.",
+    )
+    seed: int = Field(
+        default=0, ge=0, le=HIGHEST_SEED, description="Seed of the order in which the samples are seen."
+    )
+    timeout_s: Limit = Field(
+        default=24 * 3600, gt=0, description="Seconds after which the training is stopped."
+    )
 
 
 class QuantizationConfig(Section):
-    """PaddleSlim's `quant_post_static`, and `quant_aware` where `algorithms` has `qat`."""
+    """How candidates are quantized: by PaddleSlim's `quant_post_static`, and `quant_aware` for `qat`."""
 
     algorithms: tuple[Annotated[str, ALGORITHMS], ...] = Field(
         default=("hist", "KL", "avg"),
         min_length=1,
-        description="Ways to find the scales; each is a candidate in each layout.",
+        description="Ways to find the scales; each is tried with each layout.",
     )
     layouts: tuple[Annotated[str, LAYOUTS], ...] = Field(
         default=("offline", "qdq"),
         min_length=1,
-        description="INT8 graph made here (`offline`; `offline_7bit` for CPUs without VNNI; of GRU and LSTM "
-        "`recurrent`), or by Paddle Inference at load (`qdq`).",
+        description="Ways to pack the INT8 model: `offline` is converted here, `offline_7bit` is the "
+        "same for CPUs without VNNI, `recurrent` is for GRU and LSTM models, and `qdq` is converted by "
+        "Paddle Inference when it loads the model.",
     )
     strategy: Annotated[str, Choice("paddle_int8.tasks.strategies:STRATEGIES")] = Field(
         default="grid", description="How the candidates to try are chosen among algorithms and layouts."
@@ -78,28 +95,42 @@ class QuantizationConfig(Section):
     op_types: tuple[str, ...] = Field(
         default=("conv2d", "depthwise_conv2d", "mul", "matmul", "matmul_v2"),
         min_length=1,
-        description="Operators to quantize.",
+        description="Operator types to quantize.",
     )
     skip_tensors: tuple[str, ...] = Field(
-        default=(), description="Operators that read one of these tensors stay FP32."
+        default=(), description="Names of tensors; an operator that reads one of them stays FP32."
     )
     round_type: Literal["round", "adaround"] = Field(
-        default="round", description="Of the weights; adaround learns which way, slowly. `qat` rounds."
+        default="round",
+        description="How weights are rounded: `round` to the nearest integer, or `adaround`, which "
+        "learns the direction and is slow. The algorithm `qat` always uses `round`.",
     )
     bias_correction: bool = Field(
-        default=False, description="Restore the weights' mean after rounding, but for `qat`."
+        default=False,
+        description="Whether each channel's mean weight is restored after rounding. The algorithm `qat` "
+        "ignores it.",
     )
     weight_quantize_type: Literal["channel_wise_abs_max", "abs_max"] = Field(
-        default="channel_wise_abs_max", description="One scale a channel, or one a tensor."
+        default="channel_wise_abs_max",
+        description="Scales of the weights: one for each channel, or one for the whole tensor.",
     )
     hist_percent: float = Field(
-        default=0.9999, gt=0, le=1, description="Share of the values that `hist` does not clip."
+        default=0.9999,
+        gt=0,
+        le=1,
+        description="Share of an activation's values that `hist` leaves unclipped.",
     )
     fast_calibration: bool = Field(
-        default=True, description="This project's KL and histogram code; thresholds bit-equal."
+        default=True,
+        description="Whether this project's faster KL and histogram code runs instead of PaddleSlim's; "
+        "the scales are equal to the last bit.",
     )
-    timeout_s: Limit = Field(default=3600, gt=0, description="Limit of one candidate, in seconds.")
-    qat: QatConfig | None = Field(default=None, description="Training for the algorithm `qat`, below.")
+    timeout_s: Limit = Field(
+        default=3600, gt=0, description="Seconds after which quantizing one candidate is stopped."
+    )
+    qat: QatConfig | None = Field(
+        default=None, description="How the model is trained for the algorithm `qat`."
+    )
 
     @model_validator(mode="after")
     def _training_is_described(self) -> QuantizationConfig:
@@ -110,7 +141,7 @@ class QuantizationConfig(Section):
         return self
 
     def candidates(self) -> tuple[Candidate, ...]:
-        """The grid, algorithms first."""
+        """Every algorithm in every layout that it is possible in; each algorithm's layouts stand together."""
         return tuple(
             Candidate(algorithm=algorithm, layout=layout)
             for algorithm in dict.fromkeys(self.algorithms)
@@ -146,14 +177,24 @@ def _taken(layout: str) -> str:
 
 
 class ConversionConfig(Section):
-    """Of the `offline` layouts, but for `native_ops`; the other names are those of the published script's
-    options."""
+    """How a quantized model is converted into the `offline` layouts, in the names of the published script.
 
-    ops_to_quantize: tuple[str, ...] = Field(default=(), description="Empty means all that can be.")
-    op_ids_to_skip: tuple[int, ...] = Field(default=(), description="Operators that stay FP32.")
+    `native_ops` alone is this project's own: it changes the FP32 model, and so applies to every layout.
+    """
+
+    ops_to_quantize: tuple[str, ...] = Field(
+        default=(),
+        description="Operator types that run in INT8, such as `conv2d`; empty means all that can.",
+    )
+    op_ids_to_skip: tuple[int, ...] = Field(
+        default=(), description="Ids of operators that stay FP32; the drawings of `debug` show them."
+    )
     native_ops: tuple[str, ...] = Field(
         default=(),
-        description="Operator types that Paddle's own kernels run, in the baseline and in every layout.",
+        description="Operator types that run in Paddle's own kernels instead of oneDNN's, in the FP32 "
+        "baseline and in every layout.",
     )
-    debug: bool = Field(default=False, description="Draw the graph after every pass.")
-    timeout_s: Limit = Field(default=1800, gt=0, description="Limit of one candidate, in seconds.")
+    debug: bool = Field(default=False, description="Whether the graph is drawn after every pass.")
+    timeout_s: Limit = Field(
+        default=1800, gt=0, description="Seconds after which converting one candidate is stopped."
+    )

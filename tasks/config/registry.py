@@ -1,4 +1,4 @@
-"""How a layout, an engine, an algorithm, a strategy, a source or a metric is found by its name.
+"""Finds a layout, an engine, an algorithm, a strategy, a source or a metric by its name.
 
 Each kind has a folder of ours, in which every file holds one record under a fixed name. A record that needs
 a folder of its own stands there in the file that is named after its kind, such as `engines/paddle/engine.py`:
@@ -8,8 +8,8 @@ Through an entry-point group any installed package adds records of its own:
     [project.entry-points."paddle_int8.layouts"]
     my_layout = "my_package.my_layout:LAYOUT"
 
-A flow run of a server loads only entry points of modules that `PADDLE_INT8_ALLOWED_CALLABLES` allows, as
-with every function that a configuration names.
+A flow run of a server loads an entry point only when `PADDLE_INT8_ALLOWED_CALLABLES` allows its module, as
+it does with every function that a configuration names.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from paddle_int8.tasks.contracts.errors import ConfigError
 
 
 class Record(Protocol):
-    """What every kind of record has."""
+    """A record of any kind: the only thing that all of them have is a name."""
 
     @property
     def name(self) -> str: ...
@@ -42,10 +42,10 @@ WIRING = "task"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry(Generic[R]):
-    """The records of one kind.
+    """All records of one kind.
 
     noun: what one record is called in messages, such as "layout".
-    package: the folder of ours, whose modules hold one record each.
+    package: the package of this project whose modules hold one record each.
     constant: the name of the record in its module, such as `LAYOUT`.
     group: the entry-point group of other packages.
     first: names that are offered before the others, in this order.
@@ -58,7 +58,7 @@ class Registry(Generic[R]):
     first: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
-        """Every name that `find` knows, ours first."""
+        """Every name that `find` knows: this project's first, then those of other packages, sorted."""
         theirs = (entry.name for entry in self._entries() if entry.name not in self._ours())
         return (*self._ours(), *sorted(theirs))
 
@@ -66,7 +66,7 @@ class Registry(Generic[R]):
         """The record of this name.
 
         Raises: ConfigError when there is none, when this worker does not allow its package, or when the
-        record that its package holds is of another name.
+        record behind the entry point has another name than the entry point.
         """
         if (record := self._ours().get(name)) is not None:
             return record
@@ -142,5 +142,5 @@ def _records(package: str, constant: str) -> dict[str, tuple[str, Any]]:
 
 @cache
 def _entry_points(group: str, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Those of every package on the path, which is looked through once."""
+    """The entry points of every installed package; they are searched once for each content of `sys.path`."""
     return tuple(entry_points(group=group))

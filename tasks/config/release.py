@@ -1,4 +1,4 @@
-"""A release's whole configuration."""
+"""The whole configuration of a release."""
 
 from __future__ import annotations
 
@@ -27,11 +27,18 @@ from paddle_int8.tasks.contracts.suggestion import did_you_mean
 
 
 class RegistryConfig(Section):
+    """How an approved candidate is registered in MLflow."""
+
     register_as: str | None = Field(
-        default=None, description="Registered model name; None takes the release's name."
+        default=None, description="Name of the registered model; without it, the release's name is taken."
     )
-    alias: str = Field(default="challenger", description="Of the approved version.")
-    enabled: bool = Field(default=True, description="False measures and judges without registering.")
+    alias: str = Field(
+        default="challenger", description="Alias that the registry gives to the approved version."
+    )
+    enabled: bool = Field(
+        default=True,
+        description="Whether an approved candidate is registered; otherwise it is only measured and judged.",
+    )
 
 
 class FanOut(StrEnum):
@@ -45,7 +52,8 @@ class ReleaseConfig(Section):
     """One release: from an FP32 model to a verdict."""
 
     name: ReleaseName = Field(
-        description="Of the experiment, the report and, unless told otherwise, the registered model.",
+        description="Name of the experiment, of the report and, where `registry.register_as` is not set, "
+        "of the registered model.",
     )
     model: Annotated[
         Annotated[ModelFiles, Tag("files")]
@@ -53,21 +61,25 @@ class ReleaseConfig(Section):
         | Annotated[RegisteredModel, Tag("registered")],
         Discriminator(_model_kind),
     ] = Field(description="The FP32 model: its files, the function that trains it, or a registered version.")
-    data: DataConfig = Field(description="What to calibrate and to validate with.")
-    hardware: HardwareConfig = Field(default=HardwareConfig(), description="What the host must be.")
-    quantization: QuantizationConfig = Field(
-        default=QuantizationConfig(), description="Which candidates to build."
+    data: DataConfig = Field(description="Samples to calibrate and to validate with.")
+    hardware: HardwareConfig = Field(
+        default=HardwareConfig(), description="What the host must be able to do."
     )
-    conversion: ConversionConfig = Field(default=ConversionConfig(), description="Of the `offline` layout.")
-    validation: ValidationConfig = Field(default=ValidationConfig(), description="What to measure, and how.")
+    quantization: QuantizationConfig = Field(
+        default=QuantizationConfig(), description="Which candidates are built."
+    )
+    conversion: ConversionConfig = Field(
+        default=ConversionConfig(), description="How a quantized model becomes one that oneDNN runs."
+    )
+    validation: ValidationConfig = Field(default=ValidationConfig(), description="What is measured, and how.")
     gate: GateConfig = Field(default=GateConfig(), description="What a candidate must prove.")
     registry: RegistryConfig = Field(
-        default=RegistryConfig(), description="Where an approved candidate goes."
+        default=RegistryConfig(), description="Where an approved candidate is registered."
     )
     task_runner: FanOut | None = Field(
         default=None,
-        description="Where candidates are built: `threads` of this host, or the `dask` cluster of "
-        "PADDLE_INT8_DASK_SCHEDULER; None takes the cluster where that is set.",
+        description="Where candidates are built: in `threads` of this host, or on the `dask` cluster of "
+        "PADDLE_INT8_DASK_SCHEDULER. Without it, the cluster is used where that variable is set.",
     )
 
     @model_validator(mode="after")

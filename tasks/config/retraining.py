@@ -1,4 +1,4 @@
-"""What to do when data changed: a release's configuration, and what comes before and after it."""
+"""The configuration of a retraining: a release, what triggers it, and what follows its approval."""
 
 from __future__ import annotations
 
@@ -22,21 +22,30 @@ class PromotionPolicy(StrEnum):
 
 
 class RetrainConfig(Section):
-    """One retraining: from new data to a verdict, and further as `promotion` says."""
+    """One retraining: from new data to a verdict, and on to a champion if `promotion` says so."""
 
-    release: ReleaseConfig = Field(description="The release of what was trained; its model is a function.")
-    training_data: Source = Field(description="What the function trains on: without a change, no run.")
+    release: ReleaseConfig = Field(
+        description="The release of the trained model; its `model` must name a training function."
+    )
+    training_data: Source = Field(
+        description="Samples that the function trains on. A run is skipped when neither they nor the "
+        "function nor the configuration has changed."
+    )
     promotion: PromotionPolicy = Field(
         default=PromotionPolicy.NEVER,
-        description="Of an approved release to champion; `on_approval` asks a person, in a run of `promote`.",
+        description="Whether an approved release becomes champion: `never`, `on_approval` of a person, "
+        "who answers in a run of `promote`, or `automatic`.",
     )
     approval_timeout_h: float = Field(
-        default=24.0, gt=0, le=24 * 30, description="Hours that `on_approval` waits for the person's word."
+        default=24.0, gt=0, le=24 * 30, description="Hours that `on_approval` waits for the person's answer."
     )
     fine_tune: bool = Field(
-        default=False, description="Give the function the last trained model, as argument `start_from`."
+        default=False,
+        description="Whether the function is given the last trained model as argument `start_from`.",
     )
-    force: bool = Field(default=False, description="Train although nothing changed.")
+    force: bool = Field(
+        default=False, description="Whether the model is trained although nothing has changed."
+    )
 
     @model_validator(mode="after")
     def _model_is_trained(self) -> RetrainConfig:

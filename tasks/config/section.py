@@ -1,4 +1,4 @@
-"""What every section of a configuration is: strict, immutable, and drawable as a form."""
+"""The base of every section of a configuration: strict, immutable, and drawable as a form."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pydantic import (
 from paddle_int8.tasks.contracts.keys import Incidental
 
 HIGHEST_SEED = 2**32 - 1
-"""What NumPy's older generators take, which PaddleSlim draws with."""
+"""The highest seed that NumPy's legacy generators accept, which PaddleSlim uses."""
 
 
 Pixels = Annotated[int, Field(ge=1)]
 
 
 Limit = Incidental[float]
-"""Seconds after which a step is ended."""
+"""Seconds after which a step is stopped. A limit decides no result, so it is in no cache key."""
 
 
 def _draw(schema: dict[str, Any]) -> None:
-    """Makes of the schema what Prefect's run form can draw.
+    """Changes a JSON schema, in place, into one that Prefect's run form can draw.
 
-    Its database gives the keys of a nested schema back in another order, so each field gets its place; and
-    it draws a choice among models as `anyOf` only, where pydantic says `oneOf`.
+    Prefect's database returns the keys of a nested schema in another order, so each field is given its
+    position. And the form draws a choice among models only from `anyOf`, where pydantic writes `oneOf`.
     """
     for position, field in enumerate(schema.get("properties", {}).values()):
         field["position"] = position
@@ -39,6 +39,6 @@ def _draw(schema: dict[str, Any]) -> None:
 
 
 class Section(BaseModel):
-    """Strict and immutable: an unknown key is an error, a loaded configuration does not change."""
+    """One section of a configuration: an unknown key is an error, and a loaded section cannot be changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=_draw)

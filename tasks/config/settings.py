@@ -1,5 +1,6 @@
-"""Where things are: folders and servers, read from `PADDLE_INT8_*` and the usual variables.
+"""The settings of a host: its folders and servers.
 
+They are read from the variables `PADDLE_INT8_*`, and from those that MLflow and Prefect define themselves.
 Only this module and `tasks.contracts.home` read the environment.
 """
 
@@ -16,9 +17,14 @@ from paddle_int8.tasks.contracts.home import Home
 
 
 class Settings(Home):
-    data: Path = Field(default=Path("data"), description="Fetched models and corpora.")
+    """The settings of this host, read from the environment each time an object is made."""
+
+    data: Path = Field(
+        default=Path("data"), description="Folder of the models and corpora that `make data` fetches."
+    )
     shared_store: str | None = Field(
-        default=None, description="fsspec URL (s3://bucket/prefix) through which hosts share artifacts."
+        default=None,
+        description="fsspec URL (s3://bucket/prefix) of the storage through which hosts share artifacts.",
     )
     mlflow_tracking_uri: str | None = Field(
         default=None,
@@ -36,21 +42,28 @@ class Settings(Home):
         description="The Prefect server; without it, each command starts a temporary one.",
     )
     configs: Path = Field(
-        default=Path("configs"), description="Folder of the releases that follow registered FP32 models."
+        default=Path("configs"),
+        description="Folder of the release configurations; the receiver starts those that follow a "
+        "registered FP32 model.",
     )
     webhook_secret: SecretStr | None = Field(
-        default=None, description="Shared with MLflow, which signs its webhooks with it."
+        default=None, description="Secret shared with MLflow, which signs its webhooks with it."
     )
     webhook_url: str | None = Field(
         default=None,
-        description="Where MLflow reaches the receiver, which has MLflow send its webhooks there.",
+        description="Public URL of the webhook receiver. If it is set, the receiver registers itself "
+        "with MLflow under it.",
     )
     lock_folder: Path | None = Field(
         default=None,
-        description="Folder of the lock that has measurements on a host take turns; one for all containers.",
+        description="Folder of the lock by which measurements on one host take turns; all its containers "
+        "must share it.",
     )
     parallel_candidates: int = Field(
-        default=2, ge=1, description="Quantizations, or a table's trainings, at a time on this host."
+        default=2,
+        ge=1,
+        description="How many quantizations, or trainings of the published table, run at the same time "
+        "on this host.",
     )
     allowed_callables: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(
@@ -60,7 +73,7 @@ class Settings(Home):
         description="Packages and modules, comma-separated, whose functions a flow run of a server may name.",
     )
     notify_url: SecretStr | None = Field(
-        default=None, description="Webhook that is told of failures, rejections and promotions."
+        default=None, description="URL of a webhook that is called on failures, rejections and promotions."
     )
     flow_run_id: str | None = Field(default=None, validation_alias="PREFECT__FLOW_RUN_ID")
 
@@ -81,7 +94,7 @@ class Settings(Home):
 
     @property
     def served(self) -> bool:
-        """Whether a Prefect server had this process started, and not the person in front of it."""
+        """Whether a Prefect server had this process started, rather than a person at the command line."""
         return self.flow_run_id is not None
 
     dask_scheduler: str | None = Field(
@@ -89,7 +102,7 @@ class Settings(Home):
     )
 
     def elsewhere(self) -> dict[str, str]:
-        """Environment that gives a process in another folder the same places."""
+        """Environment variables with which a process started in another folder uses the same folders."""
         return {"PADDLE_INT8_HOME": str(self.root), "PADDLE_INT8_DATA": str(self.data.resolve())}
 
     @property
@@ -98,16 +111,20 @@ class Settings(Home):
 
     @property
     def tracking_uri(self) -> str:
-        """Raises: ConfigError when the embedded database would lie in a folder that no URL can name."""
+        """URL of MLflow: the configured server, or else the embedded SQLite database in home.
+
+        Raises: ConfigError when that database would lie in a folder that no URL can name.
+        """
         if self.mlflow_tracking_uri:
             return self.mlflow_tracking_uri
         self.require_home_for_databases()
         return f"sqlite:///{self.root / 'mlflow.db'}"
 
     def require_home_for_databases(self) -> None:
-        """Raises: ConfigError when home's path holds what ends the path in a database's URL.
+        """Checks that the path of home can stand in a database's URL.
 
-        SQLAlchemy (`sqlalchemy.engine.url`, 2.0) takes a path as it stands, up to the first `?`.
+        SQLAlchemy (`sqlalchemy.engine.url`, 2.0) reads the path in a URL up to the first `?`.
+        Raises: ConfigError when the path contains a `?`.
         """
         if "?" in str(self.root):
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Texts that a configuration demands in a form of their own: as a pattern, and in words."""
+"""Types of text that must have a certain form, such as a name: the form as a pattern, and in words."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Spoken:
 
 
 class MismatchError(ValueError):
-    """Values that do not go together, of which each alone would do. `required` says how they would."""
+    """Two values that are valid alone but not together. `required` says what would go together."""
 
     def __init__(self, found: str, required: str) -> None:
         self.required = required
@@ -43,7 +43,7 @@ def _as_name(text: str) -> str:
 
 
 CALLABLE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
-"""`package.module:function`"""
+"""Pattern of `package.module:function`."""
 
 CallableName = Annotated[str, Field(pattern=CALLABLE), Spoken("`package.module:function`")]
 RegisteredUri = Annotated[
@@ -57,7 +57,7 @@ FolderName = Annotated[
     Field(pattern=r"^([\w-][\w.-]*(/[\w-][\w.-]*)*)?$"),
     Spoken("folders of letters, digits, `_`, `-` and `.`, with `/` between them and without `.` in front"),
 ]
-"""A folder inside another, which it cannot leave."""
+"""A relative path of a folder. The pattern has no room for `..`, so it cannot lead outside."""
 Objective = Annotated[
     str,
     Field(pattern=rf"^cross_entropy$|{CALLABLE}"),
@@ -74,4 +74,4 @@ ModelName = Annotated[
     Field(pattern=r"^[\w][\w. -]*$", max_length=200),
     Spoken("letters, digits, `_`, `.`, `-` and blanks, the first of them a letter or a digit", _as_name),
 ]
-"""Of a registered model. MLflow forbids `/` and `:`; a quote would end the name in its search language."""
+"""Name of a registered model. MLflow forbids `/` and `:`; a quote would end the name in its searches."""

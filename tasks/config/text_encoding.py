@@ -1,4 +1,4 @@
-"""Text files as people save them: UTF-8 is read, and any other encoding is called by its name."""
+"""Reads text files that people saved: UTF-8 is decoded, any other encoding is refused with a remedy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class EncodingError(ValueError):
-    """`found` is what the bytes are, `remedy` how they become UTF-8."""
+    """Bytes that are not UTF-8 text. `found` says what they are, `remedy` how to turn them into UTF-8."""
 
     def __init__(self, found: str, remedy: str) -> None:
         self.found, self.remedy = found, remedy
@@ -16,7 +16,10 @@ class EncodingError(ValueError):
 
 
 def decoded(raw: bytes) -> str:
-    """UTF-8 text, with or without a byte order mark. Raises: EncodingError when it is something else."""
+    """The text in UTF-8 bytes, with or without a byte order mark.
+
+    Raises: EncodingError when the bytes are anything else.
+    """
     if raw.startswith(UTF_16) or b"\0" in raw[:4]:
         raise EncodingError("UTF-16 text", "save it as UTF-8, such as with `iconv -f UTF-16 -t UTF-8`")
     try:

@@ -1,4 +1,4 @@
-"""What is measured of each candidate."""
+"""The configuration of what is measured on each candidate."""
 
 from __future__ import annotations
 
@@ -39,51 +39,64 @@ NamedKind = Literal[
     OutputKind.BOXES,
     OutputKind.IGNORE,
 ]
-"""Kinds that a configuration may name; the others are found only."""
+"""Kinds of output that a configuration may name. The other kinds are only found by the release itself."""
 
 
 class ValidationConfig(Section):
+    """What is measured on each candidate: accuracy, latency and the kernels that ran."""
+
     metrics: MetricNames = Field(
         default=("top1", "top5"),
         min_length=1,
-        description="`top1`, `top5`, `agreement` (FP32's own answer, in every output; no labels needed), or "
-        "`package.module:function` of (outputs, labels) or (outputs, labels, FP32 outputs) -> score [N].",
+        description="`top1`, `top5`, `agreement` (with FP32's own answers in every output, so it needs "
+        "no labels), or a `package.module:function` that takes (outputs, labels) or (outputs, labels, "
+        "FP32 outputs) and returns one score a sample [N].",
     )
     outputs: dict[str, NamedKind] = Field(
         default_factory=dict,
-        description="What an output of the model holds, by its name, where the release finds it out wrongly.",
+        description="What an output of the model holds, by the output's name, where the release finds it "
+        "out wrongly.",
     )
     labelled_output: str | None = Field(
         default=None,
-        description="Output that the labels belong to; None takes the first that holds classes.",
+        description="Name of the output that the labels belong to; without it, they belong to the first "
+        "one that holds classes.",
     )
     deploy_isas: tuple[IsaLevel, ...] = Field(
-        default=(), description="Lower instruction sets that will serve too; emulated here."
+        default=(),
+        description="Lower instruction sets that will serve the model too; they are emulated on this host.",
     )
     max_isa: IsaLevel | None = Field(
         default=None,
-        description="Hold oneDNN to this instruction set, here and in serving; None gives it all there is.",
+        description="Highest instruction set that oneDNN may use, here and when serving; without it, "
+        "oneDNN uses all that the CPU has.",
     )
-    batch_size: int = Field(default=1, ge=1, description="Of the latency measurement.")
+    batch_size: int = Field(default=1, ge=1, description="How many samples each timed inference takes.")
     accuracy_batch_size: int = Field(
-        default=16, ge=1, description="Samples in one pass of the accuracy measurement."
+        default=16, ge=1, description="How many samples run together while accuracy is measured."
     )
-    threads: int = Field(default=1, ge=1, description="Of the predictor.")
+    threads: int = Field(default=1, ge=1, description="How many threads each measured model runs on.")
     warmup: int = Field(
         default=20,
         ge=0,
-        description="Inferences at the beginning of each turn of a model before the clock starts, those of "
-        "50 ms at most, and none of one that takes 200 ms: a server of one model has the caches to itself.",
+        description="Untimed inferences at the start of each turn of a model: at most this many, and no "
+        "further one once 50 ms have passed. A model whose inferences all take 200 ms or more gets none "
+        "after its first turn.",
     )
     repeats: int = Field(
-        default=200, ge=20, description="Timed inferences of each model, spread over 30 turns or more."
+        default=200,
+        ge=20,
+        description="Timed inferences of each model, at most. They are spread over at least 30 turns, or "
+        "one a turn when there are fewer.",
     )
     references: tuple[Reference, ...] = Field(
         default=tuple(Reference),
-        description="Timed in the same rounds, for the reader: Paddle's own FP32 kernels, and BF16 on "
-        "oneDNN.",
+        description="What is timed beside baseline and candidate, for the reader only: Paddle's own FP32 "
+        "kernels, and BF16 on oneDNN.",
     )
-    timeout_s: Limit = Field(default=3600, gt=0, description="Limit of one candidate, in seconds.")
+    timeout_s: Limit = Field(
+        default=3600, gt=0, description="Seconds after which measuring one candidate is stopped."
+    )
 
     @field_validator("metrics")
     @classmethod

@@ -1,4 +1,4 @@
-"""A YAML file as data and the line of every key; what cannot be read is told by line, in plain words."""
+"""Reads a YAML file as data, with the line of every key. What cannot be read is reported by line."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ PROBLEMS = (
     (r"escape character", r"a `\` in double quotes: use single quotes, or `/` in paths"),
     (r"control characters|special characters", "a character that no text has"),
 )
-"""PyYAML's words, and ours."""
+"""Patterns of PyYAML's messages, and what to tell the user instead."""
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a key that comes twice, of which PyYAML would drop the first without a word."""
+    """A loader that refuses a key that comes twice; PyYAML would silently drop the first one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -54,7 +54,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> tuple[dict[Any, Any], Lines]:
-    """The mapping in a file, and where its keys stand.
+    """The mapping in a file, and the line of each of its keys.
 
     Raises: ConfigError when the file is missing, is not UTF-8 text or YAML, or holds no mapping.
     """
@@ -68,7 +68,7 @@ def read_yaml(path: Path) -> tuple[dict[Any, Any], Lines]:
     except EncodingError as error:
         raise _refused(path, f"{path} is {error.found}", "UTF-8 text", error.remedy) from error
     except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
-        # PyYAML passes on what Python says of numbers and dates that there are not
+        # PyYAML passes on Python's own errors for impossible numbers and dates, such as 2023-02-30
         raise _refused(path, f"{path} is not valid YAML: {_plainly(error)}", "YAML", "") from error
     if not isinstance(raw, dict):
         sort = "nothing" if raw is None else "a list" if isinstance(raw, list) else "a text without keys"
@@ -97,7 +97,7 @@ def _lines(
 
 
 def _plainly(error: Exception) -> str:
-    """PyYAML's error in plain words, with its line."""
+    """PyYAML's error in plain words, with the line."""
     if isinstance(error, RecursionError):
         return "brackets inside of brackets without end"
     if not isinstance(error, yaml.YAMLError):

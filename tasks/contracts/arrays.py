@@ -1,4 +1,4 @@
-"""The types of what goes into a model and comes out of it."""
+"""The types of a model's inputs and outputs."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Feed = dict[str, Array]
-"""Arrays by the name of the input; see `tasks.contracts.sequences` for sequences."""
+"""The inputs of one inference, by input name; `tasks.contracts.sequences` explains sequences."""

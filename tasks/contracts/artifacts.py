@@ -17,7 +17,7 @@ from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedBand:
-    """FP32/INT8 speed-up that the published procedure promises for an instruction set."""
+    """The range of FP32/INT8 speed-ups that the published procedure promises for an instruction set."""
 
     low: float
     high: float
@@ -26,7 +26,14 @@ class SpeedBand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostProfile:
-    """The CPU that quantizes and measures. `onednn_isa` is what oneDNN itself reports."""
+    """The host that quantizes and measures.
+
+    isa: the instruction set that runs: the lower of what the CPU's flags promise and what oneDNN reports.
+    onednn_isa: what oneDNN itself reports.
+    usable_cores: CPUs that this process may use at once, after affinity and cgroup quotas.
+    band: the published range of speed-ups; None where the procedure names none.
+    emulates: lower instruction sets to which oneDNN can be limited here.
+    """
 
     hostname: str
     cpu_model: str
@@ -46,9 +53,10 @@ class HostProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSpec:
-    """An input or output of a model. `shape` has -1 where a dimension is free.
+    """An input or output of a model. `shape` has -1 for each free dimension.
 
-    `sequence`: the rows are steps of sequences of different lengths (LoD level 1), one after another.
+    sequence: whether its rows are the time steps of sequences of different lengths (Paddle's LoD level 1),
+    one sequence after another.
     """
 
     name: str
@@ -59,10 +67,11 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorCensus:
-    """Operator counts of a program, and how much of its compute INT8 can reach.
+    """How many operators of each type a program has, and how many of them INT8 can reach.
 
-    `never` names compute operators that oneDNN cannot run in INT8, with the reason. `nested` of the
-    `quantizable` ones are in the bodies of loops and branches.
+    compute: operators that compute, such as convolutions; `quantizable` of them can run in INT8.
+    never: types of compute operators that oneDNN cannot run in INT8, with the reason.
+    nested: how many of the quantizable operators are in the bodies of loops and branches.
     """
 
     counts: dict[str, int]
@@ -76,8 +85,9 @@ class OperatorCensus:
 class ModelArtifact:
     """An FP32 model in the store, as `model.pdmodel` + `model.pdiparams` in `folder`.
 
-    `digest` is of the content (program and parameters), `source_digest` of the files that the user
-    gave. `repairs` names the graph rewrites applied, with how often each matched.
+    digest: of the content, which is the program and its parameters.
+    source_digest: of the files that the user gave.
+    repairs: the graph rewrites that were applied, with how often each one matched.
     """
 
     folder: StoredPath
@@ -94,17 +104,18 @@ class ModelArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetArtifact:
-    """Drawn samples in the store: one `<input name>.npy` per model input, and `labels.npy`.
+    """The drawn samples in the store: one `<input name>.npy` for each model input, and `labels.npy`.
 
-    Of a sequence input the file holds the steps of all samples [steps, ...], and
-    `<input name>.lengths.npy` how many each sample has; labels may be one a step, padded with -1.
+    The file of a sequence input holds the time steps of all samples [steps, ...], and
+    `<input name>.lengths.npy` [N] says how many of them each sample has. There may be one label for each time
+    step; these are padded with -1.
 
-    The arrays hold what was read, before normalisation (images stay uint8 [N, H, W, C]); the reader
-    applies `preprocessing.json` on each batch. `sample_digests` in `samples.json` are SHA-256 of each
-    sample's content.
+    The arrays hold what was read, before normalisation: images stay uint8 [N, H, W, C]. The reader applies
+    `preprocessing.json` to each batch. `sample_digests` in `samples.json` holds the SHA-256 of each sample.
 
-    `class_names` are those of class folders, by label. `left_out` counts what the source holds and was not
-    taken, by reason; `notes` say it in words, with all that was understood and is not obvious.
+    class_names: names of the class folders, by label.
+    left_out: how many items of the source were not taken, by reason.
+    notes: sentences about what was left out, and about whatever else was assumed and is not obvious.
     """
 
     folder: StoredPath
@@ -150,10 +161,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetunedArtifact:
-    """What quantization-aware training made of a model: the model itself, still FP32, and learned scales.
+    """The result of quantization-aware training: the trained model, still FP32, and its learned scales.
 
-    `folder` also holds `scales.json` (tensor to threshold) and `history.json` (loss and accuracy of each
-    step). `resumed_from` counts the steps that a killed run had done.
+    folder: also holds `scales.json` (tensor to threshold) and `history.json` (loss and accuracy by step).
+    resumed_from: how many steps an earlier, killed run had already done.
     """
 
     folder: StoredPath
@@ -189,7 +200,8 @@ class QuantizedArtifact:
 class DeployableArtifact:
     """A model that the engine of its candidate's layout runs as INT8, in `folder`.
 
-    `quantized` is the model that it was made of, None where nothing in that one simulates the rounding.
+    quantized: the folder of the quantized model that it was converted from; None where that model does not
+    simulate the rounding.
     """
 
     candidate: Candidate
@@ -204,9 +216,9 @@ class DeployableArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineOutputsArtifact:
-    """What the FP32 baseline answers to every validation sample on one instruction set.
+    """The outputs of the FP32 baseline for every validation sample, on one instruction set.
 
-    `folder` holds one file, as `tasks.validation.comparison.write_outputs` writes it.
+    folder: holds one file, which `tasks.validation.comparison.write_outputs` writes.
     """
 
     folder: StoredPath
@@ -216,7 +228,7 @@ class BaselineOutputsArtifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """What serving needs and nothing else: model files, `deployment.json`, example input, snippets."""
+    """Everything that serving needs: model files, `deployment.json`, an example input and code snippets."""
 
     folder: StoredPath
     digest: str

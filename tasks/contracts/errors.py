@@ -25,9 +25,9 @@ from pathlib import Path
 
 
 class PipelineError(Exception):
-    """One message that says what was found, what is required, and what to do.
+    """An error whose message says what was found, what is required, and how to remedy it.
 
-    The three parts are keyword-only so that they survive pickling across a process boundary.
+    `__reduce__` keeps the three parts when the error is pickled to another process.
     """
 
     def __init__(self, *, found: str, required: str, remedy: str) -> None:
@@ -93,7 +93,7 @@ class IsolatedProcessError(PipelineError):
 
 
 def storage_error(error: OSError, root: Path) -> StorageError:
-    """`error` as a message about the store, with the space that is left."""
+    """`error` as a StorageError about the store at `root`, with the space that is left on its disk."""
     free = shutil.disk_usage(root if root.exists() else root.anchor).free
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return StorageError(

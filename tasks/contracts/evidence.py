@@ -1,4 +1,4 @@
-"""What is measured of a candidate."""
+"""The evidence: everything that is measured on a candidate."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from paddle_int8.tasks.contracts.vocabulary import IsaLevel, OutputKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedOutput:
-    """How one output is compared with FP32's; `why` says in words how its kind was found.
+    """How one output of INT8 is compared with that of FP32.
 
-    `axis` holds the scores of one decision, and the greatest decides. A score that decides alone says yes
-    above `threshold`. `labelled`: the labels of the data are this output's. `sequence` as in `TensorSpec`.
+    kind: what the output holds; `why` says in words how that was found.
+    axis: the axis along which the scores of one decision lie; the highest one decides.
+    threshold: a score that decides alone means yes above it.
+    labelled: whether the labels of the data belong to this output.
+    sequence: as in `TensorSpec`.
     """
 
     name: str
@@ -29,7 +32,7 @@ class JudgedOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencySummary:
-    """One predictor's latency of one batch, in milliseconds, and what it means per second."""
+    """The latency of one batch in one predictor, and its throughput in samples per second."""
 
     p50_ms: float
     p90_ms: float
@@ -41,7 +44,10 @@ class LatencySummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedRatio:
-    """Paired baseline/candidate ratio of median latency with its two-sided bootstrap interval."""
+    """How many times faster the candidate is: baseline over candidate, of paired median latencies.
+
+    low, high: the two-sided bootstrap interval of `ratio` at `confidence`.
+    """
 
     ratio: float
     low: float
@@ -51,11 +57,11 @@ class SpeedRatio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyEvidence:
-    """Interleaved latency of the baseline, the candidate and the readers' references.
+    """Latencies of baseline, candidate and references, measured in turns on the same host.
 
-    In each round each of them has a turn of `warmup` calls at most and `calls` timed ones. `samples_ms`
-    holds the raw timings by subject ("baseline", "candidate", "native_fp32", "bf16"), for the plot;
-    subjects that this CPU cannot run are absent and named in `skipped` with the reason.
+    In each round each of them has one turn: at most `warmup` untimed calls, then `calls` timed ones.
+    samples_ms: the raw timings by subject: "baseline", "candidate", "native_fp32", "bf16".
+    skipped: subjects that this CPU cannot run, with the reason; they are absent from the other fields.
     """
 
     threads: int
@@ -70,12 +76,12 @@ class LatencyEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricEvidence:
-    """A metric of baseline and candidate on the same samples.
+    """One metric of baseline and candidate on the same samples.
 
-    Scores are fractions of 1. `drop_pp` is baseline minus candidate in percentage points, positive
-    when the candidate is worse; `drop_upper_pp` is its one-sided upper confidence bound. `lost` and
-    `gained` count discordant samples (right in FP32 only, right in INT8 only) for 0/1 outcomes and
-    are None for graded ones.
+    baseline, candidate: mean scores between 0 and 1.
+    drop_pp: baseline minus candidate in percentage points; positive when the candidate is worse.
+    drop_lower_pp, drop_upper_pp: one-sided confidence bounds of the drop, each at `confidence`.
+    lost, gained: samples that only FP32, or only INT8, has right. None when scores are not just 0 and 1.
     """
 
     name: str
@@ -91,13 +97,13 @@ class MetricEvidence:
 
     @property
     def title(self) -> str:
-        """The name without the module of a callable."""
+        """The name for display: of `package.module:function` only the function."""
         return self.name.rpartition(":")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassDrop:
-    """The label whose first metric suffers most. `drop_pp` is positive when worse."""
+    """The class that loses most in the first metric. `drop_pp` is positive when the candidate is worse."""
 
     label: int
     samples: int
@@ -106,7 +112,7 @@ class ClassDrop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrimitiveShare:
-    """oneDNN primitives of one kind and data type: how many ran in one inference, for how long."""
+    """The oneDNN primitives of one kind and number type: how many ran in one inference, and how long."""
 
     kind: str
     dtype: str
@@ -128,12 +134,13 @@ class Fp32Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelAudit:
-    """What oneDNN says it executed, read from its verbose lines.
+    """What oneDNN executed according to its own verbose log.
 
-    Compute primitives are convolution, deconvolution, inner_product, matmul, rnn. `outside_onednn` is how
-    many more compute operators the model has: they ran in Paddle's own FP32 kernels, which print nothing.
-    `int8_share_by_count` is of both together; `int8_share_by_time` of the primitives, 0.0 when none ran.
-    `announced_fp32`: by kind, how many of those that stayed FP32 the model's census names beforehand.
+    Compute primitives are convolution, deconvolution, inner_product, matmul and rnn.
+    outside_onednn: compute operators that oneDNN did not log. They ran in Paddle's own FP32 kernels.
+    int8_share_by_count: share of the compute operators, logged or not, that ran in INT8.
+    int8_share_by_time: share of the compute primitives' time that was spent in INT8; 0.0 when none ran.
+    announced_fp32: by kind, how many of the operators that stayed FP32 the model's census had announced.
     """
 
     isa: str
@@ -151,7 +158,7 @@ class KernelAudit:
 
     @property
     def compute_operators(self) -> int:
-        """What `int8_share_by_count` is of."""
+        """The number of compute operators, of which `int8_share_by_count` is a share."""
         return self.compute_primitives + self.outside_onednn
 
     def counted(self) -> str:
@@ -169,11 +176,12 @@ class KernelAudit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """PaddleSlim's simulation of the rounding, in FP32, beside the INT8 model on the same few samples.
+    """PaddleSlim's FP32 simulation of the rounding compared with the INT8 model, on the same few samples.
 
-    What INT8 loses beyond it is lost by the conversion or by a kernel. The two figures are those of the
-    output that keeps least; `simulated_by_output_db` and `int8_by_output_db` are of each, in model order,
-    None where an output has no signal to compare.
+    What INT8 loses beyond the simulation is lost by the conversion or by a kernel.
+    simulated_sqnr_db, int8_sqnr_db: ratio of signal to quantization noise in the output where it is lowest.
+    simulated_by_output_db, int8_by_output_db: the same for each output in the model's order; None where an
+    output has no signal to compare.
     """
 
     samples: int
@@ -185,11 +193,12 @@ class Simulation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputEvidence(JudgedOutput):
-    """One output of INT8 beside FP32's, over all validation samples.
+    """One output of INT8 compared with that of FP32, over all validation samples.
 
-    `agreement` is the mean of the samples' scores for its kind, None where the kind has none; `sqnr_db` is
-    None for whole numbers, which have no size, and for an output that FP32 leaves at 0. `judged_by` names the
-    metrics that look at this output.
+    agreement: mean score of the samples, defined by the output's kind; None for kinds without a score.
+    sqnr_db: ratio of signal to quantization noise. None for whole numbers, whose size means nothing, and for
+    an output that is 0 throughout in FP32.
+    judged_by: the metrics that look at this output.
     """
 
     agreement: float | None
@@ -199,9 +208,10 @@ class OutputEvidence(JudgedOutput):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeOutput:
-    """An output of the FP32 baseline, on oneDNN, beside that of Paddle's own kernels.
+    """One output of the FP32 baseline on oneDNN, compared with the same output of Paddle's own kernels.
 
-    greatest_difference: of the greatest native value; of integers the share that differs, and no `sqnr_db`.
+    greatest_difference: as a fraction of the greatest native value. For integers it is the share that
+    differs, and `sqnr_db` is None.
     """
 
     name: str
@@ -211,8 +221,10 @@ class NativeOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeComparison:
-    """The baseline's outputs on calibration data beside native ones; none, with the reason in `note`, where
-    Paddle's own kernels cannot run the model."""
+    """The baseline's outputs compared with those of Paddle's own kernels, on calibration data.
+
+    There are none where those kernels cannot run the model; `note` then says why.
+    """
 
     samples: int
     outputs: tuple[NativeOutput, ...]
@@ -221,12 +233,18 @@ class NativeComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IsaEvidence:
-    """Everything measured of one candidate on one instruction set.
+    """Everything measured on one candidate on one instruction set.
 
-    `simulation` is of the instruction set that serves, None on emulated ones and where Paddle has none.
-    `agreement` of a sample is the least of its outputs', None when no output has a kind that can be compared;
-    `sqnr_db` is that of the output that keeps least. `outputs` has the figures of each, in model order.
-    `native` holds the baseline to Paddle's own kernels.
+    emulated: whether this host serves on another instruction set, and oneDNN was limited to this one only to
+    measure. The set that serves is the host's own, or the lower `validation.max_isa`.
+    agreement: mean over the samples, where a sample has the lowest score of its outputs; None when no output
+    is of a kind that can be compared.
+    sqnr_db: ratio of signal to quantization noise of the output where it is lowest.
+    outcomes: the file with the scores of every sample.
+    simulation: measured only on the instruction set that serves; None on emulated ones, and where Paddle has
+    no simulation.
+    outputs: the figures of each output, in the model's order.
+    native: how the baseline compares with Paddle's own kernels.
     """
 
     isa: IsaLevel
@@ -253,9 +271,10 @@ class IsaEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateEvidence:
-    """A candidate with its measurements on every instruction set that it is deployed to.
+    """One candidate with its measurements on every instruction set that it is deployed to.
 
-    `per_isa[0]` is the native one. `digest` is the deployable's, so a verdict is tied to its bytes.
+    per_isa: the instruction set that serves on this host comes first, emulated ones follow.
+    digest: that of the deployable model, so that a verdict is tied to the bytes that were measured.
     """
 
     candidate: Candidate
@@ -270,7 +289,7 @@ class CandidateEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCandidate:
-    """A candidate that could not be built or measured, with the message the user saw."""
+    """A candidate that could not be built or measured, the step that failed, and the message the user saw."""
 
     candidate: Candidate
     step: str

@@ -9,11 +9,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Home(BaseSettings):
-    """What paths of the store are relative to; `tasks.config.settings` has all other settings."""
+    """The folder that holds the store and all databases. `tasks.config.settings` has all other settings."""
 
     model_config = SettingsConfigDict(env_prefix="PADDLE_INT8_", frozen=True, extra="ignore")
 
-    home: Path = Field(default=Path("var"), description="Artifacts and the embedded databases.")
+    home: Path = Field(default=Path("var"), description="Folder of the artifacts and databases.")
 
     @property
     def root(self) -> Path:
@@ -21,5 +21,5 @@ class Home(BaseSettings):
 
     @property
     def store(self) -> Path:
-        """Root of the content-addressed artifacts."""
+        """The folder of the content-addressed artifacts."""
         return self.root / "artifacts"

@@ -1,4 +1,4 @@
-"""Any frozen type of this package as JSON, and back."""
+"""Writes any dataclass of this package as JSON, and reads it back."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 def to_json(value: Any) -> str:
-    """JSON of any dataclass above, indented, keys in field order."""
+    """Any dataclass of this package as indented JSON, with its keys in the order of the fields."""
     return TypeAdapter(type(value)).dump_json(value, indent=2).decode()
 
 
 def from_json(kind: type[T], text: str | bytes) -> T:
-    """The dataclass back from `to_json`."""
+    """The dataclass of type `kind` that `to_json` wrote."""
     return TypeAdapter(kind).validate_json(text)

@@ -1,7 +1,8 @@
-"""What a step's cache key holds: everything that decides the step's result, and nothing else.
+"""Builds a step's cache key from everything that decides the step's result, and from nothing else.
 
-A parameter of a step, and a field of an artifact or of a section of the configuration, counts unless it is
-declared `Incidental`. So what is forgotten costs a computation, and never brings back a wrong result.
+Every parameter of a step counts, and so does every field of an artifact or of a section of the configuration,
+unless its type is `Incidental[...]`. A forgotten declaration therefore only costs a needless computation; it
+never brings back a wrong result.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from paddle_int8.tasks.contracts.stored_path import StoredPath
 T = TypeVar("T")
 INCIDENTAL = "incidental"
 Incidental = Annotated[T, INCIDENTAL]
-"""The type of what decides no result: a time limit, where a log lies, how long a step took."""
+"""Marks a value that decides no result: a time limit, the path of a log, how long a step took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,10 @@ class Chosen:
 
 
 def step_key(name: str, versions: Iterable[str], given: Mapping[str, Any]) -> str:
-    """SHA-256 over a step's name, the versions of code and engines, and what it was `given` that decides."""
+    """The cache key of a step: SHA-256 over its name, the `versions` of code and engines, and its inputs.
+
+    given: the inputs that decide the result, as `decisive_parameters` returns them.
+    """
     digest = hashlib.sha256("\0".join((name, *versions)).encode())
     for parameter, value in sorted(given.items()):
         digest.update(f"\0{parameter}=".encode() + to_json(value, inf_nan_mode="constants"))
@@ -56,15 +60,15 @@ def step_key(name: str, versions: Iterable[str], given: Mapping[str, Any]) -> st
 
 
 def decisive_parameters(function: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What `function` is called with, as plain JSON values, without what is incidental."""
+    """The arguments that `function` is called with, as plain JSON values and without the incidental ones."""
     incidental = incidental_names(function)
     return {name: decisive(value) for name, value in parameters.items() if name not in incidental}
 
 
 def decisive(value: object) -> Any:
-    """`value` as plain JSON values, without what is incidental. Paths of the store are relative to it.
+    """`value` as plain JSON values, without its incidental fields. Paths in the store become relative to it.
 
-    Raises: PydanticSerializationError for what has no equal in JSON, such as an array.
+    Raises: PydanticSerializationError for a value that JSON cannot express, such as an array.
     """
     if isinstance(value, BaseModel) or (is_dataclass(value) and not isinstance(value, type)):
         incidental = incidental_names(type(value))
@@ -83,7 +87,7 @@ def decisive(value: object) -> Any:
 
 @cache
 def incidental_names(declared: Callable[..., Any]) -> frozenset[str]:
-    """The parameters of a function, or the fields of a class, that decide no result."""
+    """The names of the parameters of a function, or of the fields of a class, that are `Incidental`."""
     hints = get_type_hints(declared, include_extras=True)
     return frozenset(name for name, hint in hints.items() if INCIDENTAL in getattr(hint, "__metadata__", ()))
 

@@ -1,4 +1,4 @@
-"""Where an artifact is: an absolute path on this host, and the same artifact on any other."""
+"""Paths in the artifact store, which name the same artifact on every host."""
 
 from __future__ import annotations
 
@@ -12,31 +12,35 @@ from pydantic_core import CoreSchema, core_schema
 from paddle_int8.tasks.contracts.home import Home
 
 PORTABLE = "portable"
-"""The pydantic context in which paths of the store are written relative to it, and must be so to be read."""
+"""The pydantic context for JSON that travels: paths in the store are written and read relative to it."""
 
 
 class StoredPath(PosixPath):
-    """A path in the content-addressed store, absolute wherever it is used.
+    """An absolute path in the content-addressed store of this host.
 
-    Where it travels to another host, pickled to a Dask worker or as JSON in the `PORTABLE` context, it is
-    relative to the store, and names the same artifact in that host's store. JSON for people stays absolute.
+    When it is pickled for a Dask worker, or written as JSON in the `PORTABLE` context, it becomes relative to
+    the store; the receiving host turns it into the path of the same artifact in its own store. Any other
+    JSON, which people read, keeps the absolute path.
     """
 
     @classmethod
     def located(cls, relative: str) -> StoredPath:
-        """This host's path. Raises: ValueError when it would lie outside the store."""
+        """The path on this host for one relative to the store.
+
+        Raises: ValueError when it would lie outside the store.
+        """
         parts = PurePosixPath(relative).parts
         if not parts or parts[0] == "/" or ".." in parts:
             raise ValueError(f"{relative!r} is not a path inside the store")
         return cls(Home().store.joinpath(*parts))
 
     def relative(self) -> str | None:
-        """Relative to the store, or None outside it."""
+        """This path relative to the store, or None when it is outside."""
         root = Home().store
         return self.relative_to(root).as_posix() if root in self.parents else None
 
     def artifact(self) -> StoredPath:
-        """The artifact that holds this path: `<store>/<kind>/<digest>`."""
+        """The folder of the artifact that this path is in: `<store>/<kind>/<digest>`."""
         relative = self.relative()
         return self if relative is None else type(self).located("/".join(relative.split("/")[:2]))
 
@@ -61,5 +65,6 @@ def _serialize(path: Path, info: SerializationInfo) -> str:
     return portable or str(path)
 
 
-# An isolated process shares this host's disk, and may have been forked before the settings were made.
+# An isolated process shares this host's disk, so it is sent the absolute path. It may have been forked before
+# PADDLE_INT8_HOME was set, and would then look for a relative path in another store.
 ForkingPickler.register(StoredPath, lambda path: (Path, (str(path),)))

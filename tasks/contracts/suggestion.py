@@ -1,4 +1,4 @@
-"""The choice that was likely meant, for a word that is none of the choices."""
+"""Finds the choice that a misspelled word was likely meant to be."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 ALIKE = 0.6
-"""difflib's own threshold: `hst` and `hist` have 0.86, `top` and `hist` 0.29."""
+"""Least similarity of a suggestion (difflib's default): `hst` and `hist` have 0.86, `top` and `hist` 0.29."""
 CLEARLY_ALIKE = 0.75
-"""For choices of which few can be meant: `trian` and `train` have 0.8."""
+"""Least similarity where most of the choices cannot be meant: `trian` and `train` have 0.8."""
 SHOWN = 3
 
 
 def did_you_mean(word: object, choices: Iterable[str], *, alike: float = ALIKE) -> str:
-    """`, did you mean …?` for the nearest choices in any case and with any separators, or nothing."""
+    """`, did you mean …?` with the nearest choices, or an empty text when none is near.
+
+    Upper and lower case, and separators such as `_`, make no difference.
+    """
     near = _nearest(str(word), [choice for choice in choices if choice != word], alike)
     return f", did you mean {' or '.join(f'`{choice}`' for choice in near)}?" if near else ""
 
 
 def _nearest(word: str, choices: Sequence[str], ratio: float) -> list[str]:
-    """The same letters; all the parts, as `vnni` of `avx512_core_vnni`; then what is spelled alike."""
+    """The nearest choices by the first rule that finds any.
+
+    1. The letters are the same: `AVX-2` finds `avx2`. 2. Each part of the word is a part of the choice:
+    `vnni` finds `avx512_core_vnni`. 3. The choice is spelled alike.
+    """
     parts = _parts(word)
     same = [choice for choice in choices if "".join(_parts(choice)) == "".join(parts)]
     holding = [choice for choice in choices if parts and set(parts) <= set(_parts(choice))]

@@ -1,4 +1,4 @@
-"""What the gate says of a candidate, and what a release came to."""
+"""The gate's verdict on a candidate, and the outcome of a release."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CriterionResult:
-    """One line of a verdict."""
+    """The outcome of one criterion: one line of a verdict."""
 
     criterion: str
     isa: IsaLevel | None
@@ -33,7 +33,7 @@ class CriterionResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The gate's word on one candidate, tied to the digest of the bytes that were measured."""
+    """The gate's verdict on one candidate. `digest` ties it to the bytes that were measured."""
 
     outcome: Outcome
     candidate: Candidate
@@ -43,7 +43,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One candidate that got through: what was made of it, what was measured, and the gate's word."""
+    """One candidate that was built and measured: its models, its evidence and its verdict."""
 
     quantized: QuantizedArtifact
     deployable: DeployableArtifact
@@ -56,12 +56,12 @@ class Judged:
 
 
 Attempt = Judged | FailedCandidate
-"""One candidate as far as it got."""
+"""What became of one candidate: it was judged, or a step failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """What a release came to. `chosen` is None when no candidate could be measured."""
+    """The result of a whole release. `chosen` is None when no candidate could be measured."""
 
     name: str
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""The words that every part of the project shares."""
+"""The names that every part of the project shares: instruction sets, layouts, algorithms, outcomes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class IsaLevel(StrEnum):
-    """Instruction sets that change INT8 speed or accuracy, in oneDNN's own names."""
+    """An instruction set that changes INT8 speed or accuracy, by oneDNN's own name."""
 
     SSE41 = "sse41"
     AVX = "avx"
@@ -30,7 +30,7 @@ class QuantizedForm(StrEnum):
 
 
 class OutputKind(StrEnum):
-    """What one output of a model holds, and so how INT8 is compared with FP32 in it."""
+    """What one output of a model holds, which decides how INT8 is compared with FP32 there."""
 
     CLASSES = "classes"
     STEPS = "steps"
@@ -45,7 +45,7 @@ class OutputKind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What the gate says, of one criterion and of the whole."""
+    """What the gate decides, on one criterion and on a candidate as a whole."""
 
     APPROVED = "approved"
     REJECTED = "rejected"

@@ -1,4 +1,4 @@
-"""Drawn samples on disk: one `.npy` per model input, labels, content digests, preprocessing."""
+"""Writes the drawn samples to disk: one `.npy` for each model input, labels, digests and preprocessing."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ logger = logging.getLogger(__name__)
 LABELS, DIGESTS, PREPROCESSING = "labels.npy", "samples.json", "preprocessing.json"
 REPORT_EVERY = 50
 NO_LABEL = -1
-"""Fills the labels of a sequence up to the longest of the data set."""
+"""The label of time steps that a sequence does not have: it pads labels to the longest sequence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSummary:
-    """What `materialise` wrote, of how many there are."""
+    """What `materialise` wrote: `samples` of the source's `of` samples, and what they are."""
 
     digest: str
     samples: int
@@ -48,7 +48,10 @@ class DatasetSummary:
 
 
 class _Column:
-    """A `.npy` written row by row. A memory map would end the process with SIGBUS on a full disk."""
+    """A `.npy` file that is written row by row.
+
+    A memory map would be simpler, but kills the process with SIGBUS when the disk is full.
+    """
 
     def __init__(self, stream: IO[bytes], rows: int, first: Array) -> None:
         self._stream, self._shape, self._dtype = stream, first.shape, first.dtype
@@ -66,11 +69,14 @@ class _Column:
         self._stream.write(value.tobytes())
 
     def finish(self) -> None:
-        """Every row is in the file already."""
+        """Does nothing, since every row is in the file already."""
 
 
 class _SequenceColumn:
-    """The steps of every sample one after another, and their counts; in memory until `finish`."""
+    """The time steps of all samples one after another, and the lengths of the samples.
+
+    They are kept in memory until `finish` writes them.
+    """
 
     def __init__(self, path: Path, first: Array) -> None:
         self._path, self._shape, self._dtype = path, first.shape[1:], first.dtype
@@ -105,9 +111,10 @@ def draw_dataset(
     folder: Path,
     step: str,
 ) -> DatasetSummary:
-    """`count` samples of `source`, all when it is None, prepared for `inputs` and written to `folder`.
+    """Draws `count` samples of `source` (all when it is None), and writes them to `folder`.
 
-    Raises: DataError when there are fewer, or one cannot be read or does not fit.
+    inputs: the model's inputs, which the samples must fit.
+    Raises: DataError when there are fewer samples, or when one cannot be read or does not fit.
     """
     samples = open_source(source, config.preprocessing)
     for note in samples.notes:
@@ -125,7 +132,7 @@ def materialise(
     *,
     step: str,
 ) -> DatasetSummary:
-    """Streams the chosen samples into `folder`, one in memory at a time.
+    """Writes the chosen samples into `folder`, holding one in memory at a time.
 
     Raises: DataError when a sample cannot be read or does not fit the model's inputs.
     """
@@ -171,9 +178,9 @@ def materialise(
 
 
 def input_file(folder: Path, name: str) -> Path:
-    """Where a model input's samples are; its name may hold what a file name may not.
+    """The file of a model input's samples. Characters that a file name cannot contain are quoted.
 
-    Raises: DataError when it is the name of the file with the labels.
+    Raises: DataError when the input has the name of the file that holds the labels.
     """
     path = folder / f"{quote(name, safe='')}.npy"
     if path.name == LABELS:
@@ -186,14 +193,14 @@ def input_file(folder: Path, name: str) -> Path:
 
 
 def lengths_file(path: Path) -> Path:
-    """Where the lengths of the sequences in `path` are."""
+    """The file with the lengths of the sequences in `path`."""
     return path.with_name(f"{path.stem}{LENGTHS}.npy")
 
 
 def sample_digests(dataset: DatasetArtifact) -> list[DrawnSample]:
-    """Each sample's content digest and name, in order.
+    """The content digest and the name of every sample, in order.
 
-    Equal content is stored once, so the names are those it was drawn under first.
+    A data set of equal content is stored once, so the names are those under which it was first drawn.
     """
     written = json.loads((dataset.folder / DIGESTS).read_text(encoding="utf-8"))
     pairs = zip(written["sample_digests"], written["sample_names"], strict=True)
@@ -201,9 +208,11 @@ def sample_digests(dataset: DatasetArtifact) -> list[DrawnSample]:
 
 
 def check_labels(dataset: DatasetArtifact, outputs: tuple[TensorSpec, ...]) -> None:
-    """Raises: DataError when a label is beyond the classes of the model's only output, [N, classes].
+    """Checks that every label is a class of the model's only output [N, classes].
 
-    Which of several outputs the labels belong to is known when FP32 has run (`tasks.validation.fitness`).
+    A model with several outputs is not checked here: which of them the labels belong to is only known once
+    the FP32 model has run (`tasks.validation.fitness`).
+    Raises: DataError when a label is beyond the classes.
     """
     classes = outputs[0].shape[1] if len(outputs) == 1 and len(outputs[0].shape) == 2 else -1
     if dataset.labelled and 1 < classes < dataset.classes:
@@ -216,13 +225,16 @@ def check_labels(dataset: DatasetArtifact, outputs: tuple[TensorSpec, ...]) -> N
 
 
 def _first_with_it(dataset: DatasetArtifact) -> str:
-    """The first sample of the highest label; an empty class folder has none."""
+    """Names the first sample with the highest label, for a message; empty when its class folder is empty."""
     rows = np.argwhere(np.load(dataset.folder / LABELS) == dataset.classes - 1)
     return f", of {sample_digests(dataset)[rows[0][0]].name}" if len(rows) else ""
 
 
 def check_class_names(training: DatasetArtifact, validation: DatasetArtifact) -> None:
-    """Raises: DataError when a label is of one class folder in one of them and of another in the other."""
+    """Checks that every label stands for the same class folder in both data sets.
+
+    Raises: DataError when one does not.
+    """
     pairs = zip_longest(training.class_names, validation.class_names, fillvalue="none")
     other = next(((label, a, b) for label, (a, b) in enumerate(pairs) if a != b), None)
     if training.class_names and validation.class_names and other:
@@ -236,7 +248,10 @@ def check_class_names(training: DatasetArtifact, validation: DatasetArtifact) ->
 
 
 def class_notes(names: Sequence[str], outputs: tuple[TensorSpec, ...]) -> tuple[str, ...]:
-    """A word on class folders of another number than the model's classes, which a subset has wrong."""
+    """A note when there are not as many class folders as the model has classes.
+
+    Folders are numbered in order, so a missing one gives all folders after it the wrong label.
+    """
     classes = outputs[0].shape[1] if outputs and len(outputs[0].shape) == 2 else -1
     if not names or classes in (-1, len(names)):
         return ()
@@ -246,7 +261,7 @@ def class_notes(names: Sequence[str], outputs: tuple[TensorSpec, ...]) -> tuple[
 
 
 def _labels(samples: Samples, chosen: Indices) -> Array | None:
-    """[N], or [N, longest] for a label a step."""
+    """The labels [N], or [N, longest] when every time step has a label."""
     if samples.sequence_labels is not None:
         rows = [samples.sequence_labels[index] for index in chosen.tolist()]
         return padded(np.concatenate(rows), np.array([len(row) for row in rows]), NO_LABEL)
@@ -269,7 +284,7 @@ def _named(sample: Sample, inputs: tuple[TensorSpec, ...]) -> Sample:
 
 
 def _check_fit(sample: Sample, preprocessing: Preprocessing, inputs: tuple[TensorSpec, ...]) -> None:
-    """Shape and dtype after all preprocessing against the model's."""
+    """Checks that shape and number type, after all preprocessing, are those of the model's inputs."""
     for spec in inputs:
         given = sample[spec.name]
         value = normalise(given if spec.sequence else given[None], preprocessing)

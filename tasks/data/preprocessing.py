@@ -1,7 +1,7 @@
-"""From what was read to what the model takes.
+"""Turns what was read into what the model takes.
 
-Spatial steps happen once, when samples are drawn, and keep images uint8; arithmetic happens on each
-batch that is read. So the drawn data stay small and are readable as pictures.
+Resizing and cropping happen once, when samples are drawn, and keep images uint8. The arithmetic (`scale`,
+`mean`, `std`) happens on each batch that is read. So the drawn data stay small and can be viewed as images.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from paddle_int8.tasks.contracts.errors import DataError
 
 Array = npt.NDArray[Any]
 CONVERTIBLE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))
-"""Pillow's modes that it converts to grey and RGB alike."""
+"""Modes that Pillow can convert both to grey and to RGB."""
 
 
 def place(picture: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
-    """A picture of any mode resized and cropped: uint8 [H, W, C], C 1 or 3, bilinear.
+    """Resizes (bilinearly), crops and greys an image of any mode: uint8 [H, W, C], where C is 1 or 3.
 
-    Raises: DataError when its pixels have no known range, or it is smaller than the crop.
+    Raises: DataError when the range of its pixels is unknown, or when it is smaller than the crop.
     """
     picture = _eight_bits(picture).convert("L" if preprocessing.grayscale else "RGB")
     if preprocessing.resize:
@@ -40,9 +40,10 @@ def place(picture: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[np.
 
 
 def place_array(sample: Array, preprocessing: Preprocessing) -> Array:
-    """The same for an array sample, uint8 [H, W] or [H, W, C]; without such a step it passes unchanged.
+    """Does the same with an array, uint8 [H, W] or [H, W, C].
 
-    Raises: DataError when a step is asked of what is not a picture.
+    If none of these steps (`resize`, `resize_shorter`, `center_crop`, `grayscale`) is configured, the array
+    stays unchanged. Raises: DataError when one of them is, and the array is not an image.
     """
     steps = ("resize", "resize_shorter", "center_crop", "grayscale")
     asked = [step for step in steps if getattr(preprocessing, step)]
@@ -59,11 +60,11 @@ def place_array(sample: Array, preprocessing: Preprocessing) -> Array:
 
 
 def normalise(batch: Array, preprocessing: Preprocessing) -> Array:
-    """[N, ...] as stored to [N, ...] as the model takes it: scale, mean, std, layout, dtype.
+    """Applies `scale`, `mean`, `std`, `layout` and `dtype` to a stored batch [N, ...].
 
-    Channels are the last axis of pictures [N, H, W, 1 or 3] of any dtype, axis 1 of other arrays of
-    four and more dimensions, and the last axis of the rest, such as features [N, D].
-    Raises: DataError when `mean` or `std` do not fit the channels.
+    The channels are the last axis of images [N, H, W, 1 or 3] of any number type, axis 1 of other arrays with
+    four or more dimensions, and the last axis of all others, such as features [N, D].
+    Raises: DataError when `mean` or `std` does not fit the number of channels.
     """
     values = batch
     pictures = _channels_last(batch.shape[1:])
@@ -82,12 +83,12 @@ def normalise(batch: Array, preprocessing: Preprocessing) -> Array:
 
 
 def _channels_last(shape: tuple[int, ...]) -> bool:
-    """Whether one sample's shape is that of a picture [H, W, 1 or 3]."""
+    """Whether a sample has the shape of an image [H, W, 1 or 3]."""
     return len(shape) == 3 and shape[2] in (1, 3)
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """A picture that Pillow converts without loss of range: it would clip every value above 255."""
+    """The image with 8 bits a pixel. Pillow's own conversion would clip every value above 255."""
     if picture.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.mode in ("I", "F"):
@@ -102,7 +103,7 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
             required="grey, RGB, CMYK or palette pictures",
             remedy="convert it to RGB",
         )
-    if picture.mode == "P":  # transparency in a palette makes Pillow warn on the direct way
+    if picture.mode == "P":  # converting a palette with transparency directly makes Pillow warn
         return picture.convert("RGBA")
     return picture
 

@@ -1,4 +1,4 @@
-"""Batches of a drawn dataset as the model takes them. Needs no Paddle."""
+"""Reads a drawn data set in batches, as the model takes them. This module needs no Paddle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from paddle_int8.tasks.data.preprocessing import Array, normalise
 
 
 class BatchReader:
-    """Reads memory-mapped samples, so that memory does not grow with their number."""
+    """Reads samples through a memory map, so that memory does not grow with their number."""
 
     def __init__(self, dataset: DatasetArtifact, inputs: tuple[TensorSpec, ...]) -> None:
         text = (dataset.folder / PREPROCESSING).read_text(encoding="utf-8")
@@ -43,13 +43,13 @@ class BatchReader:
         return self._samples
 
     def take(self, rows: npt.NDArray[np.int64]) -> dict[str, Array]:
-        """The samples of `rows`, in that order."""
+        """The samples with the numbers `rows`, in that order."""
         return {name: normalise(array[rows], self._preprocessing) for name, array in self._inputs.items()}
 
     def batches(self, batch_size: int, limit: int | None = None) -> Iterator[dict[str, Array]]:
-        """Arrays [<= batch_size, ...] by input name, the first `limit` samples in order.
+        """Batches of the first `limit` samples in order: arrays [<= batch_size, ...] by input name.
 
-        Sequences are padded and have their lengths beside them, as `LENGTHS` says.
+        A sequence input is padded, and its lengths are in the batch too, under the name that `LENGTHS` gives.
         """
         end = len(self) if limit is None else min(limit, len(self))
         for start in range(0, end, batch_size):

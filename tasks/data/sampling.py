@@ -1,4 +1,4 @@
-"""Which samples: a seeded, stratified draw, and the proof that two draws share none."""
+"""Draws samples at random, each class in proportion, and checks that two draws share no sample."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnSample:
-    """A sample's content, SHA-256, and what the user calls it."""
+    """A drawn sample: the SHA-256 of its content, and the name by which the user knows it."""
 
     digest: str
     name: str
 
 
 def draw(labels: npt.NDArray[np.int64] | None, *, total: int, count: int | None, seed: int) -> Indices:
-    """`count` of `total` indices in ascending order, the same for the same seed.
+    """Draws `count` of `total` indices, which are returned in ascending order; equal seeds draw the same.
 
-    With labels, each class gets its share by largest remainder, and at least one where `count` allows;
-    chance decides between equal remainders, or a small sample would hold the lowest labels alone.
-    Raises: DataError when there are fewer than `count`.
+    With labels, each class gets its share by the method of largest remainders, and at least one sample where
+    `count` allows. Chance decides between equal remainders; otherwise a small draw would always favour the
+    lowest labels.
+    Raises: DataError when `total` is less than `count`.
     """
     if count is None or count == total:
         return np.arange(total)
@@ -50,7 +51,10 @@ def draw(labels: npt.NDArray[np.int64] | None, *, total: int, count: int | None,
 
 
 def shares(sizes: npt.NDArray[np.int64], count: int) -> Indices:
-    """How many of `count` each class of `sizes` gets; sums to `count`, never more than the class has."""
+    """How many of `count` samples each class gets, by the classes' `sizes`.
+
+    The shares add up to `count`, and no class gets more samples than it has.
+    """
     exact = sizes * count / sizes.sum()
     given = np.floor(exact).astype(np.int64)
     if count >= len(sizes):
@@ -68,7 +72,11 @@ def shares(sizes: npt.NDArray[np.int64], count: int) -> Indices:
 def check_disjoint(
     seen: Iterable[DrawnSample], validation: Iterable[DrawnSample], *, use: str = "calibrated on"
 ) -> None:
-    """Raises: DataError when content of one is in the other, naming the pairs. `use`: what `seen` was for."""
+    """Checks that no validation sample has the content of a sample in `seen`.
+
+    use: what the samples in `seen` were used for, in the words of the message.
+    Raises: DataError, with the pairs of names, when some have.
+    """
     known = {sample.digest: sample.name for sample in seen}
     shared = [(known[sample.digest], sample.name) for sample in validation if sample.digest in known]
     if shared:

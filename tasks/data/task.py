@@ -1,8 +1,8 @@
-"""Drawing calibration and validation data as Prefect tasks.
+"""Draws calibration, validation and training data, as Prefect tasks.
 
-Not cached: whether the user's files have changed is only known by reading them. The result is stored
-by content, so the steps after it are. A source may be the user's own code and any file of pictures, so it
-is read in an isolated process.
+These steps are not cached, since only reading the user's files shows whether they have changed. But their
+results are stored by content, so the steps after them can be cached. A source may run the user's own code or
+decode any image file, so it is read in an isolated process.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from paddle_int8.tasks.steps.step import stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, scratch
 
 TIMEOUT_S = 24 * 3600.0
-"""A network drive of millions of pictures is slow, and not ours."""
+"""Limit of a draw. It is long because millions of images on a network drive take long to read."""
 
 
 @step(name="draw calibration data")
 def draw_calibration_data(config: DataConfig, model: ModelArtifact) -> DatasetArtifact:
-    """The samples to calibrate on, stratified by label where there are labels."""
+    """Draws the samples to calibrate on; if there are labels, each class in proportion."""
     return _draw("calibration data", config.calibration, config.calibration_samples, config, model)
 
 
 @step(name="draw validation data")
 def draw_validation_data(config: DataConfig, model: ModelArtifact) -> DatasetArtifact:
-    """The samples to prove accuracy on; all of them unless the config says fewer."""
+    """Draws the samples on which accuracy is measured; all of them, unless the configuration says fewer."""
     return _draw("validation data", config.validation, config.validation_samples, config, model)
 
 
 @step(name="draw training data")
 def draw_training_data(config: DataConfig, qat: QatConfig, model: ModelArtifact) -> DatasetArtifact:
-    """The samples to train on, prepared as those of calibration and validation are."""
+    """Draws the samples to train on, with the same preprocessing as for calibration and validation."""
     return _draw("training data", qat.data, qat.samples, config, model)
 
 
@@ -55,7 +55,11 @@ def check_data(
     model: ModelArtifact,
     training: DatasetArtifact | None = None,
 ) -> None:
-    """Raises: DataError when validation shares samples with another, or a label is of no class or another."""
+    """Checks that the drawn data sets can be trusted.
+
+    Raises: DataError when validation shares samples with calibration or training, when a label is beyond the
+    model's classes, or when training and validation have different class folders.
+    """
     check_disjoint(sample_digests(calibration), sample_digests(validation))
     check_labels(validation, model.outputs)
     if training is not None:

@@ -1,6 +1,6 @@
-"""Text cut into words of a dictionary, the units of models that take an id a word where they know it.
+"""Cuts text into the words of a dictionary, for models that read an id for each word that they know.
 
-Source: LAC, `segment.py` and `reader.py`, whose cuts these are.
+The cuts are those of LAC. Source: its `segment.py` and `reader.py`.
 """
 
 from __future__ import annotations
@@ -18,17 +18,22 @@ LETTER = re.compile("[a-zA-Z0-9]")
 
 @dataclass(frozen=True, slots=True)
 class Dictionary:
-    """Score of each word, None for what only begins one; `rare` is that of a character that is no word."""
+    """A dictionary of words.
+
+    scores: the score of each word; None for a text that is no word, but the beginning of one.
+    rare: the score of a single character that is no word.
+    """
 
     scores: Mapping[str, float | None]
     rare: float
 
 
 def read_dictionary(lines: Iterable[str], path: Path) -> Dictionary:
-    """Of `word count` lines; others are passed over.
+    """Reads a dictionary of `word count` lines; other lines are skipped.
 
-    LAC's score of a word is log(characters / sum of all counts): a single word's own count has no part in it.
-    Raises: DataError when there is no word, or a count is no number.
+    As in LAC, the score of a word is log(its number of characters / sum of all counts). Its own count does
+    not matter.
+    Raises: DataError when there is no word, or a count is not a number.
     """
     counts = dict(fields for line in lines if len(fields := line.split(" ")) == 2)
     try:
@@ -47,9 +52,9 @@ def read_dictionary(lines: Iterable[str], path: Path) -> Dictionary:
 
 
 def cut(text: str, dictionary: Dictionary) -> list[str]:
-    """The words of the highest sum of scores, the longer first of equal ones.
+    """Cuts a text into the words whose scores have the highest sum; in a tie, the longer word comes first.
 
-    Letters and digits that end up alone beside each other are one word.
+    Single letters and digits that end up next to each other are joined into one word.
     """
     best = [(0.0, 0)] * (len(text) + 1)
     for start in range(len(text) - 1, -1, -1):
@@ -68,7 +73,7 @@ def cut(text: str, dictionary: Dictionary) -> list[str]:
 
 
 def _words(text: str, start: int, dictionary: Dictionary) -> Iterable[tuple[int, float]]:
-    """Ends and scores of every word that begins at `start`; a single character is always one."""
+    """The end and the score of every word that begins at `start`; a single character always counts as one."""
     first = dictionary.scores.get(text[start])
     yield start + 1, dictionary.rare if first is None else first
     for end in range(start + 1, len(text) + 1):

@@ -1,4 +1,4 @@
-"""Reads /proc/cpuinfo as lscpu does, and knows the names behind family and model numbers."""
+"""Reads /proc/cpuinfo as lscpu does, and translates family and model numbers into names."""
 
 from __future__ import annotations
 
@@ -55,12 +55,13 @@ AMD_MODELS: dict[int, tuple[tuple[range, str], ...]] = {
     ),
     26: ((range(0x50), "Zen 5"), (range(0x60, 0x80), "Zen 5")),
 }
-"""By family. Sources: Linux arch/x86/include/asm/intel-family.h and arch/x86/kernel/cpu/amd.c."""
+"""Names of AMD's models by family. Sources, for Intel too: Linux arch/x86/include/asm/intel-family.h and
+arch/x86/kernel/cpu/amd.c."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuInfo:
-    """The first processor of /proc/cpuinfo and how many there are."""
+    """The first processor of /proc/cpuinfo, and the number of processors."""
 
     vendor: str
     model_name: str
@@ -71,7 +72,7 @@ class CpuInfo:
 
 
 def parse_cpuinfo(text: str) -> CpuInfo:
-    """Fields that are missing, as in some containers, come out empty or 0."""
+    """The CPU that /proc/cpuinfo describes. Missing fields, as in some containers, are empty or 0."""
     processors = list(_processors(text))
     first = processors[0] if processors else {}
     return CpuInfo(
@@ -85,7 +86,7 @@ def parse_cpuinfo(text: str) -> CpuInfo:
 
 
 def microarchitecture(cpu: CpuInfo) -> str:
-    """The name a data sheet uses, e.g. "Cascade Lake"; says family and model where it is unknown."""
+    """The name that a data sheet uses, such as "Cascade Lake"; family and model where it is unknown."""
     if cpu.vendor == INTEL and cpu.family == 6:
         name = _skylake_sp(cpu) if cpu.model == SKYLAKE_SP_MODEL else INTEL_FAMILY_6.get(cpu.model)
         if "amx_int8" in cpu.flags and name not in WITH_AMX:  # a hypervisor's made-up model number
@@ -99,7 +100,10 @@ def microarchitecture(cpu: CpuInfo) -> str:
 
 
 def _skylake_sp(cpu: CpuInfo) -> str:
-    """Three generations share model 85; hypervisors hide the stepping, but not what each added."""
+    """The generation of a CPU of model 85, which three of them share.
+
+    Hypervisors hide the stepping that tells them apart, but not the instructions that each generation added.
+    """
     if "avx512_bf16" in cpu.flags:
         return "Cooper Lake"
     return "Cascade Lake" if "avx512_vnni" in cpu.flags else "Skylake-SP"

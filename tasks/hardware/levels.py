@@ -1,4 +1,4 @@
-"""The instruction sets that decide INT8's speed and accuracy, in their one order, weakest first."""
+"""The instruction sets that decide INT8 speed and accuracy, in order from the weakest to the strongest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REQUIRED_FLAGS: dict[IsaLevel, frozenset[str]] = {
     IsaLevel.AVX512_CORE_BF16: FULL_AVX512 | {"avx512_vnni", "avx512_bf16"},
     IsaLevel.AVX512_CORE_AMX: FULL_AVX512 | {"avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8"},
 }
-"""Flags as Linux spells them in /proc/cpuinfo. The order of this table is the order of the levels."""
+"""CPU flags that each level needs, as /proc/cpuinfo spells them. The table's order is that of the levels."""
 ORDER = tuple(REQUIRED_FLAGS)
 
 VNNI = frozenset(
@@ -29,7 +29,7 @@ VNNI = frozenset(
         IsaLevel.AVX512_CORE_AMX,
     }
 )
-"""Levels that multiply and add bytes in one instruction, without sums of 16 bits in between."""
+"""Levels that multiply and add bytes in one instruction. Others sum in 16 bits first, which can saturate."""
 VNNI_BAND = SpeedBand(
     low=3.0,
     high=3.7,
@@ -39,40 +39,43 @@ AVX512_BAND = SpeedBand(low=1.5, high=1.5, source="published for Skylake-SP (AVX
 
 
 def isa_level(flags: AbstractSet[str]) -> IsaLevel:
-    """The strongest level whose flags are all there; SSE4.1 is the floor that oneDNN assumes."""
+    """The strongest level whose flags are all present; at least SSE4.1, which oneDNN always assumes."""
     return max((level for level in ORDER if REQUIRED_FLAGS[level] <= flags), key=rank, default=ORDER[0])
 
 
 def rank(level: IsaLevel) -> int:
-    """Place in the order, 0 for the weakest."""
+    """The position of a level in the order; 0 is the weakest."""
     return ORDER.index(level)
 
 
 def emulated_levels(host: IsaLevel, flags: AbstractSet[str]) -> tuple[IsaLevel, ...]:
-    """Levels below `host` that oneDNN can be held to here, weakest first.
+    """Levels below `host` to which oneDNN can be limited on this CPU, weakest first.
 
-    The order is not a chain of subsets: an AVX-512 server without AVX-VNNI cannot stand in for a
-    client processor that has it.
+    A stronger level does not always include a weaker one: an AVX-512 server without AVX-VNNI cannot emulate
+    a client processor that has it.
     """
     return tuple(level for level in ORDER[: rank(host)] if REQUIRED_FLAGS[level] <= flags)
 
 
 def environment_for(level: IsaLevel) -> dict[str, str]:
-    """Environment that holds oneDNN to `level`; read once per process, when oneDNN first runs.
+    """The environment that limits oneDNN to `level`. oneDNN reads it once, when it first runs in a process.
 
-    Paddle's own kernels, outside oneDNN, still use everything the CPU has.
+    Paddle's own kernels, outside oneDNN, still use all instructions of the CPU.
     """
     return {"ONEDNN_MAX_CPU_ISA": level.value.upper()}
 
 
 def published_band(level: IsaLevel) -> SpeedBand | None:
-    """The speed-up that the published procedure promises; None where it says "not a target"."""
+    """The speed-up that the published procedure promises; None for levels that it calls "not a target"."""
     if rank(level) < rank(IsaLevel.AVX512_CORE):
         return None
     return AVX512_BAND if level is IsaLevel.AVX512_CORE else VNNI_BAND
 
 
 def environment(isa: IsaLevel, *, emulated: bool, threads: int) -> dict[str, str]:
-    """What an isolated process that runs predictors needs before it starts."""
+    """The environment for an isolated process that runs predictors on `threads` threads.
+
+    emulated: whether oneDNN must be limited to `isa`, since the host has more.
+    """
     counts = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
     return counts | (environment_for(isa) if emulated else {})

@@ -1,4 +1,4 @@
-"""How much of the host this process may use: CPU affinity, and cgroup limits of version 1 and 2."""
+"""How much of the host this process may use, by CPU affinity and the limits of cgroups, version 1 and 2."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from pathlib import Path, PurePosixPath
 
 
 def own_cores() -> float:
-    """CPUs that this process may use at once, here and now."""
+    """How many CPUs this process may use at once at the moment."""
     return usable_cores(len(os.sched_getaffinity(0)), Path("/"))
 
 
 def own_threads() -> int:
-    """How many threads may compute at once; more would share CPUs or be stopped by a quota."""
+    """How many threads can compute at once; more would share CPUs or be paused by a quota."""
     return max(1, int(own_cores()))
 
 
 def threads_each(processes: int) -> int:
-    """Threads for each of so many processes that work at a time on this host."""
+    """How many threads each of `processes` processes may use, when they work on this host together."""
     return max(1, own_threads() // processes)
 
 
 def usable_cores(affinity: int, root: Path) -> float:
-    """CPUs this process may use at once: its affinity, or the cgroup quota when that is less.
+    """How many CPUs this process may use at once: its affinity, or the cgroup quota when that is lower.
 
-    `root` is the file system's; a quota of an outer cgroup holds for the inner ones.
+    root: the root of the file system. The quota of an outer cgroup also limits the groups inside it.
     """
     quotas = [quota for folder in _groups(root, "cpu") if (quota := _cpu_quota(folder)) is not None]
     return min([float(affinity), *quotas])
 
 
 def memory_limit(root: Path) -> int:
-    """Bytes of memory: the host's, or the cgroup limit when that is less."""
+    """Bytes of memory that this process may use: the host's, or the cgroup limit when that is lower."""
     limits = [limit for folder in _groups(root, "memory") if (limit := _memory_limit(folder)) is not None]
     return min([_memory_total(root), *limits])
 
@@ -59,8 +59,8 @@ def _memory_total(root: Path) -> int:
 def _groups(root: Path, controller: str) -> Iterator[Path]:
     """Every cgroup folder that limits this process's `controller`, innermost first.
 
-    In a container the path in /proc is often the host's and absent here; the mount itself is then
-    the container's own group, which is why the walk goes up to it.
+    In a container, the path in /proc is often that of the host and does not exist here. The mount point
+    itself is then the container's own group, so the search goes up to it.
     """
     mount = root / "sys/fs/cgroup"
     for line in _read(root / "proc/self/cgroup").splitlines():

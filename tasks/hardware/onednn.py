@@ -1,6 +1,6 @@
-"""What the oneDNN library inside Paddle's wheel says of itself, and its verbose switch.
+"""Asks the oneDNN library in Paddle's wheel for its version and instruction set, and switches its log.
 
-Runs in the isolated process only: the library reads ONEDNN_MAX_CPU_ISA once and keeps the answer.
+These functions run in isolated processes only, since oneDNN reads ONEDNN_MAX_CPU_ISA once per process.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ ISA_CODES: dict[int, IsaLevel] = {
     0xFEF: IsaLevel.AVX512_CORE_AMX,
     0x1FEF: IsaLevel.AVX512_CORE_AMX,  # avx512_core_amx_fp16
 }
-"""`dnnl_cpu_isa_t` of oneDNN 3.2, oneapi/dnnl/dnnl_types.h; levels without INT8 kernels of their own
-are folded into the one below."""
+"""Values of `dnnl_cpu_isa_t` in oneDNN 3.2 (oneapi/dnnl/dnnl_types.h). A level without INT8 kernels of its
+own stands for the level below it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +52,9 @@ class _Version(ctypes.Structure):
 
 
 def report() -> OneDnnReport:
-    """Asks oneDNN itself.
+    """What oneDNN reports about itself in this process.
 
-    Raises: HardwareError when the library is missing or names an instruction set that is unknown here.
+    Raises: HardwareError when the library is missing or reports an unknown instruction set.
     """
     dnnl = library()
     dnnl.dnnl_version.restype = ctypes.POINTER(_Version)
@@ -63,7 +63,10 @@ def report() -> OneDnnReport:
 
 
 def effective_isa() -> IsaLevel:
-    """The level oneDNN uses in this process, after ONEDNN_MAX_CPU_ISA."""
+    """The level that oneDNN uses in this process, as limited by ONEDNN_MAX_CPU_ISA.
+
+    Raises: HardwareError when oneDNN reports an unknown instruction set.
+    """
     code = library().dnnl_get_effective_cpu_isa()
     if code not in ISA_CODES:
         raise HardwareError(
@@ -91,15 +94,15 @@ def require_isa(asked: IsaLevel, *, used: IsaLevel | None = None, by: str = "one
 
 
 def set_verbose(level: int) -> None:
-    """0 silences oneDNN, 1 prints a line per executed primitive to standard output, from now on."""
+    """Switches oneDNN's log: 0 is silent, 1 prints a line for each executed primitive to standard output."""
     library().dnnl_set_verbose(level)
 
 
 @cache
 def library() -> ctypes.CDLL:
-    """The same loaded library that Paddle uses, since the path is the same; Paddle need not be imported.
+    """The oneDNN library that Paddle uses. It is found by its path, so Paddle need not be imported.
 
-    Raises: HardwareError when the wheel has none.
+    Raises: HardwareError when Paddle's wheel does not contain it.
     """
     spec = importlib.util.find_spec("paddle")
     folders = list(spec.submodule_search_locations or ()) if spec else []

@@ -1,4 +1,4 @@
-"""Whether a release may go on on this host."""
+"""Decides whether a release may continue on this host."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from paddle_int8.tasks.hardware.levels import rank
 
 
 def enforce(profile: HostProfile, config: HardwareConfig) -> tuple[str, ...]:
-    """What the user must hear: the profile's warnings, and the host being below `minimum_isa`.
+    """The warnings for the user: those of the profile, and one when the host is below `minimum_isa`.
 
-    Raises: HardwareError when the policy is `require` and the host is below.
+    Raises: HardwareError when the host is below and the policy is `require`.
     """
     if config.policy is HardwarePolicy.IGNORE:
         return ()

@@ -1,4 +1,4 @@
-"""The hardware check: which CPU this is, what oneDNN makes of it, and what to expect of INT8 on it."""
+"""The hardware check: which CPU this is, what oneDNN uses of it, and what speed-up to expect from INT8."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.process.pace import slowness
 
 QUERY_TIMEOUT_S = 120
-"""On the reference host of `tasks/process/pace.py`."""
+"""Limit of the query on the reference host of `tasks/process/pace.py`."""
 
 logger = logging.getLogger(__name__)
 
 
 def host_profile(log: Path | None = None) -> HostProfile:
-    """This host. oneDNN is asked in a process of its own, whose output goes to `log`.
+    """The profile of this host. oneDNN is queried in an isolated process, whose output goes to `log`.
 
-    Raises: HardwareError or IsolatedProcessError when oneDNN cannot be asked.
+    Raises: HardwareError or IsolatedProcessError when oneDNN cannot be queried.
     """
     own_folder = nullcontext("") if log else tempfile.TemporaryDirectory(prefix=temporary.prefix())
     with own_folder as folder:
@@ -61,9 +61,9 @@ def host_profile(log: Path | None = None) -> HostProfile:
 
 
 def describe(root: Path, report: OneDnnReport, *, affinity: int) -> HostProfile:
-    """The profile from the file system at `root` (/proc, /sys) and oneDNN's word.
+    """The profile made of the files below `root` (/proc, /sys) and of oneDNN's report.
 
-    The level is what oneDNN will use, when that is less than the flags promise: it is what will run.
+    `isa` is the level that will run: that of oneDNN, when it is lower than what the CPU's flags promise.
     """
     cpu = parse_cpuinfo((root / "proc/cpuinfo").read_text(encoding="utf-8"))
     flags = frozenset(cpu.flags)

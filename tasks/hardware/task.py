@@ -14,7 +14,7 @@ from paddle_int8.tasks.steps.step import stage, step, step_log
 
 @step(name="hardware check")
 def check_hardware(config: HardwareConfig) -> HostProfile:
-    """This host; never cached, since the next run may be on another.
+    """The profile of this host. The step is never cached, since the next run may be on another host.
 
     Raises: HardwareError when the policy requires more than this CPU has.
     """

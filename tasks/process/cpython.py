@@ -1,7 +1,7 @@
-"""Everything of CPython that is not public, in one place.
+"""The only module that uses private parts of CPython.
 
-Each function looks for what it takes and fails with a message when it is not there, so that another Python
-is refused at once instead of behaving otherwise. docs/upgrading.md says what to check.
+Each function checks that the part it uses exists, and raises an error when it does not. So a Python version
+that changed it is refused at once, rather than misbehaving silently. docs/upgrading.md says what to check.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from types import FrameType
 
 FORK_SERVER = "multiprocessing.forkserver"
 ALIVE = "alive_r"
-"""The local variable of the fork server's `main` with the pipe that its clients hold open."""
+"""The local variable in the fork server's `main` that holds the pipe which its clients keep open."""
 
 
 def fork_server_pipe() -> int | None:
-    """In multiprocessing's fork server the pipe that ends when its last client does; elsewhere None.
+    """The pipe of multiprocessing's fork server that closes when its last client has ended.
 
-    Raises: RuntimeError when this is a fork server whose pipe is not found.
+    None when this process is not a fork server.
+    Raises: RuntimeError when it is one, but the pipe is not found.
     """
     if not any(FORK_SERVER in argument for argument in sys.orig_argv):
         return None
@@ -36,11 +37,11 @@ def fork_server_pipe() -> int | None:
 
 
 def keep_sockets_in(make_folder: Callable[[], str]) -> None:
-    """Has multiprocessing keep its sockets in the folder that `make_folder` makes, until this process ends.
+    """Makes multiprocessing keep its sockets in the folder that `make_folder` returns.
 
-    multiprocessing's own folder bears a name that tells nobody whose it is. A process that has a folder
-    already keeps it.
-    Raises: RuntimeError when multiprocessing keeps its folder elsewhere.
+    The folder that multiprocessing would make has a name that does not say which process owns it. A process
+    that has a folder already keeps it. The folder is removed when this process ends.
+    Raises: RuntimeError when multiprocessing then uses another folder all the same.
     """
     config = getattr(multiprocessing.process.current_process(), "_config", None)
     if not isinstance(config, dict):
@@ -53,15 +54,15 @@ def keep_sockets_in(make_folder: Callable[[], str]) -> None:
 
 
 def at_exit(function: Callable[..., object], *arguments: object, priority: int) -> None:
-    """Calls `function` when this process ends, isolated ones included; higher priorities first."""
+    """Calls `function` when this process ends, even an isolated one; higher priorities go first."""
     multiprocessing.util.Finalize(None, function, args=arguments, exitpriority=priority)
 
 
 def end_of_process() -> None:
-    """What multiprocessing does at the end of a process that is about to leave with `os._exit`.
+    """Runs multiprocessing's own clean-up, for a process that is about to leave with `os._exit`.
 
-    It frees named semaphores and calls what `at_exit` has registered.
-    Raises: RuntimeError when there is no such function.
+    It frees named semaphores and calls the functions that `at_exit` has registered.
+    Raises: RuntimeError when multiprocessing has no such clean-up.
     """
     finish = getattr(multiprocessing.util, "_exit_function", None)
     if finish is None:
@@ -70,7 +71,7 @@ def end_of_process() -> None:
 
 
 def start_fork_server() -> None:
-    """Starts the fork server, which then imports its preload."""
+    """Starts multiprocessing's fork server, which then imports its preload modules."""
     forkserver.ensure_running()
 
 

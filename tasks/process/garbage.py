@@ -1,4 +1,4 @@
-"""Python's garbage collector while a program imports."""
+"""Pauses Python's garbage collector while a program imports its modules."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def left_alone() -> Iterator[None]:
-    """Collects nothing inside, and looks no more at what was made there: modules stay.
+    """Switches the collector off in the context, and then exempts all objects made so far (`gc.freeze`).
 
-    Searching what Prefect, MLflow and Paddle make on import costs a seventh of the import
-    (`python -m benchmarks.release` shows the sum). Frozen objects are also not copied by forks that collect.
+    Modules stay anyway, so searching them is wasted: it takes a seventh of the time that importing Prefect,
+    MLflow and Paddle takes (`python -m benchmarks.release` shows the sum). And a forked process that
+    collects does not copy the memory of frozen objects.
     """
     gc.disable()
     try:

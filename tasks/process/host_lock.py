@@ -1,8 +1,8 @@
-"""One benchmark at a time on a host, whoever started it.
+"""A lock that keeps everything else on the host waiting while a step measures time.
 
-Steps that compute hold the lock shared, steps that measure hold it alone; the operating system frees
-it when a process ends, however it ends. The file lies where every user of the host finds it, whatever
-their TMPDIR; a container sees its own folders only, unless it is given one of the host's.
+Steps that compute hold the lock together; a step that measures holds it alone. The operating system frees the
+lock when its process ends, however it ends. The lock is a file in a folder that all users of the host share,
+whatever their TMPDIR. A container sees only its own folders, unless one of the host's is mounted into it.
 """
 
 from __future__ import annotations
@@ -20,33 +20,34 @@ from paddle_int8.tasks.contracts.errors import StorageError, storage_error
 from paddle_int8.tasks.process import progress
 
 WAIT = "wait"
-"""What the progress reports of a step are called that waits for the lock."""
+"""The name under which a step that waits for the lock reports its progress."""
 NAME = "paddle-int8.lock"
 PLACES = (Path("/run/lock"), Path("/dev/shm"), Path("/tmp"))
-"""Of these the first into which every user may write: the same for all of them."""
+"""Folders that may hold the lock. The first one that every user may write to is taken, by all users alike."""
 CONTAINER_MARKS = (".dockerenv", "run/.containerenv", "run/systemd/container")
-"""Files of Docker, of Podman, and of what follows systemd's container interface."""
+"""Files that show a container: Docker's, Podman's, and that of systemd's container interface."""
 FOR_EVERYBODY = stat.S_ISVTX | stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 
 
 @contextmanager
 def computing() -> Iterator[None]:
-    """Held by work that would disturb a measurement; many may hold it together."""
+    """Holds the lock together with others, for work that would disturb a measurement."""
     with _locked(fcntl.LOCK_SH, "waiting for a measurement on this host to end"):
         yield
 
 
 @contextmanager
 def measuring() -> Iterator[None]:
-    """Held by work whose result is a time; nobody else computes or measures meanwhile."""
+    """Holds the lock alone, for work that measures time; nobody else computes or measures meanwhile."""
     with _locked(fcntl.LOCK_EX, "waiting for other work on this host to end"):
         yield
 
 
 def not_excluded(root: Path = Path("/")) -> str | None:
-    """Whose work may disturb a measurement all the same, in a sentence; None when nobody's can.
+    """A sentence that says whose work may disturb a measurement in spite of the lock; None when nobody's may.
 
-    `root` is the file system's. A folder that the user has named is taken to be the whole host's.
+    root: the root of the file system. A folder that the user has set is assumed to be shared by the whole
+    host.
     """
     if Settings().lock_folder is not None:
         return None
@@ -74,7 +75,10 @@ def _locked(mode: int, reason: str) -> Iterator[None]:
 
 
 def _open() -> int:
-    """Raises: StorageError when the lock cannot be made in any folder."""
+    """Opens the lock's file and returns its descriptor.
+
+    Raises: StorageError when the file cannot be made in any folder.
+    """
     if (own := Settings().lock_folder) is not None:
         folders = [own.expanduser()]
     else:
@@ -89,10 +93,10 @@ def _open() -> int:
 
 
 def _open_in(folder: Path) -> int:
-    """For reading, which suffices for a lock and is allowed on other users' files.
+    """Opens the lock's file in `folder` for reading, and makes it first if it is missing.
 
-    Never as O_CREAT of what is there: the kernel refuses that for another user's file in a folder such as
-    /tmp (fs.protected_regular).
+    Reading is enough for a lock, and is allowed on another user's file. O_CREAT is not used on an existing
+    file: the kernel refuses it for another user's file in a folder such as /tmp (fs.protected_regular).
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     path = folder / NAME
@@ -104,7 +108,7 @@ def _open_in(folder: Path) -> int:
 
 
 def _make(path: Path) -> None:
-    """Readable for everybody before it has its name."""
+    """Makes the lock's file so that it is readable for everybody from the moment it has its name."""
     number, new = tempfile.mkstemp(prefix=f"{NAME}-", dir=path.parent)
     try:
         os.fchmod(number, stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
@@ -124,7 +128,7 @@ def _is_for_everybody(folder: Path) -> bool:
 
 
 def _is_overlay(root: Path) -> bool:
-    """Whether the root is an image's layers, as containers have it."""
+    """Whether the root file system is an overlay, as in containers."""
     with suppress(OSError):
         mounts = (root / "proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
         return any(line.split()[4] == "/" and " - overlay " in line for line in mounts)

@@ -1,13 +1,15 @@
 """Runs one function in a process of its own.
 
-Static mode, the global scope, oneDNN's instruction set and OpenMP's threads are global to a process,
-and a bad model can kill the interpreter. So every Paddle step runs here: forked from a clean server
-that has imported Paddle and run nothing, with its own environment, folder, log file and time limit,
-in a session of its own, killed with all its children when it hangs, when the parent is interrupted,
-or when the parent dies (`tasks/process/lifeline.py`), as the server is.
+Paddle's static mode and global scope, oneDNN's instruction set and OpenMP's threads are global to a
+process, and a bad model can kill the interpreter. So every step that uses Paddle runs in an isolated process:
 
-Over the pipe come back progress reports and then a result or an error; everything that Paddle, oneDNN
-and PaddleSlim print goes to the log.
+- It is forked from a clean fork server, which has imported Paddle and run nothing.
+- It has its own environment, working folder, log file, time limit and session.
+- It is killed with all its children when it hangs, or when its parent is interrupted or dies. The fork
+  server is killed with the parent as well (`tasks/process/lifeline.py`).
+
+A pipe brings progress reports back, and finally a result or an error. Everything that Paddle, oneDNN and
+PaddleSlim print goes to the log.
 """
 
 from __future__ import annotations
@@ -61,11 +63,15 @@ def run_isolated(
     timeout_s: float,
     environment: Mapping[str, str] | None = None,
 ) -> T:
-    """`function(*arguments)`, a module-level function, in a process of its own.
+    """Runs `function(*arguments)` in a process of its own, and returns its result.
 
-    `environment` is added to this process's own; `log` receives all output.
-    Raises: the PipelineError that the function raised, StorageError when the disk is full or `log` cannot
-    be written, or IsolatedProcessError when it raised anything else, died, or ran longer than `timeout_s`.
+    function: a function at the top level of a module.
+    step: the name of the step, for progress reports and messages.
+    log: the file that receives everything that the process prints.
+    environment: variables that are added to those of this process.
+    Raises: the PipelineError that the function raised; StorageError when the disk is full or `log` cannot be
+    written; IsolatedProcessError when the function raised anything else, the process died, or it ran longer
+    than `timeout_s`.
     """
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -105,17 +111,17 @@ def run_isolated(
 
 
 def warm_up() -> None:
-    """Starts the server that isolated processes are forked from, and returns while it imports Paddle."""
+    """Starts the fork server for isolated processes, and returns at once while the server imports Paddle."""
     with _starting, _without_main_module():
         temporary.name_multiprocessing_folder()
         cpython.start_fork_server()
 
 
 def kill_all() -> None:
-    """Ends every isolated process of this one and starts no more: for Ctrl-C. Their folders remain.
+    """Kills every isolated process of this process and prevents new ones, after Ctrl-C. Their folders remain.
 
-    Waits for no lock, since the thread that a signal interrupts may hold it. A process that is being
-    started meanwhile dies with this one.
+    It waits for no lock, since the thread that the signal interrupted may hold it. An isolated process that
+    is just being started is killed when this process ends.
     """
     _cancelled.set()
     for child in tuple(_children):
@@ -123,7 +129,7 @@ def kill_all() -> None:
 
 
 def last_lines(log: Path, count: int = LAST_LINES) -> str:
-    """The end of a log, for a message."""
+    """The last lines of a log, each cut to 300 characters, for a message."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -133,7 +139,7 @@ def last_lines(log: Path, count: int = LAST_LINES) -> str:
 
 @contextmanager
 def _without_main_module() -> Iterator[None]:
-    """Keeps multiprocessing from importing the caller's main program, and all it imports, in the child."""
+    """Keeps multiprocessing from importing the caller's main program, with all its imports, in the child."""
     main = sys.modules["__main__"]
     hidden = {name: getattr(main, name, None) for name in ("__spec__", "__file__")}
     for name in hidden:
@@ -146,7 +152,10 @@ def _without_main_module() -> Iterator[None]:
 
 
 def _listen(messages: Connection, *, deadline: float) -> tuple[str, object]:
-    """The last message: ("result", value), ("error", value), ("timeout", None) or ("end", None)."""
+    """Passes on progress reports until the last message, and returns that.
+
+    It is ("result", value), ("error", value), ("timeout", None), or ("end", None) when the process died.
+    """
     while messages.poll(max(0.0, deadline - time.monotonic())):
         try:
             kind, value = messages.recv()
@@ -159,7 +168,7 @@ def _listen(messages: Connection, *, deadline: float) -> tuple[str, object]:
 
 
 def _kill(child: BaseProcess) -> None:
-    """Ends the child's whole session. One that has answered is given a moment to end by itself."""
+    """Kills the child's whole session, after a moment in which a child that has answered ends by itself."""
     child.join(timeout=0.2)
     _kill_session(child)
     child.join(timeout=GRACE_S)
@@ -197,9 +206,9 @@ def _death(
 
 
 def record_usage(step: str, folder: Path, began: float) -> None:
-    """One line in `steps.jsonl` of `folder`: when the step ran, in Unix time, and its process's peak.
+    """Appends a line to `steps.jsonl` in `folder`: when the step ran (Unix time) and its peak memory.
 
-    began: by the monotonic clock, so that a step lasts as long as it did when the host's clock is set.
+    began: time of the monotonic clock, so that a change of the host's clock does not alter the duration.
     """
     ended = time.time()
     usage = {
@@ -222,7 +231,7 @@ def _child_main(
     function: Callable[..., object],
     arguments: tuple[object, ...],
 ) -> None:
-    """The child's side, up to its end."""
+    """The isolated process from its beginning to its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and kills
     os.environ.clear()
     os.environ.update(environment)

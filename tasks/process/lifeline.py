@@ -1,8 +1,9 @@
-"""Processes that the kernel kills when the one that started them is gone, whatever they are doing.
+"""Has the kernel kill a process as soon as the process that started it is gone, whatever it is doing.
 
-A process that hangs in native code runs no handler, no thread of Python and no loop that would see the end of
-a pipe. Therefore the kernel is asked to send SIGKILL when the last other end of a pipe closes. (Its
-PR_SET_PDEATHSIG would follow the thread that started the process, not that thread's process.)
+A process that hangs in native code runs no signal handler and no Python thread that could notice the end of
+its parent. So the kernel is asked to send SIGKILL when the last writing end of a pipe closes, which the
+parent holds. (PR_SET_PDEATHSIG would not do: it follows the thread that started the process, not the whole
+parent.)
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ F_SETSIG = 10  # fcntl(2); the fcntl module lacks it
 
 
 class Lifeline:
-    """A pipe's end for an isolated process: unpickled there, it puts the process in a session of its own that
-    ends when the pipe's other end is closed.
+    """The reading end of a pipe, sent to an isolated process as its first argument.
 
-    First among the process's arguments, it holds before the modules of the others are imported.
+    When it is unpickled there, it puts the process into a session of its own, which is killed once the pipe's
+    other end is closed. Being the first argument, it takes effect before the modules that the other arguments
+    need are imported.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -39,8 +41,11 @@ def _tied(connection: Connection) -> Lifeline:
 
 
 def kill_when_closed(descriptor: int, owner: int) -> None:
-    """Has the kernel kill process `owner`, or process group `-owner`, when nothing can write any more to the
-    pipe that `descriptor` reads; nothing may ever be written to it."""
+    """Has the kernel kill a process when the pipe that `descriptor` reads has no writing end any more.
+
+    owner: the number of the process, or minus the number of a process group.
+    Nothing may ever be written to the pipe, since that would kill as well.
+    """
     fcntl.fcntl(descriptor, fcntl.F_SETOWN, owner)
     fcntl.fcntl(descriptor, F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
@@ -49,11 +54,11 @@ def kill_when_closed(descriptor: int, owner: int) -> None:
 
 
 def end_server_with_its_clients() -> None:
-    """In multiprocessing's fork server: ends it when its last client is gone, without waiting for its loop,
-    which begins after the preload and would never come to that when the preload hangs.
+    """Has the kernel kill multiprocessing's fork server when its last client is gone.
 
-    Elsewhere it does nothing.
-    Raises: RuntimeError in a fork server of another Python, see `cpython.fork_server_pipe`.
+    The server itself notices that only in its main loop, which it never reaches when its preload hangs.
+    In any other process this function does nothing.
+    Raises: RuntimeError when this Python's fork server is different, see `cpython.fork_server_pipe`.
     """
     if (pipe := fork_server_pipe()) is not None:
         kill_when_closed(pipe, os.getpid())

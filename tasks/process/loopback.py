@@ -1,7 +1,7 @@
-"""Requests to this host itself go past every proxy.
+"""Keeps requests to this host itself away from proxies.
 
-`http_proxy` speaks of the world outside. Prefect's temporary server, a health check or an MLflow on
-127.0.0.1 would never be reached through it.
+`http_proxy` is meant for other hosts. Through a proxy, Prefect's temporary server, a health check or an
+MLflow on 127.0.0.1 could never be reached.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Mapping
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 EVERYTHING = "*"
 NAMES = ("no_proxy", "NO_PROXY")
-"""Programs read the one or the other; urllib, requests, httpx and websockets prefer the first."""
+"""Some programs read the first, some the second; urllib, requests, httpx and websockets prefer the first."""
 
 
 def past_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """What `environment` must hold beside its own, so that no client asks a proxy for this host.
+    """The variables to add to `environment` so that no client asks a proxy for this host.
 
-    Hosts that the user has listed stay listed.
+    Hosts that the user has excluded from proxies already stay excluded.
     """
     listed = [environment[name] for name in NAMES if environment.get(name)]
     if EVERYTHING in listed:

@@ -1,6 +1,7 @@
-"""Which process a folder belongs to: a locked file beside it; the kernel frees the lock when that ends.
+"""Marks which process a folder belongs to, so that folders of ended processes can be found and removed.
 
-A process's number would not tell: containers that share a volume count their processes each for itself.
+The mark is a locked file beside the folder; the kernel frees the lock when the process ends. The number of
+the process would not do: containers that share a volume each number their processes from 1.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from uuid import uuid4
 from paddle_int8.tasks.process.cpython import at_exit
 
 PREFIX, SUFFIX = "paddle-int8-", ".owner"
-"""Of the marks, which may lie among other programs' files."""
+"""The beginning and end of a mark's file name, by which it is told from other programs' files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A file of a process, locked for as long as `stream` is open."""
+    """The mark of a process: a file that is locked for as long as `stream` is open."""
 
     path: Path
     stream: FileIO
@@ -32,9 +33,9 @@ _marking = threading.Lock()
 
 
 def owner(place: Path) -> str:
-    """The name of this process in the folder `place`, for what it makes there and nobody else may remove.
+    """The name of this process in the folder `place`. It names the files that only this process may remove.
 
-    Raises: OSError when `place` cannot be written.
+    Raises: OSError when `place` cannot be written to.
     """
     key = os.getpid(), place
     with _marking:
@@ -45,7 +46,7 @@ def owner(place: Path) -> str:
 
 
 def lives(place: Path, name: str) -> bool:
-    """Whether the process of that name in `place` has not ended."""
+    """Whether the process that has this name in `place` is still running."""
     try:
         with (place / f"{PREFIX}{name}{SUFFIX}").open("rb") as mark:
             fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -57,21 +58,21 @@ def lives(place: Path, name: str) -> bool:
 
 
 def forget_the_dead(place: Path) -> None:
-    """Removes the marks of processes that have ended, once what they left behind is removed."""
+    """Removes the marks of processes that have ended. What they left behind must be removed before."""
     for path in place.glob(f"{PREFIX}*{SUFFIX}"):
         if not lives(place, path.stem.removeprefix(PREFIX)):
             path.unlink(missing_ok=True)
 
 
 def forget() -> None:
-    """Removes this process's marks, at its end."""
+    """Removes the marks of this process, when it ends."""
     for process, place in tuple(_marks):
         if process == os.getpid():
             _marks.pop((process, place)).path.unlink(missing_ok=True)
 
 
 def _mark(place: Path) -> Mark:
-    """Locked before it has its name, so that nobody ever sees it free."""
+    """Makes a mark. It is locked before it gets its final name, so that nobody ever finds it unlocked."""
     path = place / f"{PREFIX}{uuid4().hex[:8]}{SUFFIX}"
     part = path.with_suffix(".part")
     stream = FileIO(part, "w")

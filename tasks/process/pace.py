@@ -1,7 +1,7 @@
-"""How slow this host is at this moment, so that limits on waiting fit it.
+"""Measures how slow this host is at the moment, and stretches limits on waiting accordingly.
 
-A limit that is right on a free host ends a healthy start on one that is ten times slower, or of which others
-take a half. So limits are given for the reference host, and stretched by a speed that is measured first.
+A limit that is right on an idle host would stop a healthy start on a host that is ten times slower or busy
+with other work. So limits are written for the reference host, and multiplied by a measured slowness.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import time
 from collections.abc import Callable
 
 REFERENCE_S = 0.07
-"""What `_known_work` takes on the reference host: a free core of an AMD EPYC of Zen 5, Python 3.11."""
+"""Seconds that `_known_work` takes on the reference host: an idle core of an AMD EPYC Zen 5, Python 3.11."""
 ROUNDS = 2_000_000
 MOST = 30.0
-"""No limit is stretched further: a hang is still to be noticed."""
+"""No limit is stretched by more than this, so that a hang is still noticed."""
 
 
 def slowness(clock: Callable[[], float] = time.monotonic) -> float:
     """How many times longer work takes here and now than on the reference host: 1 to `MOST`.
 
-    By the wall: a quota, other programs and a slow CPU all count. The work is longer than what a quota of
-    less than half a CPU gives in one of the 100 ms in which Linux counts it.
+    Wall-clock time is measured, so a CPU quota, other programs and a slow CPU all count. Linux grants a quota
+    anew every 100 ms; the work takes longer than the share of a quota below half a CPU, which is therefore
+    noticed.
     """
     started = clock()
     _known_work()
@@ -28,7 +29,7 @@ def slowness(clock: Callable[[], float] = time.monotonic) -> float:
 
 
 class Patience:
-    """A limit on waiting that begins now. `limit_s` is what it has come to on this host."""
+    """A limit on waiting that starts now. `limit_s` is the limit on this host, in seconds."""
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class Patience:
         return self._clock() - self._started
 
     def is_over(self) -> bool:
-        """Whether the limit has passed, also by the speed that the host has now."""
+        """Whether the limit has passed. If so, the slowness is measured again, and may extend the limit."""
         if self.waited_s <= self.limit_s:
             return False
         self.limit_s = max(self.limit_s, self._reference_s * self._measure())

@@ -1,7 +1,7 @@
-"""How long work tells the person waiting where it is.
+"""Progress reports, by which long work shows the waiting person how far it is.
 
-A step reports; whoever has called `listen` hears. In an isolated process the reports travel over the
-pipe to the parent and are repeated there.
+A step reports, and every function that was passed to `listen` receives the report. Reports of an isolated
+process travel through its pipe to the parent, which passes them on to its own listeners.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ WARNING = "warning: "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """`done` of `total` units of a step; total 0 means unknown. `ended` is said once, with a summary.
+    """One progress report: `done` of `total` units of a step are finished; a total of 0 means unknown.
 
-    values: of the unit just done, by name, where the step measures something.
-    waits: nothing is done but to wait for what the note says.
+    note: what the step is doing, or its summary when `ended` is true, which is reported once.
+    values: what the step measured in the unit just finished, by name.
+    waits: whether the step is only waiting, for what the note says.
     """
 
     step: str
@@ -37,7 +38,7 @@ FAILED = "failed"
 """The summary of a step that ended in an error."""
 
 QUIET_S = 2.0
-"""A wait up to this long needs no word."""
+"""A wait of up to this many seconds is not reported."""
 AGAIN_S = 1.0
 
 Listener = Callable[[Progress], None]
@@ -57,26 +58,26 @@ def listen(listener: Listener) -> Iterator[None]:
 def report(
     step: str, done: int, total: int, note: str = "", values: Mapping[str, float] | None = None
 ) -> None:
-    """Tells every listener where a step is; free when nobody listens."""
+    """Reports to every listener how far a step is; it costs nothing when nobody listens."""
     tell(Progress(step=step, done=done, total=total, note=note, values=values or {}))
 
 
 def end(step: str, summary: str = "") -> None:
-    """Tells every listener that a step has ended, and what came out."""
+    """Reports to every listener that a step has ended, with a summary of its result."""
     tell(Progress(step=step, done=1, total=1, note=summary, ended=True))
 
 
 def tell(event: Progress) -> None:
-    """Passes an event on as it is."""
+    """Passes a report on to every listener."""
     for listener in tuple(_listeners):
         listener(event)
 
 
 @contextmanager
 def waiting(step: str, told: Callable[[float], str]) -> Iterator[None]:
-    """Tells every listener, from `QUIET_S` on and every second, what is waited for while the context is open.
+    """Reports every second, after the first `QUIET_S`, what is waited for while the context is open.
 
-    told: makes a sentence of the seconds so far.
+    told: a function that makes the sentence from the seconds waited so far.
     """
     started, over = time.monotonic(), threading.Event()
 

@@ -1,4 +1,4 @@
-"""Temporary folders that bear their process's name, so that what a `kill -9` leaves behind is found."""
+"""Temporary folders named after their process, so that what a `kill -9` leaves behind can be removed."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ OWNED = re.compile(rf"{PREFIX}([0-9a-f]{{8}})-")
 
 
 def prefix() -> str:
-    """What the names of this process's temporary folders begin with."""
+    """The beginning of the names of this process's temporary folders."""
     return f"{PREFIX}{owner(_place())}-"
 
 
 def name_multiprocessing_folder() -> None:
-    """Has multiprocessing, whose own name would tell nothing, keep its sockets in a folder of this name."""
+    """Makes multiprocessing keep its sockets in a folder that is named after this process."""
     cpython.keep_sockets_in(lambda: tempfile.mkdtemp(prefix=prefix()))
 
 
 def remove_own() -> None:
-    """Removes this process's temporary folders, before it ends without unwinding."""
+    """Removes the temporary folders of this process, which is about to end without unwinding its stack."""
     place = _place()
     for folder in place.glob(f"{prefix()}*"):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep() -> None:
-    """Removes the temporary folders of processes that are dead, a worker's among them."""
+    """Removes the temporary folders of all processes that have ended, workers included."""
     for place in filter(Path.is_dir, (_place(), _of_user())):
         _sweep(place)
 
@@ -48,9 +48,9 @@ def _sweep(place: Path) -> None:
 
 
 def of_user() -> Path:
-    """A folder among the host's temporary ones that is this user's alone, where names need not be anybody's.
+    """A temporary folder that belongs to this user alone, so that names in it cannot be taken by others.
 
-    Raises: StorageError when it cannot be made, or is somebody else's.
+    Raises: StorageError when the folder cannot be made, or belongs to another user.
     """
     folder = _of_user()
     try:

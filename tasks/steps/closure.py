@@ -1,7 +1,7 @@
-"""Which modules a computation consists of, read off their import statements.
+"""Finds the modules that decide a step's result, by reading import statements.
 
-A result is one of the code that made it. That code is the module of the function that a step runs and all
-that this module imports, at any depth; what else the project has cannot change the result.
+A step's result depends on the module of the function that it runs, and on all modules that this one imports,
+at any depth. The rest of the project cannot change the result, and so is in no cache key.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ OURS = __name__.partition(".")[0]
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What a module's text names: absolute names of modules, or of names in them, and plain strings."""
+    """What a module's source mentions.
+
+    imports: absolute names of imported modules, or of names imported from them.
+    strings: the contents of plain string literals.
+    """
 
     imports: frozenset[str]
     strings: frozenset[str]
@@ -30,7 +34,7 @@ class Text:
 
 @cache
 def code_digest(*modules: str) -> str:
-    """SHA-256 over the files of `closure`, by their place in the project."""
+    """SHA-256 over the names and contents of all files in the closure of `modules`."""
     digest = hashlib.sha256()
     for name, path in sorted(closure(*modules).items()):
         digest.update(f"\0{name}\0".encode() + path.read_bytes())
@@ -40,8 +44,9 @@ def code_digest(*modules: str) -> str:
 def closure(*modules: str) -> dict[str, Path]:
     """The files of `modules`, and of all that they import of the packages that they are in and of ours.
 
-    An import within a function counts, one for type checkers alone does not. A module brings the packages
-    that it lies in, and the templates below its folder that it names.
+    Imports from other top-level packages than those of `modules` are left out. An import inside a function
+    counts; one under `if TYPE_CHECKING` does not. With a module count the `__init__.py` files of the packages
+    around it, and the templates in or below its folder whose file names it mentions as strings.
     """
     inside = {OURS, *(name.partition(".")[0] for name in modules)}
     found: dict[str, Path] = {}
@@ -61,7 +66,7 @@ def closure(*modules: str) -> dict[str, Path]:
 
 @cache
 def read(source: bytes, package: str) -> Text:
-    """What the source of a module in `package` names; nothing where it is not Python."""
+    """What the source of a module in `package` mentions; nothing when the source is not valid Python."""
     imports: set[str] = set()
     strings: set[str] = set()
     waiting: list[ast.AST] = []
@@ -102,15 +107,15 @@ def _parents(name: str) -> Iterator[str]:
 
 @cache
 def _templates(folder: Path) -> tuple[Path, ...]:
-    """The files beside the modules of a folder, and below it, that are no code."""
+    """The files in a folder and below it that are not Python code."""
     return tuple(path for path in folder.rglob("*.*") if path.suffix not in CODE and path.is_file())
 
 
 def _file(name: str) -> Path | None:
     """The source of a module or package; None where there is none, as for a name in a module."""
     top, *rest = name.split(".")
-    with suppress(ValueError):  # of a program's own `__main__`
-        spec = find_spec(top)  # of a name without a dot: nothing is imported
+    with suppress(ValueError):  # which a program's own `__main__` raises
+        spec = find_spec(top)  # this imports nothing, since the name has no dot
         if spec is None:
             return None
         if not rest and spec.origin and not spec.submodule_search_locations:

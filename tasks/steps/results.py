@@ -1,7 +1,8 @@
-"""What Prefect keeps of a finished step, so that no later run computes it again: plain JSON, on every host.
+"""Stores the results of finished steps as plain JSON, so that no later run on any host computes them again.
 
-A result record of Prefect's names the serializer that reads it, and one of them is pickle: whoever can write
-to the results could run code here. So only records of `ArtifactSerializer` are read, all others are absent.
+A result record of Prefect names the serializer that reads it, and pickle is one of them. Whoever can write to
+the results could therefore run code here. So only records of `ArtifactSerializer` are read; any other record
+counts as missing.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ from paddle_int8.tasks.store.sharing import read_shared, write_shared
 
 KIND = "artifact"
 STEP = re.compile(r"paddle_int8\.tasks(\.\w+)*\.task:\w+")
-"""`tasks.<package>.task:<function>`: nothing else is imported to read a record."""
+"""The form of a step's name, `tasks.<package>.task:<function>`. Reading a record imports nothing else."""
 
 
-class ArtifactSerializer(Serializer):  # a generic base would not register
-    """JSON of what a step returns, read as the type in its annotation and as no other."""
+class ArtifactSerializer(Serializer):  # Prefect would not register a subclass of a generic base
+    """Writes what a step returns as JSON, and reads it back as the type in the step's annotation."""
 
     type: str = Field(default=KIND, frozen=True)
     step: str = Field(default="", pattern=f"^{STEP.pattern}$")
-    """Left out of the states that Prefect's server has, which only say that there is a record."""
+    """Name of the step. It is empty in states fetched from Prefect's server, which hold only a pointer."""
 
     def dumps(self, obj: Any) -> bytes:
-        if isinstance(obj, BaseException):  # for people: a failed step is never taken from the results
+        if isinstance(obj, BaseException):  # for people only: the result of a failed step is never reused
             return json.dumps(f"{type(obj).__name__}: {obj}").encode()
         plain = _returned(self.step).dump_python(obj, mode="json", context=PORTABLE)
-        return json.dumps(plain).encode()  # which keeps infinity, that pydantic's own JSON makes null
+        return json.dumps(plain).encode()  # this keeps infinity, which pydantic's own JSON turns into null
 
     def loads(self, blob: bytes) -> Any:
         return _returned(self.step).validate_json(blob, context=PORTABLE)
@@ -52,9 +53,9 @@ def _returned(step: str) -> TypeAdapter[Any]:
 
 
 def declared(step: str) -> Callable[..., Any]:
-    """The step's function as its module has it.
+    """The step's function, imported from its module.
 
-    One that came pickled from another host has left behind the names that its annotations need.
+    A function that was pickled on another host would lack the names that its annotations need.
     """
     module, _, function = step.partition(":")
     found: Callable[..., Any] = getattr(import_module(module), function).fn
@@ -63,12 +64,15 @@ def declared(step: str) -> Callable[..., Any]:
 
 @host_independent
 class ResultFolder(WritableFileSystem):
-    """The records of this host, and of the shared store where there is one."""
+    """The folder of result records on this host, and in the shared store if there is one."""
 
     _block_type_name = "paddle-int8 results"
 
     def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]
-        """Raises: OSError when there is no such record, ValueError when it is of another serializer."""
+        """The content of a record, fetched from the shared store when this host lacks it.
+
+        Raises: OSError when there is no such record; ValueError when another serializer wrote it.
+        """
         local = _folder() / path
         if not local.exists() and (shared := read_shared(f"results/{path}")):
             _replace(local, shared)

@@ -1,4 +1,4 @@
-"""What every `task.py` shares: what a step is, when it may be reused, and how it shows where it is."""
+"""Defines steps for every `task.py`: what a step is, when a result is reused, how progress is reported."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ T = TypeVar("T")
 
 
 def step(**policy: Any) -> Callable[[Callable[P, T]], prefect.Task[P, T]]:
-    """`prefect.task` for functions of artifacts: their files are here before it runs, and everywhere after.
+    """A decorator like `prefect.task`, for functions that take and return artifacts.
 
-    What it returns must be annotated, for a cached one (`**cached(...)`) is read back as that type.
+    Before the function runs, the files of its artifacts are fetched to this host; afterwards those that it
+    made are published to the shared store. The return type must be annotated, because the result of a cached
+    step (`@step(..., **cached(...))`) is read back as that type.
     """
 
     def decorate(function: Callable[P, T]) -> prefect.Task[P, T]:
@@ -54,13 +56,13 @@ def step(**policy: Any) -> Callable[[Callable[P, T]], prefect.Task[P, T]]:
 
 
 def step_name(function: Callable[..., Any]) -> str:
-    """`module:function`: the same on every host, where Prefect's task key holds the source file's path."""
+    """`module:function`, which is the same on every host. Prefect's own task key contains a file's path."""
     return f"{function.__module__}:{function.__name__}"
 
 
 @contextmanager
 def _waiting_told() -> Iterator[None]:
-    """Has the run's log, on Prefect's pages, say that the step of this thread waits for the host."""
+    """Writes to the run's log, which Prefect's pages show, that this thread waits for the host lock."""
     thread = threading.get_ident()
 
     def hear(event: progress.Progress) -> None:
@@ -115,7 +117,7 @@ def own_key() -> str:
 
 
 def code_digests(modules: Iterable[str]) -> tuple[str, ...]:
-    """One digest for each package at the top that `modules` are in."""
+    """The code digests of `modules`, one for each top-level package that they belong to."""
     tops = groupby(sorted(modules), key=lambda name: name.partition(".")[0])
     return tuple(code_digest(*names) for _, names in tops)
 
@@ -126,15 +128,16 @@ def engines(more: Iterable[str] = ()) -> tuple[str, ...]:
 
 
 def step_log(name: str) -> Path:
-    """Where a step's native output goes: one folder a flow run, one file a step."""
+    """The file for everything that a step prints; each flow run has a folder and each step a file in it."""
     return Settings().root / "logs" / str(flow_run.id or "no-flow") / f"{name}.log"
 
 
 @contextmanager
 def stage(name: str, *, here: bool = False) -> Iterator[list[str]]:
-    """Reports the beginning and the end of a step; what is appended to the list is its summary line.
+    """Reports the beginning and the end of a step; the texts appended to the list make up its summary.
 
-    `here`: the step works in this process, so its usage is recorded as that of isolated processes is.
+    here: whether the step works in this process, so that its time and memory are recorded as those of an
+    isolated process are.
     """
     summary: list[str] = []
     began = time.monotonic()

@@ -1,6 +1,6 @@
-"""Tar archives whose members stay in the folder that they are unpacked into.
+"""Packs folders into tar archives, and unpacks archives without letting a member out of the target folder.
 
-Of `tarfile`'s own filters Python has none before 3.11.4, and Debian 12 ships 3.11.2.
+Python's own extraction filters of `tarfile` exist only from 3.11.4 on, and Debian 12 ships 3.11.2.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from paddle_int8.tasks.contracts.errors import StorageError
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """What `folder` holds, as the uncompressed tar file `archive`."""
-    with tarfile.open(archive, "w", dereference=True) as stream:  # a file with two names is stored twice
+    """Writes everything in `folder` into the uncompressed tar file `archive`."""
+    with tarfile.open(archive, "w", dereference=True) as stream:  # a hard link is stored as a file of its own
         stream.add(folder, arcname=".")
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """The files and folders in `archive`, compressed or not, below the existing `folder`.
+    """Unpacks the files and folders of `archive`, compressed or not, into the existing `folder`.
 
-    Owners, modes and times are not kept. Raises: StorageError when a member lies outside the folder, is a
-    link or a device, or the archive is damaged; members before it are there by then.
+    Owners, modes and times are not kept.
+    Raises: StorageError when a member lies outside the folder or is a link or a device, or when the archive
+    is damaged; the members before that one are unpacked by then.
     """
     try:
         with tarfile.open(archive) as stream:
@@ -50,6 +51,6 @@ def _unpack_member(stream: tarfile.TarFile, member: tarfile.TarInfo, folder: Pat
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     content = stream.extractfile(member)
-    assert content is not None  # of a regular file there always is one
+    assert content is not None  # a regular file always has content, if only an empty one
     with content, target.open("xb") as file:
         shutil.copyfileobj(content, file)

@@ -1,7 +1,7 @@
-"""The content-addressed folder that holds every artifact.
+"""The artifact store: a content-addressed folder that holds every artifact.
 
-A step writes into a scratch folder on the same file system; `commit` moves it in one rename to a
-name made of its content digest. So an artifact is whole or absent, and equal content is stored once.
+A step writes into a scratch folder on the same file system. `commit` then renames that folder to
+`<kind>/<digest of the content>`. So an artifact is either whole or absent, and equal content is stored once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ def file_digest(path: Path) -> str:
 
 
 def folder_digest(folder: Path, *, ignore: frozenset[str] = frozenset()) -> str:
-    """SHA-256 over relative names and contents of every file below `folder`, hexadecimal."""
+    """SHA-256 over the relative name and the content of every file below `folder`, hexadecimal.
+
+    ignore: relative names of files that do not count.
+    """
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
@@ -62,7 +65,7 @@ def scratch(root: Path, step: str) -> Iterator[Path]:
 
 
 def sweep(root: Path) -> None:
-    """Removes the scratch folders of this process and of processes that are dead."""
+    """Removes the scratch folders of this process and of processes that have ended."""
     place = root / "scratch"
     if not place.is_dir():
         return
@@ -74,7 +77,11 @@ def sweep(root: Path) -> None:
 
 
 def commit(folder: Path, root: Path, kind: str, digest: str) -> StoredPath:
-    """Moves `folder` to `root/kind/<digest>` in one rename; keeps what is already there."""
+    """Renames `folder` to `root/kind/<digest>`, and returns that path.
+
+    When the artifact exists already, it is kept and `folder` stays where it is.
+    Raises: StorageError when the folder cannot be renamed.
+    """
     target = StoredPath(root / kind / digest[:32])
     target.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,7 +1,9 @@
-"""Hosts that share one store: what a step lacks is fetched before it, what it made is published after it.
+"""Shares artifacts between hosts through one shared store, such as a bucket.
 
-Each artifact is one object, a tar file, at `<PADDLE_INT8_SHARED_STORE>/<kind>/<digest>.tar`: whole or absent,
-as it is on disk. The local store is the cache. Where no shared store is set nothing happens here.
+Before a step, the artifacts that this host lacks are fetched; after it, those that it made are published.
+Each artifact is one tar file, `<PADDLE_INT8_SHARED_STORE>/<kind>/<digest>.tar`, which like the artifact
+itself is either whole or absent. The store on this host serves as the cache. Without
+PADDLE_INT8_SHARED_STORE nothing is fetched or published.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def stored_paths(value: object) -> Iterator[StoredPath]:
-    """Every path of the store in artifacts, at any depth of dataclasses and collections."""
+    """Every path in the store that `value` holds, at any depth of dataclasses and collections."""
     if isinstance(value, StoredPath):
         yield value
     elif is_dataclass(value):
@@ -38,9 +40,10 @@ def stored_paths(value: object) -> Iterator[StoredPath]:
 
 
 def fetch(value: object) -> None:
-    """Brings the artifacts in `value` that this host lacks.
+    """Fetches the artifacts in `value` that this host lacks.
 
-    Raises: StorageError when they are nowhere, cannot be had, or reach outside their own folder.
+    Raises: StorageError when there is no shared store, when an artifact cannot be fetched from it, or when an
+    archive has members outside its own folder.
     """
     for path in stored_paths(value):
         if not path.exists():
@@ -48,7 +51,10 @@ def fetch(value: object) -> None:
 
 
 def publish(value: object) -> None:
-    """Uploads the artifacts in `value` that the shared store lacks. Raises: StorageError."""
+    """Uploads the artifacts in `value` that the shared store lacks.
+
+    Raises: StorageError when the shared store cannot be written.
+    """
     if Settings().shared_store is None:
         return
     for artifact in {path.artifact() for path in stored_paths(value)}:
@@ -60,7 +66,10 @@ def publish(value: object) -> None:
 
 
 def read_shared(name: str) -> bytes | None:
-    """A small object of the shared store; None when there is none. Raises: StorageError."""
+    """The content of a small object in the shared store; None when there is no object or no shared store.
+
+    Raises: StorageError when the shared store cannot be read.
+    """
     if Settings().shared_store is None:
         return None
     with _reached() as (files, root):
@@ -69,7 +78,10 @@ def read_shared(name: str) -> bytes | None:
 
 
 def write_shared(name: str, content: bytes) -> None:
-    """A small object into the shared store, where there is one. Raises: StorageError."""
+    """Writes a small object into the shared store, if there is one.
+
+    Raises: StorageError when the shared store cannot be written.
+    """
     if Settings().shared_store is not None:
         with _reached() as (files, root), _written(files, f"{root}/{name}") as path:
             path.write_bytes(content)
@@ -95,17 +107,17 @@ def _fetch(artifact: StoredPath) -> None:
 
 @contextmanager
 def _reached() -> Iterator[tuple[AbstractFileSystem, str]]:
-    """The shared store's file system and its root there, with every failure as a StorageError."""
+    """The file system of the shared store, and the store's root in it; every failure is a StorageError."""
     from fsspec.core import url_to_fs
 
     url = str(Settings().shared_store)
     try:
         files, root = url_to_fs(url)
-        files.invalidate_cache()  # other hosts write here
+        files.invalidate_cache()  # since other hosts write here too
         yield files, root.rstrip("/")
     except StorageError:
         raise
-    except Exception as error:  # each kind of store has its own
+    except Exception as error:  # each kind of file system raises errors of its own
         raise StorageError(
             found=f"{url}: {type(error).__name__}: {error}",
             required="a shared store that can be read and written",
@@ -115,9 +127,9 @@ def _reached() -> Iterator[tuple[AbstractFileSystem, str]]:
 
 @contextmanager
 def _written(files: AbstractFileSystem, target: str) -> Iterator[Path]:
-    """A local file that becomes the object `target` when the context ends without an error.
+    """A local file that is uploaded as the object `target` when the context ends without an error.
 
-    Through another name, since not every file system shows an upload only when it is whole.
+    It is uploaded under another name and then renamed, since some file systems show an unfinished upload.
     """
     with scratch(Settings().store, "publish") as folder:
         local = folder / "object"

@@ -1,4 +1,4 @@
-"""The content of training data as one digest, so that a schedule trains only on data that changed."""
+"""Computes one digest of all training data, so that a scheduled training runs only when the data changed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from paddle_int8.tasks.data.sources import SOURCES
 
 
 def training_digest(source: Source) -> str:
-    """SHA-256 of labels and samples, hexadecimal: of files as they are, of a function's arrays by value.
+    """SHA-256 over the labels and samples of a source, hexadecimal.
 
-    An image folder's own path does not count. A function runs, so call this in an isolated process.
+    Files count by their bytes, and a function's arrays by their values. The path of an image folder does not
+    count. Since this runs the function of a callable source, call it in an isolated process.
     Raises: DataError when a file is missing or the function fails.
     """
     digest = hashlib.sha256(source.kind.encode())

@@ -1,4 +1,4 @@
-"""Runs a training entry point, built in or the user's own, in the isolated process."""
+"""Runs a training function, one of the zoo's or the user's own, in the isolated process."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 def run_training(config: TrainedModel, folder: Path, checkpoint: Path | None = None) -> None:
     """Calls `function(folder, progress, **arguments)` and checks that it exported a model.
 
-    checkpoint: a folder that outlives a killed run, for functions that have a parameter of this name.
-    Raises: TrainingError when it did not, or raised anything but a PipelineError; DataError when there
-    is no such function.
+    checkpoint: a folder that outlives a killed run. It is passed to functions with a parameter of this name.
+    Raises: TrainingError when the function exported no model, or raised anything but a PipelineError;
+    DataError when there is no such function.
     """
     function: Any = resolve(config.train)
     try:
@@ -39,7 +39,7 @@ def run_training(config: TrainedModel, folder: Path, checkpoint: Path | None = N
         function(folder, partial(report, title(config)), **(resumable | config.arguments))
     except PipelineError:
         raise
-    except Exception as error:  # the user's own code may raise anything
+    except Exception as error:  # the user's function may raise anything
         logger.exception("%s failed", config.train)
         raise TrainingError(
             found=f"{config.train} raised {type(error).__name__}: {error}",
@@ -56,18 +56,21 @@ def run_training(config: TrainedModel, folder: Path, checkpoint: Path | None = N
 
 
 def title(config: TrainedModel) -> str:
-    """What the step is called, of several at once: `train fashion_mnist.train_classifier resnet50`."""
+    """The name of the training step, such as `train fashion_mnist.train_classifier resnet50`.
+
+    The argument `name` is part of it, so that several trainings at once can be told apart.
+    """
     return f"train {brief(config.train)} {config.arguments.get('name', '')}".strip()
 
 
 def source_digest(config: TrainedModel) -> str:
     """SHA-256 of the module that `train` names, so that a changed recipe trains anew.
 
-    Of a module in a package, the modules beside it that it imports count too, and those that they import.
-    None of them is imported here, as they may import Paddle.
-    Raises: DataError when there is no such file.
+    If the module is in a package, the modules of that package which it imports count too, and those that they
+    import in turn. None of them is imported here, since they may import Paddle.
+    Raises: DataError when there is no such module.
     """
-    require_allowed(config.train)  # finding a module imports its parents
+    require_allowed(config.train)  # checked first, since finding a module imports its parent packages
     module = config.train.partition(":")[0]
     try:
         spec = importlib.util.find_spec(module)
@@ -84,12 +87,12 @@ def source_digest(config: TrainedModel) -> str:
 
 
 def _imported_beside(file: Path, package: str) -> set[Path]:
-    """The modules of `package` that `file` imports, anywhere in it and through one another."""
+    """The files of the modules in `package` that `file` imports, directly or through one another."""
     found: set[Path] = set()
     waiting = [file] if package else []
     while waiting:
         source = waiting.pop()
-        if source.suffix != ".py":  # compiled: what it imports cannot be read
+        if source.suffix != ".py":  # the imports of a compiled module cannot be read
             continue
         for name in _imports(ast.parse(source.read_bytes()), package):
             beside = file.parent / f"{name}.py"
@@ -100,7 +103,7 @@ def _imported_beside(file: Path, package: str) -> set[Path]:
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """First name below `package` of everything that is imported from there."""
+    """The first name below `package` of everything that is imported from it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

@@ -1,4 +1,4 @@
-"""Training as a Prefect task, done once for a recipe, its arguments and the versions in use."""
+"""Training as a Prefect task, which runs once for equal recipe, arguments, data and versions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ DIGEST_TIMEOUT_S = 3600.0
 
 @step(name="digest training data")
 def digest_training_data(source: Source) -> str:
-    """Digest of all that the source holds now: never cached, since it is what tells whether to train."""
+    """Computes the digest of everything that the source holds now.
+
+    It is never cached, since it decides whether to train.
+    """
     with stage("digest training data") as summary:
         digest = run_isolated(
             training_digest,
@@ -42,25 +45,31 @@ def digest_training_data(source: Source) -> str:
 
 
 def train_model(config: TrainedModel, data: str = "") -> ModelFiles:
-    """The trained model's files, from the store when the same recipe has run on the same data before.
+    """The files of the trained model, from the store when the recipe has run on the same data before.
 
-    data: digest of what the recipe reads, where it is known; without it only a changed recipe trains anew.
+    data: digest of the data that the recipe reads, where it is known. Without it, only a changed recipe is
+    trained anew.
     """
     folder = train(config, source_digest(config), data)
-    fetch(folder)  # a result from the cache may be another host's
+    fetch(folder)  # a result from the cache may have been made on another host
     return ModelFiles(path=folder)
 
 
 def start_training(config: TrainedModel) -> PrefectFuture[StoredPath]:
-    """Has the flow's task runner train, beside others, what `train_model` then takes from the store."""
+    """Starts a training in the flow's task runner, so that several run at once.
+
+    `train_model` then takes the result from the store.
+    """
     return train.submit(config, source_digest(config), "", shares=True)
 
 
 @step(name="train model", **cached())
 def train(config: TrainedModel, source: str, data: str, *, shares: Incidental[bool] = False) -> StoredPath:
-    """Runs the recipe. `source` and `data` are digests: parts of the cache key, and of its checkpoint's.
+    """Runs the recipe, and returns the folder of the trained model.
 
-    shares: it trains beside others, on its share of the host's cores.
+    source, data: digests of the recipe and of its data. They belong to the cache key, and so to the name of
+    the checkpoint.
+    shares: whether it trains beside others, on its share of the host's cores.
     """
     settings, name = Settings(), title(config)
     said = f"{config.model_dump_json()} {source} {data}"

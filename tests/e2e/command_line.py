@@ -1,4 +1,4 @@
-"""The installed program, as a user starts it."""
+"""Runs the installed program as a user does."""
 
 from __future__ import annotations
 

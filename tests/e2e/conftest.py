@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: small inputs, a Prefect server that stays, one MLflow database."""
+"""Fixtures for the end-to-end tests: small inputs, a Prefect server that stays up, one MLflow database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Releases of the installed program that are killed, or run to their end, and what they computed."""
+"""Runs releases of the installed program that are killed or reach their end, and reads what they computed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.patience import allowed
 
 ROOT = Path(__file__).parents[2]
 CACHED = ("train", "quantize", "convert", "measure", "baseline", "validate")
-"""How the names of the steps begin whose results are kept."""
+"""The beginnings of the names of steps whose results are cached."""
 QUANTIZE, GATE = "quantize abs_max-offline", "gate abs_max-offline"
 STEPS = (
     *("open MLflow run", "hardware check", "load model", "calibration data", "validation data"),
@@ -23,7 +23,7 @@ STEPS = (
     *(QUANTIZE, "convert abs_max-offline", "validate abs_max-offline", GATE),
     *("pack bundle", "register", "report"),
 )
-"""Of a release with one candidate, in their order."""
+"""The steps of a release with one candidate, in their order."""
 
 
 def kill(config: Path, step: str, report: str, environment: dict[str, str]) -> None:

@@ -1,7 +1,7 @@
-"""Prefect's and MLflow's databases as a home has them that was used before.
+"""Provides Prefect's and MLflow's databases as in a home that was used before.
 
-To make them takes ten seconds of CPU in each new home; that they are made right is test_temporary_server's
-and test_tracking's.
+Making them takes ten seconds of CPU in each new home. test_temporary_server and test_tracking check that they
+are made correctly.
 """
 
 from __future__ import annotations

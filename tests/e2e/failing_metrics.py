@@ -1,6 +1,6 @@
-"""Metrics, and a source of data, that end the isolated process they run in. Configurations name them.
+"""Metrics and a source of data that end the isolated process in which they run. Configurations name them.
 
-The metrics are tried on FP32's own answers before anything is quantized; those pass.
+The metrics pass when they are tried on FP32's own answers, before anything is quantized.
 """
 
 from __future__ import annotations

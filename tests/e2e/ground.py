@@ -1,4 +1,4 @@
-"""Where the releases of a test run, and the records they leave there."""
+"""The folder in which a test's releases run, and the records that they leave there."""
 
 from __future__ import annotations
 

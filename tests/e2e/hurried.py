@@ -1,4 +1,4 @@
-"""The project's `prefect.yaml` for a test that cannot wait until night."""
+"""The project's `prefect.yaml`, changed for a test that cannot wait until night."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The Dockerfile's steps, as they stand there, in a root file system of their own: `chroot`, not Docker.
+"""Executes the Dockerfile's steps unchanged in a root file system of their own, by `chroot`, not by Docker.
 
-The base image is stood for by Debian's own minimal system of the same release, with its Python 3.11.
+Debian's own minimal system of the same release, with its Python 3.11, takes the place of the base image.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""`python -m tests.e2e.killed_release CONFIG STEP REPORT`: a release that `kill -9`s itself.
+"""`python -m tests.e2e.killed_release CONFIG STEP REPORT`: a release that ends itself with `kill -9`.
 
-It does so at the REPORT-th progress report of STEP (1 is its beginning), or at its end where REPORT is "end".
+It does so at the REPORT-th progress report of STEP (1 is the step's beginning), or at the end of STEP if
+REPORT is "end".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An S3-compatible server as the shared store of several hosts."""
+"""An S3-compatible server that serves as the shared store of several hosts."""
 
 from __future__ import annotations
 

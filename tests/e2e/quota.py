@@ -1,4 +1,4 @@
-"""A quota of CPU time for a process and all that it starts, by the kernel's own cgroups."""
+"""Limits the CPU time of a process and of all that it starts, by the kernel's cgroups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training functions for the table's trainings."""
+"""Training functions for the models of the published table in tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Prefect and MLflow say of a release, read back from them."""
+"""Reads back what Prefect and MLflow recorded about a release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trained FP32 model in a registry, as its owner puts it there and promotes it."""
+"""Registers a trained FP32 model and promotes it, as its owner would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prefect's pages as a person uses them, in Chromium."""
+"""Uses Prefect's pages as a person does, in Chromium."""
 
 from __future__ import annotations
 

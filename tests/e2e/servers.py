@@ -1,4 +1,4 @@
-"""Real servers and workers as processes of their own, ended by their ids."""
+"""Real servers and workers in processes of their own, which are ended by their process ids."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 STACK_PORTS = (4200, 5000, 5432, 8080, 8090)
 """That the services of `docker-compose.yml` listen on."""
 PATIENCE_S = 90
-"""Longer than a server on SQLite may stand still (docs/deployment.md), so that nothing is asked for twice."""
+"""Longer than a server on SQLite may stand still (docs/how-to/deployment.md): nothing is to be sent twice."""
 STARTUP_S = 120
 DEPLOY_S = 300
 STOP_S = 15
@@ -94,7 +94,7 @@ class PrefectServer:
 
 
 def is_dead(process: psutil.Process) -> bool:
-    """Of a child that nobody has waited for yet."""
+    """Whether a child has ended; nobody has waited for it yet, so it is a zombie."""
     return bool(process.status() == psutil.STATUS_ZOMBIE)
 
 

@@ -1,4 +1,4 @@
-"""The smallest inputs that a whole release accepts: two exported networks and data of noise."""
+"""The smallest inputs that a whole release accepts: two exported networks, and data of noise."""
 
 from __future__ import annotations
 

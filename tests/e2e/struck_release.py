@@ -1,4 +1,4 @@
-"""The flow `release` for a worker whose host goes down when the step STRUCK_AT begins."""
+"""The flow `release` for a worker whose host fails when the step STRUCK_AT begins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a release does with bad input: one clear message, failed records, nothing half-written."""
+"""A release with bad input gives one clear message and failed records, and leaves nothing half-written."""
 
 from __future__ import annotations
 

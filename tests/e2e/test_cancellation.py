@@ -1,4 +1,4 @@
-"""Ctrl-C in a terminal: a real signal to a real release and to every process of its group."""
+"""Ctrl-C in a terminal: a real signal ends a real release and every process of its group."""
 
 from __future__ import annotations
 

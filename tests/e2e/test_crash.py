@@ -1,4 +1,4 @@
-"""A release killed with `kill -9` again and again ends as if nothing had happened."""
+"""A release that is killed with `kill -9` again and again ends as if nothing had happened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candidates built on a real Dask cluster whose workers have their own disks; clusters that are not there."""
+"""Candidates are built on real Dask clusters whose workers have their own disks, or a cluster is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The deployments on a real server."""
+"""The deployments run on a real server."""
 
 from __future__ import annotations
 

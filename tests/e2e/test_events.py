@@ -1,4 +1,4 @@
-"""Every release tells Prefect once what came of it, whoever runs it."""
+"""Every release emits its outcome as one event to Prefect, whoever runs it."""
 
 from __future__ import annotations
 

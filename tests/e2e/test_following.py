@@ -1,4 +1,4 @@
-"""An FP32 model is promoted in a real MLflow server: its release, what gets lost, and a person's word."""
+"""A promoted FP32 model in a real MLflow server gets its release, also when deliveries or runs are lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker beside another user's: Prefect's scratch folder has one name for all users of a host."""
+"""A worker runs beside another user's, although Prefect's scratch folder has one name for all users."""
 
 from __future__ import annotations
 

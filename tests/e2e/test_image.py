@@ -1,4 +1,4 @@
-"""`make image-steps`: the Dockerfile's steps in a clean root file system, and what they made at work."""
+"""`make image-steps`: the Dockerfile's steps run in a clean root file system, and their result works."""
 
 from __future__ import annotations
 

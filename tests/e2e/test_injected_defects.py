@@ -1,7 +1,7 @@
-"""Proof that the proof works: known defects, put into a release that is right, are each caught by the gate.
+"""The gate catches known defects that are put into a correct release.
 
-Every verdict is on evidence that was really measured. Speed never decides here: a network this small may
-be slower in INT8, and on some CPUs is.
+Every verdict is about evidence that was really measured. Speed never decides here, since a network this small
+may be slower in INT8, and is on some CPUs.
 """
 
 from __future__ import annotations

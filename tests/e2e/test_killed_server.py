@@ -1,4 +1,4 @@
-"""A Prefect server that dies under a release, once or at every step, and comes back on the same database."""
+"""A Prefect server dies during a release, once or at every step, and returns on the same database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker and its flow run die at every step of a release, which another worker ends."""
+"""A worker and its flow run die at every step of a release, and another worker completes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine dies under a flow run: nothing of it is left to say so."""
+"""A machine fails during a flow run, so that nothing of the run is left to report it."""
 
 from __future__ import annotations
 

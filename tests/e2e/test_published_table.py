@@ -1,4 +1,4 @@
-"""The table's flow on small releases: a failing row is marked, a finished one is not run again."""
+"""The published table's flow on small releases: a failing row is marked, a finished one is not run again."""
 
 from __future__ import annotations
 

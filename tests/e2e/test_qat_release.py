@@ -1,4 +1,4 @@
-"""A release by quantization-aware training: its candidates, its curve in MLflow, and one that fails."""
+"""A release by quantization-aware training: its candidates, its curve in MLflow, and a failing training."""
 
 from __future__ import annotations
 

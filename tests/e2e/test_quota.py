@@ -1,4 +1,4 @@
-"""A fifth of a core: nothing fails for slowness alone, and threads follow the quota."""
+"""With a fifth of a core, nothing fails merely because it is slow, and threads follow the quota."""
 
 from __future__ import annotations
 

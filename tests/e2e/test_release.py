@@ -1,4 +1,4 @@
-"""A whole release of a small model, as Prefect, MLflow and a consumer of the registry see it."""
+"""A whole release of a small model, as Prefect, MLflow and a user of the registry see it."""
 
 from __future__ import annotations
 

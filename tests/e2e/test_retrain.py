@@ -1,4 +1,4 @@
-"""Retraining: only on data that changed, from scratch or from the last model, and recorded."""
+"""Retraining happens only on changed data, from scratch or from the last model, and is recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person starts a release from Prefect's pages: fills in the form, watches the run, opens the report."""
+"""A person starts a release in Prefect's pages: fills in the form, watches the run, opens the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nightly retraining: its cron fires, one run at a time, and people hear of the verdict."""
+"""The nightly retraining: its schedule starts one run at a time, and people are told the verdict."""
 
 from __future__ import annotations
 

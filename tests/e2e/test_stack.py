@@ -1,4 +1,4 @@
-"""The stack of `docker-compose.yml`, each service by its own command, and a release through all of it."""
+"""The stack of `docker-compose.yml`: each service runs by its own command, and a release goes through all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Releases on hosts as they are: a proxy in the environment, folders with any name."""
+"""Releases on unusual hosts: with a proxy in the environment, and with folders of any name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published table as Prefect runs it: from its deployment, by a worker, with nobody at a terminal."""
+"""The published table runs from its deployment on a worker, with nobody at a terminal."""
 
 from __future__ import annotations
 

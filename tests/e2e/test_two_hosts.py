@@ -1,4 +1,4 @@
-"""One release on two hosts with separate disks: an object store, Prefect and MLflow are all they share."""
+"""One release on two hosts with separate disks, which share only an object store, Prefect and MLflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Releases of models as people bring them: in half precision, below odd paths, or first given to convert."""
+"""Releases of unusual models: in half precision, below odd paths, or exported to be converted first."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""A small network trained in seconds on real digits and quantized both ways, and defects to put into it.
+"""A small network, trained in seconds on real digits and quantized both ways, and defects to put into it.
 
-Everything but the recipe and the defects is the release's own code. Runs in isolated processes.
+Everything except the training function and the defects is the release's own code. It runs in isolated
+processes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training recipes that a retraining under test names."""
+"""Training functions that the retrainings in tests name."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""`python -m tests.e2e.unserved_release CONFIG PID_FILE`: a release that `kill -9`s its Prefect server.
+"""`python -m tests.e2e.unserved_release CONFIG PID_FILE`: a release that kills its own Prefect server.
 
-It does so at the beginning and at the end of every step, once a server answers, whose number is in PID_FILE.
+It sends `kill -9` at the beginning and at the end of every step, once a server answers; PID_FILE holds the
+server's process id.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A webhook that remembers what it is told."""
+"""A webhook receiver that remembers what was posted to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws graphs, checks them, and writes down what was found. Goes on where it was stopped.
+"""Draws random graphs, checks them, and records what was found. It continues where it was stopped.
 
 python -m tests.fuzzing --graphs 10000 --out var/fuzz
 python -m tests.fuzzing --reduce 4711 --out var/fuzz

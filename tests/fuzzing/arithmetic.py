@@ -1,4 +1,4 @@
-"""Two operands: activations, parameters and numbers, each in front and behind, with broadcasting."""
+"""Operators of two operands: activations, parameters or numbers, on either side, with broadcasting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is held to what, of one graph, through the product's own code. Runs in a process that may die."""
+"""The checks of one graph, by the product's own code. They run in a process that may die."""
 
 from __future__ import annotations
 
@@ -38,11 +38,12 @@ from tests.fuzzing.network import Feed, disturbed, export, samples
 Outputs = list[Any]
 
 BATCH, SAMPLES = 8, 32
-"""Samples calibrated at a time; and those calibrated and compared in all, which run in one batch too.
-They are the same, so that INT8 clips nothing that the simulation leaves alone."""
+"""The samples of one calibration batch; and all samples, which are calibrated and then compared in one batch.
+Both are the same samples, so that INT8 clips nothing that the simulation leaves alone."""
 FP32_TOLERANCE, FP32_ROUNDING = 1e-4, 1e-6
-"""Of an output's greatest value; and the relative error of the inputs by which a graph's own sensitivity is
-measured. Ten times what that changes is allowed."""
+"""The tolerated difference, as a fraction of an output's greatest value; and the relative error of the
+inputs by which a graph's own sensitivity is measured. `SENSITIVITY` times the change that this causes is
+tolerated too."""
 SENSITIVITY = 10
 LOST_DB = {"offline": 6.0, "qdq": 6.0, "offline_7bit": 12.0}
 """How far INT8 may lie below the simulation, which has weights of 8 bits; a bit is 6 dB."""

@@ -1,4 +1,4 @@
-"""A graph while it is drawn."""
+"""A graph while it is being drawn."""
 
 from __future__ import annotations
 

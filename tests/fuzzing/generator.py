@@ -1,4 +1,4 @@
-"""Draws graphs: the same one of a seed, wherever Paddle is the same."""
+"""Draws random graphs. A seed always gives the same graph, wherever Paddle is the same."""
 
 from __future__ import annotations
 

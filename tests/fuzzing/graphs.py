@@ -1,4 +1,4 @@
-"""A graph as plain data: what is drawn, printed, reduced and built."""
+"""A graph as plain data, which can be drawn, printed, reduced and built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A graph as a Paddle program with parameters, and samples for it. Needs Paddle in static mode."""
+"""Builds a graph as a Paddle program with parameters, and samples for it. Paddle must be in static mode."""
 
 from __future__ import annotations
 

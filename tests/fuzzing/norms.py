@@ -1,4 +1,4 @@
-"""Normalisations, with statistics and factors near those of a trained network."""
+"""Normalisations whose statistics and factors are close to those of a trained network."""
 
 from __future__ import annotations
 

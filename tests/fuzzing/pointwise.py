@@ -1,4 +1,4 @@
-"""Activations and other functions of one tensor, each element by itself or along one axis."""
+"""Activations and other functions of one tensor, which act on each element or along one axis."""
 
 from __future__ import annotations
 

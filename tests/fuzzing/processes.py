@@ -1,4 +1,4 @@
-"""Graphs in forked processes: what kills one of them is a finding, not the end."""
+"""Checks graphs in forked processes, where a crash is a finding and does not end the fuzzer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ CPU_LIMIT_S, LIMIT_S = 60, 900
 """Of one graph: of its own work, of which the slowest take some five seconds, and of waiting, which a busy
 machine prolongs."""
 STACKED = 20
-"""Graphs that share a process: starting one costs as much as a graph, and what one leaves behind is found."""
+"""How many graphs share a process. Starting one costs as much as a graph, and what a graph leaves behind in
+it is found in this way."""
 
 
 def check_all(graphs: Sequence[Callable[[], Graph]], *, int8: bool = True) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The smallest graph that still fails as a given one does: nodes are cut off, passed over, made plain."""
+"""Finds the smallest graph that fails as a given one does, by cutting off, skipping and simplifying nodes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _bypassed(graph: Graph, name: str, source: str) -> Graph:
 
 
 def _shapes(graph: Graph) -> dict[str, Shape]:
-    """Of every tensor; none where Paddle refuses the graph or an input is not read from a batch."""
+    """The shape of every tensor; empty if Paddle refuses the graph or an input is not read from a batch."""
     try:
         built = construct(graph)
     except Exception:  # noqa: BLE001 - Paddle's own refusal of a graph has no type of its own

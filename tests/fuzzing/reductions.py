@@ -1,4 +1,4 @@
-"""Reductions, and answers of a class."""
+"""Reductions along axes, and operators that answer with a class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run came to, in a page."""
+"""Summarises a run of the fuzzer on one page."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Small models whose answers are not one row of scores: several outputs, boxes, whole numbers, unread inputs.
+"""Small models with unusual answers: several outputs, boxes, whole numbers, inputs that are not read.
 
-Runs in isolated processes only.
+They run in isolated processes only.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def judged(
 
 
 def judged_network(folder: Path, name: str, config: ValidationConfig) -> tuple[JudgedOutput, ...]:
-    """Of a network of `tests.integration.networks`."""
+    """How the outputs of a network in `tests.integration.networks` are judged."""
     from tests.integration import networks
 
     networks.export(name, folder / "exported")

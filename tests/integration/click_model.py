@@ -1,4 +1,4 @@
-"""A click model: bags of ids of any length, pooled, then fully connected layers; no recurrent operator."""
+"""A click model without recurrent operators: pooled bags of ids of any length, and fully connected layers."""
 
 from __future__ import annotations
 

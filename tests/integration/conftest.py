@@ -1,4 +1,4 @@
-"""What the integration tests share."""
+"""Fixtures for the integration tests."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def host() -> HostProfile:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Bundle:
-    """Of no model: what MLflow is told of a bundle, and a file."""
+    """A bundle without a model: the description that MLflow is given, and a file."""
     folder = tmp_path / "bundle"
     folder.mkdir()
     deployment = {

@@ -1,4 +1,4 @@
-"""One network exported in every floating-point type that people export in. All in isolated processes."""
+"""One network, exported in every floating-point type that people use. It runs in isolated processes only."""
 
 from __future__ import annotations
 

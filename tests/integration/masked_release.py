@@ -1,4 +1,4 @@
-"""A small real model of two pictures and a boolean mask, which answers with scores and a class."""
+"""A small real model that takes two pictures and a boolean mask, and answers with scores and a class."""
 
 from __future__ import annotations
 

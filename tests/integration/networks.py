@@ -1,4 +1,4 @@
-"""Networks as users bring them, each one small and a trap of Paddle's conversion. Isolated processes only."""
+"""Small networks as users bring them, each a trap for Paddle's conversion. Isolated processes only."""
 
 from __future__ import annotations
 

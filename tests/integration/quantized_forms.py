@@ -1,4 +1,4 @@
-"""One small network in every form in which people bring a quantized model. All in isolated processes."""
+"""One small network in every form in which people bring a quantized model. Isolated processes only."""
 
 from __future__ import annotations
 

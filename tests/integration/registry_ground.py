@@ -1,4 +1,4 @@
-"""A registry with small real bundles, registered as a release registers them."""
+"""A registry with small real bundles, which are registered as a release registers them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small real models: exported, quantized in both formats, converted, and run. All in isolated processes."""
+"""Small real models: exported, quantized in both formats, converted and run, in isolated processes only."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def predict_onednn(folders: tuple[Path, ...]) -> list[Any]:
 
 
 def predict_qdq(folders: tuple[Path, ...]) -> list[Any]:
-    """Of QDQ models, converted ones and such as PaddleSlim wrote them."""
+    """The outputs of QDQ models, both converted ones and those that PaddleSlim wrote."""
     outputs = []
     for folder in folders:
         switches = QDQ if HOLDER in operator_types(folder) else FOREIGN_QDQ

@@ -1,4 +1,4 @@
-"""A small real model, quantized both ways, and labelled data it knows: built once per test session."""
+"""A small real model, quantized both ways, and labelled data that it knows; built once for all tests."""
 
 from __future__ import annotations
 

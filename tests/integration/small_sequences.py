@@ -1,4 +1,4 @@
-"""A small recurrent tagger on Paddle's legacy LoD operators, and text that it labels itself."""
+"""A small recurrent tagger made of Paddle's legacy LoD operators, and text that it labels itself."""
 
 from __future__ import annotations
 

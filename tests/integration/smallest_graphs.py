@@ -1,4 +1,4 @@
-"""The smallest graphs on which the fuzzer found defects, by the rewrite that repairs each."""
+"""The smallest graphs on which the fuzzer found defects, listed by the rewrite that repairs each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that answer with more than a row of scores: judged as what they are, or refused at the baseline."""
+"""Models with unusual answers are judged as what they are, or refused when the baseline runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bundle and the MLflow model made of it answer as the validated predictor did."""
+"""The bundle, and the MLflow model made of it, answer as the validated predictor did."""
 
 from __future__ import annotations
 

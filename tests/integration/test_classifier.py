@@ -1,4 +1,4 @@
-"""Classifiers on Fashion-MNIST: its pictures, and a training that is killed and goes on."""
+"""Classifiers on Fashion-MNIST: their pictures, and a training that is killed and resumes."""
 
 from __future__ import annotations
 

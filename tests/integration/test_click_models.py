@@ -1,4 +1,4 @@
-"""Models of several sequence inputs without a recurrent operator, from the documented source to evidence."""
+"""Models with several sequence inputs and no recurrent operator, from the documented source to evidence."""
 
 from __future__ import annotations
 

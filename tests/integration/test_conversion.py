@@ -1,4 +1,4 @@
-"""Both layouts of real quantized models, and the defects of Paddle's conversion that are repaired."""
+"""Real quantized models are converted to both layouts; the defects of Paddle's conversion are repaired."""
 
 from __future__ import annotations
 

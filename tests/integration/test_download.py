@@ -1,4 +1,4 @@
-"""Artifacts that try to leave their folder, and files that would be unpickled."""
+"""Artifacts that lead out of their folder, and files that would be unpickled, are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quantization-aware training: what it learns, and that a killed run ends as an uninterrupted one does."""
+"""Quantization-aware training: what it learns, and that a killed run ends like an uninterrupted one."""
 
 from __future__ import annotations
 

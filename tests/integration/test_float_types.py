@@ -1,4 +1,4 @@
-"""Models exported in FP16, BF16, FP64 or several types: FP32 from the first step on, or refused there."""
+"""Models exported in FP16, BF16, FP64 or several types are cast to FP32 at loading, or refused there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The host lock: measurements alone, computations together; each holder is a real process."""
+"""The host lock: one measures alone, many compute together; each holder is a real process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parents that are killed while they start processes leave none behind, even if hung in native code."""
+"""A parent that is killed while it starts processes leaves none behind, even if they hang in native code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`paddle.nn.LSTM` on the legacy operator: equal in FP32, and INT8 after it."""
+"""`paddle.nn.LSTM` rewritten to the legacy operator gives equal outputs in FP32, and then runs in INT8."""
 
 from __future__ import annotations
 

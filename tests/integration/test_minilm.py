@@ -1,4 +1,4 @@
-"""The pre-trained encoder in Paddle answers as BERT's equations say, written down again in NumPy."""
+"""The pre-trained encoder in Paddle answers as BERT's equations say, which NumPy computes again here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MLflow where firms keep it: behind a certificate of their own, a token, a proxy, with a registry apart."""
+"""MLflow as firms run it: behind a private certificate, a token or a proxy, or with a separate registry."""
 
 from __future__ import annotations
 

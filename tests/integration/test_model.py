@@ -1,4 +1,4 @@
-"""Loading real models in every format, and what broken ones get."""
+"""Real models in every format are loaded, and broken ones get a clear message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The baseline is held to Paddle's own kernels, and what is at fault has a name."""
+"""The baseline is compared with Paddle's own kernels, and the operator at fault is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FP32 on oneDNN is the model: what oneDNN computes otherwise is rewritten, and the layouts share it."""
+"""What oneDNN computes wrongly in FP32 is rewritten, and all layouts share the rewritten model."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ SAMPLES, SIDE = 64, 32
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one graph: the prepared model's difference from native, of the greatest value, and its repairs."""
+    """The outcome of one graph: its repairs, and the prepared model's difference from native kernels, as a
+    fraction of the greatest value."""
 
     difference: float
     repairs: dict[str, int]

@@ -1,6 +1,6 @@
-"""Networks as users bring them: INT8 answers as PaddleSlim's simulation of it does, in both layouts.
+"""Networks as users bring them: in both layouts, INT8 answers as PaddleSlim's simulation of it does.
 
-The simulation says what rounding costs. Where the INT8 model is much further from FP32, the conversion has
+The simulation shows what rounding costs. If the INT8 model is much further from FP32, the conversion has
 computed something else.
 """
 
@@ -99,7 +99,7 @@ REWRITTEN: dict[str, dict[str, int]] = {
 
 @dataclass(frozen=True)
 class Found:
-    """Of one layout: SQNR of each output, the audited layers, and oneDNN's level."""
+    """What was found in one layout: the SQNR of each output, the audited layers, and oneDNN's level."""
 
     int8_db: list[float]
     layers: tuple[int, int]
@@ -108,8 +108,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Study:
-    """Of one network: how often each rewrite matched alone, and what it changed, relative to the outputs; and
-    SQNR of each simulated output."""
+    """What was found in one network: how often each rewrite matched by itself, what it changed relative to
+    the outputs, and the SQNR of each simulated output."""
 
     matches: dict[str, int]
     changes: dict[str, float]

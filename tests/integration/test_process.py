@@ -1,4 +1,4 @@
-"""Isolated processes: real ones, really killed."""
+"""Isolated processes: real processes, which are really killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that are quantized already: each command does its work, or names one that does; that is then run."""
+"""Models that are quantized already: each command works on them, or names a command that does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trained FP32 model out of a real registry, and what is refused there."""
+"""A trained FP32 model is taken from a real registry, and bad versions are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A registered model renamed in MLflow: both names say so, and the remedy puts it right."""
+"""A registered model was renamed in MLflow: commands for both names say so, and the remedy works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each graph rewrite: it matches what it should, and FP32 outputs stay what they were."""
+"""Each graph rewrite matches what it should, and leaves the FP32 outputs as they were."""
 
 from __future__ import annotations
 

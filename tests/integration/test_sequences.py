@@ -1,4 +1,4 @@
-"""Models of sequences: recurrent operators in INT8, lengths from the data set to the served bundle."""
+"""Models of sequences: recurrent operators run in INT8, and lengths go from the data set to the bundle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A served model answers every request with its own answer: of any thread, of any batch, after any error."""
+"""A served model gives every request its own answer, from any thread, in any batch, after any error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training entry points, the demo's and a user's own, in real isolated processes."""
+"""Training functions, the demo's and a user's own, run in real isolated processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small FP32 graphs of which oneDNN gets some wrong, and others of their kind. Isolated processes only."""
+"""Small FP32 graphs, some of which oneDNN computes wrongly, and others like them. Isolated processes only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence that the gate approves, and ways to spoil one thing at a time."""
+"""Makes evidence that the gate approves, and spoils one thing of it at a time."""
 
 from __future__ import annotations
 

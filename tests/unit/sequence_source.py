@@ -1,4 +1,4 @@
-"""A callable source of sequences, the second one empty."""
+"""A callable source of sequences, of which the second is empty."""
 
 from __future__ import annotations
 

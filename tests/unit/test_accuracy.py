@@ -1,4 +1,4 @@
-"""Per-sample scores, and the comparison that collects them."""
+"""Scores of single samples, and the comparison that collects them."""
 
 from __future__ import annotations
 

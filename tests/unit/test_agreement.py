@@ -1,4 +1,4 @@
-"""What an output holds, and how alike two answers in it are."""
+"""How well two answers agree, according to what an output holds."""
 
 from __future__ import annotations
 

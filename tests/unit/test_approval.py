@@ -1,4 +1,4 @@
-"""A person's word on a promotion."""
+"""A person's decision on a promotion."""
 
 from __future__ import annotations
 

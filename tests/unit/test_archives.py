@@ -1,4 +1,4 @@
-"""Archives: what is packed comes back, and nothing gets out of the folder."""
+"""Archives: what is packed can be unpacked, and no member leaves the folder."""
 
 from __future__ import annotations
 

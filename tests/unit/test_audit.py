@@ -1,4 +1,4 @@
-"""The kernel audit against verbose lines as oneDNN 3.2.1 printed them."""
+"""The kernel audit reads verbose lines that oneDNN 3.2.1 printed."""
 
 from __future__ import annotations
 

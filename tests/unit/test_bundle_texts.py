@@ -1,4 +1,4 @@
-"""What a bundle holds beside its model can be written for every model that can be measured."""
+"""The texts in a bundle can be written for every model that can be measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions named in a configuration: any for the person at the keyboard, few for a server's flow run."""
+"""Functions named in a configuration: a person may name any, a server's flow run only allowed ones."""
 
 from __future__ import annotations
 

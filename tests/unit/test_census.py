@@ -1,4 +1,4 @@
-"""The operator census: what INT8 can reach, and what is announced as beyond it."""
+"""The operator census: what INT8 can reach, and what it announces as out of reach."""
 
 from __future__ import annotations
 

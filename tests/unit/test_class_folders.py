@@ -1,4 +1,4 @@
-"""Class folders as people have them: numbered as training numbers them, and nothing left out in silence."""
+"""Class folders as people have them are numbered as in training, and nothing is left out silently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The modules that a computation consists of, as its import statements say."""
+"""The modules that a computation consists of are found by its import statements."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The release configuration: what is accepted, and what a mistake is told."""
+"""The release configuration: what is accepted, and what a mistake is answered with."""
 
 from __future__ import annotations
 

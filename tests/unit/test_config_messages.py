@@ -1,4 +1,4 @@
-"""Every mistake in a configuration is told in the words of YAML and pictures, with its key and its line."""
+"""Every mistake in a configuration is reported in the words of YAML, with its key and its line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is taken from CPython's inside is there, and its absence is told."""
+"""The private parts of CPython that are used exist, and their absence raises an error."""
 
 from __future__ import annotations
 

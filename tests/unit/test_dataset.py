@@ -1,4 +1,4 @@
-"""Drawn data on disk: names, digests, and overlap between two draws; test_sources.py has the rest."""
+"""Drawn data on disk: names, digests and the overlap of two draws. test_sources.py has the rest."""
 
 from __future__ import annotations
 

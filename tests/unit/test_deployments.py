@@ -1,4 +1,4 @@
-"""What `prefect.yaml` offers is what the code has."""
+"""The deployments in `prefect.yaml` match the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of digits: what they hold, how digits are distorted, and how a reading is scored."""
+"""Lines of digits: their content, the distortion of digits, and the score of a reading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documents promise stands in the code."""
+"""The code keeps what the documents promise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program is as far as quantization goes, read from its operators and their attributes."""
+"""Whether a program is quantized already, and how, is read from its operators and their attributes."""
 
 from __future__ import annotations
 

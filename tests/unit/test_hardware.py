@@ -1,4 +1,4 @@
-"""The hardware check against the flags of real processors."""
+"""The hardware check, on the flags of real processors."""
 
 from __future__ import annotations
 

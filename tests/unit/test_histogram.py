@@ -1,4 +1,4 @@
-"""Counting in equal bins against `np.histogram` with the edge array."""
+"""Counting in equal bins gives what `np.histogram` gives with the array of edges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cache keys of steps hold the inputs that decide their results and no other."""
+"""Cache keys of steps hold the inputs that decide their results, and no others."""
 
 from __future__ import annotations
 

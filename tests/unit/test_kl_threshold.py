@@ -1,4 +1,4 @@
-"""The closed-form KL threshold against Paddle's own function, run in its own process."""
+"""The closed-form KL threshold equals that of Paddle's own function, which runs in its own process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns of the models that are timed beside one another, and the CPUs that they are timed on."""
+"""The turns of the models that are timed together, and the CPUs on which they are timed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Switches of predictors that run in one process."""
+"""The switches of predictors that run in one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Length buckets: every sequence once, few shapes, and fillers that make them."""
+"""Length buckets hold every sequence once, in few shapes, which fillers complete."""
 
 from __future__ import annotations
 

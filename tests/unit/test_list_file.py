@@ -1,4 +1,4 @@
-"""Lists of pictures as other tools write them: read right, or refused by line with what was understood."""
+"""Lists of pictures from other tools are read correctly, or refused by line with how they were understood."""
 
 from __future__ import annotations
 

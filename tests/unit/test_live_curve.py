@@ -1,4 +1,4 @@
-"""A training's curve: the same points on the way as at the end, and never at the training's cost."""
+"""The curve of a training has the same points during it as at its end, and never slows it down."""
 
 from __future__ import annotations
 

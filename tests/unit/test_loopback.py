@@ -1,4 +1,4 @@
-"""What is said to proxies: this host is no business of theirs, whoever else the user has named."""
+"""Requests to this host bypass proxies, whichever hosts the user has excluded already."""
 
 from __future__ import annotations
 

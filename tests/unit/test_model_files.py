@@ -1,4 +1,4 @@
-"""Finding a model on disk, in every layout that Paddle has written."""
+"""A model on disk is found, in every file layout that Paddle has written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Releases whose process is dead are told from those that live, by a lock that dies with its process."""
+"""A lock that ends with its process tells releases of dead processes from running ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How slow a host is, and limits that stretch with it, by a clock of the test's own."""
+"""The slowness of a host, and limits that stretch with it, by a clock of the test's own."""
 
 from __future__ import annotations
 

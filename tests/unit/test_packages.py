@@ -1,4 +1,4 @@
-"""Packages that ship models and corpora; what pip brings is made here."""
+"""Packages that contain models and corpora. The archives that pip would download are made here."""
 
 from __future__ import annotations
 

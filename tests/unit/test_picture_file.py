@@ -1,4 +1,4 @@
-"""One picture file: turned as its tag says, and told apart when missing, broken or several."""
+"""An image file is turned as its tag says, or refused since it is missing, broken or has several images."""
 
 from __future__ import annotations
 

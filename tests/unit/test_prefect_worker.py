@@ -1,4 +1,4 @@
-"""A worker's garbage: what is in a reference cycle goes without Python's own collector."""
+"""Objects in reference cycles in a worker are freed without Python's own collector."""
 
 from __future__ import annotations
 

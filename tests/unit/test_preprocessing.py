@@ -1,4 +1,4 @@
-"""From pictures and arrays to what a model takes."""
+"""Images and arrays become what a model takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may become champion: every check alone, and deny by default."""
+"""What may become champion: every check by itself, and a refusal by default."""
 
 from __future__ import annotations
 

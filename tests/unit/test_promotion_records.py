@@ -1,4 +1,4 @@
-"""The champion is who the records say, in their order."""
+"""The records, in their order, decide who is champion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published table: its plan, its records, and what it says of hits, misses and gaps."""
+"""The published table: its plan, its records, and how it shows figures that are reached, missed or absent."""
 
 from __future__ import annotations
 

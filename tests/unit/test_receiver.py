@@ -1,4 +1,4 @@
-"""What the webhook receiver answers to whoever sends, without anything behind it."""
+"""The answers of the webhook receiver to any sender, without servers behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weight scales of fused recurrent operators, and which algorithms make a candidate of them."""
+"""Weight scales of fused recurrent operators, and the algorithms that make a candidate of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agreement of detected regions."""
+"""The agreement of detected regions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records by name: ours and those of installed packages, and who may load them."""
+"""Records are found by name, this project's and those of installed packages, if they may be loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of finished steps: what comes back is what was kept, and nothing that somebody else wrote runs."""
+"""Records of finished steps are read back as they were written, and nobody else's record runs code."""
 
 from __future__ import annotations
 

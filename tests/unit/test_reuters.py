@@ -1,4 +1,4 @@
-"""Reuters R8 as token ids; the tokenizer is a small one of the same kind."""
+"""Reuters R8 as token ids, with a small tokenizer of the same kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing between a weight's two neighbouring integers."""
+"""The choice between the two integers next to a weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The draw: seeded, stratified, and disjoint by content."""
+"""The draw of samples is seeded, stratified, and disjoint by content."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_draw_one_more_than_there_are_is_refused_with_both_numbers() -> None:
 
 @pytest.mark.parametrize("count", [10, 150])
 def test_draw_equal_classes_share_what_does_not_divide_by_chance(count: int) -> None:
-    """Of 100 equal classes, which get the odd samples is left to the seed, not to the label."""
+    """Which of 100 equal classes get the remaining samples depends on the seed, not on the label."""
     labels = np.arange(300) % 100
     favoured: set[int] = set()
     for seed in range(20):

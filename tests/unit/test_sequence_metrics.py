@@ -1,4 +1,4 @@
-"""Word F1 and label accuracy of single sentences, against figures worked out by hand."""
+"""Word F1 and label accuracy of single sentences, compared with figures worked out by hand."""
 
 from __future__ import annotations
 

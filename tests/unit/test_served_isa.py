@@ -1,4 +1,4 @@
-"""What oneDNN is held to on a stronger CPU."""
+"""The instruction set to which oneDNN is limited on a stronger CPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file that every bundle ships runs on every Python that its Paddle has wheels for, on every system."""
+"""The file that every bundle contains runs on every Python for which its Paddle has wheels."""
 
 from __future__ import annotations
 

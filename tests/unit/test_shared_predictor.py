@@ -1,4 +1,4 @@
-"""A predictor for any number of threads: what happens around it. Its model is a stand-in."""
+"""A predictor that any number of threads may use. A stand-in replaces its model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two hosts with separate disks and a shared store between them."""
+"""Two hosts with separate disks share artifacts through a shared store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of source, good and bad, through to the batches that a model takes."""
+"""Every kind of source, good and bad, up to the batches that a model takes."""
 
 from __future__ import annotations
 

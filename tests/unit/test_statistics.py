@@ -33,7 +33,7 @@ def bounds(lost: int, gained: int, samples: int, confidence: float) -> tuple[flo
 
 
 def probabilities(lost_rate: float, gained_rate: float, samples: int, cells: NDArray[np.int64]) -> NDArray:
-    """Of each (lost, gained) of `cells` [N, 2]."""
+    """The probability of each pair (lost, gained) in `cells` [N, 2]."""
     gained = stats.binom.pmf(cells[:, 1], samples, gained_rate)
     return gained * stats.binom.pmf(cells[:, 0], samples - cells[:, 1], lost_rate / (1 - gained_rate))
 

@@ -1,4 +1,4 @@
-"""Cache keys of steps hold the code that computes and no other, and are equal on every host."""
+"""Cache keys of steps hold the code that computes, and no other, and are equal on every host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The artifact store: whole or absent."""
+"""An artifact in the store is either whole or absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A path of the store means the same artifact on hosts whose stores lie in different folders."""
+"""A path in the store means the same artifact on hosts whose stores are in different folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said before a release of a validation that is too small."""
+"""The warning before a release whose validation data are too few."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tagged text: lines to ids and labels, and what is refused."""
+"""Tagged text becomes ids and labels, or is refused."""
 
 from __future__ import annotations
 

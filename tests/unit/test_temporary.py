@@ -1,4 +1,4 @@
-"""Temporary folders of the dead are removed, those of the living are not."""
+"""Temporary folders of ended processes are removed; those of running ones are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The digest that tells whether training data changed."""
+"""The digest that shows whether training data changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person is told of a wait: nothing for two seconds, then what for, how long, how long at most."""
+"""What a person is told during a wait: nothing for two seconds, then the reason, the time and the limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries that are not what MLflow signed just now, and those that are."""
+"""Deliveries that MLflow has just signed are accepted, all others are refused."""
 
 from __future__ import annotations
 

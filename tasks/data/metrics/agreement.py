@@ -1,8 +1,7 @@
-"""How alike an output of INT8 and of FP32 are, sample by sample, by what the output holds.
+"""Scores how well the outputs of INT8 and FP32 agree, sample by sample, according to what an output holds.
 
-Every score is within 0 and 1, and 1 for equal answers. Several outputs give a sample the least of their
-scores: a reader of the answer reads all of them, and a mean would hide one that is lost behind those that
-are kept. For outputs of 0/1 scores the least says that each of them agrees.
+Every score is between 0 and 1, and equal answers score 1. If a model has several outputs, a sample gets the
+lowest of their scores: whoever uses the answer reads all outputs, and a mean would hide one that is lost.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ AGREEMENT = "agreement"
 MIN_OVERLAP = 0.5
 BOX_COLUMNS = 6
 UNJUDGED = frozenset({OutputKind.CONSTANT, OutputKind.OTHER, OutputKind.IGNORE})
-"""Kinds without a score."""
+"""Kinds of output that have no score."""
 
 
 def agreements(
@@ -31,9 +30,10 @@ def agreements(
     outputs: Sequence[JudgedOutput],
     lengths: Array | None = None,
 ) -> list[Array | None]:
-    """The score of each sample in each output: [N], None for kinds without one.
+    """For each output the scores of all samples [N], or None for a kind without a score.
 
-    ours, theirs: one batch of INT8's and of FP32's outputs. lengths: [N], of the samples of a sequence model.
+    ours, theirs: the outputs of INT8 and of FP32 for one batch.
+    lengths: the lengths [N] of the samples, when the model takes sequences.
     """
     pairs = zip(outputs, ours, theirs, strict=True)
     return [
@@ -43,18 +43,18 @@ def agreements(
 
 
 def least(scores: Iterable[Array | None]) -> Array | None:
-    """Of each sample, the least of its outputs' scores: [N]; None when no output has one."""
+    """The lowest score of each sample over all outputs: [N]; None when no output has scores."""
     known = [each for each in scores if each is not None]
     return np.minimum.reduce(known) if known else None
 
 
 def alike(ours: Array, theirs: Array, output: JudgedOutput, lengths: Array | None = None) -> Array:
-    """The scores of one output: [N]. A sample with NaN or Inf, in either, agrees with nothing.
+    """The scores of one output: [N]. A sample with NaN or Inf in either model scores 0.
 
-    classes [N, C]: 1 where the greatest score is of the same class. steps [N, T, C], pixels [N, C, H, W],
-    flags and decisions of any shape: the share of a sample's decisions that are the same. embedding [N, D]
-    or [N, T, D]: the cosine of the vectors, their mean over steps, 0 where they point away from one another.
-    boxes [N, K, 6]: F1 of the boxes, FP32's taken as true.
+    classes [N, C]: 1 where the highest score belongs to the same class.
+    steps [N, T, C], pixels [N, C, H, W], flags and decisions of any shape: the share of equal decisions.
+    embedding [N, D] or [N, T, D]: the cosine similarity, averaged over time steps; 0 where it is negative.
+    boxes [N, K, 6]: F1 of the boxes, where those of FP32 count as true.
     """
     finite = _finite(ours) & _finite(theirs)
     if not finite.all():
@@ -65,9 +65,9 @@ def alike(ours: Array, theirs: Array, output: JudgedOutput, lengths: Array | Non
 
 
 def decided(values: Array, output: JudgedOutput) -> Array:
-    """The decisions that an output states: int64 [N, ...].
+    """The decisions that an output expresses: int64 [N, ...].
 
-    Among equal scores the lower class number comes first.
+    When scores are equal, the lowest class number is the decision.
     """
     if output.kind is OutputKind.DECISIONS:
         return values.astype(np.int64)
@@ -90,7 +90,7 @@ def _cosine(ours: Array, theirs: Array, output: JudgedOutput, lengths: Array | N
     first, second = (values.reshape(len(ours), steps, -1).astype(np.float64) for values in (ours, theirs))
     sizes = np.linalg.norm(first, axis=2) * np.linalg.norm(second, axis=2)
     cosines = (first * second).sum(axis=2) / np.where(sizes > 0, sizes, 1.0)
-    equal = (first == second).all(axis=2)  # whose cosine rounding leaves below 1, and which may be 0
+    equal = (first == second).all(axis=2)  # rounding leaves their cosine below 1, and they may be 0
     return _mean_of_steps(np.where(equal, 1.0, cosines.clip(0.0, 1.0)), lengths)
 
 
@@ -111,7 +111,7 @@ SCORES: dict[OutputKind, Callable[[Array, Array, JudgedOutput, Array | None], Ar
 
 
 def _mean_of_steps(scores: Array, lengths: Array | None) -> Array:
-    """[N, T] to [N]; what lies beyond a sample's length does not count."""
+    """The mean over time steps, [N, T] to [N]; steps beyond a sample's length do not count."""
     steps = scores.shape[1]
     if lengths is None or lengths.max(initial=0) > steps:
         mean: Array = scores.mean(axis=1) if steps else np.ones(len(scores))
@@ -122,14 +122,14 @@ def _mean_of_steps(scores: Array, lengths: Array | None) -> Array:
 
 
 def _seen(rows: Array, output: JudgedOutput) -> Array:
-    """Rows [class, score, left, top, right, bottom] that count, the surest first."""
+    """The rows [class, score, left, top, right, bottom] whose score is high enough, the highest first."""
     there = rows[(rows[:, 0] >= 0) & (rows[:, 1] > output.threshold)]
     ordered: Array = there[np.argsort(-there[:, 1], kind="stable")]
     return ordered
 
 
 def _f1(ours: Array, theirs: Array) -> float:
-    """A box is found when one of the same class, not taken yet, overlaps it by half."""
+    """F1 of the boxes. A box is found when an unused one of the same class overlaps it by half."""
     if not len(ours) and not len(theirs):
         return 1.0
     free, matched = np.ones(len(theirs), dtype=bool), 0
@@ -142,7 +142,10 @@ def _f1(ours: Array, theirs: Array) -> float:
 
 
 def _overlap(box: Array, others: Array) -> Array:
-    """Intersection over union of one box with each of [K, 4]; for boxes without area, 1 for equal ones."""
+    """Intersection over union of one box with each of `others` [K, 4].
+
+    For boxes without an area it is 1 when they are equal.
+    """
     sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     shared = sides.clip(0).prod(axis=1)
     joined = _area(box[None]) + _area(others) - shared
@@ -162,7 +165,7 @@ def _finite(values: Array) -> Array:
 
 
 def _beside(rows: Array, values: Array) -> Array:
-    """[N] in a shape that goes with `values`."""
+    """`rows` [N] reshaped so that it broadcasts with `values`."""
     return rows.reshape(-1, *(1 for _ in values.shape[1:]))
 
 

@@ -33,10 +33,10 @@ def first_places(name: str, k: int) -> NamedMetric:
 
 
 def top_k(outputs: Outputs, labels: Array | None, *, k: int, place: int = 0) -> Array:
-    """1.0 where fewer than `k` classes score above the label's, else 0.0: [N].
+    """1.0 where the label is among the `k` classes with the highest scores, else 0.0: [N].
 
-    outputs[place]: [N, classes]. Among equal scores the lower class number comes first. A sample with NaN
-    or Inf is wrong.
+    outputs[place]: scores [N, classes]. When scores are equal, the lower class number comes first. A sample
+    with NaN or Inf scores 0.0.
     Raises: MeasurementError when the output has another shape, DataError when a label is out of range.
     """
     logits = outputs[place].reshape(len(outputs[place]), -1)
@@ -53,9 +53,10 @@ def labelled_top_k(
 ) -> Array:
     """`top_k` of the output that the labels belong to: [N].
 
-    One score for each sample says 0 or 1, a whole number for each sample is the class itself.
-    Raises: MeasurementError when no output has a decision for each sample, or a whole number should show
-    more places than the first.
+    An output with a single score a sample decides between the classes 0 and 1. A whole number is the class
+    itself.
+    Raises: MeasurementError when no output has a decision for each sample, or when `k` is above 1 and the
+    output is a whole number, which names only the first class.
     """
     place = next((place for place, each in enumerate(judged) if each.labelled), None)
     if place is None:

@@ -1,5 +1,6 @@
-"""Metrics of labelled sequences, to be named in `validation.metrics`, e.g.
-`paddle_int8.tasks.data.metrics.sequences:word_f1`. Steps labelled `NO_LABEL` are not there.
+"""Metrics for labelled sequences. Time steps with the label `NO_LABEL` are padding and do not count.
+
+Name them in `validation.metrics`, for example as `paddle_int8.tasks.data.metrics.sequences:word_f1`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from paddle_int8.tasks.data.dataset import NO_LABEL
 
 Begins = Callable[[Array], Array]
 BEGIN, SINGLE = 0, 3
-"""Labels that begin a word in LAC's segmentation: B and S."""
+"""Labels with which a word begins in LAC's segmentation: B (begin) and S (single character)."""
 
 
 def label_accuracy(outputs: Sequence[Array], labels: Array | None) -> Array:
-    """Share of each sequence's steps with the right label: [N]."""
+    """The share of time steps in each sequence that have the right label: [N]."""
     found, expected = _decided(outputs, labels)
     there = expected != NO_LABEL
     right: Array = ((found == expected) & there).sum(axis=1) / there.sum(axis=1)
@@ -26,26 +27,27 @@ def label_accuracy(outputs: Sequence[Array], labels: Array | None) -> Array:
 
 
 def word_f1(outputs: Sequence[Array], labels: Array | None) -> Array:
-    """F1 of each sentence's words, of labels B 0, I 1, E 2, S 3: [N]."""
+    """F1 of the words in each sentence: [N]. The labels are B = 0, I = 1, E = 2, S = 3."""
     return _span_f1(*_decided(outputs, labels), lambda row: (row == BEGIN) | (row == SINGLE))
 
 
 def tagged_word_f1(outputs: Sequence[Array], labels: Array | None) -> Array:
-    """F1 of each sentence's words with their tags, of even labels B, odd labels I: [N]."""
+    """F1 of the words in each sentence with their tags: [N]. Even labels are B, odd ones are I."""
     return _span_f1(*_decided(outputs, labels), lambda row: row % 2 == 0, tagged=True)
 
 
 def ctc_line_accuracy(outputs: Sequence[Array], labels: Array | None) -> Array:
-    """1.0 where the greedy reading of [N, steps, classes], blank 0, is the whole line, else 0.0: [N].
+    """1.0 where the line is read without a mistake, else 0.0: [N].
 
-    labels: classes without the blank, from 0, padded with `NO_LABEL`.
+    outputs[0]: CTC scores [N, steps, classes], read greedily; class 0 is the blank.
+    labels: classes counted from 0 without the blank, padded with `NO_LABEL`.
     """
     read, expected = _read_lines(outputs, labels)
     return np.array([float(found == right) for found, right in zip(read, expected, strict=True)])
 
 
 def ctc_character_accuracy(outputs: Sequence[Array], labels: Array | None) -> Array:
-    """1 - edit distance / characters of each line, at least 0: [N]."""
+    """1 - edit distance / number of characters for each line, but at least 0: [N]."""
     read, expected = _read_lines(outputs, labels)
     return np.array(
         [
@@ -56,7 +58,7 @@ def ctc_character_accuracy(outputs: Sequence[Array], labels: Array | None) -> Ar
 
 
 def edit_distance(one: Sequence[int], other: Sequence[int]) -> int:
-    """Insertions, deletions and substitutions from `one` to `other` (Levenshtein 1966)."""
+    """The fewest insertions, deletions and substitutions from `one` to `other` (Levenshtein 1966)."""
     row = list(range(len(other) + 1))
     for place, symbol in enumerate(one, start=1):
         before, row[0] = row[0], place
@@ -79,7 +81,10 @@ def _span_f1(found: Array, expected: Array, begins: Begins, *, tagged: bool = Fa
 
 
 def _spans(row: Array, begins: Begins, tagged: bool) -> set[tuple[int, int, int]]:
-    """(first step, step after the last, label of the first or 0) of every word; a row begins one."""
+    """Every word as (first step, step after the last, label of the first step).
+
+    The label is 0 when words have no tags. The first step of a row always begins a word.
+    """
     starts = np.flatnonzero(begins(row) | (np.arange(len(row)) == 0))
     ends = [*starts[1:].tolist(), len(row)]
     firsts = row[starts].tolist() if tagged else [0] * len(starts)
@@ -87,7 +92,10 @@ def _spans(row: Array, begins: Begins, tagged: bool) -> set[tuple[int, int, int]
 
 
 def _decided(outputs: Sequence[Array], labels: Array | None) -> tuple[Array, Array]:
-    """Labels that the model gives and those that are right, [N, steps] each; logits are decided here."""
+    """The labels that the model gives and the right ones, [N, steps] each.
+
+    When the model returns scores, the class with the highest one is its label.
+    """
     if labels is None or labels.ndim != 2:
         raise MeasurementError(
             found="no labels of steps",

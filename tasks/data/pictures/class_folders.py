@@ -1,4 +1,4 @@
-"""Pictures in class folders: `root/<class>/…`, numbered as training numbers them."""
+"""Finds images in class folders, `root/<class>/…`, and numbers the classes as training tools do."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ HELD_OUT = frozenset({"val", "valid", "validation", "dev", "eval", "test", "test
 SYSTEM = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found"})
 HIDDEN = "hidden files and folders, and those of operating systems"
 EDGE = 6
-"""Classes that a note names from each end of their order."""
+"""How many classes a note names from each end of their order."""
 
 LeftOut = defaultdict[str, list[str]]
 
 
 def images_by_folder(root: Path) -> ImageFiles:
-    """Every picture below `root`, labelled by the class folder it is in.
+    """Every image below `root`, labelled by the class folder that it is in.
 
-    Classes are numbered in the order of the folders' names as text, empty ones included, as Paddle's
-    DatasetFolder and torchvision do; hidden folders, such as a notebook's checkpoints, would shift every
-    label. A root without folders gives its own pictures, without labels.
-    Raises: DataError when the folders are splits, or pictures lie beside class folders.
+    Classes are numbered in the order of the folders' names, sorted as text, as Paddle's DatasetFolder and
+    torchvision do. Empty folders count. Hidden folders, such as a notebook's checkpoints, do not: they would
+    shift every label. If `root` has no folders, the images in it are returned without labels.
+    Raises: DataError when the folders are splits such as `train`, or when images lie beside class folders.
     """
     left_out: LeftOut = defaultdict(list)
     entries = list(_visible(root, root, left_out))
@@ -59,7 +59,7 @@ def images_by_folder(root: Path) -> ImageFiles:
 
 
 def _below(folder: Path, root: Path, left_out: LeftOut) -> tuple[list[str], list[str]]:
-    """(pictures, dangling links) in a class folder and below it, by name; links to folders are followed."""
+    """The images and the dangling links in a class folder and below it. Links to folders are followed."""
     pictures: list[str] = []
     missing: list[str] = []
     seen: set[tuple[int, int]] = set()
@@ -80,7 +80,7 @@ def _below(folder: Path, root: Path, left_out: LeftOut) -> tuple[list[str], list
 
 
 def _visible(folder: Path, root: Path, left_out: LeftOut) -> Iterator[os.DirEntry[str]]:
-    """What is in a folder, sorted by name."""
+    """The entries of a folder that are not hidden, sorted by name."""
     try:
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
@@ -100,7 +100,7 @@ def _visible(folder: Path, root: Path, left_out: LeftOut) -> Iterator[os.DirEntr
 def _sorted_out(
     entries: Sequence[os.DirEntry[str]], root: Path, left_out: LeftOut
 ) -> tuple[list[str], list[str]]:
-    """(pictures, dangling links); what is neither is left out."""
+    """The images and the dangling links among `entries`; everything else is left out."""
     pictures: list[str] = []
     missing: list[str] = []
     for entry in entries:
@@ -120,7 +120,10 @@ def _relative(entry: os.DirEntry[str], root: Path) -> str:
 
 
 def _refuse_splits(root: Path, classes: Sequence[str]) -> None:
-    """`train` may be a class among others; beside `val` or `test`, or alone, it is a split."""
+    """Refuses folders that are splits of a data set rather than classes.
+
+    `train` may be a class among others. Alone, or beside `val` or `test`, it is a split.
+    """
     names = {name.lower(): name for name in classes}
     splits = [name for lower, name in names.items() if lower in TRAIN | HELD_OUT]
     both = TRAIN & names.keys() and HELD_OUT & names.keys()

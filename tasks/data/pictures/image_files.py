@@ -1,4 +1,4 @@
-"""The pictures of a folder or list, and what was understood of it: classes, and what is left out."""
+"""The images found in a folder or a list, with their labels, and notes on how the source was understood."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from pathlib import Path
 from paddle_int8.tasks.contracts.errors import DataError
 
 SHOWN = 5
-"""Names that a message gives of many."""
+"""How many names a message gives when there are many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFiles:
-    """`labels` has one class number a file, or is None. `left_out` are names by the reason.
+    """The images of a source.
 
-    `class_names` are those of class folders, by number. `notes` say what was understood and is not obvious.
+    labels: one class number for each file, or None.
+    class_names: names of the class folders, by number.
+    left_out: names of what was not taken, by reason.
+    notes: sentences on what was assumed and is not obvious.
     """
 
     files: Sequence[Path]
@@ -26,11 +29,11 @@ class ImageFiles:
     notes: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
-        """How many are left out, by reason."""
+        """How many files are left out, by reason."""
         return {reason: len(names) for reason, names in sorted(self.left_out.items()) if names}
 
     def said(self) -> tuple[str, ...]:
-        """The notes, and what is left out with its first names."""
+        """The notes, followed by a sentence for each reason why files are left out."""
         return (
             *self.notes,
             *(
@@ -42,13 +45,13 @@ class ImageFiles:
 
 
 def some(names: Sequence[str]) -> str:
-    """The first names, and how many there are beyond."""
+    """The first of many names, and how many more there are, for a message."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
 
 def require_files(missing: Sequence[str], total: int, place: str, hint: str) -> None:
-    """Raises: DataError when files are missing, naming the first."""
+    """Checks that no file is missing. Raises: DataError when some are, with the names of the first ones."""
     if missing:
         raise DataError(
             found=f"{len(missing)} of {total} files of {place} are not there: {some(missing)}",

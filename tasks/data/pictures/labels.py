@@ -1,4 +1,4 @@
-"""Which text of a list is a class number, and what another one is taken for."""
+"""Tells whether the label in a list is a class number, and if not, what it probably is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 CLASS_NUMBER = re.compile(r"0|[1-9][0-9]{0,6}")
-"""The largest sets of faces have a few million classes; 20231105 is a date."""
+"""Class numbers have at most 7 digits: the largest data sets of faces have a few million classes, and
+20231105 is a date."""
 AGREEMENT = "leave the labels out and measure `validation.metrics: [agreement]`"
 
 
@@ -45,14 +46,14 @@ SORTS = (
         ),
     ),
 )
-"""What a text is, by the first pattern that it fits as a whole."""
+"""What a wrong label is, by the first pattern that matches all of it."""
 TEXT = WrongLabel(
     "a text", f"number the classes from 0 in the order of the model's outputs; of texts, {AGREEMENT}"
 )
 
 
 def wrong_label(label: str) -> WrongLabel | None:
-    """None of a class number, else what the text is and what to do."""
+    """None when the label is a class number; otherwise what the text is, and what to do."""
     if CLASS_NUMBER.fullmatch(label):
         return None
     return next((said for pattern, said in SORTS if pattern.fullmatch(label)), TEXT)

@@ -1,8 +1,8 @@
-"""A list of pictures: a file a line, with or without its class number.
+"""Reads a list of images: each line names a file, with or without the number of its class.
 
-Lists come from many tools, so each line is held against the disk: what names a file that is there is the
-file, and the rest of the line is its label. What cannot be a class number is refused by line, with what was
-understood, and never guessed at.
+Lists come from many tools, so each line is compared with the disk: the part that names an existing file is
+the file, and the rest of the line is its label. A label that cannot be a class number is never guessed at:
+the line is refused with its number and with how it was understood.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from paddle_int8.tasks.data.pictures.listed_paths import ListedPath, Places
 
 TAB = re.compile(r"\s*\t\s*")
 GAP = re.compile(r"[\s,;]+")
-"""Between file and label; a line with a tab is divided at tabs alone, so that names may hold the others."""
+"""What separates file and label. A line with a tab is divided only at tabs, so its names may have blanks."""
 COLUMNS = 20
-"""Gaps between which a file is looked for that stands neither first nor last."""
+"""How many gaps of a line are tried when its file stands neither first nor last."""
 END_OF_LINE = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One way to understand a line. `label_first`: the label stands before the file."""
+    """One way to understand a line. `label_first` says that the label stands before the file."""
 
     number: int
     text: str
@@ -41,14 +41,14 @@ class Reading:
 
     @property
     def fits(self) -> bool:
-        """Whether the label is none, or one class number."""
+        """Whether there is no label, or the label is one class number."""
         return not self.label or CLASS_NUMBER.fullmatch(self.label) is not None
 
 
 def listed_images(root: Path, list_file: Path) -> ImageFiles:
-    """The pictures that a list names, in its order, each once.
+    """The images that a list names, in its order, each of them once.
 
-    Raises: DataError naming the line, when the list cannot be read or understood, or files are missing.
+    Raises: DataError, with the line, when the list cannot be read or understood, or when files are missing.
     """
     left_out: dict[str, list[str]] = defaultdict(list)
     lines = _without_header(list(_readings(root, list_file, left_out)), left_out)
@@ -67,7 +67,7 @@ def listed_images(root: Path, list_file: Path) -> ImageFiles:
 
 
 def _readings(root: Path, list_file: Path, left_out: dict[str, list[str]]) -> Iterator[Reading]:
-    """Each line as it is understood; empty lines do not count, comments are left out."""
+    """How each line is understood; empty lines and comments are skipped."""
     places = Places(root)
     try:
         lines = END_OF_LINE.split(decoded(list_file.read_bytes()))
@@ -88,7 +88,7 @@ def _readings(root: Path, list_file: Path, left_out: dict[str, list[str]]) -> It
 
 
 def _understood(number: int, text: str, places: Places, list_file: Path) -> Reading:
-    """The one reading whose file is there; of none, the likely one."""
+    """The only reading of a line whose file exists; if there is none, the most likely reading."""
     there = list(_possible(number, text, places))
     fitting = [reading for reading in there if reading.fits]
     if len(fitting) > 1:
@@ -102,7 +102,7 @@ def _understood(number: int, text: str, places: Places, list_file: Path) -> Read
 
 
 def _possible(number: int, text: str, places: Places) -> Iterator[Reading]:
-    """Every division of the line into a file that is there and a label, the longest name first."""
+    """Every division of the line into an existing file and a label, the longest file name first."""
     gaps = list((TAB if "\t" in text else GAP).finditer(text))
     heads = [(text, "", False)] + [(text[: gap.start()], text[gap.end() :], False) for gap in reversed(gaps)]
     tails = [(text[gap.end() :], text[: gap.start()], True) for gap in gaps]
@@ -112,7 +112,7 @@ def _possible(number: int, text: str, places: Places) -> Iterator[Reading]:
 
 
 def _between(number: int, text: str, places: Places) -> Iterator[Reading]:
-    """The file that stands between other columns, such as those of an index and a label."""
+    """Readings in which the file stands between other columns, such as an index and a label."""
     gaps = list((TAB if "\t" in text else GAP).finditer(text))[:COLUMNS]
     for before, behind in combinations(gaps, 2):
         if file := places.find(text[before.end() : behind.start()]):
@@ -121,7 +121,10 @@ def _between(number: int, text: str, places: Places) -> Iterator[Reading]:
 
 
 def _likely(number: int, text: str, places: Places) -> Iterator[Reading]:
-    """A line whose file is not there, divided behind the first name of a picture, or at the last gap."""
+    """Likely readings of a line whose file does not exist.
+
+    The line is divided after the first text that looks like an image's name, or else at the last gap.
+    """
     gaps = list((TAB if "\t" in text else GAP).finditer(text))
     divisions = [(text[: gap.start()], text[gap.end() :]) for gap in gaps]
     first = bool(gaps) and bool(CLASS_NUMBER.fullmatch(divisions[0][0])) and places.named(divisions[0][1])
@@ -136,12 +139,12 @@ def _likely(number: int, text: str, places: Places) -> Iterator[Reading]:
 
 
 def _plain(label: str) -> str:
-    """A label without quotes, and without the separators of empty columns behind it."""
+    """A label without its quotes, and without separators of empty columns after it."""
     return label.rstrip(",; \t").strip("\"'")
 
 
 def _without_header(lines: list[Reading], left_out: dict[str, list[str]]) -> list[Reading]:
-    """A first line such as `path,label` names columns: neither its file is there nor its label a number."""
+    """The lines without a header such as `path,label`: its file does not exist, its label is no number."""
     if len(lines) > 1 and lines[1].file.there:
         first = lines[0]
         is_name = Path(first.file.name).suffix or CLASS_NUMBER.fullmatch(first.label)
@@ -152,7 +155,10 @@ def _without_header(lines: list[Reading], left_out: dict[str, list[str]]) -> lis
 
 
 def _labels_checked(lines: Sequence[Reading], list_file: Path) -> bool:
-    """Whether the lines have class numbers. Raises: DataError when some have not, or have something else."""
+    """Whether the lines have class numbers.
+
+    Raises: DataError when only some lines have one, or a label is something else.
+    """
     wrong = [(line, said) for line in lines if line.label and (said := wrong_label(line.label))]
     if wrong:
         line, said = wrong[0]
@@ -197,7 +203,7 @@ def _require_inside(lines: Sequence[Reading], root: Path, list_file: Path) -> No
 
 
 def _where_they_are(lines: Sequence[Reading], root: Path, list_file: Path) -> str:
-    """The remedy for missing files: another root under which the first of them is there, if one is near."""
+    """The remedy for missing files. It names another root when the first of the files exists below that."""
     name = next(line.file.name for line in lines if not line.file.there)
     for other in (list_file.parent, *list(root.parents)[:3]):
         if other != root and Places(other).find(name):
@@ -206,7 +212,7 @@ def _where_they_are(lines: Sequence[Reading], root: Path, list_file: Path) -> st
 
 
 def _each_once(lines: Sequence[Reading], list_file: Path, left_out: dict[str, list[str]]) -> list[Reading]:
-    """The lines without those that repeat a file. Raises: DataError when the labels differ."""
+    """The lines without those that repeat a file. Raises: DataError when the repeated labels differ."""
     seen: dict[str, Reading] = {}
     for line in lines:
         first = seen.setdefault(line.file.path, line)

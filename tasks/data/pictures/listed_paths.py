@@ -1,4 +1,4 @@
-"""The files that a list names, looked for on the disk; each folder is listed once, however many files."""
+"""Looks for the files that a list names. Each folder is read once, however many files the list has in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ QUOTES = ('"', "'")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedPath:
-    r"""`name` as it was understood, `path` absolute. `turned`: `\` was read as `/`."""
+    r"""A file of a list: its `name` as it was understood, and its absolute `path`.
+
+    there: whether the file exists.
+    inside: whether it lies below the root.
+    turned: whether each `\` in the name was read as `/`.
+    """
 
     name: str
     path: str
@@ -23,7 +28,7 @@ class ListedPath:
 
 
 class Places:
-    """Finds files below `root`, as a list names them."""
+    """Finds the files below `root` that a list names."""
 
     def __init__(self, root: Path) -> None:
         self._root = os.path.normpath(root.absolute()).rstrip(os.sep)
@@ -31,7 +36,7 @@ class Places:
         self._folders: dict[str, frozenset[str] | None] = {}
 
     def find(self, name: str) -> ListedPath | None:
-        r"""The file that `name` means, if there is one: as it stands, without quotes, or with `/` for `\`."""
+        r"""The existing file that `name` means: as it stands, without quotes, or with `/` for `\`."""
         if self._is_file(path := self._path(name)):
             return self._listed(name, path)
         if not name.startswith(QUOTES) and "\\" not in name:
@@ -43,11 +48,11 @@ class Places:
         return None
 
     def missing(self, name: str) -> ListedPath:
-        """What `name` would mean, of a file that is not there."""
+        """The path that `name` means when there is no such file."""
         return self._listed(_bare(name), self._path(_bare(name)), there=False)
 
     def named(self, name: str) -> bool:
-        """Whether a name ends as a picture's does."""
+        """Whether a name has the suffix of an image."""
         return Path(name.strip("\"'")).suffix.lower() in self._suffixes
 
     def _path(self, name: str) -> str:
@@ -70,11 +75,11 @@ def _bare(name: str) -> str:
 
 
 def _files(folder: str) -> frozenset[str] | None:
-    """The names of the files in a folder; None when it may be entered but not listed."""
+    """The names of the files in a folder; None when the folder may be entered but not listed."""
     try:
         with os.scandir(folder or os.sep) as listing:
             return frozenset(entry.name for entry in listing if entry.is_file())
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError when the name has a NUL byte
         return frozenset()
     except OSError:
         return None

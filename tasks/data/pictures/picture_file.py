@@ -1,4 +1,4 @@
-"""One picture on disk: whether a file holds one, and its pixels upright as a viewer shows them."""
+"""Tells whether a file holds an image, and reads its pixels upright, as a viewer shows them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ FORMATS = frozenset(
         "WEBP",
     )
 )
-"""Formats of pixels. Pillow's others are left alone: EPS is a program, which Ghostscript would run."""
+"""Formats that only hold pixels. Pillow's other formats are not read: EPS is a program for Ghostscript."""
 CAMERA = "MPO"
-"""A JPEG with a second one behind it, as cameras write them; the first is the picture."""
+"""A JPEG followed by a second one, as cameras write it; the first one is taken."""
 UNMARKED = frozenset({"PCX", "TGA"})
-"""Their first bytes are those of many other files too, so the suffix must say it."""
+"""Formats that many other files begin like, so only the suffix identifies them."""
 ORIENTATION = 0x0112
-"""EXIF's tag, of which readers such as OpenCV and every viewer take notice."""
+"""The EXIF tag of the orientation, which viewers and readers such as OpenCV apply."""
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -46,27 +46,27 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""From the stored pixels to the upright picture. Source: CIPA DC-008 (EXIF 2.32), tag Orientation."""
+"""How the stored pixels become upright. Source: CIPA DC-008 (EXIF 2.32), tag Orientation."""
 REDUCED = 254
-"""TIFF's NewSubfileType; with its lowest bit a page is a smaller copy of another one."""
+"""TIFF's tag NewSubfileType: its lowest bit marks a page that is a smaller copy of another one."""
 
 
 @cache
 def picture_suffixes() -> frozenset[str]:
-    """Lower-case suffixes of the formats that are read."""
+    """The suffixes, in lower case, of the formats that are read."""
     known = Image.registered_extensions().items()
     return frozenset(suffix for suffix, name in known if name in readable_formats() or name == CAMERA)
 
 
 @cache
 def readable_formats() -> tuple[str, ...]:
-    """Those of `FORMATS` that this Pillow was built with."""
+    """The formats in `FORMATS` that this build of Pillow can read."""
     Image.init()
     return tuple(name for name in Image.OPEN if name in FORMATS)
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file is called a picture, or holds one under another name or none."""
+    """Whether a file has the suffix of an image, or holds one under another suffix or none."""
     return path.suffix.lower() in picture_suffixes() or _holds_picture(path)
 
 
@@ -81,9 +81,9 @@ def _holds_picture(path: Path) -> bool:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """The picture in `path`, decoded and turned as its EXIF orientation says.
+    """The image in `path`, decoded and turned as its EXIF orientation says.
 
-    Raises: DataError naming the file, when it is missing, broken, or holds several pictures.
+    Raises: DataError, with the file's name, when it is missing, broken, or holds several images.
     """
     try:
         yield _decoded(path)
@@ -111,7 +111,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _decoded(path: Path) -> Image.Image:
-    """The upright picture; damaged metadata, of which Pillow warns, do not count."""
+    """The upright image. Pillow's warnings about damaged metadata are ignored."""
     with warnings.catch_warnings(action="ignore"), Image.open(path, formats=readable_formats()) as picture:
         _require_one(picture, path)
         picture.load()
@@ -119,19 +119,22 @@ def _decoded(path: Path) -> Image.Image:
 
 
 def upright(picture: Image.Image) -> Image.Image:
-    """A decoded picture turned as its EXIF orientation says; one without the tag stays as it is.
+    """A decoded image turned as its EXIF orientation says; without that tag it stays as it is.
 
-    Only the tag is read: Pillow's own exif_transpose writes all others anew, and fails on damaged ones.
+    Pillow's own exif_transpose would also rewrite all other tags, and fails on damaged ones.
     """
     try:
         turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
-    except (OSError, SyntaxError, ValueError, TypeError):  # damaged metadata of a picture that is whole
+    except (OSError, SyntaxError, ValueError, TypeError):  # the image is whole, but its metadata are damaged
         return picture
     return picture if turn is None else picture.transpose(turn)
 
 
 def _require_one(picture: Image.Image, path: Path) -> None:
-    """A second picture in the file of a camera (MPO) or a smaller copy in a TIFF does not count."""
+    """Refuses a file with several images.
+
+    The second image in a camera's file (MPO) and smaller copies in a TIFF do not count.
+    """
     frames = getattr(picture, "n_frames", 1)
     if picture.format == "TIFF":
         frames = sum(not _is_reduced(picture, page) for page in range(frames))

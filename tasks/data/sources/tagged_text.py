@@ -1,6 +1,6 @@
-"""Tagged text as sequences of ids: `word/tag word/tag` lines, a vocabulary, and a list of tags.
+"""Reads tagged text, lines of `word/tag word/tag`, as sequences of ids and labels.
 
-A step is a character, or with `words` a word of that dictionary which the vocabulary has.
+Each step of a sequence is a character; with the dictionary `words` it is a word that the vocabulary has.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class TaggedTextSource(Source):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """A line of the corpus: ids and labels of its steps, both [length]."""
+    """A line of the corpus: the ids and the labels of its steps, both [length]."""
 
     line: int
     ids: Ids
@@ -66,10 +66,10 @@ class Sentence:
 
 
 def read_tagged_text(source: TaggedTextSource) -> list[Sentence]:
-    """Every sentence of the chosen lines.
+    """The sentences in the chosen lines of the corpus.
 
-    Raises: DataError, naming the line, when a file cannot be read or a line is not of its format, or when
-    the vocabulary lacks the entry for unknown characters.
+    Raises: DataError when a file cannot be read, when a line does not have the format (with its number), or
+    when the vocabulary lacks the entry for unknown characters.
     """
     vocabulary, tags = _ids_by_name(source.vocabulary), _ids_by_name(source.tags)
     replaced = dict(_pairs(source.replacements)) if source.replacements else {}
@@ -96,7 +96,7 @@ def read_tagged_text(source: TaggedTextSource) -> list[Sentence]:
 
 
 def _steps(units: list[str], vocabulary: Mapping[str, int]) -> list[str]:
-    """Units that the vocabulary has, and the characters of those that it has not."""
+    """The units that the vocabulary has; each other unit is replaced by its characters."""
     return [step for unit in units for step in ([unit] if unit in vocabulary else unit)]
 
 
@@ -113,7 +113,7 @@ def _words(line: str, number: int, corpus: Path) -> Iterator[tuple[str, str]]:
 
 
 def _labels(word: str, tag: str, tags: dict[str, int], path: Path) -> list[int]:
-    """A label a character: its place in the word, or the word's tag with `-B` and `-I`."""
+    """One label for each character: its position in the word, or the word's tag with `-B` or `-I`."""
     if tags.keys() >= PLACES:
         inside = [tags["-I"]] * (len(word) - 2)
         return [tags["-S"]] if len(word) == 1 else [tags["-B"], *inside, tags["-E"]]
@@ -137,7 +137,7 @@ def _ids_by_name(path: Path) -> dict[str, int]:
 
 
 def _pairs(path: Path) -> Iterator[tuple[str, str]]:
-    """The two fields of each line that has two; LAC's own dictionaries have others, which it skips too."""
+    """The fields of each line that has two. LAC's dictionaries have other lines too, which LAC skips."""
     for line in _lines(path):
         fields = line.split("\t")
         if len(fields) == 2:
