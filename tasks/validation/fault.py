@@ -1,9 +1,12 @@
-"""Which operator oneDNN gets wrong, in a model whose outputs differ from those of Paddle's own kernels.
+"""Finds the operator that oneDNN computes wrongly, when the model's outputs differ from Paddle's own kernels.
 
-Every tensor is made an output of the program, so that an engine shows all that it computes. Each operator
-whose result differs is then run alone by Paddle's own kernel, on the inputs that oneDNN's had: what still
-differs is the operator's doing, not rounding that grew. A fault that vanishes when every tensor is an output
-is a fusion's, and is found by cutting the program at one tensor after another. Isolated process only.
+1. Every tensor is made an output of the program, so that all intermediate results can be compared.
+2. Each operator whose result differs is run alone by Paddle's own kernel, on the inputs that oneDNN's kernel
+   had. A difference that remains is the operator's fault, not rounding that accumulated before it.
+3. If no operator is at fault, a fusion may be: fusions do not happen while every tensor is an output. The
+   program is then cut after one tensor or another, by bisection, until the first cut that differs is found.
+
+This module runs in the isolated process only.
 """
 
 from __future__ import annotations
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 
 WRONG = 1e-3
-"""Of the greatest native value. One operator rounds by a thousandth of that."""
+"""A tensor is wrong when it differs by more than this fraction of its greatest native value. The rounding
+of a single operator is a thousand times smaller."""
 SAMPLES = 2
 NOT_ALONE = frozenset({"feed", "fetch", "while", "conditional_block", "conditional_block_infer"})
 
@@ -40,8 +44,12 @@ Value = tuple[Array, Array | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """The operator that writes `tensor` otherwise than Paddle's own kernel, by `difference` of its greatest
-    value; `layer` is the name of its parameter, "" without one. `fused`: with the operators before it."""
+    """An operator whose result differs from that of Paddle's own kernel.
+
+    `tensor` is the result, and `difference` is a fraction of its greatest value. `layer` is the name of the
+    operator's first parameter, "" when it has none. `fused` is True when the fault appears only while the
+    operator is fused with those before it.
+    """
 
     operator: str
     tensor: str
@@ -59,9 +67,10 @@ class Fault:
 
 
 def find_fault(folder: Path, feed: Feed, threads: int, outputs: Sequence[str]) -> Fault | None:
-    """The first operator at fault for differences in `outputs`, the model's; None when there is none alone.
+    """The first operator at fault; None when no single operator is.
 
-    feed: one batch, of which a few samples are used where the model takes fewer.
+    feed: one batch; only its first samples are used when the model accepts any batch size.
+    outputs: the names of the model's outputs that differ.
     """
     from paddle_int8.tasks.engines.paddle.program import load_program
 
@@ -88,7 +97,7 @@ class _Search:
     _numbers: count[int] = field(default_factory=count)
 
     def operator_at_fault(self) -> Fault | None:
-        """Operators run one by one when every tensor is an output, so that no fusion is in the way."""
+        """The first operator that is wrong by itself. Every tensor is an output, so that none is fused."""
         operators = [op for op in self._operators() if op.type not in NOT_ALONE]
         names = list(dict.fromkeys(name for op in operators for name in self._read(op)))
         try:
@@ -103,7 +112,7 @@ class _Search:
         return None
 
     def fusion_at_fault(self, outputs: Sequence[str]) -> Fault | None:
-        """The first tensor on the way to an output which differs when the program ends with it."""
+        """The operator that writes the first tensor that differs when the program is cut after it."""
         for output in outputs:
             chain = self._chain(output)
             good, bad = -1, len(chain) - 1
@@ -120,12 +129,12 @@ class _Search:
         return list(self.loaded.program.global_block().ops)
 
     def _read(self, op: Any) -> list[str]:
-        """What `op` writes and somebody reads."""
+        """The tensors that `op` writes and another operator reads."""
         block = self.loaded.program.global_block()
         return [n for n in op.output_arg_names if n in self.reading and not block.var(n).persistable]
 
     def _chain(self, output: str) -> list[tuple[Any, str]]:
-        """The tensors that `output` follows from, it included, in the order in which they are computed."""
+        """`output` and the tensors that it depends on, in the order in which they are computed."""
         wanted, chain = {output}, []
         for op in reversed(self._operators()):
             written = [name for name in op.output_arg_names if name in wanted]
@@ -135,15 +144,15 @@ class _Search:
         return chain[::-1]
 
     def _cut(self, name: str) -> float:
-        """How far `name` is from native where the program ends with it; 0 where that cannot be run."""
+        """How far `name` is from native when the program is cut after it; 0 when the cut cannot be run."""
         try:
             native, onednn = (self._run(engine, [name]) for engine in (Engine.NATIVE_FP32, Engine.BASELINE))
-        except (RuntimeError, ValueError):  # what follows from stored values alone is no output
+        except (RuntimeError, ValueError):  # a tensor that depends on no input cannot be an output
             return 0.0
         return _difference(native[name], onednn[name])
 
     def _alone(self, op: Any, values: dict[str, Value]) -> Fault | None:
-        """The fault of `op`, if Paddle's own kernel makes other outputs of the inputs among `values`."""
+        """The fault of `op`, if Paddle's own kernel computes other results from the inputs in `values`."""
         block, names = self.loaded.program.global_block(), self._read(op)
         inputs = [n for n in dict.fromkeys(op.input_arg_names) if not block.var(n).persistable]
         known = values | {name: _value(self.feed, name) for name in self.loaded.feeds}
@@ -158,7 +167,7 @@ class _Search:
         return _fault(op, worst, difference, fused=False) if difference > WRONG else None
 
     def _run(self, engine: Engine, names: Sequence[str]) -> dict[str, Value]:
-        """The tensors `names` of the program, which ends with them."""
+        """Runs the program with the outputs `names` and returns their values."""
         from paddle.inference import create_predictor
 
         from paddle_int8.tasks.engines.paddle.program import save_program
@@ -173,7 +182,7 @@ class _Search:
 
 
 def _ending_with(loaded: LoadedProgram, names: Sequence[str]) -> LoadedProgram:
-    """A copy of the program with the outputs `names`."""
+    """A copy of the program whose outputs are `names`."""
     from paddle.static import io
 
     program = _copy(loaded)
@@ -188,7 +197,7 @@ def _ending_with(loaded: LoadedProgram, names: Sequence[str]) -> LoadedProgram:
 def _run_alone(
     loaded: LoadedProgram, op: Any, inputs: Mapping[str, Value], names: Sequence[str]
 ) -> dict[str, Value]:
-    """What `op` makes of `inputs` by Paddle's own kernel."""
+    """The results `names` that Paddle's own kernel of `op` computes from `inputs`."""
     import paddle
 
     program, here = _copy(loaded), place(loaded.program.global_block(), op)
@@ -215,7 +224,7 @@ def _copy(loaded: LoadedProgram) -> Any:
 
 
 def _few(loaded: LoadedProgram, feed: Feed) -> Feed:
-    """The first samples, where every input takes any number."""
+    """The first `SAMPLES` samples when every input accepts any batch size, else the whole feed."""
     block = loaded.program.global_block()
     free = all(block.var(name).shape[:1] in ((-1,), ()) for name in loaded.feeds)
     return {name: values[:SAMPLES] for name, values in feed.items()} if free else feed
