@@ -1,4 +1,4 @@
-"""Finds what got lost: promotions of FP32 models without a release, aliases without their last move."""
+"""The flow that repairs what got lost: it starts missing releases and moves aliases that were left behind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from paddle_int8.tasks.promotion.task import put_aliases_right
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """A version without a release, and what was done: `started`, `running` or `given up`."""
+    """A version without a release, and what was done about it: `started`, `running` or `given up`."""
 
     model: str
     version: int
@@ -30,11 +30,12 @@ class Reconciled:
 
 @flow(name="reconcile", persist_result=False)
 def reconcile(request: ReconcileRequest) -> tuple[Reconciled, ...]:
-    """Starts what is missing, again when an attempt failed, until `request.attempts` are spent.
+    """Starts the releases that promoted FP32 models do not have yet, and puts aliases right.
 
-    Webhooks can be lost and releases can fail; a promotion can die between its record and its alias.
+    A release can be missing because a webhook was lost or an attempt failed; it is started again until
+    `request.attempts` are spent. An alias can be wrong because a promotion died after its record was written.
 
-    Raises: PipelineError without a Prefect server, or when MLflow cannot be reached.
+    Raises: PipelineError when there is no Prefect server, or MLflow cannot be reached.
     """
     require_server(Settings())
     put_aliases_right()
@@ -52,7 +53,10 @@ def reconcile(request: ReconcileRequest) -> tuple[Reconciled, ...]:
 
 
 async def _reconcile(missing: FollowRequest, most: int) -> Reconciled:
-    """The attempt that is missing; a completed one that left a release open is followed by another."""
+    """Starts the next attempt for a version, unless one is running or all are spent.
+
+    An attempt that completed without a verdict of every release is followed by another one.
+    """
     before = await follow_runs.attempts(missing, most=most)
     last = before[-1] if before else None
     action, flow_run_id = next_action(last, most), last.flow_run_id if last else ""
@@ -68,7 +72,10 @@ async def _reconcile(missing: FollowRequest, most: int) -> Reconciled:
 
 
 def next_action(last: Attempt | None, most: int) -> str:
-    """`started` for the next attempt, `running` while one is under way, `given up` after the last."""
+    """What to do after the attempt `last`.
+
+    `started`: start the next attempt. `running`: wait, one is under way. `given up`: `most` are spent.
+    """
     if last is None:
         return "started"
     if not last.ended:

@@ -1,4 +1,4 @@
-"""Train or fine-tune when the data changed, release what came out, promote as the policy says."""
+"""The flow that retrains a model when its data changed, releases it, and promotes it as the policy says."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from paddle_int8.tasks.training.entry import source_digest
 from paddle_int8.tasks.training.task import digest_training_data, train_model
 
 PROMOTION = "promote/promote"
-"""The deployment whose run waits for a person's word."""
+"""The deployment whose run waits for a person's answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A model to release, with what its training depended on."""
+    """A trained model, with the fingerprint and the digest of the data that it was trained on."""
 
     fingerprint: str
     data: str
@@ -44,9 +44,9 @@ class Trained:
 
 @flow(name="retrain", flow_run_name="{config.release.name}", persist_result=False, result_serializer="json")
 def retrain(config: RetrainConfig) -> Release | State[Any]:
-    """Trains, releases, promotes; ends as Skipped when neither data nor configuration changed.
+    """Trains, releases and promotes. Ends as Skipped when data, recipe and configuration did not change.
 
-    Raises: PipelineError when a step fails; the next run then starts anew.
+    Raises: PipelineError when a step fails. The next run then does all of it again.
     """
     name = config.release.name
     with failure_announced(name):
@@ -62,10 +62,10 @@ def retrain(config: RetrainConfig) -> Release | State[Any]:
 
 
 def _trained(config: RetrainConfig) -> Trained | State[Any]:
-    """The trained model, or the state of a run that has nothing to train."""
+    """Trains the model, or returns the state Skipped when there is nothing to train."""
     require_all_allowed(config)
     if config.promotion is PromotionPolicy.ON_APPROVAL:
-        asyncio.run(deployment_runs.require(PROMOTION))  # before the hours that a training takes
+        asyncio.run(deployment_runs.require(PROMOTION))  # fails now, not after hours of training
     data = digest_training_data(config.training_data)
     fingerprint = _fingerprint(config, data)
     last = find_last_training(config.release.name)
@@ -79,7 +79,10 @@ def _trained(config: RetrainConfig) -> Trained | State[Any]:
 
 
 def _promote(version: RegisteredVersion, config: RetrainConfig) -> None:
-    """To champion of all instruction sets, when it is no worse than the present one, as the policy says."""
+    """Promotes the version to champion of all instruction sets, as the policy says.
+
+    The promotion's own checks still apply: the version must not be worse than the present champion.
+    """
     request = PromoteRequest(
         model=version.name, version=int(version.version), reason=f"retraining, {config.promotion}"
     )
@@ -96,7 +99,7 @@ def _promote(version: RegisteredVersion, config: RetrainConfig) -> None:
 
 
 async def _ask(request: PromoteRequest) -> str:
-    """The flow run that waits for a person's word; one for each retraining, however often it is tried."""
+    """Starts the flow run that waits for a person's answer, once per retraining, and returns its id."""
     return await deployment_runs.start(
         PROMOTION,
         {"request": request.model_dump(mode="json")},
@@ -106,18 +109,18 @@ async def _ask(request: PromoteRequest) -> str:
 
 
 def _fingerprint(config: RetrainConfig, data: str) -> str:
-    """Of all that decides the outcome: the data, the recipe's code, and what it and the release are told."""
+    """The digest of everything that decides the outcome: the data, the recipe's code, the configuration."""
     settled = config.model_copy(update={"force": False}).model_dump_json(exclude={"release": {"task_runner"}})
     code = source_digest(config.recipe)
     return hashlib.sha256("\0".join((settled, code, data)).encode()).hexdigest()
 
 
 def _recipe(config: RetrainConfig, last: Training | None) -> TrainedModel:
-    """The training function with its arguments, and with the last model when it is to be fine-tuned."""
+    """The training function with its arguments and, for fine-tuning, the last model to start from."""
     recipe = config.recipe
     if not config.fine_tune or last is None:
         return recipe
     folder = StoredPath(Settings().store / last.model)
-    fetch(folder)  # it may be another host's
+    fetch(folder)  # another host may have trained it
     start = {"start_from": str(folder)}
     return recipe.model_copy(update={"arguments": {**recipe.arguments, **start}})
