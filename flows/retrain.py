@@ -53,7 +53,7 @@ def retrain(config: RetrainConfig) -> Release | State[Any]:
         trained = _trained(config)
     if isinstance(trained, State):
         return trained
-    released = release(config.release.model_copy(update={"model": trained.files}))  # announces itself
+    released = release(config.release.model_copy(update={"model": trained.files}))  # it emits its own event
     with failure_announced(name):
         if released.registered:
             _promote(released.registered, config)

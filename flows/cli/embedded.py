@@ -26,12 +26,12 @@ R = TypeVar("R")
 MIN_FREE_BYTES = 64 << 20
 
 QUIET = {
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the terminal belongs to the user
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # keeps Prefect's log off the terminal
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nothing here needs
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # it would start eight processes for nothing
     "GIT_PYTHON_REFRESH": "quiet",
 }
 
@@ -66,7 +66,7 @@ def start_prefect(settings: Settings) -> Callable[[], None]:
     if settings.prefect_api_url is not None:
         return lambda: None
     server = temporary_server.start(settings.root / "logs" / "prefect-server.log")
-    atexit.register(server.stop)  # before Prefect is imported, whose own handlers run first therefore
+    atexit.register(server.stop)  # handlers run in reverse order: Prefect's, registered later, run first
     os.environ["PREFECT_API_URL"] = f"{server.address}/api"
 
     def told(_seconds: float) -> str:

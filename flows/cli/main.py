@@ -184,7 +184,11 @@ def convert(
         str, typer.Option("--quant_params_filename", help="File name of the quantized parameters.")
     ] = "",
     save_model_filename: Annotated[
-        str, typer.Option("--save_model_filename", help="File name for the INT8 program.")
+        str,
+        typer.Option(
+            "--save_model_filename",
+            help="File name for the INT8 program; without --save_params_filename, the prefix of both files.",
+        ),
     ] = "",
     save_params_filename: Annotated[
         str, typer.Option("--save_params_filename", help="File name for the INT8 parameters.")

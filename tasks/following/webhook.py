@@ -96,7 +96,7 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, *, now: float) 
     if not plain or not 0 < len(delivery_id) <= MOST_ID_CHARACTERS:
         raise RefusedError(401, "without a delivery id and a timestamp")
     expected = signature(secret, delivery_id, timestamp, body)
-    offered = headers.get(SIGNATURE, "").split(" ")  # more than one while a secret is changed
+    offered = headers.get(SIGNATURE, "").split(" ")  # several while a secret is being changed
     if not any(hmac.compare_digest(expected.encode(), each.encode()) for each in offered):
         raise RefusedError(401, "with a wrong signature")
     if abs(now - int(timestamp)) > WINDOW_S:

@@ -33,7 +33,7 @@ def current_user() -> str:
     """The user that runs this process."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user without an entry
+    except KeyError:  # a container's user may have no entry in /etc/passwd
         return f"uid {os.getuid()}"
 
 

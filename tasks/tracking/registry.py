@@ -63,7 +63,7 @@ def register(
         version = _registered_before(client, name, bundle)
         if version is None:
             logged = _log_pyfunc(client, run_id, bundle, python_model, deployment, tags)
-            # not `models:/<id>`, which MLflow looks up in the process-wide tracking URI
+            # `models:/<id>` would not do: MLflow looks it up at the process-wide tracking URI
             version = client.create_model_version(
                 name, source=logged.artifact_location, run_id=run_id, tags=tags, model_id=logged.model_id
             ).version
@@ -129,8 +129,9 @@ def _log_pyfunc(
     try:
         with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
             path = Path(folder) / "model"
-            # MLflow asks for type hints, which the signature replaces, and for an input example, with
-            # which it would run the model in this process. It sets its own filters: only recording helps.
+            # MLflow warns about missing type hints, which the signature replaces, and about a missing input
+            # example, with which it would run the model in this process. It resets the filters of warnings,
+            # so only recording keeps them quiet.
             with warnings.catch_warnings(record=True, action="ignore"):
                 mlflow.pyfunc.save_model(
                     path=str(path),

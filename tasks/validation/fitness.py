@@ -66,7 +66,7 @@ def measure_baseline(
         predictor, load = load_and_run(spec, first_batch(reader, config.batch_size))
     outputs = examine(predictor, spec, model, reader, config)
     for output in outputs:
-        labelled = "; the labels are of it" if output.labelled and validation.labelled else ""
+        labelled = "; the labels belong to it" if output.labelled and validation.labelled else ""
         logger.info("output %s holds %s: %s%s", output.name, output.kind, output.why, labelled)
     return replace(load, outputs=outputs)
 
@@ -244,7 +244,7 @@ def _require_dependence(probe: Probe, outputs: Sequence[JudgedOutput]) -> None:
             required="one at least",
             remedy="take it out of `validation.outputs`, or export the model with its answer",
         )
-    numbers = any(values.dtype.kind == "f" for values in answers)  # one class for all is no dead model yet
+    numbers = any(values.dtype.kind == "f" for values in answers)  # equal classes alone prove nothing
     if numbers and all(map(_all_alike, answers)) and not all(map(_all_alike, probe.feed.values())):
         raise MeasurementError(
             found=f"the same answer of FP32 to each of {probe.samples} different samples",

@@ -16,7 +16,7 @@ lifeline.end_server_with_its_clients()  # first: an import below may hang
 os.environ.setdefault("GLOG_minloglevel", "2")
 warnings.simplefilter("ignore")
 _saved = [os.dup(descriptor) for descriptor in (1, 2)]
-with Path(os.devnull).open("wb") as _nowhere:  # the terminal belongs to the user
+with Path(os.devnull).open("wb") as _nowhere:  # nothing may appear in the terminal
     for _descriptor in (1, 2):
         os.dup2(_nowhere.fileno(), _descriptor)
 

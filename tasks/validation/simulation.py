@@ -48,7 +48,7 @@ def simulate(
             rounding.add(exact, rounded)
             int8.add(exact, candidate.run(feed))
     except (RuntimeError, ValueError) as error:
-        logger.info("no simulation: %s", error)
+        logger.info("PaddleSlim's simulation cannot be run: %s", error)
         return None
     return Simulation(
         samples=sum(len(next(iter(feed.values()))) for feed in feeds),

@@ -233,7 +233,7 @@ def _prepare(exported: Path, folder: Path) -> ModelArtifact:
         source=str(source.program),
         source_format=ModelFormat.COMBINED,
         source_digest=source.source_digest,
-        **{name: getattr(prepared, name) for name in prepared.__dataclass_fields__},
+        **{name: getattr(prepared, name) for name in prepared.__dataclass_fields__ if name != "cast_from"},
     )
 
 
