@@ -1,4 +1,4 @@
-"""The services of `docker-compose.yml` on one host without Docker: commands with environments."""
+"""Reads the services of `docker-compose.yml` as commands and environments for a host without Docker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """`files` are the configurations that the service finds, by path. `ends` tells a task from a server."""
+    """One service: its command, its environment and its health check.
+
+    `files` holds the content of its configuration files, by path. `ends` is True for a service that does one
+    task and ends, False for a server.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -32,14 +36,18 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """Where the containers' things are on this host: folders under `folder`, other ports when given."""
+    """Where the services' files and ports are on this host.
+
+    The data of each service are in a folder of its name below `folder`. `project` is the project's folder.
+    `ports` maps a service's own port to the one that it uses here; ports that are not listed stay.
+    """
 
     folder: Path
     project: Path
     ports: Mapping[int, int]
 
     def place(self, text: str, service: str, names: frozenset[str], targets: Mapping[str, Path]) -> str:
-        """A string of the file as it must be outside its container."""
+        """Translates a string of the compose file, such as a path or an address, for use on this host."""
         for target, path in targets.items():
             text = text.replace(target, str(path))
         text = re.sub(r"(?<![\w.])/data(?=/|$)", str(self.folder / service), text)
@@ -51,7 +59,7 @@ class Host:
 
 
 def services(file: Path, variables: Mapping[str, str], host: Host) -> tuple[Service, ...]:
-    """Every service, each after those that it depends on.
+    """All services, each one after those that it depends on.
 
     Raises: ConfigError, as Compose does, when a variable that must be set is missing or empty.
     """

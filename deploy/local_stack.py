@@ -1,6 +1,6 @@
-"""`make stack`: the services of `docker-compose.yml` as local processes, for hosts without Docker.
+"""Runs the services of `docker-compose.yml` as local processes, for hosts without Docker (`make stack`).
 
-It runs them until Ctrl-C, and needs PostgreSQL's programs and a filled-in `.env`.
+The services run until Ctrl-C. They need PostgreSQL's programs and a filled-in `.env`.
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ from paddle_int8.tasks.process.isolated import last_lines
 from paddle_int8.tasks.process.pace import Patience, slowness
 
 START_S = 180
-"""On the reference host of `tasks/process/pace.py`."""
+"""Time limit for a start, on the reference host of `tasks/process/pace.py`; slower hosts get more."""
 HEALTH_S = 60
 STOP_S = 20
 DATABASE = "postgres"
 PASSED_ON = ("LANG", "TMPDIR", "HOME")
-"""What a service gets from here beside its own environment, and PATH."""
+"""Environment variables that a service inherits, besides PATH."""
 
 
 def read_env(file: Path) -> dict[str, str]:
-    """`NAME=value` lines. Raises: ConfigError when there is no such file."""
+    """Reads the `NAME=value` lines of a file.
+
+    Raises: ConfigError when there is no such file.
+    """
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError as error:
@@ -45,9 +48,9 @@ def read_env(file: Path) -> dict[str, str]:
 
 @contextmanager
 def running(stack: tuple[Service, ...], host: Host) -> Iterator[None]:
-    """All of `stack`, started in its order, each when the one before is healthy or has ended.
+    """Runs the services in their order. Each starts when the one before it is healthy or has ended.
 
-    Raises: IsolatedProcessError when one ends too early or does not become healthy.
+    Raises: IsolatedProcessError when a service ends too early or does not become healthy.
     """
     binaries = _postgres_programs()
     with ExitStack() as open_services:
@@ -134,7 +137,10 @@ def _environment(service: Service, binaries: Path) -> dict[str, str]:
 
 @contextmanager
 def _database(service: Service, host: Host, binaries: Path) -> Iterator[None]:
-    """What the image's entry point does: a cluster of the service's user and password, then its files."""
+    """Runs PostgreSQL, and does what the entry point of its image does at the first start.
+
+    That is: create a cluster with the service's user and password, then run the service's SQL files.
+    """
     folder = host.folder / service.name
     folder.mkdir(parents=True, exist_ok=True)
     name, password = (service.environment[f"POSTGRES_{key}"] for key in ("USER", "PASSWORD"))
@@ -207,9 +213,9 @@ def _postgres_programs() -> Path:
 
 
 def end_on_signals() -> None:
-    """From now on the first SIGINT or SIGTERM raises KeyboardInterrupt, so that all is stopped in order.
+    """Makes the first SIGINT or SIGTERM raise KeyboardInterrupt, so that all services are stopped in order.
 
-    Later ones are ignored: they would interrupt the stopping.
+    Later signals are ignored, because they would interrupt the stopping.
     """
 
     def end(_number: int, _frame: FrameType | None) -> NoReturn:

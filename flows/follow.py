@@ -1,4 +1,4 @@
-"""An FP32 model was promoted in the registry: its version is released, once by each release that follows."""
+"""The flow that releases a promoted version of an FP32 model, once for each release that follows it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from paddle_int8.tasks.tracking.source import SourceVersion
 
 @flow(name="follow", flow_run_name="{request.model} version {request.version}", persist_result=False)
 def follow(request: FollowRequest) -> tuple[Release, ...]:
-    """The releases that this version did not have yet. A failing one does not keep the others from running.
+    """Runs the releases that follow the model and have no verdict on this version yet.
 
-    Raises: PipelineError, the first one, when a release failed; or when nothing follows the model.
+    When a release fails, the others still run.
+    Raises: the PipelineError of the first release that failed; ConfigError when no release follows the model.
     """
     source = SourceVersion(model=request.model, version=str(request.version))
     made: list[Release] = []

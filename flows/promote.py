@@ -1,4 +1,4 @@
-"""Moves a champion's alias to a version that has proven itself."""
+"""The flow that makes a version the champion, if its checks allow it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from paddle_int8.tasks.promotion.task import assess_promotion, settle
 
 @flow(name="promote", flow_run_name="{request.model}", persist_result=False)
 def promote(request: PromoteRequest) -> Decision:
-    """Checks verdict, bytes, instruction set and the champion; records the decision; moves the alias.
+    """Checks the version, records the decision, and moves the alias.
 
-    With `approval` it waits for a person's word in between, and assesses again when it has it.
+    The checks are: the gate's verdict, unchanged files, the instruction sets, and the comparison with the
+    present champion. With `approval`, the flow waits for a person's answer after the checks, and checks again
+    when the answer has come.
     Raises: PipelineError when there is nothing to promote, or MLflow cannot be reached.
     """
     process.warm_up()

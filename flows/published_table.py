@@ -1,4 +1,4 @@
-"""A release for every published model, one at a time, and the published tables with what came out."""
+"""The flow that measures the rows of Paddle's published tables, one release after another."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ from paddle_int8.tasks.training.task import start_training
 
 @flow(name="published-table", flow_run_name="published table", persist_result=False)
 def published_table(request: TableRequest) -> tuple[Table, Path]:
-    """Measures every row that has a release, and publishes the table; returns it with its Markdown file.
+    """Measures every row that has a release and publishes the table. Returns it with its Markdown file.
 
-    What the releases train is trained first, several models at a time; then one release runs after another.
-    A training or a release that fails leaves its row marked with the reason, and the others go on.
+    All models are trained first, several at a time. Then one release runs after another. When a training or
+    a release fails, its row shows the reason, and the others go on.
     """
     folder = (request.configs or Settings().configs / "published").expanduser().resolve()
     with cancelled_with_the_program(flow_run.id):
@@ -62,7 +62,10 @@ def published_table(request: TableRequest) -> tuple[Table, Path]:
 
 
 def _known(item: Item, host: HostProfile) -> Measured | Unmeasured | ReleaseConfig:
-    """What an earlier run measured of one half of a row, why there is nothing, or the release to run."""
+    """What is known about one half of a row.
+
+    That is what an earlier run measured, or the reason why there is no figure, or the release to run.
+    """
     if isinstance(item.config, Unmeasured):
         return item.config
     config = fitted(item.config, host)
@@ -74,7 +77,7 @@ def _known(item: Item, host: HostProfile) -> Measured | Unmeasured | ReleaseConf
 
 
 def _train(configs: Iterable[ReleaseConfig], task_runner: FanOut | None) -> dict[str, PipelineError]:
-    """Trains what the releases ask for; what failed, by recipe."""
+    """Trains the models of the releases. Returns the errors of the trainings that failed, by recipe."""
     recipes = {_recipe(each): each.model for each in configs if isinstance(each.model, TrainedModel)}
     failed: dict[str, PipelineError] = {}
     with fanned_out(task_runner):
@@ -99,7 +102,7 @@ def _measure(
     untrained: Mapping[str, PipelineError],
     request: TableRequest,
 ) -> Measured | Unmeasured:
-    """What the release finds; one that failed is known by its error."""
+    """Runs one release and returns its figures; when it fails, the error becomes the reason of the row."""
     pace.report(config.name)
     started = time.monotonic()
     try:

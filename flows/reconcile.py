@@ -1,4 +1,4 @@
-"""Finds what got lost: promotions of FP32 models without a release, aliases without their last move."""
+"""The flow that repairs what got lost: it starts missing releases and moves aliases that were left behind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from paddle_int8.tasks.promotion.task import put_aliases_right
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """A version without a release, and what was done: `started`, `running` or `given up`."""
+    """A version without a release, and what was done about it: `started`, `running` or `given up`."""
 
     model: str
     version: int
@@ -28,11 +28,12 @@ class Reconciled:
 
 @flow(name="reconcile", persist_result=False)
 def reconcile(request: ReconcileRequest) -> tuple[Reconciled, ...]:
-    """Starts what is missing, again when an attempt failed, until `request.attempts` are spent.
+    """Starts the releases that promoted FP32 models do not have yet, and puts aliases right.
 
-    Webhooks can be lost and releases can fail; a promotion can die between its record and its alias.
+    A release can be missing because a webhook was lost or an attempt failed; it is started again until
+    `request.attempts` are spent. An alias can be wrong because a promotion died after its record was written.
 
-    Raises: PipelineError without a Prefect server, or when MLflow cannot be reached.
+    Raises: PipelineError when there is no Prefect server, or MLflow cannot be reached.
     """
     Settings().require_prefect_server()
     put_aliases_right()

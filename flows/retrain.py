@@ -1,4 +1,4 @@
-"""Train or fine-tune when the data changed, release what came out, promote as the policy says."""
+"""The flow that retrains a model when its data changed, releases it, and promotes it as the policy says."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from paddle_int8.tasks.tracking.trainings import retraining_fingerprint, started
 from paddle_int8.tasks.training.task import digest_training_data, train_model
 
 PROMOTION = "promote/promote"
-"""The deployment whose run waits for a person's word."""
+"""The deployment whose run waits for a person's answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A model to release, with what its training depended on."""
+    """A trained model, with the fingerprint and the digest of the data that it was trained on."""
 
     fingerprint: str
     data: str
@@ -39,16 +39,16 @@ class Trained:
 
 @flow(name="retrain", flow_run_name="{config.release.name}", persist_result=False, result_serializer="json")
 def retrain(config: RetrainConfig) -> Release | State[Any]:
-    """Trains, releases, promotes; ends as Skipped when neither data nor configuration changed.
+    """Trains, releases and promotes. Ends as Skipped when data, recipe and configuration did not change.
 
-    Raises: PipelineError when a step fails; the next run then starts anew.
+    Raises: PipelineError when a step fails. The next run then does all of it again.
     """
     name = config.release.name
     with failure_announced(name):
         trained = _trained(config)
     if isinstance(trained, State):
         return trained
-    released = release(config.release.model_copy(update={"model": trained.files}))  # announces itself
+    released = release(config.release.model_copy(update={"model": trained.files}))  # it emits its own event
     with failure_announced(name):
         if released.registered:
             _promote(released.registered, config)
@@ -57,7 +57,7 @@ def retrain(config: RetrainConfig) -> Release | State[Any]:
 
 
 def _trained(config: RetrainConfig) -> Trained | State[Any]:
-    """The trained model, or the state of a run that has nothing to train."""
+    """Trains the model, or returns the state Skipped when there is nothing to train."""
     require_all_allowed(config)
     if config.promotion is PromotionPolicy.ON_APPROVAL:
         asyncio.run(runs.require(PROMOTION))  # before the hours that a training takes
@@ -75,7 +75,10 @@ def _trained(config: RetrainConfig) -> Trained | State[Any]:
 
 
 def _promote(version: RegisteredVersion, config: RetrainConfig) -> None:
-    """To champion of all instruction sets, when it is no worse than the present one, as the policy says."""
+    """Promotes the version to champion of all instruction sets, as the policy says.
+
+    The promotion's own checks still apply: the version must not be worse than the present champion.
+    """
     request = PromoteRequest(
         model=version.name, version=int(version.version), reason=f"retraining, {config.promotion}"
     )

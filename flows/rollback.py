@@ -1,4 +1,4 @@
-"""Moves a champion's alias back to the champion before."""
+"""The flow that makes the previous champion champion again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from paddle_int8.tasks.promotion.task import assess_rollback, settle
 
 @flow(name="rollback", flow_run_name="{request.model}", persist_result=False)
 def rollback(request: RollbackRequest) -> Decision:
-    """Checks that the earlier champion's bytes are unchanged; records the decision; moves the alias.
+    """Checks that the previous champion's files are unchanged, records the decision, and moves the alias.
 
     Raises: PipelineError when there is no champion, or MLflow cannot be reached.
     """

@@ -1,4 +1,4 @@
-"""What every command of the command line shares: where it writes, and how its errors end it."""
+"""What all commands share: the output streams, the option `--json`, and how an error ends a command."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rich.console import Console
 T = TypeVar("T")
 
 Json = Annotated[
-    bool, typer.Option("--json", help="Machine-readable; schema in docs/reference/json-output.md.")
+    bool, typer.Option("--json", help="Print one JSON document; see docs/reference/json-output.md.")
 ]
 out = Console()
 err = Console(stderr=True)
 
 
 def guard(action: Callable[[], T]) -> T:
-    """`action()`, with a PipelineError shown as its message and the exit status that belongs to it."""
+    """Returns `action()`. A PipelineError is printed and ends the program: ConfigError with 2, others 1."""
     from paddle_int8.flows.cli.terminal import print_error
     from paddle_int8.tasks.contracts.errors import ConfigError, PipelineError
 
@@ -34,7 +34,7 @@ def guard(action: Callable[[], T]) -> T:
 
 
 def print_json(command: str, value: Any) -> None:
-    """The document of a command, see docs/reference/json-output.md."""
+    """Prints the result of a command as the JSON document that docs/reference/json-output.md describes."""
     from paddle_int8.tasks.contracts.verdict import Release
     from paddle_int8.tasks.tracking.schema import summary_json, wrap
 

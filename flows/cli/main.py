@@ -1,4 +1,4 @@
-"""`paddle-int8`: the command line.
+"""The program `paddle-int8`.
 
 Exit status: 0 approved or done, 3 rejected, 4 inconclusive, 2 usage or configuration, 1 failure.
 Heavy imports happen inside the commands, so that `--help` is instant and Prefect reads the settings
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.contracts.vocabulary import Outcome
 
 app = typer.Typer(
-    help="From a trained PaddlePaddle model to an INT8 model for x86 servers, with proof.\n\n"
-    "Exit status: 0 approved or done, 3 rejected, 4 inconclusive, 2 usage or configuration, 1 failure.",
+    help="Turns a trained PaddlePaddle model into an INT8 model for x86 servers, and proves what it is "
+    "worth.\n\nExit status: 0 approved or done, 3 rejected, 4 inconclusive, 2 wrong usage or configuration, "
+    "1 failure.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,7 +37,7 @@ app.add_typer(registry_cli.app)
 
 @app.command()
 def hardware(json_output: Json = False) -> None:
-    """What this host is: CPU, instruction set as oneDNN uses it, published speed-up, what it can emulate.
+    """Show this host's CPU, the instruction set oneDNN uses, its published speed-up, and what it emulates.
 
     Example: paddle-int8 hardware --json
     """
@@ -52,20 +53,20 @@ def hardware(json_output: Json = False) -> None:
 
 @app.command()
 def release(
-    config: Annotated[Path, typer.Argument(help="A release's YAML file, such as those in configs/.")],
+    config: Annotated[Path, typer.Argument(help="YAML file of the release; examples are in configs/.")],
     json_output: Json = False,
 ) -> None:
-    """Quantize, convert, validate and judge a model: from FP32 files to a verdict, a report and a version.
+    """Quantize, convert, validate and judge a model, and register it in MLflow when it is approved.
 
     Example: paddle-int8 release configs/digits_mobilenet_v1.yaml
 
-    Exit status: 0 approved, 3 rejected, 4 inconclusive, 2 configuration, 1 failure.
+    Exit status: 0 approved, 3 rejected, 4 inconclusive, 2 wrong configuration, 1 failure.
     """
     from paddle_int8.flows.cli.embedded import surroundings
     from paddle_int8.tasks.config.file import load_config
     from paddle_int8.tasks.config.settings import Settings
 
-    # where users keep their functions; behind all else, so that none of their files stands in for a library
+    # Users keep their functions in these folders. They come last, so that no file there replaces a library.
     sys.path += [str(Path.cwd()), str(config.resolve().parent)]
     loaded = _guard(lambda: load_config(config))
     settings = Settings()
@@ -94,22 +95,37 @@ def release(
 
 @app.command("published-table")
 def published_table(
-    configs: Annotated[Path, typer.Option(help="The folder of the releases.")] = Path("configs/published"),
-    only: Annotated[list[str] | None, typer.Option(help="A row's key; may be repeated.")] = None,
-    column: Annotated[str | None, typer.Option(help="`speed` or `accuracy` alone.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Speeds only, few repetitions.")] = False,
-    imagenet_root: Annotated[Path | None, typer.Option(help="Image accuracy on this ImageNet.")] = None,
-    imagenet_models: Annotated[Path | None, typer.Option(help="Its weights; else ROOT/models.")] = None,
-    imagenet_samples: Annotated[int | None, typer.Option(help="Validation pictures; else all.")] = None,
-    task_runner: Annotated[
-        str | None, typer.Option(help="`threads`, or `dask`: where candidates are built.")
+    configs: Annotated[Path, typer.Option(help="Folder of the releases' YAML files.")] = Path(
+        "configs/published"
+    ),
+    only: Annotated[
+        list[str] | None, typer.Option(help="Measure only this row, such as `resnet50`; may be repeated.")
     ] = None,
-    save: Annotated[Path | None, typer.Option(help="Also write the Markdown here.")] = None,
+    column: Annotated[
+        str | None, typer.Option(help="Measure only this half of each row: `speed` or `accuracy`.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Measure speeds only, with few repetitions and samples.")
+    ] = False,
+    imagenet_root: Annotated[
+        Path | None, typer.Option(help="Measure the accuracy of image models on the ImageNet in this folder.")
+    ] = None,
+    imagenet_models: Annotated[
+        Path | None, typer.Option(help="Folder of the weights for ImageNet; `models` in its root by default.")
+    ] = None,
+    imagenet_samples: Annotated[
+        int | None, typer.Option(help="Number of ImageNet's validation pictures; all by default.")
+    ] = None,
+    task_runner: Annotated[
+        str | None, typer.Option(help="Where candidates are built: `threads` of this host, or `dask`.")
+    ] = None,
+    save: Annotated[Path | None, typer.Option(help="File to write the Markdown to as well.")] = None,
 ) -> None:
-    """Measure every published row on this machine and print the tables with what came out.
+    """Measure the rows of Paddle's published tables on this machine, and print both side by side.
 
-    A model that is done and unchanged is not run again. A row that fails says why, and the rest goes on.
-    Of what is not asked for, the table shows what an earlier run measured.
+    A model whose release is done and unchanged is not run again.
+    When a row fails, the table shows the reason, and the other rows go on.
+    For rows that are not asked for, the table shows what an earlier run measured.
 
     Example: paddle-int8 published-table --quick
     """
@@ -145,13 +161,20 @@ def published_table(
 
 @app.command()
 def convert(
-    quant_model_path: Annotated[Path, typer.Option("--quant_model_path", help="PaddleSlim's model.")],
-    int8_model_save_path: Annotated[Path, typer.Option("--int8_model_save_path", help="Where to.")],
+    quant_model_path: Annotated[
+        Path, typer.Option("--quant_model_path", help="Folder of the model that PaddleSlim quantized.")
+    ],
+    int8_model_save_path: Annotated[
+        Path, typer.Option("--int8_model_save_path", help="Folder to write the INT8 model to.")
+    ],
     ops_to_quantize: Annotated[
-        str, typer.Option("--ops_to_quantize", help="Comma-separated; empty means all that can be.")
+        str,
+        typer.Option(
+            "--ops_to_quantize", help="Comma-separated operator types to run in INT8; empty means all."
+        ),
     ] = "",
     op_ids_to_skip: Annotated[
-        str, typer.Option("--op_ids_to_skip", help="Comma-separated operator ids that stay FP32.")
+        str, typer.Option("--op_ids_to_skip", help="Comma-separated operator ids that stay in FP32.")
     ] = "",
     debug: Annotated[bool, typer.Option("--debug", help="Draw the graph after every pass.")] = False,
     quant_model_filename: Annotated[
@@ -168,9 +191,9 @@ def convert(
     ] = "",
     json_output: Json = False,
 ) -> None:
-    """Turn a quantized model into INT8: the published save_quant_model.py, repaired.
+    """Convert a quantized model to INT8. This is Paddle's published save_quant_model.py, with repairs.
 
-    A fake-quant model becomes one of layout `offline`, a QDQ model one of layout `qdq`.
+    A model in the fake-quant format gets the layout `offline`, a model in the QDQ format the layout `qdq`.
 
     Example: paddle-int8 convert --quant_model_path quant --int8_model_save_path int8
     """
@@ -202,16 +225,22 @@ def convert(
 
 @app.command()
 def audit(
-    model: Annotated[Path, typer.Argument(help="A model directory or a bundle.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a model, its program file, or a bundle.")],
     layout: Annotated[
-        str | None, typer.Option(help="`offline`, `qdq` or `fp32`; read from the model when not given.")
+        str | None,
+        typer.Option(
+            help="Layout of the model, such as `offline`, `qdq` or `fp32`; found in the model by default."
+        ),
     ] = None,
     params_filename: Annotated[
-        str, typer.Option("--params_filename", help="Its parameters, where the program's name does not tell.")
+        str,
+        typer.Option(
+            "--params_filename", help="File of the parameters, if its name differs from the program's."
+        ),
     ] = "",
     json_output: Json = False,
 ) -> None:
-    """What oneDNN really executes for a model: INT8, BF16 and FP32 primitives by count and by time.
+    """Show what oneDNN really executes for a model: INT8, BF16 and FP32 primitives by count and by time.
 
     Example: paddle-int8 audit var/artifacts/deployable/…
     """
@@ -227,8 +256,8 @@ def audit(
 
 @app.command()
 def ui(
-    prefect_port: Annotated[int, typer.Option(help="Of Prefect's pages.")] = 4200,
-    mlflow_port: Annotated[int, typer.Option(help="Of MLflow's pages.")] = 5000,
+    prefect_port: Annotated[int, typer.Option(help="Port of Prefect's pages.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's pages.")] = 5000,
 ) -> None:
     """Prefect's and MLflow's own pages on what the embedded runs left behind, until Ctrl-C."""
     from paddle_int8.flows.cli.embedded import surroundings
@@ -244,10 +273,11 @@ def ui(
 def deploy(
     file: Annotated[Path, typer.Option(help="Prefect's deployment file.")] = Path("prefect.yaml"),
     pool: Annotated[
-        str | None, typer.Option(help="Of the deployments without an own pool; this host's by default.")
+        str | None,
+        typer.Option(help="Work pool of the deployments that name none; this host's pool by default."),
     ] = None,
 ) -> None:
-    """Register the deployments and work pools on the server at PREFECT_API_URL; safe to repeat.
+    """Register deployments and work pools with the server at PREFECT_API_URL. Repeating it is safe.
 
     Example: PREFECT_API_URL=http://127.0.0.1:4200/api paddle-int8 deploy
     """
@@ -262,11 +292,13 @@ def deploy(
 
 @app.command()
 def worker(
-    pool: Annotated[str | None, typer.Option(help="Work pool; that of this host's CPU by default.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Flow runs at a time.")] = 1,
-    health_port: Annotated[int, typer.Option(help="Of GET /health, on loopback.")] = 8080,
+    pool: Annotated[
+        str | None, typer.Option(help="Work pool; the one of this host's CPU by default.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most flow runs at a time.")] = 1,
+    health_port: Annotated[int, typer.Option(help="Port of GET /health, on loopback only.")] = 8080,
 ) -> None:
-    """Run what the server at PREFECT_API_URL schedules for this host, until Ctrl-C.
+    """Run the flow runs that the server at PREFECT_API_URL schedules for this host, until Ctrl-C.
 
     Example: PREFECT_API_URL=http://127.0.0.1:4200/api paddle-int8 worker
     """
@@ -287,7 +319,7 @@ def _status(outcome: Outcome) -> int:
 
 
 def main() -> None:
-    """The program; a wrong variable of the environment, which any command may read first, is told too."""
+    """Runs the program. Any command can fail on a wrong environment variable, so that error is shown too."""
     from paddle_int8.tasks.contracts.errors import ConfigError
 
     os.environ.update(past_proxies(os.environ))

@@ -1,4 +1,4 @@
-"""The commands on MLflow's registry: `promote`, `rollback`, `history`, `export`, `receive-webhooks`."""
+"""The commands for MLflow's registry: `promote`, `rollback`, `history`, `export`, `receive-webhooks`."""
 
 from __future__ import annotations
 
@@ -14,30 +14,39 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.promotion.decision import Decision
 
 app = typer.Typer()
-Model = Annotated[str, typer.Argument(help="A registered model.")]
+Model = Annotated[str, typer.Argument(help="Name of the registered model.")]
 Isa = Annotated[
     str | None,
-    typer.Option(help="Of the champion of one instruction set, alias `champion-<isa>`; else of `champion`."),
+    typer.Option(
+        help="Instruction set whose champion is meant (alias `champion-<isa>`); by default the champion for "
+        "all (alias `champion`)."
+    ),
 ]
-Reason = Annotated[str, typer.Option(help="Kept in the record.")]
-Who = Annotated[str, typer.Option(help="Kept in the record; you, when not given.")]
+Reason = Annotated[str, typer.Option(help="Why; kept in the record.")]
+Who = Annotated[str, typer.Option(help="Who decides; kept in the record. Your user name by default.")]
 
 
 @app.command()
 def promote(
     model: Model,
     version: Annotated[
-        int | None, typer.Option(help="To promote; without it, the one that `challenger` points at.")
+        int | None, typer.Option(help="Version to promote; the one at the alias `challenger` by default.")
     ] = None,
     isa: Isa = None,
     max_drop_pp: Annotated[
-        float, typer.Option(help="Points that it may be worse than the champion, on the same samples.")
+        float,
+        typer.Option(
+            help="Percentage points by which it may be worse than the champion, on the same samples."
+        ),
     ] = 1.0,
     reason: Reason = "",
     who: Who = "",
     json_output: Json = False,
 ) -> None:
-    """Make a version the champion, when its verdict, its bytes and the present champion allow it.
+    """Make a version the champion.
+
+    The gate must have approved it, its files must be unchanged,
+    and it must not be worse than the present champion.
 
     Example: paddle-int8 promote digits-mobilenet-v1 --reason "new camera"
 
@@ -79,7 +88,7 @@ def rollback(
 
 @app.command()
 def history(model: Model, json_output: Json = False) -> None:
-    """Every decision on a model: who moved a champion, when, from where to where, and why.
+    """Show every decision on a model: who moved a champion, when, from which version to which, and why.
 
     Example: paddle-int8 history digits-mobilenet-v1
     """
@@ -98,9 +107,11 @@ def history(model: Model, json_output: Json = False) -> None:
 @app.command()
 def export(
     model: Model,
-    folder: Annotated[Path, typer.Argument(help="Where to; it must not exist yet.")],
-    version: Annotated[int | None, typer.Option(help="Which; without it, the one of `--alias`.")] = None,
-    alias: Annotated[str, typer.Option(help="An alias of the model.")] = "champion",
+    folder: Annotated[Path, typer.Argument(help="Folder to write to; it must not exist yet.")],
+    version: Annotated[
+        int | None, typer.Option(help="Version to export; the one at `--alias` by default.")
+    ] = None,
+    alias: Annotated[str, typer.Option(help="Alias of the version to export.")] = "champion",
     json_output: Json = False,
 ) -> None:
     """Write a version's bundle with its Python and C++ examples, after checking its digest.
@@ -127,9 +138,10 @@ def receive_webhooks(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8090,
 ) -> None:
-    """Start a release when a followed FP32 model is promoted in MLflow, until Ctrl-C.
+    """Wait for MLflow's webhooks until Ctrl-C, and start a release when a followed FP32 model is promoted.
 
-    Needs PADDLE_INT8_WEBHOOK_SECRET, PREFECT_API_URL and the releases in PADDLE_INT8_CONFIGS.
+    The command needs PADDLE_INT8_WEBHOOK_SECRET, PREFECT_API_URL,
+    and the releases' YAML files in the folder PADDLE_INT8_CONFIGS.
 
     Example: paddle-int8 receive-webhooks --port 8090
     """

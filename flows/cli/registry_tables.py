@@ -1,4 +1,4 @@
-"""What a person sees of decisions on the registry."""
+"""Prints decisions on registered models for a person."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLOURS = {
 
 
 def print_decision(console: Console, decision: Decision) -> None:
-    """Every check, then the sentence."""
+    """Prints every check, then the decision in one sentence."""
     for check in decision.checks:
         where = f" ({check.isa})" if check.isa else ""
         console.print(
@@ -36,7 +36,7 @@ def print_decision(console: Console, decision: Decision) -> None:
 
 
 def print_history(console: Console, history: History) -> None:
-    """The champions, then the decisions, oldest first."""
+    """Prints the champions, then the decisions, oldest first."""
     for alias, version in history.champions.items():
         console.print(f"{alias:<28} version {version}", highlight=False)
     if not history.decisions:

@@ -1,4 +1,4 @@
-"""What a person sees: progress while it runs, one table when it is done."""
+"""Prints for a person: progress while a command runs, and its result as a table when it is done."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.tracking.connection import redact
 
 RARER = 2.0
-"""How many times longer a wait has lasted when it is told of again."""
+"""A wait is reported again when it has lasted this many times as long as at the previous report."""
 COLOURS = {Outcome.APPROVED: "green", Outcome.REJECTED: "red", Outcome.INCONCLUSIVE: "yellow"}
 
 
 class StepDisplay:
-    """Turns progress reports into one live line per running step and one lasting line per ended one."""
+    """Shows a live line for each running step, and prints a lasting line for each ended one."""
 
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._clock = console, clock
@@ -52,7 +52,7 @@ class StepDisplay:
             yield
 
     def show(self, event: progress.Progress) -> None:
-        """Called from any thread."""
+        """Shows one progress report. Any thread may call it."""
         with self._lock:
             known = event.step in self._lines
             if not known and not event.ended:
@@ -71,7 +71,10 @@ class StepDisplay:
                 self._say_waiting(event)
 
     def _say_waiting(self, event: progress.Progress) -> None:
-        """A wait, in lasting lines where nothing is live, such as a log: at once, then ever more rarely."""
+        """Prints a line about a wait when the output is no terminal, such as a log file.
+
+        The first line comes at once, further ones after ever longer times.
+        """
         if self._console.is_terminal or not event.waits:
             return
         waited = self._clock() - self._started.get(event.step, self._clock())
@@ -97,7 +100,7 @@ class StepDisplay:
 
 
 def print_error(console: Console, error: PipelineError) -> None:
-    """The three parts of the one message."""
+    """Prints the three parts of an error message: found, required, remedy."""
     console.print(f"[bold red]{type(error).__name__}[/]", highlight=False)
     for part in ("found", "required", "remedy"):
         console.print(f"  [bold]{part:<9}[/]", end="")
@@ -125,7 +128,7 @@ def print_host(console: Console, host: HostProfile) -> None:
 
 
 def print_release(console: Console, release: Release) -> None:
-    """The verdict, the candidate table in the published form, and where the rest is."""
+    """Prints the table of candidates, the verdict, and where to find the run, the report and the model."""
     verdicts = {verdict.candidate: verdict for verdict in release.verdicts}
     if release.evidence:
         console.print(_candidates(verdicts, release))
@@ -150,7 +153,7 @@ def print_release(console: Console, release: Release) -> None:
 
 def _print_verdict(console: Console, verdict: Verdict) -> None:
     right = verdict.outcome is Outcome.APPROVED
-    why = "the fastest that is right" if right else "the nearest to the criteria"
+    why = "the fastest approved candidate" if right else "the candidate nearest to the criteria"
     console.print(f"\n[bold]{verdict.candidate.name}[/], {why}:", highlight=False)
     for result in verdict.results:
         mark = {"approved": "✓", "rejected": "✗", "inconclusive": "?"}[result.outcome.value]
@@ -166,7 +169,7 @@ def _print_verdict(console: Console, verdict: Verdict) -> None:
 
 
 def _candidates(verdicts: dict[Candidate, Verdict], release: Release) -> Table:
-    """The published table's columns, FP32 once in the heading since it is the same in every row."""
+    """The table of candidates. FP32's figures are the same for all, so they stand in the title once."""
     first = release.evidence[0].per_isa[0]
     table = Table(
         title=_heading(release, first), title_justify="left", box=None, pad_edge=False, header_style="dim"

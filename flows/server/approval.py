@@ -1,4 +1,4 @@
-"""A person's word on a promotion that the checks allow: a form on the flow run's page, under Resume."""
+"""Asks a person to approve a promotion, with a form under Resume on the flow run's page in Prefect."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ from paddle_int8.tasks.promotion.summary import markdown
 
 
 class Word(StrEnum):
-    """What the person says."""
+    """The person's answer."""
 
     APPROVE = "approve"
     REJECT = "reject"
 
 
 class Approval(RunInput):
-    """The form. The word has no default, so that an empty form decides nothing."""
+    """The form. `word` has no default, so that an empty form decides nothing."""
 
-    word: Word = Field(description="Approve, and the alias moves; reject, and it stays.")
-    reason: str = Field(default="", max_length=2000, description="Kept in the record.")
-    who: str = Field(default="", max_length=200, description="Your name, kept in the record.")
+    word: Word = Field(description="`approve` moves the alias; `reject` leaves it where it is.")
+    reason: str = Field(default="", max_length=2000, description="Why; kept in the record.")
+    who: str = Field(default="", max_length=200, description="Your name; kept in the record.")
 
 
 def require_deployment() -> None:
-    """Only a deployment's run can be suspended and started again. Raises: ConfigError."""
+    """Checks that this is a run of a deployment. Only such a run can be suspended and started again.
+
+    Raises: ConfigError when it is not.
+    """
     if not deployment.id:
         raise ConfigError(
             found="a promotion with `approval` outside of a deployment",
@@ -41,10 +44,12 @@ def require_deployment() -> None:
 
 
 def ask(decision: Decision, *, timeout_h: float) -> Decision:
-    """The decision with the person's word; the run ends here, and starts again from the top with the answer.
+    """Waits for a person's answer and returns the decision with it.
 
-    The word counts for this version over this champion: when either has changed meanwhile, it is asked for
-    again. Raises: ConfigError outside of a deployment.
+    Prefect ends the run here, and starts it again from its first line once there is an answer. The answer
+    counts for this version and the present champion only. If either has changed meanwhile, the question is
+    asked again.
+    Raises: ConfigError when the run is not a deployment's.
     """
     require_deployment()
     form = Approval.with_initial_data(description=markdown(decision))
@@ -54,7 +59,7 @@ def ask(decision: Decision, *, timeout_h: float) -> Decision:
 
 
 def answered(decision: Decision, answer: Approval) -> Decision:
-    """The decision as the person made it."""
+    """The decision with the person's answer, reason and name."""
     word = {Word.APPROVE: DecisionOutcome.DONE, Word.REJECT: DecisionOutcome.DECLINED}[answer.word]
     reason = ". ".join(filter(None, (decision.reason, answer.reason)))
     return replace(decision, outcome=word, who=answer.who or decision.who, reason=reason)

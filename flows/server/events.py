@@ -1,4 +1,4 @@
-"""What the pipeline tells Prefect's automations."""
+"""Emits the Prefect events about releases and promotions, which Prefect's automations react to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_CHARACTERS = 2000
 
 
 class Happening(StrEnum):
-    """Names of the events. Their resource is `paddle-int8.model.<release or registered model>`."""
+    """The names of the events. Their resource is `paddle-int8.model.<release or registered model>`."""
 
     FAILED = "paddle-int8.release.failed"
     REJECTED = "paddle-int8.release.rejected"
@@ -41,11 +41,11 @@ CAME_OF = {
     Action.PROMOTE: (Happening.PROMOTED, Happening.NOT_PROMOTED),
     Action.ROLLBACK: (Happening.ROLLED_BACK, Happening.NOT_ROLLED_BACK),
 }
-"""What is told of a decision: that its alias moved, and that it did not."""
+"""The events for a decision: the first when its alias moved, the second when it did not."""
 
 
 def announce(what: Happening, name: str, detail: str) -> None:
-    """Emits the event; `detail` is a sentence for people, without secrets."""
+    """Emits the event `what`. `detail` is a sentence for people; credentials in it are masked."""
     emit_event(
         event=what.value,
         resource={"prefect.resource.id": f"{RESOURCE}.{name}", "prefect.resource.name": name},
@@ -55,7 +55,7 @@ def announce(what: Happening, name: str, detail: str) -> None:
 
 @contextmanager
 def failure_announced(name: str, what: Happening = Happening.FAILED) -> Iterator[None]:
-    """Emits `what` with the error that leaves the context."""
+    """Emits the event `what` when an error leaves the context."""
     try:
         yield
     except Exception as error:
@@ -64,7 +64,7 @@ def failure_announced(name: str, what: Happening = Happening.FAILED) -> Iterator
 
 
 def announce_verdict(released: Release) -> None:
-    """Emits the verdict of a release that came to one."""
+    """Emits the event for the verdict of a release."""
     version = released.registered
     where = f", registered as {version.name} version {version.version}" if version else ""
     detail = f"{released.name}: {released.outcome.value}{where}; MLflow run {released.run_id}"
@@ -72,7 +72,7 @@ def announce_verdict(released: Release) -> None:
 
 
 def announce_decision(decision: Decision) -> None:
-    """Emits what came of a promotion or a rollback; nothing when the version was champion already."""
+    """Emits the event for a promotion or a rollback; none when the version was champion already."""
     if decision.outcome is not DecisionOutcome.UNCHANGED:
         moved, stayed = CAME_OF[decision.action]
         what = moved if decision.outcome is DecisionOutcome.DONE else stayed

@@ -1,8 +1,9 @@
-"""Where the candidates of a release are built: in threads of the flow's host, or on a Dask cluster.
+"""Builds the candidates of a release in threads of the flow's host, or on a Dask cluster.
 
-Only quantizing and converting fan out. What measures time runs on the flow's host, one at a time. Prefect
-fixes a flow's task runner in its decorator; the configuration is known only inside the flow, so the runner
-that it asks for starts there.
+Only quantizing and converting run in parallel. Steps that measure time run on the flow's host, one at a time.
+
+Prefect fixes the task runner of a flow in the flow's decorator. The configuration is known only inside the
+flow, so the task runner that it asks for is started there.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ ADDRESS = "PADDLE_INT8_DASK_SCHEDULER"
 
 @contextmanager
 def fanned_out(asked: FanOut | None) -> Iterator[None]:
-    """Has the flow submit its tasks to what the configuration asks for, or else to what the environment has.
+    """While the context is open, the flow's tasks go to the task runner `asked`.
 
-    Raises: ConfigError when Dask is asked for, and there is no address, no answer, or no prefect-dask.
+    When `asked` is None, they go to Dask if PADDLE_INT8_DASK_SCHEDULER is set, else to threads.
+    Raises: ConfigError when Dask is needed, but has no address, does not answer, or prefect-dask is missing.
     """
     settings = Settings()
     address = settings.dask_scheduler
@@ -60,7 +62,7 @@ def _cluster(address: str | None) -> Iterator[TaskRunner[Any]]:
         ) from error
 
     async def greet() -> None:
-        """Dask's own client waits for ever for one who takes its connection and says nothing."""
+        """Connects with a time limit; Dask's own client waits for ever if the peer never replies."""
         greeting: Any = connect
         (await asyncio.wait_for(greeting(address, timeout=CONNECT_S), CONNECT_S)).abort()
 

@@ -1,4 +1,4 @@
-"""Which releases follow a registered FP32 model: those whose `model.registered` is one of its aliases."""
+"""Finds the releases that follow a registered FP32 model: `model.registered` names one of its aliases."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Followed:
 
 
 def followed_in(folder: Path) -> tuple[Followed, ...]:
-    """The aliases that the YAML files of `folder` follow, by name.
+    """The aliases that the YAML files in `folder` follow, sorted by model and alias.
 
-    A file that cannot be used is named in the log; it does not keep the others from following.
+    A file that cannot be used is named in the log and skipped.
     Raises: ConfigError when there is no such folder.
     """
     if not folder.is_dir():
@@ -60,5 +60,5 @@ def followers(followed: Sequence[Followed], model: str, alias: str) -> tuple[Rel
 
 
 def pinned(config: ReleaseConfig, source: SourceVersion) -> ReleaseConfig:
-    """The release of exactly this version, wherever the alias moves meanwhile."""
+    """The release's configuration with this exact version instead of the alias, which may move meanwhile."""
     return config.model_copy(update={"model": config.model.model_copy(update={"registered": source.uri})})

@@ -1,4 +1,4 @@
-"""MLflow's webhook to the receiver: there once, however often the receiver starts."""
+"""Registers the receiver's webhook with MLflow, once, however often the receiver starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ NAME = "paddle-int8-follow"
 
 
 def register(tracking_uri: str, url: str, secret: str) -> None:
-    """Has the MLflow server at `tracking_uri` tell `url` of every alias that moves, signed with `secret`.
+    """Makes the MLflow server at `tracking_uri` report each alias that moves to `url`, signed with `secret`.
 
     Raises: RegistryError when MLflow cannot be reached or refuses the address.
     """

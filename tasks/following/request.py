@@ -9,20 +9,23 @@ from paddle_int8.tasks.config.spoken import ModelName
 
 
 class FollowRequest(Section):
-    """A version of an FP32 model that was promoted, and is to be released."""
+    """A promoted version of an FP32 model, whose releases are to start."""
 
-    model: ModelName = Field(description="Registered FP32 model.")
-    version: int = Field(ge=1, description="Its version.")
+    model: ModelName = Field(description="Name of the registered FP32 model.")
+    version: int = Field(ge=1, description="Version of the model to release.")
     alias: str = Field(
         default="champion",
         pattern=r"^[\w-]+$",
-        description="The alias that moved; the releases that follow it start.",
+        description="Alias that moved to the version. The releases that follow this alias start.",
     )
 
 
 class ReconcileRequest(Section):
-    """How hard to try for promoted versions that have no release."""
+    """How often the releases of a promoted version are tried."""
 
     attempts: int = Field(
-        default=3, ge=1, le=10, description="Runs for a version, the first included, until it is given up."
+        default=3,
+        ge=1,
+        le=10,
+        description="Number of runs for one version, including the first, before it is given up.",
     )

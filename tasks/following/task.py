@@ -1,4 +1,4 @@
-"""Who follows what, as Prefect tasks."""
+"""The Prefect tasks that find which releases must start."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from paddle_int8.tasks.tracking.source import SourceVersion, is_released, resolv
 def open_releases(request: FollowRequest) -> list[ReleaseConfig]:
     """The releases that follow the alias and have no verdict on the version yet.
 
-    Raises: ConfigError when none follows it.
+    Raises: ConfigError when no release follows the alias.
     """
     with stage("open releases") as summary:
         settings = Settings()
@@ -37,7 +37,7 @@ def open_releases(request: FollowRequest) -> list[ReleaseConfig]:
 
 @step(name="find promoted versions", retries=2, retry_delay_seconds=2)
 def find_unreleased() -> list[FollowRequest]:
-    """The versions that followed aliases point at, as far as a release of theirs is missing."""
+    """The versions at followed aliases for which at least one release has no verdict yet."""
     with stage("find promoted versions") as summary:
         settings = Settings()
         found = []

@@ -1,6 +1,7 @@
-"""MLflow's webhooks: is this one of ours, new, whole and about an alias? Pure; nothing is believed before.
+"""Checks a webhook from MLflow: its signature, that it is new, and whether it is about an alias.
 
-MLflow signs `<delivery id>.<timestamp>.<body>` with HMAC-SHA256, as Standard Webhooks does.
+The functions are pure. No part of a delivery is used before its signature was verified. MLflow signs
+`<delivery id>.<timestamp>.<body>` with HMAC-SHA256, as the Standard Webhooks specification says.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 SIGNATURE, TIMESTAMP, DELIVERY_ID = "x-mlflow-signature", "x-mlflow-timestamp", "x-mlflow-delivery-id"
 MOST_BYTES = 64 << 10
 WINDOW_S = 300.0
-"""How far the sender's clock and a slow network may be away from ours."""
+"""The greatest accepted difference between a delivery's timestamp and this host's clock."""
 MOST_REMEMBERED = 10_000
 MOST_DIGITS, MOST_ID_CHARACTERS = 12, 100
 
 
 class RefusedError(Exception):
-    """`status` is the answer's HTTP status; the text is for our log, not for the sender."""
+    """A delivery that is refused. `status` is the HTTP status of the answer.
+
+    The message is meant for this program's log; the sender does not see it.
+    """
 
     def __init__(self, status: int, reason: str) -> None:
         self.status = status
@@ -55,16 +59,19 @@ class AliasMoved:
 
 @dataclass(slots=True)
 class Replays:
-    """The deliveries of the last window: none is taken twice.
+    """Remembers recent deliveries, so that none is accepted twice.
 
-    Older ones are refused by their timestamp, so nothing needs to be kept longer. When more come than
-    can be remembered, the new ones are refused.
+    Deliveries that are no longer remembered are refused because of their timestamp. When there are more than
+    can be remembered, new ones are refused.
     """
 
     _seen: dict[str, float] = field(default_factory=dict)
 
     def take(self, delivery_id: str, *, now: float) -> None:
-        """Raises: RefusedError when it was taken before."""
+        """Accepts a delivery once.
+
+        Raises: RefusedError when it was accepted before, or there are too many.
+        """
         for old in [each for each, taken in self._seen.items() if taken < now - 2 * WINDOW_S]:
             del self._seen[old]
         if delivery_id in self._seen:
@@ -74,22 +81,22 @@ class Replays:
         self._seen[delivery_id] = now
 
     def give_back(self, delivery_id: str) -> None:
-        """It could not be acted on: the sender may try again."""
+        """Forgets a delivery that could not be acted on, so that the sender may try again."""
         self._seen.pop(delivery_id, None)
 
 
 def verify(headers: Mapping[str, str], body: bytes, secret: str, *, now: float) -> str:
-    """The delivery's id, when the body is what the holder of `secret` signed within the window.
+    """Verifies that the holder of `secret` signed the body within `WINDOW_S` of now.
 
-    `headers` by lower-case name; `now` in Unix seconds.
-    Raises: RefusedError.
+    Returns the delivery id. `headers` have lower-case names; `now` is in Unix seconds.
+    Raises: RefusedError when the headers, the signature or the time are wrong.
     """
     delivery_id, timestamp = headers.get(DELIVERY_ID, ""), headers.get(TIMESTAMP, "")
     plain = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= MOST_DIGITS
     if not plain or not 0 < len(delivery_id) <= MOST_ID_CHARACTERS:
         raise RefusedError(401, "without a delivery id and a timestamp")
     expected = signature(secret, delivery_id, timestamp, body)
-    offered = headers.get(SIGNATURE, "").split(" ")  # more than one while a secret is changed
+    offered = headers.get(SIGNATURE, "").split(" ")  # several while a secret is being changed
     if not any(hmac.compare_digest(expected.encode(), each.encode()) for each in offered):
         raise RefusedError(401, "with a wrong signature")
     if abs(now - int(timestamp)) > WINDOW_S:
@@ -98,15 +105,15 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, *, now: float) 
 
 
 def signature(secret: str, delivery_id: str, timestamp: str, body: bytes) -> str:
-    """As it stands in the header: `v1,<base64>`."""
+    """The signature as the header contains it: `v1,<base64>`."""
     signed = f"{delivery_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest()).decode()
 
 
 def alias_moved(body: bytes) -> AliasMoved | None:
-    """What a verified body says, None when it is about something else.
+    """The moved alias that a verified body reports; None when it reports something else.
 
-    Raises: RefusedError when it is no event of MLflow's.
+    Raises: RefusedError when the body is not an event from MLflow.
     """
     try:
         event = _Body.model_validate_json(body)

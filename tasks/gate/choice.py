@@ -1,4 +1,4 @@
-"""Which candidate a release speaks of: the fastest that is right."""
+"""Chooses the candidate that a release registers or reports: the fastest approved one."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ PREFERENCE = (Outcome.APPROVED, Outcome.INCONCLUSIVE, Outcome.REJECTED)
 def choose(judged: Sequence[Judged]) -> Judged | None:
     """The approved candidate with the highest lower bound of the native speed-up.
 
-    Without an approved one, the inconclusive or else rejected candidate that fails the fewest criteria,
-    so that the report has something to explain; its verdict stays what it is. None without candidates.
-    Equals are decided by name.
-    Raises: ValueError when a verdict is of other bytes than the evidence beside it.
+    When none is approved, an inconclusive candidate is preferred to a rejected one, and then the one that
+    is rejected by the fewest criteria, so that the report has something to explain. Its verdict does not
+    change. Ties are broken by name. Returns None when there are no candidates.
+    Raises: ValueError when a verdict and the evidence beside it have different digests.
     """
     if any(each.evidence.digest != each.verdict.digest for each in judged):
-        raise ValueError("a verdict is not of the bytes that its evidence is of")
+        raise ValueError("a verdict and its evidence have different digests")
     return min(judged, key=_rank, default=None)
 
 
 def _rank(judged: Judged) -> tuple[int, int, float, str, str]:
-    """The lowest is the best."""
+    """Sort key: the lowest is the best."""
     failed = sum(result.outcome is Outcome.REJECTED for result in judged.verdict.results)
     return (
         PREFERENCE.index(judged.verdict.outcome),

@@ -1,8 +1,8 @@
 """The verdict on a candidate: a pure function of evidence and criteria.
 
-Deny by default: what was not measured, is not a number or was measured with less confidence than
-required is inconclusive at best. Nothing is rounded before it is compared. A new criterion is one
-function in `CRITERIA`.
+The gate denies by default: a value that was not measured, is not a number, or was measured with less
+confidence than required is inconclusive at best. No value is rounded before it is compared. A new
+criterion is one function in `CRITERIA`.
 """
 
 from __future__ import annotations
@@ -34,20 +34,25 @@ MIN_SPEEDUP = {
     IsaLevel.AVX512_CORE_BF16: 1.5,
     IsaLevel.AVX512_CORE_AMX: 1.5,
 }
-"""The least speed-up worth deploying. With VNNI one instruction does the work of three and image models
-are published at 3-3.7x; AVX-512 without it is published at 1.5x; below, INT8 saves memory and must
-not be slower."""
+"""The lowest FP32/INT8 speed-up that is worth deploying, by instruction set.
+
+With VNNI one instruction does the work of three, and Paddle publishes 3 to 3.7x for image models. For
+AVX-512 without VNNI it publishes 1.5x. Below AVX-512, INT8 only saves memory, so it must not be slower.
+"""
 
 NATIVE, NATIVE_SPEED = "native_fp32", "speed-up over native FP32"
 TOP1 = "top1"
 BASELINE_MARGINS, BASELINE_ENOUGH_PP = 10, 50.0
-"""A baseline of 0/1 outcomes must be right by this many margins, or on half of the samples. One that is
-right on fewer samples than the candidate may lose cannot fail the test, so nothing would be proven:
-shifted labels look like that."""
+"""The FP32 baseline must be right on this many times the margin, or on this percentage of the samples.
+
+Example: with a margin of 1 point, FP32 must be right on at least 10 % of the samples. A baseline that is
+right on fewer samples than the candidate may lose cannot fail the accuracy test, so passing it would prove
+nothing. Labels that are shifted by one class look like that. The rule holds for 0/1 outcomes only.
+"""
 
 
 def judge(evidence: CandidateEvidence, gate: GateConfig) -> Verdict:
-    """Approved when every criterion is; rejected when one is; otherwise inconclusive."""
+    """The verdict is approved when every criterion is, rejected when at least one is, else inconclusive."""
     results = tuple(result for criterion in CRITERIA for result in criterion(evidence, gate))
     outcomes = {result.outcome for result in results}
     if Outcome.REJECTED in outcomes:
@@ -58,7 +63,7 @@ def judge(evidence: CandidateEvidence, gate: GateConfig) -> Verdict:
 
 
 def identity(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """The verdict must be tied to the bytes of candidate, baseline and data."""
+    """The evidence must name the digests of candidate, baseline and validation data."""
     named = {
         "candidate": evidence.digest,
         "baseline": evidence.baseline_digest,
@@ -76,7 +81,10 @@ def identity(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Criterio
 
 
 def native_measurement(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """Emulation shows an older server's instruction set, not its caches and clocks: it is never enough."""
+    """At least one instruction set must be measured without emulation.
+
+    Emulation shows how an older server's instruction set behaves, but not its caches and clock rates.
+    """
     native = [item.isa for item in evidence.per_isa if not item.emulated]
     yield stated(
         "native measurement",
@@ -91,7 +99,7 @@ def native_measurement(evidence: CandidateEvidence, gate: GateConfig) -> Iterato
 
 
 def accuracy(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """Non-inferiority of every gated metric: the drop's bound against the margin."""
+    """Every gated metric must be non-inferior: the upper bound of its drop must be within the margin."""
     for item in evidence.per_isa:
         metrics = _gated(item, gate)
         if not metrics:
@@ -110,8 +118,8 @@ def accuracy(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Criterio
 def baseline_quality(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
     """The FP32 model must be right often enough for a drop to be possible at all (0/1 outcomes only).
 
-    Top-1 counts even when another metric is gated: of ten classes, a third of shifted labels is in the
-    top five.
+    Top-1 is checked even when another metric is gated, because top-5 can hide wrong labels: with ten
+    classes, a third of the labels of a shifted list is still among the top five.
     """
     required_pp = min(BASELINE_MARGINS * gate.max_drop_pp, BASELINE_ENOUGH_PP)
     for item in evidence.per_isa:
@@ -131,14 +139,18 @@ def baseline_quality(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
 
 
 def speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """The interval of the speed-up against the least worth deploying on this instruction set."""
+    """The speed-up's confidence interval must lie above the lowest speed-up that is worth deploying."""
     for item in evidence.per_isa:
         least = MIN_SPEEDUP[item.isa] if gate.min_speedup is None else gate.min_speedup
         yield _fast_enough("speed-up", item.isa, item.latency.speedup, least, gate)
 
 
 def native_speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """The same against Paddle's own FP32 kernels, which beat oneDNN's on some models; never emulated ones."""
+    """The speed-up over Paddle's own FP32 kernels must be high enough, when `gate.min_native_speedup` is set.
+
+    On some models these kernels are faster than oneDNN's FP32 kernels. Emulated instruction sets are
+    skipped.
+    """
     if gate.min_native_speedup is None:
         return
     for item in evidence.per_isa:
@@ -186,10 +198,11 @@ def _fast_enough(
 
 
 def proof(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """oneDNN's own account that INT8 kernels ran; a fast model that runs in FP32 is a broken one.
+    """oneDNN's log must show that enough compute operators ran in INT8, however fast the model is.
 
-    What oneDNN did not execute is not INT8. It is no silent fallback when the rest would be enough without
-    the operators of which the census says beforehand that they stay FP32.
+    An operator that is missing from the log counts as FP32. Example: 26 INT8 operators of 28 are 92.9 %.
+    A share that is too low is called a "silent FP32 fallback", except where the model's census, taken before
+    quantization, names so many operators as impossible to run in INT8 that the others would be enough.
     """
     for item in evidence.per_isa:
         audit, enough = item.audit, item.audit.int8_share_by_count >= gate.min_int8_share
@@ -207,7 +220,7 @@ def proof(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionRe
 
 
 def _share_of_reachable(audit: KernelAudit) -> float:
-    """INT8 of the operators that the census does not exclude; 0.0 when it excludes none."""
+    """INT8 share among the operators that the census does not exclude; 0.0 when it excludes none."""
     announced = sum(audit.announced_fp32.values())
     reachable = audit.compute_operators - announced
     return audit.int8_primitives / reachable if announced and reachable > 0 else 0.0
@@ -232,7 +245,7 @@ def _proof_remedy(audit: KernelAudit, *, known: bool) -> str:
 
 
 def finite_outputs(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """No NaN or Inf leaves the candidate."""
+    """Neither the candidate nor the baseline may answer with NaN or Inf."""
     for item in evidence.per_isa:
         bad, baseline = item.non_finite_outputs, item.baseline_non_finite_outputs
         found = f"{bad} NaN or Inf values from the candidate, {baseline} from FP32"
@@ -250,7 +263,7 @@ def finite_outputs(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Cr
 
 
 def size(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """Bytes on disk, INT8 / FP32."""
+    """The ratio of the sizes on disk, INT8 to FP32, must be low enough, when `gate.max_size_ratio` is set."""
     if gate.max_size_ratio is None:
         return
     known = evidence.size_bytes > 0 and evidence.baseline_size_bytes > 0
@@ -266,7 +279,7 @@ def size(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionRes
 
 
 def latency_p99(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """The candidate's slowest percent of batches."""
+    """The candidate's 99th percentile of batch latency must be low enough, when a limit is set."""
     if gate.max_latency_p99_ms is None:
         return
     for item in evidence.per_isa:
@@ -282,7 +295,10 @@ def latency_p99(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Crite
 
 
 def worst_class(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """The drop of the class that loses most, as found: too few samples of a class for a bound."""
+    """The drop of the class that loses most must be small enough, when a limit is set.
+
+    The drop is compared as measured, without a confidence bound: one class has too few samples for one.
+    """
     if gate.max_worst_class_drop_pp is None:
         return
     for item in evidence.per_isa:

@@ -1,4 +1,4 @@
-"""What a criterion of the gate is, and how it states what it found."""
+"""The type of a criterion of the gate, and the function that builds one line of a verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Criterion = Callable[[CandidateEvidence, GateConfig], Iterable[CriterionResult]]
 def stated(
     criterion: str, isa: IsaLevel | None, outcome: Outcome, *, found: str, required: str, remedy: str
 ) -> CriterionResult:
-    """One line of a verdict; what is approved needs no remedy."""
+    """Builds one line of a verdict. The remedy is left out when the outcome is approved."""
     return CriterionResult(
         criterion=criterion,
         isa=isa,

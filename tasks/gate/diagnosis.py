@@ -1,8 +1,8 @@
-"""Why INT8 is slow or inaccurate, in plain words with the remedy: a pure function of the evidence.
+"""Explains why INT8 is slow or inaccurate, with a remedy: a pure function of the evidence.
 
-A rule speaks only of an instruction set on which the gate was not satisfied or the published speed-up
-not reached, and only when the measurement shows its cause. What no rule explains is repeated from the
-verdict, so nothing that failed goes without a word.
+A rule speaks only about an instruction set on which the gate was not satisfied or the published speed-up
+was not reached, and only when the measurement shows the rule's cause. Afterwards every criterion that was
+not approved is repeated from the verdict, so nothing that failed goes without a word.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ REORDER_TIME_SHARE = 0.15
 KERNEL_TIME_SHARE = 0.5
 NAMED_GROUPS = 3
 BROKEN_SQNR_DB, LOW_SQNR_DB = 3.0, 10.0
-"""On real models, sound conversions gave 12 dB and more; 6-7 dB cost accuracy and wrong scales gave less."""
+"""On real models, sound conversions kept 12 dB or more, conversions that lost accuracy 6 to 7 dB, and
+conversions with wrong scales less."""
 SATURATION_LOSS_DB = 3.0
 CONVERSION_LOSS_DB = 6.0
-"""Sound conversions lost up to 5 dB of what the simulation keeps of the same samples."""
+"""Sound conversions kept at most 5 dB less than the simulation of the same samples."""
 
 Rule = Callable[[IsaEvidence, CandidateEvidence], Iterable[str]]
 
@@ -46,9 +47,9 @@ def explain(
     census: OperatorCensus,
     others: Sequence[CandidateEvidence] = (),
 ) -> tuple[str, ...]:
-    """One sentence or two for each cause found, the native instruction set first.
+    """One or two sentences for each cause that was found, those of the native instruction set first.
 
-    others: the release's candidates, among which there may be one that does better where this one fails.
+    others: the release's candidates. One that keeps more signal on an instruction set is recommended for it.
     """
     if verdict.outcome is Outcome.APPROVED:
         return tuple(sentence for item in evidence.per_isa for sentence in _good(item, evidence))
@@ -81,7 +82,7 @@ def _causes(
 
 
 def fp32_layers(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
-    """Layers outside INT8, grouped by kind and reason, the slowest group first."""
+    """Names the layers that did not run in INT8, grouped by kind and reason, the slowest group first."""
     audit = item.audit
     if not audit.fp32_layers or audit.int8_share_by_time > 1 - FP32_TIME_SHARE:
         return
@@ -101,7 +102,7 @@ def fp32_layers(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]
 
 
 def outside_onednn(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
-    """Operators of which oneDNN's lines, and so the times, say nothing."""
+    """Tells how many operators are missing from oneDNN's log, and so from the measured times."""
     audit = item.audit
     if audit.outside_onednn:
         yield (
@@ -116,13 +117,16 @@ def reorders(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
     if audit.reorder_time_ms > REORDER_TIME_SHARE * kernels_ms:
         yield (
             f"On {item.isa}, {audit.reorders} reorders take {audit.reorder_time_ms:.3f} of {kernels_ms:.3f} "
-            "ms in kernels: data is converted between FP32 and INT8 or between layouts. Quantize the "
+            "ms in kernels: data is converted between FP32 and INT8 or between memory formats. Quantize the "
             "operators between INT8 layers too, so that data stays INT8 from one to the next."
         )
 
 
 def framework_overhead(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
-    """Kernel times come from oneDNN's own clock, so what is missing from p50 is the framework's."""
+    """Tells when most of the latency is spent outside kernels.
+
+    oneDNN's log gives the time of each kernel, so the rest of the median latency is the framework's.
+    """
     summary, kernels_ms = item.latency.summaries.get("candidate"), _kernels_ms(item)
     if summary and 0 < kernels_ms < KERNEL_TIME_SHARE * summary.p50_ms:
         yield (
@@ -158,7 +162,10 @@ def low_sqnr(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
 
 
 def conversion(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
-    """What is lost although rounding does not lose it. Without VNNI saturation does."""
+    """Tells when INT8 keeps much less than the simulation of its rounding: a conversion or kernel is wrong.
+
+    Instruction sets without VNNI are left out, because saturation can explain the loss there.
+    """
     found = item.simulation
     if found and item.isa in VNNI and found.simulated_sqnr_db - found.int8_sqnr_db > CONVERSION_LOSS_DB:
         yield (
@@ -170,7 +177,10 @@ def conversion(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
 
 
 def suspect_baseline(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
-    """INT8 cannot lose less than its own rounding, unless it is held to something else than the model."""
+    """Tells when INT8 keeps much more than the simulation of its rounding: then the baseline is wrong.
+
+    Rounding cannot be undone, so INT8 and the baseline must share an error that the simulation lacks.
+    """
     found = item.simulation
     if found and found.int8_sqnr_db - found.simulated_sqnr_db > CONVERSION_LOSS_DB:
         yield (
@@ -184,7 +194,7 @@ def suspect_baseline(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator
 
 
 def saturation(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
-    """The same bytes lose signal only where the instruction set makes them."""
+    """Tells when the same model keeps much less signal without VNNI than with it: sums saturate there."""
     native = evidence.per_isa[0]
     if item.isa not in VNNI and native.isa in VNNI and native.sqnr_db - item.sqnr_db > SATURATION_LOSS_DB:
         yield (
@@ -211,7 +221,7 @@ ACCURACY_RULES: tuple[Rule, ...] = (conversion, suspect_baseline, low_sqnr, satu
 def _better_candidate(
     item: IsaEvidence, evidence: CandidateEvidence, others: Sequence[CandidateEvidence]
 ) -> Iterator[str]:
-    """The candidate that was measured to keep the signal which this one loses on a level."""
+    """Recommends the candidate of this release that keeps clearly more signal on this instruction set."""
     measured = [(each, other) for other in others for each in other.per_isa if each.isa is item.isa]
     if not measured:
         return
@@ -226,7 +236,7 @@ def _better_candidate(
 
 
 def _good(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
-    """What was gained, and where the rest of the published speed-up went when it was not reached."""
+    """States what an approved candidate gains and, below the published speed-up, where the time goes."""
     yield _gained(item)
     yield from suspect_baseline(item, evidence)
     band = published_band(item.isa)
@@ -271,7 +281,7 @@ def _from_verdict(verdict: Verdict) -> Iterator[str]:
 
 
 def _unsatisfied(verdict: Verdict, isa: IsaLevel | None, criteria: tuple[str, ...]) -> list[CriterionResult]:
-    """Results of these criteria that are not approved, on `isa` or, when that is None, anywhere."""
+    """The results of these criteria that are not approved, on `isa` or, when that is None, on any."""
     return [
         result
         for result in verdict.results

@@ -1,7 +1,7 @@
-"""Criteria of every output, whatever the metrics look at: how much of FP32's signal is left in it.
+"""Two criteria that look at every output of the model: how much of FP32's signal INT8 keeps.
 
-A metric sees what its author thought of: top-1 sees one output, and none sees what no sample showed. The
-signal to quantization noise ratio (SQNR) needs no thought and no labels, so it is the floor under them.
+A metric sees only what its author thought of: top-1, for example, sees one output of several. The
+signal-to-quantization-noise ratio (SQNR) needs neither an author nor labels, so it is checked beside them.
 """
 
 from __future__ import annotations
@@ -17,23 +17,37 @@ from paddle_int8.tasks.hardware.levels import VNNI
 
 SIGNAL, EVERY_OUTPUT = "signal", "every output"
 SOUND_SQNR_DB = 20.0
-"""Noise of a hundredth of the signal: what keeps that has no fault, however much more the simulation keeps.
-Of an output that no rounding reaches the simulation keeps everything; kernels that sum in another order do
-not."""
+"""From this SQNR on, an output is sound, however much more the simulation keeps.
+
+At 20 dB the noise has a hundredth of the signal's power. Without this limit, an output that quantization
+does not touch would fail: the simulation computes it exactly, and the INT8 model's kernels, which sum in
+another order, do not.
+"""
 UNSEEN_SQNR_DB, UNSEEN_AGREEMENT = 10.0, 0.9
-"""What an output must keep that no metric looks at: noise of a tenth of the signal, or a tenth of the
-decisions changed. Models were seen to be right with less, but then a metric said so."""
+"""An output that no metric looks at must keep at least this much.
+
+At 10 dB the noise has a tenth of the signal's power; at an agreement of 0.9 a tenth of the decisions
+changed. Some models were accurate with less, but there a metric had shown it.
+"""
 
 
 def signal(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """No output may be noise, nor lose what the rounding alone would keep.
+    """Every output must be more than noise, and must keep nearly what PaddleSlim's simulation keeps.
 
-    `gate.min_sqnr_db`: a model that answers 0 to everything has 0 dB, so one near it is no better. The
-    default of 1 dB is well below the 4.2 dB that an accurate ResNet50 (`hist`, 10,000 pictures) was seen to
-    have.
-    `gate.max_conversion_loss_db`: sound conversions lost up to 5 dB of what PaddleSlim's simulation keeps of
-    the same samples, an accurate text classifier 7, broken ones 10 to 60. Without VNNI sums saturate, which
-    no simulation knows, and on emulated levels there is none: there the floor alone counts.
+    `gate.min_sqnr_db` is the lowest SQNR of any output. A model that answers 0 to everything has 0 dB, so
+    an output near 0 dB is useless. The default of 1 dB is well below the lowest SQNR seen on an accurate
+    model.
+
+    `gate.max_conversion_loss_db` is the most that INT8 may keep less than the simulation, on the same
+    samples. It is not checked without VNNI, because sums saturate there, which the simulation leaves out;
+    nor on emulated instruction sets, which are not simulated.
+
+    | seen on | |
+    |---|---|
+    | SQNR of an accurate ResNet50 (`hist`, 10,000 pictures) | 4.2 dB |
+    | conversion loss of sound conversions | up to 5 dB |
+    | conversion loss of an accurate text classifier | 7 dB |
+    | conversion loss of broken conversions | 10 to 60 dB |
     """
     if gate.min_sqnr_db is None and gate.max_conversion_loss_db is None:
         return
@@ -52,7 +66,7 @@ def signal(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionR
 
 
 def every_output(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """An output that no gated metric looks at must keep enough to be beyond doubt."""
+    """An output that no gated metric looks at must keep `UNSEEN_SQNR_DB` or `UNSEEN_AGREEMENT`."""
     for item in evidence.per_isa:
         unseen = [output for output in item.outputs if not _seen(output, gate)]
         doubtful = [output for output in unseen if not _beyond_doubt(output)]
@@ -96,7 +110,7 @@ def _lost_by_conversion(item: IsaEvidence, gate: GateConfig) -> Iterator[str]:
 
 
 def _signals(item: IsaEvidence) -> list[tuple[str, float]]:
-    """SQNR by output; evidence of before there were outputs has one figure for all."""
+    """Name and SQNR of each output. Old evidence that lists no outputs has one figure for all of them."""
     if not item.outputs:
         return [("the outputs", item.sqnr_db)]
     return [(output.name, output.sqnr_db) for output in item.outputs if output.sqnr_db is not None]

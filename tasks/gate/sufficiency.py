@@ -1,4 +1,4 @@
-"""How many validation samples can decide a margin: known before anything is measured.
+"""How many validation samples a margin needs. The number is known before anything is measured.
 
 `python -m paddle_int8.tasks.gate.sufficiency` prints the table of docs/explanation/statistics.md.
 """
@@ -17,9 +17,10 @@ CONFIDENCE = 0.95
 
 
 def too_few(samples: int, gate: GateConfig, calibration_samples: int = 0) -> str | None:
-    """What to say of data with which nothing can be approved; None when they can decide.
+    """The warning to give when so few samples can approve nothing; None when there are enough.
 
-    calibration_samples: drawn from the same stock of samples, perhaps.
+    calibration_samples: how many samples are used for calibration. The warning suggests to move some of
+    them to the validation where that would be enough; 0 leaves the suggestion out.
     """
     fewest = fewest_samples(gate.max_drop_pp, confidence=gate.confidence)
     if samples >= fewest:
@@ -38,7 +39,7 @@ def too_few(samples: int, gate: GateConfig, calibration_samples: int = 0) -> str
 
 
 def margin_within(samples: int, *, confidence: float) -> float:
-    """The narrowest margin that so many samples can decide, in points, rounded up to a tenth.
+    """The narrowest margin that so many samples can decide, in percentage points, rounded up to a tenth.
 
     The inverse of `fewest_samples`: 1 - (1 - confidence)^(1/samples).
     """
@@ -47,13 +48,14 @@ def margin_within(samples: int, *, confidence: float) -> float:
 
 
 def table() -> list[str]:
-    """Markdown rows: margin in points, samples when none is lost, and when half of the margin is lost."""
+    """Markdown rows of three columns: the margin in points; the samples needed when INT8 loses none of
+    them; the samples needed when INT8 loses half of the margin."""
     fewest = {margin_pp: fewest_samples(margin_pp, confidence=CONFIDENCE) for margin_pp in MARGINS_PP}
     return [f"| {margin_pp:g} | {none:,} | {_half_lost(margin_pp):,} |" for margin_pp, none in fewest.items()]
 
 
 def _half_lost(margin_pp: float) -> int | None:
-    """Samples that decide when INT8 loses one of every so many that the drop is half of the margin."""
+    """The number of samples needed when INT8's true drop is half of the margin."""
     one_lost_in = round(200 / margin_pp)
     before = np.ones(one_lost_in)
     after = np.where(np.arange(one_lost_in) == 0, 0.0, before)

@@ -1,4 +1,4 @@
-"""The gate as a Prefect task."""
+"""The gate's Prefect tasks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from paddle_int8.tasks.steps.step import stage, step
 def check_number_of_samples(
     validation: DatasetArtifact, calibration: DatasetArtifact, config: GateConfig
 ) -> None:
-    """Says beforehand when no outcome of the validation could be within the margin."""
+    """Warns, before anything is measured, when there are too few samples to approve any candidate."""
     if warning := too_few(validation.samples, config, calibration.samples):
         get_run_logger().warning(warning)
         with stage("check number of samples") as summary:
@@ -28,7 +28,7 @@ def check_number_of_samples(
 
 @step(name="gate", task_run_name="gate {evidence.candidate.name}")
 def gate(evidence: CandidateEvidence, config: GateConfig) -> Verdict:
-    """The verdict on one candidate. A rejection is a value: this task only fails on a defect."""
+    """Judges one candidate. A rejection is a value, not a failure: this task fails only on a defect."""
     with stage(f"gate {evidence.candidate.name}") as summary:
         verdict = judge(evidence, config)
         failed = [result.criterion for result in verdict.results if result.outcome is not Outcome.APPROVED]

@@ -1,4 +1,4 @@
-"""From a request to a decision: what is asked, who is champion, and whether the checks allow it."""
+"""Turns a request to promote or roll back into a decision, and carries the decision out."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ CHALLENGER = "challenger"
 
 
 def assess_promotion(tracking_uri: str, request: PromoteRequest, *, log: Path) -> Decision:
-    """`done` when every check allows it, `refused` when one does not, `unchanged` when it is champion.
+    """Decides on a promotion, without writing anything yet.
 
-    Nothing is written yet. `log` receives what isolated processes print.
+    The outcome is `done` when every check allows the promotion, `refused` when one does not, and `unchanged`
+    when the version is the champion already. `log` receives what isolated processes print.
     Raises: RegistryError when there is nothing to promote, or MLflow refuses.
     """
     now = ledger.current(tracking_uri, request.model, champion_alias(request.isa))
@@ -51,8 +52,10 @@ def assess_promotion(tracking_uri: str, request: PromoteRequest, *, log: Path) -
 
 
 def assess_rollback(tracking_uri: str, request: RollbackRequest, *, log: Path) -> Decision:
-    """`done` when there is an earlier champion whose bytes are those that were judged, else `refused`.
+    """Decides on a rollback, without writing anything yet.
 
+    The outcome is `done` when there is an earlier champion and its files still have the digest that was
+    judged, else `refused`. `log` receives what isolated processes print.
     Raises: RegistryError when there is no champion at all, or MLflow refuses.
     """
     now = ledger.current(tracking_uri, request.model, champion_alias(request.isa))
@@ -75,9 +78,9 @@ def assess_rollback(tracking_uri: str, request: RollbackRequest, *, log: Path) -
 
 
 def settle(tracking_uri: str, decision: Decision) -> Decision:
-    """Writes the decision and lets the alias follow; `lost` when another decision came first.
+    """Writes the decision and moves the alias; the outcome becomes `lost` when another decision came first.
 
-    A version that is champion already needs no record, but its alias is put right.
+    The outcome `unchanged` needs no record, but the alias is put right all the same.
     """
     if decision.outcome is not DecisionOutcome.UNCHANGED:
         decision = ledger.append(tracking_uri, decision)
@@ -93,7 +96,7 @@ def _checks(
     folder: Path,
     log: Path,
 ) -> tuple[CriterionResult, ...]:
-    """Compares with the champion that is there, and judges."""
+    """Compares the challenger with the present champion, and judges it."""
     champion, unusable = _champion(tracking_uri, request.model, incumbent.version, folder, log)
     targets = _targets(request.isa, challenger.challenger, champion)
     comparisons: tuple[Comparison, ...] = ()
@@ -124,7 +127,10 @@ def _checks(
 def _champion(
     tracking_uri: str, name: str, version: str | None, folder: Path, log: Path
 ) -> tuple[Registered | None, RegistryError | None]:
-    """The champion's files; neither when there is no champion or its version was deleted."""
+    """The champion's files, or the error that made them unusable.
+
+    Both are None when there is no champion, or its version was deleted.
+    """
     with connection(tracking_uri) as client:
         if version is None or ledger.find_version(client, name, version) is None:
             return None, None
@@ -137,7 +143,10 @@ def _champion(
 def _targets(
     isa: IsaLevel | None, challenger: Challenger, champion: Registered | None
 ) -> tuple[IsaLevel, ...]:
-    """What the alias serves: the level it is for, else what its champion was measured on."""
+    """The instruction sets that the alias serves.
+
+    They are the requested one, else those of the present champion, else those of the challenger.
+    """
     if isa is not None:
         return (isa,)
     return (champion.challenger.isas if champion else ()) or challenger.isas

@@ -1,7 +1,7 @@
-"""Champion against challenger, sample by sample, on the challenger's validation data.
+"""Compares champion and challenger sample by sample, on the challenger's validation data.
 
-Where both were validated on the same samples and instruction set, their releases' own per-sample scores
-are compared. Otherwise the champion is run anew on the challenger's data, in an isolated process.
+When both were validated on the same samples and instruction set, the scores that their releases logged are
+compared. Otherwise the champion is run again on the challenger's data, in an isolated process.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ FROM_RECORDS = "scores of both releases"
 MEASURED_ANEW = "the champion was run again on the challenger's validation data"
 
 Scores = Mapping[str, Array]
-"""[N] by metric, fractions of 1, in the order of the validation data."""
+"""The score of each sample, [N] by metric, as fractions of 1 in the order of the validation data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescoring:
-    """A bundle to run on `data`: `inputs` are those that the data were drawn for.
+    """A bundle to run on `data`, and how to score it.
 
-    `outputs` are the challenger's, which say what its labels belong to.
+    `inputs` are those of the model that the data were drawn for. `outputs` are the challenger's: they say
+    which output the labels belong to.
     """
 
     bundle: Path
@@ -58,9 +59,10 @@ def compare(
     confidence: float,
     log: Path,
 ) -> Iterator[Comparison]:
-    """Every metric of the challenger's release on each of `targets`.
+    """Compares the two by every metric of the challenger's release, on each instruction set in `targets`.
 
-    `data` are the challenger's validation data, None when they are not at hand.
+    `data` are the challenger's validation data, None when this host does not have them. `inputs` are the
+    challenger's, and `log` receives what isolated processes print.
     """
     evidence = challenger.challenger.evidence
     for item in evidence.per_isa if evidence else ():
@@ -78,9 +80,9 @@ def compare(
 
 
 def recorded(version: Registered, item: IsaEvidence) -> dict[str, Array]:
-    """The version's own scores by metric, as its release logged them.
+    """The version's own score of each sample by metric, as its release logged them.
 
-    Raises: RegistryError when the file is missing, holds no such metric, or would need unpickling.
+    Raises: RegistryError when the file is missing, lacks a metric, or could only be read by unpickling.
     """
     path = version.run / OUTCOMES / f"{item.isa}.npz"
     try:
@@ -95,7 +97,7 @@ def recorded(version: Registered, item: IsaEvidence) -> dict[str, Array]:
 
 
 def rescore(request: Rescoring) -> dict[str, Array]:
-    """Runs a bundle on every sample; [N] scores by metric. In the isolated process only.
+    """Runs a bundle on every sample and returns its scores, [N] by metric. For the isolated process only.
 
     Raises: MeasurementError when the engine uses another instruction set than asked.
     """
@@ -136,7 +138,10 @@ def rescore(request: Rescoring) -> dict[str, Array]:
 
 
 def _renamed(feed: Feed, inputs: Sequence[TensorSpec], names: Sequence[str]) -> Feed:
-    """By place: another export of a model may call its inputs otherwise. Lengths go with their sequences."""
+    """Gives the inputs the names that the bundle uses, matched by their order.
+
+    Another export of the same model may have other names. The lengths of a sequence are renamed with it.
+    """
     renamed = {}
     for spec, name in zip(inputs, names, strict=True):
         for suffix in ("", LENGTHS):
@@ -182,7 +187,7 @@ def _champion_scores(
 
 
 def _same_samples(champion: Registered, challenger: Registered, item: IsaEvidence) -> IsaEvidence | None:
-    """The champion's evidence on the same samples, instruction set and metrics, if there is any."""
+    """The champion's evidence on the same samples, instruction set and metrics; None when there is none."""
     theirs, ours = champion.challenger.evidence, challenger.challenger.evidence
     if theirs is None or ours is None or theirs.validation_digest != ours.validation_digest:
         return None

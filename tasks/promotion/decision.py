@@ -1,4 +1,4 @@
-"""The record of a promotion or a rollback."""
+"""The record of one promotion or rollback."""
 
 from __future__ import annotations
 
@@ -18,8 +18,13 @@ class Action(StrEnum):
 class DecisionOutcome(StrEnum):
     """What came of a promotion or a rollback.
 
-    `unchanged`: the version is the champion already. `refused`: a check failed. `declined`: a person
-    said no. `lost`: another decision on the same champion came first.
+    | outcome | meaning |
+    |---|---|
+    | `done` | the version is champion now |
+    | `unchanged` | the version was champion already |
+    | `refused` | a check failed |
+    | `declined` | a person said no |
+    | `lost` | another decision on the same champion came first |
     """
 
     DONE = "done"
@@ -31,12 +36,12 @@ class DecisionOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Who moved, or was not let move, a champion's alias, when, from where to where, and on what evidence.
+    """Who asked to move a champion's alias, when, from which version to which, and what the checks said.
 
-    `id` is unique, so that writing it again after a lost answer is writing it once. `number` is its place
-    in the order of all decisions on the model, None when it was not recorded.
-    `basis` is the number of the decision that made `from_version` the champion, 0 for none: it moves
-    the alias only when no earlier decision has the same basis. `when` is ISO 8601 in UTC.
+    `id` is unique: if MLflow's answer is lost and the decision is written again, it is still recorded once.
+    `number` is the decision's position among all decisions on the model, None when it was not recorded.
+    `basis` is the number of the decision that made `from_version` the champion, 0 when none did. A decision
+    moves the alias only when no earlier decision has the same basis. `when` is ISO 8601 in UTC.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""The bundle of a registered version, on disk and checked."""
+"""Exports the bundle of a registered version to a folder, and checks that it is unchanged."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from paddle_int8.tasks.tracking.connection import connection
 
 
 def export_bundle(tracking_uri: str, name: str, folder: Path, *, version: int | None, alias: str) -> Bundle:
-    """Writes the bundle of the version, or of the one at `alias`, as `folder`, whole or not at all.
+    """Writes the bundle to the new folder `folder`, whole or not at all.
 
-    Raises: RegistryError when there is no such version, or its bytes are not those that were registered;
+    The bundle is that of `version` or, when it is None, of the version that `alias` points at.
+    Raises: RegistryError when there is no such version, or its files changed since they were registered;
     StorageError when `folder` exists or cannot be written.
     """
     if folder.exists():

@@ -1,6 +1,6 @@
-"""May this version become champion? A pure function of what the registry holds and what was compared.
+"""Judges whether a version may become champion: a pure function of the registry's content and a comparison.
 
-Deny by default: what is missing or undecided is not approved.
+The judgement denies by default: what is missing or undecided is not approved.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ NOT_WORSE = "not worse than the champion"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenger:
-    """A registered version: what its tags say, what its bytes are, and what its release measured.
+    """A registered version: its tags, the digests of its files, and what its release measured.
 
-    `bundle_digest` and `model_digest` are computed from the registry's bytes, `registered_...` are what
-    the release wrote when it registered them. `verdict` and `evidence` are None when the release's run
-    has none for these bytes.
+    `bundle_digest` and `model_digest` are computed from the files in the registry; `registered_...` are the
+    digests that the release wrote when it registered them. `verdict` and `evidence` are None when the
+    release's run has none for these files.
     """
 
     name: str
@@ -35,16 +35,16 @@ class Challenger:
 
     @property
     def isas(self) -> tuple[IsaLevel, ...]:
-        """Where it was measured."""
+        """The instruction sets that the version was measured on."""
         return tuple(item.isa for item in self.evidence.per_isa) if self.evidence else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A metric of champion and challenger on the same samples, on one instruction set.
+    """The comparison of champion and challenger by one metric, on the same samples and instruction set.
 
-    The champion is the metric's baseline. `metric` is None when the two could not be compared, and
-    `note` says why; otherwise `note` says where the champion's scores come from.
+    In `metric`, the champion is the baseline. `metric` is None when the two could not be compared; `note`
+    then says why. Otherwise `note` says where the champion's scores come from.
     """
 
     isa: IsaLevel
@@ -61,10 +61,10 @@ def judge(
     same_model: bool = False,
     max_drop_pp: float,
 ) -> tuple[CriterionResult, ...]:
-    """One result a check. `targets` are the instruction sets that the alias serves.
+    """Returns the result of each check.
 
-    `champion` is the version that serves now, None when there is none; `same_model` when its model is
-    the challenger's, byte for byte.
+    `targets` are the instruction sets that the alias serves. `champion` is the version that serves now, None
+    when there is none. `same_model` is True when its model equals the challenger's byte for byte.
     """
     checks = (_verdict(challenger), digest_check(challenger), *_coverage(challenger, targets))
     if champion is None:
@@ -75,7 +75,7 @@ def judge(
 
 
 def passed(checks: Sequence[CriterionResult]) -> bool:
-    """All approved, and there were any."""
+    """Whether there is at least one check and all are approved."""
     return bool(checks) and all(check.outcome is Outcome.APPROVED for check in checks)
 
 
@@ -99,7 +99,7 @@ def _verdict(challenger: Challenger) -> CriterionResult:
 
 
 def digest_check(challenger: Challenger) -> CriterionResult:
-    """The bytes in the registry are those that were judged and registered."""
+    """Checks that the files in the registry are those that were judged and registered."""
     verdict = challenger.verdict
     judged = verdict.digest if verdict else ""
     pairs = {

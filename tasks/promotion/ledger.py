@@ -1,10 +1,12 @@
-"""The decisions on a model, kept in MLflow: each a version of the registered model `<name>.promotions`.
+"""The ledger: all decisions on a model, kept in MLflow.
 
-MLflow numbers versions one by one in a transaction, on SQLite and PostgreSQL alike, so the numbers are
-an order on which everybody agrees. A decision is written before the alias moves; whoever finds the two
-apart, after a crash, moves the alias to where the decisions say.
+Each decision on the model `digits` is a version of a second registered model, `digits.promotions`. MLflow
+numbers versions one by one in a transaction, on SQLite and PostgreSQL alike, so everybody agrees on the order
+of the decisions. A decision is written before the alias moves. After a crash the two may disagree; whoever
+notices it moves the alias to the version that the decisions name.
 
-Which records count is said by the model itself (`vouchers`), not by who may write to its ledger.
+Not everything that was written to the ledger counts: tags of the model itself say which records do
+(`vouchers`).
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 ATTEMPTS = 8
-"""Of writing a record: MLflow itself gives up after three others came first."""
+"""How often a record is tried to be written. MLflow by itself gives up after three others came first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class History:
 
 
 def decisions(tracking_uri: str, name: str) -> tuple[Decision, ...]:
-    """Every decision on the model, oldest first, each with the outcome that their order gives it.
+    """Every decision on the model, oldest first. A decision that another one preceded is `lost`.
 
     Raises: RegistryError when MLflow refuses, or a record was changed or deleted by hand.
     """
@@ -50,7 +52,7 @@ def decisions(tracking_uri: str, name: str) -> tuple[Decision, ...]:
 
 
 def history(tracking_uri: str, name: str) -> History:
-    """The decisions, and the champion of every alias that they are about.
+    """The decisions on the model, and the champion of every alias that they are about.
 
     Raises: RegistryError when there is no such model, or MLflow refuses.
     """
@@ -76,7 +78,7 @@ def history(tracking_uri: str, name: str) -> History:
 
 
 def current(tracking_uri: str, name: str, alias: str) -> Standing:
-    """Who is champion, as the decisions say; before the first, where the alias points.
+    """The champion according to the decisions; before the first decision, the version at the alias.
 
     Raises: RegistryError when the model was renamed, or MLflow refuses.
     """
@@ -87,9 +89,9 @@ def current(tracking_uri: str, name: str, alias: str) -> Standing:
 
 
 def append(tracking_uri: str, decision: Decision) -> Decision:
-    """Writes the decision; returns it with its number, and `lost` when another came first.
+    """Writes the decision; returns it with its number, and as `lost` when another came first.
 
-    A refusal about versions that were all deleted is not written: MLflow has nothing to attach it to.
+    A decision whose versions were all deleted is returned unwritten: MLflow has nothing to attach it to.
     Raises: RegistryError when MLflow refuses.
     """
     with connection(tracking_uri) as client:
@@ -106,9 +108,10 @@ def append(tracking_uri: str, decision: Decision) -> Decision:
 
 
 def follow_records(tracking_uri: str, name: str, alias: str) -> str | None:
-    """Points the alias at the champion that the decisions name; returns the version, None if there is none.
+    """Moves the alias to the champion that the decisions name. Returns that version, None if there is none.
 
-    Looks again after each move: a slower process may have put its own, older champion there meanwhile.
+    After each move the alias is read again, because a slower process may have set an older champion.
+    Raises: RegistryError when the alias keeps moving away, or MLflow refuses.
     """
     with connection(tracking_uri) as client:
         for _ in range(ATTEMPTS):
@@ -125,7 +128,7 @@ def follow_records(tracking_uri: str, name: str, alias: str) -> str | None:
 
 
 def left_behind_aliases(tracking_uri: str) -> tuple[tuple[str, str], ...]:
-    """Name and alias of every model whose alias was left behind by a mover that died."""
+    """Model and alias of every decision whose process died before it moved the alias."""
     found = []
     with connection(tracking_uri) as client:
         for ledger in _ledgers(client):
@@ -160,7 +163,7 @@ def _text(version: object) -> str | None:
 
 
 def find_version(client: MlflowClient, name: str, version: str) -> ModelVersion | None:
-    """The version, None when it is not or no longer there."""
+    """The version; None when it does not exist or was deleted."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -193,13 +196,13 @@ def _decisions(client: MlflowClient, name: str) -> tuple[Decision, ...]:
 
 
 def _written(client: MlflowClient, ledger: str, decision_id: str) -> int | None:
-    """The number of the record, None when it is not there."""
+    """The number of the record in the ledger; None when it was not written."""
     found = client.search_model_versions(f"name = '{ledger}' and tags.{ID} = '{decision_id}'")
     return int(found[0].version) if found else None
 
 
 def _create(client: MlflowClient, ledger: str, decision: Decision, record: str, about: str) -> int:
-    """The number of the new record; an attempt that seemed to fail may have succeeded."""
+    """Writes a record and returns its number. An attempt that seemed to fail may have succeeded."""
     from mlflow.exceptions import MlflowException
 
     tags = {
@@ -229,7 +232,7 @@ def _set_alias(client: MlflowClient, name: str, alias: str, version: str) -> Non
 
     try:
         client.set_registered_model_alias(name, alias, version)
-    except MlflowException:  # of two that set a new alias at once, MLflow refuses one
+    except MlflowException:  # when two processes set a new alias at once, MLflow refuses one of them
         if alias_version(client, name, alias) != version:
             client.set_registered_model_alias(name, alias, version)
 

@@ -1,4 +1,4 @@
-"""What the registry and its runs hold of a version: its bytes, its verdict and its evidence."""
+"""Reads a registered version from MLflow: its bundle, and its release's verdict, evidence and scores."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BUNDLES = "artifacts"
-"""Where MLflow puts a pyfunc's artifacts."""
+"""The folder in which MLflow keeps the artifacts of a pyfunc model."""
 EVIDENCE, VERDICT, OUTCOMES = "evidence.json", "verdict.json", "outcomes"
 VALIDATION = "validation.json"
 DIGEST_TIMEOUT_S = 600
@@ -40,10 +40,10 @@ DIGEST_TIMEOUT_S = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """A version with its files at hand.
+    """A registered version whose files were downloaded.
 
-    `run` holds its candidate's `evidence.json`, `verdict.json` and `outcomes/<isa>.npz`, as far as its
-    release logged them.
+    `run` is the folder of its candidate's `evidence.json`, `verdict.json` and `outcomes/<isa>.npz`, as far as
+    its release logged them.
     """
 
     challenger: Challenger
@@ -53,7 +53,7 @@ class Registered:
 
 
 def resolve(tracking_uri: str, name: str, *, version: int | None, alias: str) -> str | None:
-    """The version asked for, or the one that `alias` points at; None when there is none.
+    """The number of the version asked for, or of the one that `alias` points at; None when there is none.
 
     Raises: RegistryError when MLflow refuses.
     """
@@ -64,8 +64,9 @@ def resolve(tracking_uri: str, name: str, *, version: int | None, alias: str) ->
 
 
 def fetch(tracking_uri: str, name: str, version: str, folder: Path, *, log: Path) -> Registered:
-    """The version's files in the new `folder`, and what they are; isolated processes print to `log`.
+    """Downloads the version's files to the new folder `folder` and computes their digests.
 
+    `log` receives what isolated processes print.
     Raises: RegistryError when there is no such version, it holds no bundle, or a file is refused;
     ModelFormatError when the bundle's model is damaged.
     """
@@ -95,7 +96,7 @@ def fetch(tracking_uri: str, name: str, version: str, folder: Path, *, log: Path
 
 
 def fetch_bundle(client: MlflowClient, tracking_uri: str, version: ModelVersion, folder: Path) -> Path:
-    """The version's bundle in the new `folder`, whatever its content.
+    """Downloads the version's bundle to the new folder `folder`, without checking its digest.
 
     Raises: RegistryError when the version is not a release's bundle, ConfigError when no package here has its
     layout.
@@ -161,7 +162,7 @@ def bundle_inputs(bundle: Path) -> tuple[TensorSpec, ...]:
 
 
 def _fetch_run(client: MlflowClient, tracking_uri: str, version: ModelVersion, folder: Path) -> None:
-    """The files of the candidate's nested run, when the release's run has one for these bytes."""
+    """Downloads the files of the candidate's nested run, if the release's run has one for this model."""
     digest = version.tags.get("model_digest", "")
     if not version.run_id or "'" in digest:
         return
@@ -181,7 +182,7 @@ def _is_evidence(name: PurePosixPath) -> bool:
 
 
 def _read(path: Path, kind: type[T]) -> T | None:
-    """What the run logged, None when it did not or it cannot be read: then nothing is proven."""
+    """The record that the run logged; None when it is missing or unreadable, so that it proves nothing."""
     try:
         return from_json(kind, path.read_bytes())
     except (OSError, ValidationError):

@@ -1,8 +1,9 @@
-"""Who is champion, as the decisions say: pure functions of the records in their order.
+"""Derives the champion from the decisions: pure functions of the records in their order.
 
-MLflow's aliases have no compare-and-set, so an alias alone cannot tell which of two promotions at once
-has won. The records can: each names the record that it stands on (`basis`), and of several that stand
-on the same one the first wins. The alias only follows.
+MLflow cannot set an alias on the condition that nobody else moved it meanwhile. So the alias alone cannot
+tell which of two simultaneous promotions won, but the records can. Example: promotions A and B both found the
+champion that decision 3 had made, so both have the `basis` 3. The one with the lower number wins, and the
+other is `lost`. The alias only follows.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ CHAMPION = "champion"
 class Standing:
     """The champion of an alias.
 
-    `record` is the number of the decision that made it so, 0 before the first. `earlier` are the
-    champions that a rollback goes back to, the latest last.
+    `record` is the number of the latest decision that moved the alias, 0 before the first. `earlier` are the
+    champions that rollbacks go back to; the next one is last.
     """
 
     alias: str
@@ -31,12 +32,12 @@ class Standing:
 
 
 def champion_alias(isa: IsaLevel | None) -> str:
-    """The alias that serving of one instruction set, or of all of them, loads."""
+    """The alias that serving loads, for one instruction set or, when `isa` is None, for all."""
     return CHAMPION if isa is None else f"{CHAMPION}-{isa}"
 
 
 def ruled(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
-    """The decisions in order; those that came second on the same basis are `lost`."""
+    """The decisions in order. A decision that is not the first on its basis is `lost`."""
     current: dict[str, int] = {}
     result = []
     for decision in sorted(decisions, key=_number):
@@ -50,7 +51,7 @@ def ruled(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
 
 
 def standing(decisions: Iterable[Decision], alias: str, *, found: str | None) -> Standing:
-    """Who is champion. `found` is where the alias points, which counts before the first decision."""
+    """The champion. `found` is the version at the alias, which counts only before the first decision."""
     moves = _moves(decisions, alias)
     if not moves:
         return Standing(alias=alias, version=found, record=0)
@@ -63,13 +64,16 @@ def standing(decisions: Iterable[Decision], alias: str, *, found: str | None) ->
 
 
 def left_behind(decisions: Iterable[Decision], alias: str, *, found: str | None) -> bool:
-    """Whether the alias still points at the champion before the last one: the mover died in between."""
+    """Whether the alias still points at the champion before the last decision.
+
+    It does when the process that wrote the decision died before it moved the alias.
+    """
     moves = _moves(decisions, alias)
     return bool(moves) and found == moves[-1].from_version != moves[-1].to_version
 
 
 def of_model(decisions: Sequence[Decision]) -> tuple[str, ...]:
-    """Every alias that a decision is about, in the order of their first one."""
+    """Every alias that a decision is about, in the order of the first decision on each."""
     return tuple(dict.fromkeys(decision.alias for decision in decisions))
 
 

@@ -1,7 +1,7 @@
-"""A registered model that was renamed in MLflow, which takes its versions along but not its decisions.
+"""Recognises a registered model that was renamed in MLflow.
 
-Both sides are told by the vouchers on the model (`vouchers`), which its new name keeps: records that nobody
-vouches for say nothing.
+Renaming `digits` to `numbers` keeps the model's versions and tags, but its decisions stay in
+`digits.promotions`. The model's vouchers (`vouchers`), which are tags, show that the two belong together.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ def versions_of(client: MlflowClient, name: str) -> list[ModelVersion]:
 
 
 def require_not_renamed(client: MlflowClient, name: str) -> None:
-    """For a model that is not in the registry. Raises: RegistryError when it is there under another name."""
+    """Checks whether a model that is not in the registry was renamed.
+
+    Raises: RegistryError when it is there under another name.
+    """
     if new := _new_name(client, versions_of(client, name + PROMOTIONS)):
         raise RegistryError(
             found=f"no model {name} in the registry: it was renamed to {new}",
@@ -43,7 +46,7 @@ def require_not_renamed(client: MlflowClient, name: str) -> None:
 
 
 def lost_decisions(client: MlflowClient, name: str, tags: Mapping[str, str], numbers: str) -> RegistryError:
-    """What is wrong with a model whose decisions of these `numbers` are gone; `tags` are the model's."""
+    """The error for a model whose decisions with these `numbers` are missing. `tags` are the model's."""
     if (old := _former_ledger(client, tags)) and old != name + PROMOTIONS:
         return RegistryError(
             found=f"the decisions on {name} in {old}: the model was renamed, and they were not",
@@ -59,7 +62,7 @@ def lost_decisions(client: MlflowClient, name: str, tags: Mapping[str, str], num
 
 
 def _new_name(client: MlflowClient, records: Sequence[ModelVersion]) -> str | None:
-    """The model that vouches for one of the records."""
+    """The name of the model that vouches for one of the records; None when no model does."""
     for record in reversed(records):
         if DECISION_ID.fullmatch(decision := record.tags.get(ID, "")):
             for model in client.search_registered_models(f"tags.`{PREFIX}{decision}` LIKE '%'"):
@@ -68,7 +71,7 @@ def _new_name(client: MlflowClient, records: Sequence[ModelVersion]) -> str | No
 
 
 def _former_ledger(client: MlflowClient, tags: Mapping[str, str]) -> str | None:
-    """The ledger that holds all that the model's tags vouch for, unchanged."""
+    """The name of the ledger that holds all records that the model's tags vouch for, unchanged."""
     decision = next((key.removeprefix(PREFIX) for key in tags if key.startswith(PREFIX)), "")
     if not DECISION_ID.fullmatch(decision):
         return None

@@ -1,4 +1,4 @@
-"""A decision in words: for Prefect's artifact page and for the terminal."""
+"""Puts a decision into words, for Prefect's artifact page and for the terminal."""
 
 from __future__ import annotations
 

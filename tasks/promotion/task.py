@@ -1,4 +1,4 @@
-"""Promotion and rollback as Prefect tasks."""
+"""The Prefect tasks of promotion and rollback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from paddle_int8.tasks.steps.step import stage, step, step_log
 
 @step(name="assess promotion")
 def assess_promotion(request: PromoteRequest) -> Decision:
-    """The checks on the challenger. A refusal is a value: this task only fails on a defect."""
+    """Checks the challenger. A refusal is a value, not a failure: this task fails only on a defect."""
     with stage("assess promotion") as summary:
         decision = assessment.assess_promotion(
             Settings().tracking_uri, request, log=step_log("assess-promotion")
@@ -25,7 +25,7 @@ def assess_promotion(request: PromoteRequest) -> Decision:
 
 @step(name="assess rollback")
 def assess_rollback(request: RollbackRequest) -> Decision:
-    """The earlier champion, and whether its bytes are still those that were judged."""
+    """Finds the earlier champion, and checks that its files are still those that were judged."""
     with stage("assess rollback") as summary:
         decision = assessment.assess_rollback(
             Settings().tracking_uri, request, log=step_log("assess-rollback")
@@ -36,7 +36,7 @@ def assess_rollback(request: RollbackRequest) -> Decision:
 
 @step(name="settle", retries=2, retry_delay_seconds=2)
 def settle(decision: Decision) -> Decision:
-    """Writes the decision, then lets the alias follow the records. A retry writes nothing twice."""
+    """Writes the decision, then moves the alias as the records say. A retry writes nothing twice."""
     with stage("settle") as summary:
         settled = assessment.settle(Settings().tracking_uri, decision)
         create_markdown_artifact(
@@ -48,7 +48,7 @@ def settle(decision: Decision) -> Decision:
 
 @step(name="put aliases right", retries=2, retry_delay_seconds=2)
 def put_aliases_right() -> list[str]:
-    """Moves the aliases that a dead process has left behind to where the decisions say; which they were."""
+    """Moves every alias that a dead process left behind to its champion. Returns a sentence for each."""
     with stage("put aliases right") as summary:
         uri, moved = Settings().tracking_uri, []
         for name, alias in ledger.left_behind_aliases(uri):

@@ -1,10 +1,11 @@
-"""Which records of a ledger count: those that the model's own tags vouch for.
+"""Decides which records of a ledger count: those that a tag of the model itself, a voucher, vouches for.
 
-MLflow lets every user create a registered model and makes its creator the owner, so `<name>.promotions` may
-belong to somebody who can only read `<name>`. Tags of `<name>` are set by who may edit it, and by nobody
-else: each decision has the tag `promotion.<id>` there with its record's digest, written before the record
-itself, and afterwards with the record's number too. A record without its tag counts for nothing; one that
-was changed, numbered anew or deleted stops everything, loudly.
+MLflow lets every user create a registered model and makes its creator the owner. So `<name>.promotions` may
+belong to somebody who can only read `<name>`. Only those who may edit `<name>` can set its tags.
+
+For each decision, `<name>` gets the tag `promotion.<id>` with the digest of the decision's record, before the
+record is written. Once the record is written, its number is added to the tag. A record without such a tag is
+ignored. A record that was changed, renumbered or deleted raises an error.
 """
 
 from __future__ import annotations
@@ -25,32 +26,32 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 RECORD, ID = "record", "id"
-"""The tags of a ledger's version: the decision as JSON, and its id, to search for."""
+"""The tags of a version in the ledger: the decision as JSON, and its id, by which the version is found."""
 PREFIX = "promotion."
 
 
 def vouch(client: MlflowClient, name: str, decision_id: str, record: str) -> None:
-    """Says on `name` that the record is to count. MLflow refuses it to who may not edit `name`."""
+    """Sets the tag of `name` that makes the record count. MLflow refuses users who may not edit `name`."""
     client.set_registered_model_tag(name, PREFIX + decision_id, _digest(record))
 
 
 def confirm(client: MlflowClient, name: str, decision_id: str, record: str, number: int) -> None:
-    """Adds the number that the record has got: from now on its absence is seen."""
+    """Adds the record's number to its tag, so that from now on a deletion is noticed."""
     client.set_registered_model_tag(name, PREFIX + decision_id, f"{_digest(record)} {number}")
 
 
 def counted(versions: Sequence[ModelVersion], tags: Mapping[str, str]) -> tuple[Decision, ...]:
-    """The decisions of the ledger's versions that the tags of its model vouch for.
+    """The decisions in the ledger's versions that the tags of the model vouch for.
 
-    `tags` are to be read after `versions`, or a record that was written in between would not count.
-    Raises: RegistryError when one was changed by hand.
+    Read `tags` after `versions`; otherwise a record that is written in between would not count.
+    Raises: RegistryError when a record was changed by hand.
     """
     vouched = [version for version in versions if PREFIX + version.tags.get(ID, "") in tags]
     return tuple(_decoded(version, tags[PREFIX + version.tags[ID]]) for version in vouched)
 
 
 def missing(versions: Sequence[ModelVersion], tags: Mapping[str, str]) -> set[str]:
-    """The numbers of records that were written, and are not among the versions."""
+    """The numbers of the records that were written but are not among the versions."""
     written_down = (tag.partition(" ")[2] for key, tag in tags.items() if key.startswith(PREFIX))
     return {number for number in written_down if number} - {str(version.version) for version in versions}
 

@@ -1,4 +1,7 @@
-"""The published results, as printed: single-thread on a Xeon Gold 6271 unless the setting says otherwise."""
+"""Paddle's published results, as printed.
+
+They were measured on one thread of a Xeon Gold 6271 unless a row's setting says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ from enum import StrEnum
 
 
 class Unit(StrEnum):
-    """What a row's speed is printed in."""
+    """The unit of a row's speed: samples per second, or milliseconds."""
 
     PER_SECOND = "/s"
     MILLISECONDS = "ms"
 
 
 class RowKey(StrEnum):
-    """Names of the rows."""
+    """The names of the rows."""
 
     MOBILENET_V1 = "mobilenet_v1"
     MOBILENET_V2 = "mobilenet_v2"
@@ -36,7 +39,7 @@ class RowKey(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedAccuracy:
-    """Percent; `top5` figures are None where none was published."""
+    """A row's published accuracy, in percent. The `top5` figures are None when none were published."""
 
     metric: str
     fp32: float
@@ -47,9 +50,9 @@ class PublishedAccuracy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedRow:
-    """One row. Its releases are `<key>_speed.yaml` and `<key>_accuracy.yaml`.
+    """One published row. Its releases are `<key>_speed.yaml` and `<key>_accuracy.yaml`.
 
-    `native_baseline`: the published FP32 is Paddle's own, not oneDNN's.
+    `native_baseline` is True when the published FP32 figure is that of Paddle's own kernels, not oneDNN's.
     """
 
     key: RowKey
@@ -66,7 +69,11 @@ class PublishedRow:
 def _image(
     key: RowKey, title: str, speeds: tuple[float, float, float], tops: tuple[float, ...]
 ) -> PublishedRow:
-    """speeds: FP32 and INT8 pictures a second, ratio. tops: FP32 and INT8 top-1, FP32 and INT8 top-5."""
+    """A row of an image model.
+
+    speeds: pictures per second in FP32 and in INT8, and their ratio. tops: top-1 in FP32 and in INT8, then
+    top-5 in FP32 and in INT8, in percent.
+    """
     fp32, int8, ratio = speeds
     return PublishedRow(
         key=key,
@@ -117,7 +124,7 @@ def _sequence(
 
 ERNIE, LSTM = "ERNIE", "LSTM"
 GRU, GRU_LAC = "GRU (LAC, seg_model)", "GRU (LAC, lac_model)"
-"""The published rows say LAC and not which of its models: each stands beside the same figures."""
+"""The published GRU rows name LAC but not which of its two models, so both have the same figures."""
 LAC_F1 = PublishedAccuracy(metric="F1", fp32=89.326, int8=89.323)
 SEQUENCES = (
     _sequence(
@@ -155,11 +162,11 @@ PUBLISHED = (*IMAGES, *SEQUENCES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraRow:
-    """What was not published: an accuracy that is measured beside the others, `<key>_accuracy.yaml`."""
+    """A row that was not published: only its accuracy is measured, with `<key>_accuracy.yaml`."""
 
     key: RowKey
     title: str
 
 
 EXTRAS = (ExtraRow(key=RowKey.MINILM, title="MiniLM, pre-trained, on Reuters R8"),)
-"""The family of ERNIE on real pre-trained weights; those of ERNIE itself are trained here."""
+"""MiniLM is an encoder like ERNIE, with real pre-trained weights. ERNIE's own weights are trained here."""

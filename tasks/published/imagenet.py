@@ -1,4 +1,4 @@
-"""The accuracy of an image row on the user's ImageNet and with the user's weights."""
+"""Changes the accuracy release of an image row to the user's ImageNet and weights."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ PREPROCESSING = Preprocessing(
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
 )
-"""As published, and as `paddle.vision` and PaddleClas train: RGB, bilinear."""
+"""The published preprocessing, with which `paddle.vision` and PaddleClas train: RGB, bilinear."""
 EXPORT = "paddle_int8.zoo.architectures:export_pretrained"
 BATCH = 10
-"""Of 224x224 pictures: a batch of 100, as at 32x32, would take gigabytes in VGG."""
+"""Batch size for pictures of 224x224. A batch of 100, as for 32x32, would take gigabytes in VGG."""
 
 
 def on_imagenet(config: ReleaseConfig, key: RowKey, imagenet: ImageNet) -> ReleaseConfig:
-    """The row's accuracy release with the pictures in `imagenet.root` and the row's own weights.
+    """The row's accuracy release, changed to the pictures in `imagenet.root` and the user's weights.
 
-    Raises: DataError when pictures or weights are not where they are looked for.
+    Raises: DataError when the pictures or the weights are not found.
     """
     data = config.data.model_copy(
         update={
@@ -51,7 +51,7 @@ def on_imagenet(config: ReleaseConfig, key: RowKey, imagenet: ImageNet) -> Relea
 
 
 def _pictures(root: Path, part: str) -> ImageFolderSource:
-    """`<part>_list.txt` beside the folder, as PaddleClas lays it out, or a folder a class."""
+    """The pictures of one part: those in `<part>_list.txt`, as PaddleClas has it, or one folder per class."""
     if (listed := root / f"{part}_list.txt").is_file():
         return ImageFolderSource(kind="image_folder", root=root, list_file=listed)
     folder = root / part
@@ -65,7 +65,7 @@ def _pictures(root: Path, part: str) -> ImageFolderSource:
 
 
 def _model(key: RowKey, models: Path) -> ModelFiles | TrainedModel:
-    """`<key>/`, an exported model, or `<key>.pdparams`, the weights of `paddle.vision`'s architecture."""
+    """The model in `<key>/`, or `paddle.vision`'s architecture with the weights in `<key>.pdparams`."""
     if (exported := models / key).is_dir():
         return ModelFiles(path=exported)
     if (weights := models / f"{key}.pdparams").is_file():

@@ -1,4 +1,4 @@
-"""What a release of a published model came to, in the table's terms."""
+"""The figures of a release that go into the published table, and the targets that they must reach."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from paddle_int8.tasks.published.origin import data_origin, model_origin
 from paddle_int8.tasks.published.request import Column
 
 TARGETS: Mapping[IsaLevel, float] = {IsaLevel.AVX512_CORE_VNNI: 2.2, IsaLevel.AVX512_CORE: 1.5}
-"""Speed-ups to reach where the published machine, or an older one is emulated; less if so published."""
+"""Speed-ups that a row must reach on emulated instruction sets, unless its published one is lower."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """The fastest candidate on one instruction set. Rates are a second, at the row's batch size.
+    """The speed of the fastest candidate on one instruction set, at the row's batch size.
 
-    `native_fp32` and `bf16` are the references timed in the same rounds, None where they were not.
-    `slowest` says what takes the candidate's time. `size_ratio` is INT8 over FP32, in bytes on disk.
+    `native_fp32` and `bf16` are references that were timed in the same rounds, None if they were not.
+    `slowest` says where the candidate's time goes. `size_ratio` is the size of INT8 on disk over FP32's.
     """
 
     isa: IsaLevel
@@ -50,16 +50,16 @@ class Speed:
 
     @property
     def over_native(self) -> float | None:
-        """Median latency of Paddle's own FP32 over the candidate's."""
+        """The median latency of Paddle's own FP32 kernels over the candidate's; None if not measured."""
         return self.native_fp32.p50_ms / self.int8.p50_ms if self.native_fp32 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One release: of a speed configuration or of an accuracy configuration.
+    """The figures of one release, which measured a row's speed or a row's accuracy.
 
-    `metrics` are of the chosen candidate on the host's own instruction set. `model` and `validation` say
-    where its weights and samples come from, without the folders of the machine.
+    `metrics` are those of the chosen candidate on the host's own instruction set. `model` and `validation`
+    say where the weights and the samples come from, without folders of this machine.
     """
 
     release: str
@@ -80,14 +80,14 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unmeasured:
-    """Why there is no figure."""
+    """The reason why there is no figure."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A published row beside what was measured for it."""
+    """A published row, and what was measured for it."""
 
     published: PublishedRow
     speed: Measured | Unmeasured
@@ -95,7 +95,7 @@ class Row:
 
     @property
     def misses(self) -> tuple[str, ...]:
-        """Every target that this row does not reach, with the reason that the audit gives."""
+        """A sentence for each target that this row misses, with the reason that the audit gives."""
         missed = []
         for speed in self.speed.per_isa if isinstance(self.speed, Measured) else ():
             target = self.published.ratio
@@ -109,7 +109,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extra:
-    """An accuracy beside the published rows."""
+    """The measured accuracy of a row that was not published."""
 
     row: ExtraRow
     accuracy: Measured | Unmeasured
@@ -137,7 +137,7 @@ def extra_rows(halves: Halves) -> tuple[Extra, ...]:
 
 
 def accuracy_misses(half: Measured | Unmeasured) -> tuple[str, ...]:
-    """Every metric that may drop by more than the margin."""
+    """A sentence for each metric that may drop by more than the margin."""
     if isinstance(half, Unmeasured):
         return ()
     return tuple(
@@ -148,14 +148,14 @@ def accuracy_misses(half: Measured | Unmeasured) -> tuple[str, ...]:
 
 
 def comparable(published: PublishedRow, speed: Speed) -> float:
-    """The ratio that compares with the published one: over the same kind of FP32."""
+    """The ratio that can be compared with the published one, because it is over the same kind of FP32."""
     if published.native_baseline and speed.over_native is not None:
         return speed.over_native
     return speed.ratio
 
 
 def measured(release: Release, config: ReleaseConfig) -> Measured:
-    """`release` of `config` in the table's terms."""
+    """The figures of `release`, which ran the configuration `config`."""
     chosen = next(item for item in release.evidence if item.candidate == release.chosen)
     levels = [item.isa for item in chosen.per_isa]
     return Measured(
@@ -200,7 +200,7 @@ def _fastest(evidence: tuple[CandidateEvidence, ...], place: int) -> Speed:
 
 
 def _slowest(item: IsaEvidence) -> str:
-    """`oneDNN kernels 7.0 of 10.0 ms, convolution int8 5.1 ms`: where a candidate's time goes."""
+    """Where a candidate's time goes. Example: `kernels 7.0 of 10.0 ms (convolution int8 5.1 ms)`."""
     kernels_ms = sum(share.time_ms for share in item.audit.shares)
     total_ms = item.latency.summaries["candidate"].p50_ms
     parts = ", ".join(f"{share.kind} {share.dtype} {share.time_ms:.1f} ms" for share in item.audit.shares[:3])
@@ -208,7 +208,7 @@ def _slowest(item: IsaEvidence) -> str:
 
 
 def shown(summary: LatencySummary | None, unit: Unit) -> float | None:
-    """A latency in the row's unit."""
+    """The speed in the row's unit; None when it was not measured."""
     if summary is None:
         return None
     return summary.p50_ms if unit is Unit.MILLISECONDS else summary.throughput_per_s

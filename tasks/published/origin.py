@@ -1,4 +1,4 @@
-"""Where a row's weights and samples come from, in words that mean the same on another machine."""
+"""Says where a row's weights and samples come from, in words that mean the same on another machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from paddle_int8.tasks.data.sources import SOURCES
 from paddle_int8.tasks.data.sources.callable import CallableSource
 
 FOLDERS = re.compile(r"(?<![\w/:.~-])~?(?:/[^\s/:,;'\"()|<>]+)+(?=/)")
-"""The folders of an absolute path; not of an address, nor of a relative path."""
+"""Matches the folders of an absolute path, but not those of a URL or of a relative path."""
 
 
 def data_origin(source: Source) -> str:
@@ -25,7 +25,7 @@ def data_origin(source: Source) -> str:
 
 
 def model_origin(model: ModelFiles | TrainedModel | RegisteredModel) -> str:
-    """What trained the model, and how, or the name of what was given."""
+    """Where weights come from: the training function and its arguments, the file or the registered model."""
     match model:
         case ModelFiles():
             return _ending(model.path)
@@ -36,7 +36,7 @@ def model_origin(model: ModelFiles | TrainedModel | RegisteredModel) -> str:
 
 
 def without_folders(text: str) -> str:
-    """`text` with only the last part of every absolute path in it."""
+    """`text` with each absolute path shortened to its last part: `/home/me/x.log` gives `…/x.log`."""
     return FOLDERS.sub("…", text)
 
 

@@ -1,4 +1,4 @@
-"""Which releases the table asks for, and how they are changed for a host and for a quick look."""
+"""Plans the releases of the table, and adapts them to the host and to `--quick`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ QUICK_REPEATS, QUICK_SAMPLES = 20, 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One half of a row; `config` says why when there is nothing to run.
+    """One half of a row, and the release that measures it.
 
-    `skipped` says why it is not run this time; what an earlier run measured of it is shown all the same.
+    `config` is the reason when there is no such release. `skipped` is the reason why it does not run this
+    time, "" if it does; the result of an earlier run is shown all the same.
     """
 
     row: PublishedRow | ExtraRow
@@ -32,7 +33,7 @@ class Item:
 
 
 def planned(folder: Path, request: TableRequest) -> tuple[Item, ...]:
-    """Every half of every row, speeds first, from the releases in `folder`."""
+    """Every half of every row, all speeds first, with the releases in `folder`."""
     halves: list[tuple[PublishedRow | ExtraRow, Column]] = [
         (row, half) for half in Column for row in PUBLISHED
     ]
@@ -49,9 +50,10 @@ def planned(folder: Path, request: TableRequest) -> tuple[Item, ...]:
 
 
 def fitted(config: ReleaseConfig, host: HostProfile) -> ReleaseConfig:
-    """`config` with the instruction sets that this host can emulate, on no more threads than it has cores.
+    """`config`, limited to the instruction sets that this host can emulate and to its number of cores.
 
-    Timed beside it is what the table shows: a recurrent layer in BF16 takes minutes.
+    Of the references only native FP32 is timed, since the table shows no other: a recurrent layer in BF16
+    would take minutes.
     """
     asked = config.validation
     possible = tuple(isa for isa in asked.deploy_isas if isa in host.emulates)
@@ -84,9 +86,9 @@ def _config(
 
 
 def _quickened(config: ReleaseConfig) -> ReleaseConfig:
-    """One candidate, few repetitions and samples: the same kernels, wider intervals.
+    """`config` with one candidate and few repetitions and samples: the same kernels, but wider intervals.
 
-    A batch is whole all the same: of sentences, four over and over are faster than fifty.
+    A batch still has only different samples, because four sentences over and over are faster than fifty.
     """
     asked = config.quantization
     quantization = asked.model_copy(update={"algorithms": asked.algorithms[:1], "layouts": asked.layouts[:1]})

@@ -1,4 +1,4 @@
-"""What earlier runs of the table measured, so that a model that is done and unchanged is not run again."""
+"""Keeps what earlier runs of the table measured, so that an unchanged model need not run again."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from paddle_int8.tasks.published.measured import Measured
 from paddle_int8.tasks.training.entry import source_digest
 
 WHERE = {"task_runner"}
-"""Of a release's keys, those that say only where the work is done."""
+"""Keys of a release that say only where the work is done, and so do not decide its result."""
 
 
 def record_key(config: ReleaseConfig, host: HostProfile, code: str) -> str:
-    """What a record holds for: the configuration, the CPU, the code, the recipe, and the user's files.
+    """The key of a record: a digest of the configuration, the CPU, the code, the recipe and the user's files.
 
-    Files are known by size and time, since ImageNet cannot be read again just to see that it is the same.
-    `code` is the digest of this project and its engines.
+    A file counts by its size and time of change, because reading all of ImageNet would take too long. `code`
+    is the digest of this project's code and the versions of its engines.
     Raises: DataError when the training recipe does not exist.
     """
     digest = hashlib.sha256(f"{code}\0{host.cpu_model}\0{host.isa}\0{host.usable_cores}".encode())
@@ -37,7 +37,7 @@ def record_key(config: ReleaseConfig, host: HostProfile, code: str) -> str:
 
 
 def read_record(folder: Path, name: str, key: str) -> Measured | None:
-    """The record of release `name`, when it is of this `key`; one that cannot be read is none."""
+    """The record of the release `name`; None when there is none with this `key` or it cannot be read."""
     try:
         stored = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         return from_json(Measured, json.dumps(stored["measured"])) if stored["key"] == key else None
@@ -46,7 +46,7 @@ def read_record(folder: Path, name: str, key: str) -> Measured | None:
 
 
 def write_record(folder: Path, name: str, key: str, measured: Measured) -> None:
-    """Replaces the record in one rename."""
+    """Writes or replaces the record of the release `name`, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     whole = folder / f".{name}.json"
     whole.write_text(json.dumps({"key": key, "measured": json.loads(to_json(measured))}), encoding="utf-8")

@@ -20,33 +20,46 @@ class Column(StrEnum):
 
 
 class ImageNet(Section):
-    """ImageNet on the worker's disk: what the accuracy of the image rows is measured on instead."""
+    """The ImageNet on the worker's disk that the accuracy of the image rows is measured on."""
 
-    root: Path = Field(description="Folder with `train` and `val`, class folders or `val_list.txt`.")
+    root: Path = Field(
+        description="Folder of ImageNet. It holds `train` and `val`, each with one folder per class, or "
+        "`train_list.txt` and `val_list.txt`."
+    )
     models: Path | None = Field(
         default=None,
-        description="Folder of the rows' weights, `resnet50.pdparams` or `resnet50/`; None is `root/models`.",
+        description="Folder of the weights, such as `resnet50.pdparams` or `resnet50/`. When it is left out, "
+        "the folder `models` in `root`.",
     )
-    samples: int | None = Field(default=None, ge=1, description="Validation pictures; None takes all.")
+    samples: int | None = Field(
+        default=None, ge=1, description="Number of validation pictures. When it is left out, all of them."
+    )
 
 
 class TableRequest(Section):
-    """Which rows to measure. Of what is not asked for, the table shows what an earlier run measured."""
+    """Which rows to measure. For the other rows, the table shows what an earlier run measured."""
 
-    only: tuple[RowKey, ...] = Field(default=(), description="The rows; empty means all.")
-    column: Column | None = Field(default=None, description="One half of each row; without it, both.")
-    quick: bool = Field(default=False, description="Speeds only, few repetitions and samples.")
+    only: tuple[RowKey, ...] = Field(default=(), description="Rows to measure; empty means all.")
+    column: Column | None = Field(
+        default=None, description="Half of each row to measure. When it is left out, both halves."
+    )
+    quick: bool = Field(
+        default=False, description="Whether to measure speeds only, with few repetitions and samples."
+    )
     imagenet: ImageNet | None = Field(
-        default=None, description="Measure the image rows' accuracy on ImageNet, not on Fashion-MNIST."
+        default=None,
+        description="ImageNet to measure the accuracy of the image rows on. When it is left out, they are "
+        "measured on Fashion-MNIST.",
     )
     configs: Path | None = Field(
         default=None,
-        description="Folder of the releases, on the worker; without it `published` in PADDLE_INT8_CONFIGS.",
+        description="Folder of the releases' YAML files on the worker. When it is left out, the folder "
+        "`published` in PADDLE_INT8_CONFIGS.",
     )
     task_runner: FanOut | None = Field(
         default=None,
         description="Where the rows' candidates are built: `threads` of this host, or the `dask` cluster of "
-        "PADDLE_INT8_DASK_SCHEDULER; None leaves it to each release's configuration.",
+        "PADDLE_INT8_DASK_SCHEDULER. When it is left out, each release's configuration decides.",
     )
 
     @property

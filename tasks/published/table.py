@@ -1,4 +1,4 @@
-"""The published tables beside what was measured here: Markdown, CSV, and one HTML page with bars."""
+"""Writes Paddle's published tables beside what was measured here: as Markdown, CSV, and an HTML page."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ ACCURACY_HEADS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Every row with what it was measured on. `command` is what makes the table anew."""
+    """The whole table, and what it was measured on. `command` is the command that makes the table again."""
 
     rows: tuple[Row, ...]
     host: HostProfile
@@ -93,7 +93,7 @@ class Table:
 
 
 def to_markdown(table: Table) -> str:
-    """The whole document."""
+    """The table as a Markdown document."""
     lines = ["# The published tables, measured", "", *(f"{line}  " for line in preamble(table)), ""]
     lines += ["## Speed", "", *_grid(SPEED_HEADS, (speed_cells(row) for row in table.rows)), ""]
     lines += ["## Accuracy", "", *_grid(ACCURACY_HEADS, _accuracy_rows(table)), ""]
@@ -103,7 +103,10 @@ def to_markdown(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """One line a row and instruction set, and one a row and metric; empty where not measured."""
+    """The table as CSV: a line for each row and instruction set, and one for each row and metric.
+
+    Cells without a figure are empty.
+    """
     stream = io.StringIO()
     writer = csv.DictWriter(stream, CSV_HEADS, restval="")
     writer.writeheader()
@@ -117,7 +120,7 @@ def to_csv(table: Table) -> str:
 
 
 def to_html(table: Table) -> str:
-    """A page without scripts, network or fonts of its own; bars show published beside measured."""
+    """The table as an HTML page without scripts, network or fonts. Bars compare published and measured."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -137,30 +140,32 @@ def to_html(table: Table) -> str:
 
 
 def preamble(table: Table) -> list[str]:
-    """CPU, versions, date and command."""
+    """The paragraphs above the tables: CPU, versions, date and command, and how the figures were measured."""
     host = table.host
     versions = ", ".join(f"{name} {version}" for name, version in table.versions.items())
     lines = [
         f"{host.cpu_model} ({host.microarchitecture}), {host.isa}, "
         f"{host.usable_cores:g} of {host.cores} cores. "
         f"oneDNN {host.onednn_version}, {versions}. {table.date}.",
-        f"Made by `{table.command}`. Speed: architectures at their published size with random weights and "
-        "settled activations; ratio of median latencies, FP32 on oneDNN over INT8, interleaved in one "
-        "process, and in brackets over Paddle's own FP32, with which the published GRU rows compare. "
-        "Cascade Lake and Skylake: oneDNN held to their instruction sets on this CPU, which "
-        "emulates neither their clock nor their caches; dB is the signal to quantization noise there. The "
-        "published machine was a Xeon Gold 6271.",
+        f"The tables were made by `{table.command}`. The published machine was a Xeon Gold 6271.",
+        "Speeds are measured on architectures of the published size, with random weights that are scaled so "
+        "that activations keep a normal size. A ratio is the median latency of FP32 on oneDNN over that of "
+        "INT8; both take turns in one process. The ratio in brackets is over Paddle's own FP32 kernels, "
+        "which the published GRU rows compare with.",
+        "In the columns Cascade Lake and Skylake, this CPU runs with oneDNN limited to their instruction "
+        "sets; their clock rates and caches are not emulated. The figure in dB is the "
+        "signal-to-quantization-noise ratio there.",
     ]
     if table.quick:
         lines.append(
-            "A quick run: speeds of one algorithm and layout, few repetitions, wide intervals. Accuracies "
-            "are those of the last full run with this code, if there was one."
+            "This was a quick run: it measured the speed of one algorithm and layout with few repetitions, "
+            "so the intervals are wide. Accuracies are those of the last full run with this code, if any."
         )
     return lines
 
 
 def speed_cells(row: Row) -> tuple[str, ...]:
-    """Of `SPEED_HEADS`."""
+    """The cells of a row under `SPEED_HEADS`."""
     published = row.published
     head = (
         published.title,
@@ -188,7 +193,7 @@ def speed_cells(row: Row) -> tuple[str, ...]:
 
 
 def notes(table: Table) -> dict[str, list[str]]:
-    """Missed targets with the audit's reason, and what was not measured with why, by title."""
+    """The remarks below the tables, by title: missed targets, failed candidates, what was not measured."""
     names = {row.published.key: f"{row.published.title}, {row.published.setting}" for row in table.rows}
     names |= {extra.row.key: extra.row.title for extra in table.extras}
     halves = [(row.published.key, "speed", row.speed) for row in table.rows]
@@ -308,7 +313,7 @@ def _csv_accuracies(head: dict[str, object], half: Measured | Unmeasured) -> Ite
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of the page: its label, its ratio, its length in percent of the longest, and its class."""
+    """One bar of the HTML page. `percent` is its length relative to the longest bar, `kind` its CSS class."""
 
     label: str
     ratio: float
@@ -362,7 +367,7 @@ def _escaped(text: str) -> str:
 
 
 def _flat(text: str) -> str:
-    """On one line, without the end of a log and the folders of the machine that measured."""
+    """`text` on one line, without excerpts of logs and without folders of this machine."""
     return without_folders(" ".join(re.sub(LOG, "", text).split()))[:600]
 
 

@@ -1,4 +1,4 @@
-"""The published table's records and its publication, as Prefect tasks."""
+"""The Prefect tasks that find and keep the table's records, and publish the table."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ CHOSEN = (chosen_form, chosen_conversion, chosen_engine)
 
 @step(name="find record", task_run_name="find record of {config.name}")
 def find_record(config: ReleaseConfig, host: HostProfile) -> Measured | None:
-    """What an earlier run measured of the same release, on this CPU and with this code."""
+    """What an earlier run of the same release measured, on this CPU and with this code; None without one."""
     return read_record(_folder(), config.name, _key(config, host))
 
 
@@ -62,7 +62,10 @@ def keep_record(config: ReleaseConfig, host: HostProfile, found: Measured) -> No
 
 @step(name="publish table", retries=2, retry_delay_seconds=2)
 def publish_table(table: Table) -> Path:
-    """Markdown, CSV and HTML in `reports/` and in MLflow; the Markdown as a Prefect artifact too."""
+    """Writes the table as Markdown, CSV and HTML to `reports/` and to MLflow. Returns the Markdown's path.
+
+    The Markdown becomes a Prefect artifact too.
+    """
     with stage("publish table") as summary, scratch(Settings().store, "table") as folder:
         documents = {
             f"{NAME}.md": to_markdown(table),
@@ -98,7 +101,7 @@ def _folder() -> Path:
 
 
 def _ratios(table: Table) -> Mapping[str, float]:
-    """By row and instruction set, to compare machines and dates in MLflow."""
+    """The speed-up of each row and instruction set as MLflow metrics, to compare machines and dates."""
     return {
         f"{row.published.key}/{speed.isa}/speedup_ratio": speed.ratio
         for row in table.rows

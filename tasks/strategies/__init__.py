@@ -1,4 +1,4 @@
-"""The ways to choose candidates, a file each."""
+"""The strategies: ways to choose candidates. Each strategy is one file."""
 
 from paddle_int8.tasks.config.registry import Registry
 from paddle_int8.tasks.strategies.strategy import Strategy

@@ -1,4 +1,4 @@
-"""Every algorithm in every layout, once."""
+"""The strategy `grid`: every algorithm in every layout, once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from paddle_int8.tasks.strategies.strategy import Strategy
 
 @dataclass(frozen=True, slots=True)
 class GridSearch:
-    """Asks once for all of a fixed grid: for each candidate that was not tried yet."""
+    """Asks for all candidates of a fixed grid that were not tried yet."""
 
     grid: tuple[Candidate, ...]
 

@@ -1,4 +1,4 @@
-"""What a strategy is: it says which candidates to try next, given all that were tried."""
+"""The interface of a strategy: it says which candidates to try next, given all that were tried."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from paddle_int8.tasks.contracts.verdict import Attempt
 
 
 class Search(Protocol):
-    """One release's search."""
+    """The search of one release, begun by a strategy."""
 
     def next_candidates(self, tried: Sequence[Attempt]) -> tuple[Candidate, ...]:
-        """Those to build and measure next; an empty answer ends the search.
+        """The candidates to build and measure next. An empty answer ends the search.
 
-        tried: every candidate so far, in order, with its evidence and verdict, or with its failure.
+        tried: every candidate so far, in order, each with its evidence and verdict or with its failure.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """The record of a strategy. `start` begins a search within what a configuration allows."""
+    """All there is to know about one strategy. `start` begins a search for a configuration."""
 
     name: str
     description: str

@@ -1,7 +1,7 @@
-"""The way to MLflow: a client that answers or fails soon, and its errors in the project's words.
+"""Opens MLflow clients that answer or fail soon, and turns MLflow's errors into this project's errors.
 
-MLflow is imported here and only on use: it takes a second, and its telemetry must be off before.
-Everything works on explicit run ids, so several threads may log at once.
+MLflow is imported only when it is used, because the import takes a second and its telemetry must be switched
+off first. All functions take explicit run ids, so several threads may log at once.
 """
 
 from __future__ import annotations
@@ -34,16 +34,17 @@ QUIET_AND_BOUNDED = {
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-"""MLflow's own switches. Its defaults retry for minutes and write to the user's terminal."""
+"""Environment variables of MLflow. With its defaults it retries for minutes and writes to the terminal."""
 
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
 _SECRET = re.compile(r"(?i)((?:password|passwd|secret|token|api_?key)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',]+")
 
 
 def prepare(tracking_uri: str) -> None:
-    """Imports MLflow and makes a new database's tables: seconds, for a program that waits for something else.
+    """Imports MLflow and creates the tables of a new database.
 
-    What goes wrong is left to the first use, which says it better.
+    This takes seconds; call it while the program waits for something else. Errors are ignored here, because
+    the first real use reports them better.
     """
     with suppress(RegistryError, StorageError), connection(tracking_uri):
         pass
@@ -59,7 +60,7 @@ def _preload() -> None:
 
 @contextmanager
 def connection(tracking_uri: str) -> Iterator[MlflowClient]:
-    """A client of the server or database at `tracking_uri`, and of the registry that belongs to it.
+    """Opens a client of the server or database at `tracking_uri`, and of the registry that belongs to it.
 
     Raises: RegistryError when MLflow cannot be reached or refuses, StorageError when the disk is full.
     """
@@ -88,13 +89,16 @@ def connection(tracking_uri: str) -> Iterator[MlflowClient]:
 
 
 def registry_uri(tracking_uri: str) -> str:
-    """Where registered models are: MLFLOW_REGISTRY_URI, or else with the runs."""
+    """The address of the model registry: MLFLOW_REGISTRY_URI or, when it is not set, `tracking_uri`."""
     return Settings().mlflow_registry_uri or tracking_uri
 
 
 @contextmanager
 def _alone_at_first(*uris: str) -> Iterator[None]:
-    """Two programs that open a new SQLite database at once would both make its tables, and break them."""
+    """Holds a lock while SQLite databases are opened.
+
+    Two programs that open a new database at once would both create its tables, and break it.
+    """
     folders = {folder for uri in uris if (folder := database_folder(uri)) is not None}
     with ExitStack() as held:
         for folder in sorted(folders):

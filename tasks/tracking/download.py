@@ -1,6 +1,7 @@
-"""Files out of MLflow's artifacts into a folder, and never beside it. Nothing is unpickled.
+"""Downloads files from MLflow's artifacts into a folder, never outside of it, and never unpickles one.
 
-Names come from whoever wrote to the artifact store, so they are checked before anything is written.
+The names of the files come from whoever wrote to the artifact store, so each is checked before its file is
+written.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ MOST_FILES = 10_000
 MOST_BYTES = 64 << 30
 PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle", ".pt", ".pth"})
 PICKLE_MARK = 0x80
-"""First byte of a pickle of protocol 2 or later, before the protocol's number."""
+"""The first byte of a pickle of protocol 2 or later. The second byte is the protocol's number."""
 
 
 def repository(uri: str, tracking_uri: str) -> ArtifactRepository:
@@ -34,10 +35,11 @@ def repository(uri: str, tracking_uri: str) -> ArtifactRepository:
 def download(
     source: ArtifactRepository, path: str, folder: Path, *, wanted: Callable[[PurePosixPath], bool]
 ) -> Path:
-    """Copies the wanted files below `path` into the empty `folder`, names relative to `path`.
+    """Copies the wanted files below `path` into the empty folder `folder`, and returns `folder`.
 
-    `path` is "" for all of the artifacts. Returns `folder`.
-    Raises: RegistryError when a name or a link leads out of the artifacts, or there are too many.
+    `path` is "" for all artifacts. `wanted` is given each file's name relative to `path`.
+    Raises: RegistryError when a name or a link leads out of the artifacts, a file is a pickle, or there are
+    too many or too large files.
     """
     total = 0
     for count, (name, size) in enumerate(_files(source, path)):
@@ -62,12 +64,12 @@ def download(
 
 
 def folders(source: ArtifactRepository, path: str) -> tuple[str, ...]:
-    """Names of the folders directly below `path`."""
+    """The folders directly below `path`."""
     return tuple(str(_safe(item.path)) for item in _listed(source, path) if item.is_dir)
 
 
 def is_pickle(path: Path) -> bool:
-    """By its name or its first bytes: what Python would unpickle, which can run anything."""
+    """Whether a file is a pickle, judged by its name and its first bytes. Unpickling can run any code."""
     with path.open("rb") as stream:
         head = stream.read(2)
     return path.suffix.lower() in PICKLES or (len(head) == 2 and head[0] == PICKLE_MARK and head[1] <= 5)
@@ -91,7 +93,10 @@ def _listed(source: ArtifactRepository, path: str) -> list[FileInfo]:
 
 @contextmanager
 def _store_errors(source: ArtifactRepository) -> Iterator[None]:
-    """MLflow passes on whatever an object store's own library raises."""
+    """Turns any error of the artifact store into a RegistryError.
+
+    MLflow passes on whatever exception the library of an object store raises.
+    """
     try:
         yield
     except Exception as error:
@@ -111,7 +116,7 @@ def _safe(name: str) -> PurePosixPath:
 
 
 def _require_inside(uri: str, name: PurePosixPath) -> None:
-    """Of artifacts on this host: links are followed, and must not lead out."""
+    """Checks that a file on this host is not a link that leads out of the artifacts."""
     parts = urlsplit(uri)
     if parts.scheme not in ("", "file"):
         return

@@ -1,4 +1,4 @@
-"""What a candidate's run keeps as files: evidence, verdict, scales, kernel tables, logs."""
+"""Writes the files of a candidate's MLflow run: evidence, verdict, scales, kernel tables and logs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from paddle_int8.tasks.contracts.verdict import Verdict
 from paddle_int8.tasks.tracking.connection import redact
 
 LOG_TAIL_BYTES = 4 << 20
-"""oneDNN's verbose output has no bound; the end of a log is where the error is."""
+"""Only the end of a log is kept. oneDNN's verbose output can be very long, and errors are at the end."""
 
 OUTSIDE = "Paddle ran them in its own FP32 kernels"
 
@@ -27,7 +27,7 @@ def write_candidate(
     quantized: QuantizedArtifact,
     deployable: DeployableArtifact,
 ) -> None:
-    """Fills `folder`: `evidence.json`, `verdict.json`, `scales.json`, `audit/`, `outcomes/`, `logs/`."""
+    """Writes `evidence.json`, `verdict.json`, `scales.json`, `audit/`, `outcomes/`, `logs/` to `folder`."""
     for name in ("audit", "logs", "outcomes"):
         (folder / name).mkdir()
     (folder / "evidence.json").write_text(redact(to_json(evidence)), encoding="utf-8")
@@ -47,7 +47,7 @@ def write_candidate(
 
 
 def audit_csv(audit: KernelAudit) -> str:
-    """The audit as one table: primitives by kind and data type, then what stayed FP32."""
+    """The audit as one CSV table: first the primitives by kind and data type, then what stayed FP32."""
     stream = io.StringIO()
     table = csv.writer(stream)
     table.writerow(("row", "kind", "dtype", "implementation", "count", "time_ms", "shape", "reason"))

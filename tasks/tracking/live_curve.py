@@ -1,6 +1,6 @@
-"""The curve of a training in MLflow while it is trained.
+"""Logs the curve of a training to MLflow while the training runs.
 
-What could not be logged on the way is added when the training has ended, see `runs.log_training`.
+Points that could not be logged meanwhile are added when the training has ended (`runs.log_training`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from paddle_int8.tasks.process.progress import Progress
 from paddle_int8.tasks.tracking.connection import connection
 
 POINTS = 200
-"""Of a curve, more than a screen shows."""
+"""The most points of a curve; a screen does not show more."""
 EVERY_S = 5.0
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The mean of the steps since the point before; `step` is the last of them, from 1."""
+    """One point of a curve: the mean of the steps since the previous point.
+
+    `step` is the last of these steps, counted from 1.
+    """
 
     name: str
     step: int
@@ -39,12 +42,12 @@ Log = Callable[[list[Point]], None]
 
 
 def window_of(steps: int) -> int:
-    """Steps to a point."""
+    """The number of steps that one point stands for."""
     return max(1, math.ceil(steps / POINTS))
 
 
 def points(history: Mapping[str, Sequence[float | None]], steps: int) -> list[Point]:
-    """The whole curve; of steps that have no value, such as an accuracy of what has no classes, none."""
+    """The points of the whole curve. There are none where no step has a value, such as without classes."""
     window = window_of(steps)
     return [
         Point(name, min(start + window, steps), sum(part) / len(part))
@@ -55,7 +58,7 @@ def points(history: Mapping[str, Sequence[float | None]], steps: int) -> list[Po
 
 
 def log_points(tracking_uri: str, run_id: str, found: list[Point]) -> None:
-    """As steps of the metrics `qat/<name>`."""
+    """Logs the points as steps of the MLflow metrics `qat/<name>`."""
     from mlflow.entities import Metric
 
     now_ms = int(time.time() * 1000)
@@ -65,9 +68,9 @@ def log_points(tracking_uri: str, run_id: str, found: list[Point]) -> None:
 
 
 class LiveCurve:
-    """Hears a training's steps and logs its points, not more often than every `every_s` seconds.
+    """Listens to the steps of a training and logs points, at most once every `every_s` seconds.
 
-    A training goes on without its curve: after an error nothing more is logged until it has ended.
+    A logging error does not stop the training; nothing more is then logged until the training has ended.
     """
 
     def __init__(self, log: Log, *, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -103,13 +106,13 @@ class LiveCurve:
             self._log(found)
         except PipelineError as error:
             self._failed = True
-            logger.warning("the curve is logged when the training has ended: %s", error)
+            logger.warning("the curve will be logged when the training has ended, not before: %s", error)
         self._last = self._clock()
 
 
 @contextmanager
 def training_followed(tracking_uri: str, run_id: str) -> Iterator[None]:
-    """Logs on run `run_id` what is trained while the context is open."""
+    """While the context is open, logs the steps of trainings to the run `run_id`."""
     curve = LiveCurve(lambda found: log_points(tracking_uri, run_id, found), every_s=EVERY_S)
     with progress.listen(curve.hear):
         yield

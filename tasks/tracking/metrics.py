@@ -1,4 +1,4 @@
-"""The figures of a candidate as MLflow metrics, units in their names."""
+"""Turns the evidence of a candidate into MLflow metrics, which have their units in their names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence
 
 
 def candidate_metrics(evidence: CandidateEvidence) -> dict[str, float]:
-    """Figures to sort and compare by, units in the names; those of other levels begin `<isa>/`."""
+    """The metrics of a candidate. Example: `latency_p50_ms`, and `avx2/latency_p50_ms` on emulated AVX2.
+
+    The native instruction set has no prefix; each other one has the prefix `<isa>/`.
+    """
     metrics = {
         "size_bytes": float(evidence.size_bytes),
         "size_ratio": evidence.size_bytes / evidence.baseline_size_bytes,
@@ -62,7 +65,7 @@ def _isa_metrics(item: IsaEvidence) -> dict[str, float]:
 
 
 def _output_metrics(item: IsaEvidence) -> dict[str, float]:
-    """By the outputs' places in the model, since their names may be too long for MLflow."""
+    """The metrics of each output, named by its index, since output names can be too long for MLflow."""
     metrics = {}
     for place, output in enumerate(item.outputs):
         if output.sqnr_db is not None:

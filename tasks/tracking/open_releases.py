@@ -1,6 +1,7 @@
-"""Which releases of this host are under way: one locked file each, which tells a killed one from a live one.
+"""Lists the releases that run on this host, and finds those whose process was killed.
 
-The operating system frees the lock when a process ends, however it ends.
+Each running release holds a lock on a file of its own. The operating system frees the lock when the process
+ends, however it ends. A file that is there but not locked therefore belongs to a killed release.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ FOLDER = "open-releases"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRelease:
-    """A release by its name, which is its experiment's in MLflow, and the id of its flow run in Prefect."""
+    """A running release. `name` is also the name of its MLflow experiment; `flow_run_id` is Prefect's."""
 
     name: str
     flow_run_id: str
@@ -26,9 +27,10 @@ class OpenRelease:
 
 @contextmanager
 def under_way(root: Path, release: OpenRelease) -> Iterator[None]:
-    """The release is known below `root` as under way until the context ends, or the process does.
+    """Lists the release below `root` as running until the context ends or the process dies.
 
-    Where that cannot be written, on a full disk, the release goes on: its own steps say it better.
+    When the file cannot be written, for example on a full disk, the release goes on: its own steps report
+    such an error better.
     """
     path = root / FOLDER / f"{release.flow_run_id}.json"
     part = path.with_suffix(".part")
@@ -48,7 +50,10 @@ def under_way(root: Path, release: OpenRelease) -> Iterator[None]:
 
 @contextmanager
 def lost(root: Path) -> Iterator[tuple[OpenRelease, ...]]:
-    """The releases below `root` whose process is dead; forgotten when the context ends without an error."""
+    """Gives the releases below `root` whose process is dead.
+
+    Their files are deleted when the context ends without an error.
+    """
     found: dict[Path, OpenRelease] = {}
     for path in sorted((root / FOLDER).glob("*.json")):
         with path.open(encoding="utf-8") as stream:

@@ -1,7 +1,7 @@
-"""The report's figures, each a function from evidence to SVG bytes.
+"""Draws the report's figures. Each figure is a function from evidence to SVG bytes.
 
-Colours are Okabe and Ito's, which differ for every kind of colour vision; no meaning hangs on colour
-alone. Figures are built without pyplot, so nothing is shared between threads but the style.
+The colours are those of Okabe and Ito, which people with any kind of colour vision can tell apart. No meaning
+depends on colour alone. The figures are built without pyplot, so threads share nothing but the style.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Scales = Mapping[str, Mapping[str, float | Sequence[float]]]
-"""By candidate name, then by tensor: the calibrated threshold, or one for each channel."""
+"""The calibrated threshold of each tensor, or one for each of its channels: scales[candidate][tensor]."""
 
 BLUE, ORANGE, VERMILION, GREEN, GREY, INK = (
     "#0072B2",
@@ -37,7 +37,7 @@ MOVEMENT = "#DDDDDD"
 SERIES = (BLUE, ORANGE, GREEN, VERMILION, "#CC79A7", "#56B4E9", "#F0E442", "#000000")
 WIDTH_IN = 8.6
 MEASURED_FONT = "DejaVu Sans"
-"""Ships with matplotlib; the reader's browser then draws the text in a font of its own."""
+"""The font that text is measured with; it ships with matplotlib. Browsers draw it in `READERS_FONTS`."""
 READERS_FONTS = b"Helvetica, Arial, sans-serif"
 STYLE = {
     "svg.fonttype": "none",
@@ -66,14 +66,14 @@ STYLE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
-    """A figure with the sentence that says what it shows, for those who cannot see it."""
+    """A figure, and a sentence that says what it shows to those who cannot see it."""
 
     svg: bytes
     description: str
 
 
 def release_plots(release: Release, config: ReleaseConfig, scales: Scales) -> dict[str, Plot]:
-    """Every figure that this release has data for, by name."""
+    """The figures that this release has data for, by name."""
     focused = focus(release)
     if focused is None:
         return {}
@@ -92,7 +92,7 @@ def release_plots(release: Release, config: ReleaseConfig, scales: Scales) -> di
 
 
 def accuracy_drop(evidence: Sequence[CandidateEvidence], margin_pp: float) -> Plot:
-    """Drop of every metric on the native level with its interval, against the margin."""
+    """Draws each metric's drop on the native instruction set, with its interval, beside the margin."""
     names = [metric.name for metric in evidence[0].per_isa[0].metrics]
     with _figure(0.34 * len(evidence) + 1.1, columns=len(names), sharey=True) as (axes, save):
         for axis, index in zip(axes, range(len(names)), strict=True):
@@ -123,7 +123,7 @@ def accuracy_drop(evidence: Sequence[CandidateEvidence], margin_pp: float) -> Pl
 
 
 def speedup_bars(evidence: Sequence[CandidateEvidence], required: float | None) -> Plot:
-    """FP32/INT8 latency ratio on the native level, with its bootstrap interval."""
+    """Draws the FP32/INT8 latency ratio on the native instruction set, with its bootstrap interval."""
     with _figure(0.34 * len(evidence) + 0.7) as ((axis,), save):
         for row, item in enumerate(evidence):
             speed = item.per_isa[0].latency.speedup
@@ -140,7 +140,7 @@ def speedup_bars(evidence: Sequence[CandidateEvidence], required: float | None) 
 
 
 def latency_distribution(evidence: Sequence[CandidateEvidence], chosen: CandidateEvidence) -> Plot:
-    """Every candidate's timings above those of the baseline that ran interleaved with it."""
+    """Draws each candidate's latencies above those of the baseline that was measured in turns with it."""
     rows = [(item.candidate.name, item.per_isa[0].latency.samples_ms, "candidate") for item in evidence]
     references = chosen.per_isa[0].latency.samples_ms
     rows += [(SUBJECTS[key], references, key) for key in ("bf16", "native_fp32") if key in references]
@@ -160,7 +160,7 @@ def latency_distribution(evidence: Sequence[CandidateEvidence], chosen: Candidat
 
 
 def kernel_time(evidence: CandidateEvidence) -> Plot:
-    """Where the time of one inference goes, by data type, FP32 baseline beside INT8."""
+    """Draws the kernel time of one inference by data type, for the FP32 baseline and for INT8."""
     bars: list[tuple[str, KernelAudit]] = []
     for item in evidence.per_isa:
         suffix = f" ({item.isa})" if len(evidence.per_isa) > 1 else ""
@@ -184,7 +184,10 @@ def kernel_time(evidence: CandidateEvidence) -> Plot:
 
 
 def isa_matrix(evidence: Sequence[CandidateEvidence], margin_pp: float) -> Plot:
-    """Speed-up and drop of every candidate on every level; cells beyond the margin are outlined."""
+    """Draws speed-up and drop of every candidate on every instruction set, as a matrix.
+
+    Cells whose drop may exceed the margin are outlined.
+    """
     levels = [item.isa for item in evidence[0].per_isa]
     with _figure(0.36 * len(evidence) + 0.9) as ((axis,), save):
         ratios = [[item.latency.speedup.ratio for item in row.per_isa] for row in evidence]
@@ -218,7 +221,7 @@ def isa_matrix(evidence: Sequence[CandidateEvidence], margin_pp: float) -> Plot:
 
 
 def calibration_ranges(ranges: Mapping[str, Mapping[str, float]]) -> Plot:
-    """Threshold of each activation by algorithm, log scale, in the order of the model."""
+    """Draws each activation's threshold by algorithm, on a log scale, in the order of the model."""
     tensors = list(next(iter(ranges.values())))
     with _figure(2.9) as ((axis,), save):
         for (algorithm, thresholds), colour in zip(ranges.items(), SERIES, strict=False):
@@ -234,7 +237,7 @@ def calibration_ranges(ranges: Mapping[str, Mapping[str, float]]) -> Plot:
 
 
 def activation_ranges(scales: Scales) -> dict[str, dict[str, float]]:
-    """Positive per-tensor thresholds by algorithm; the layouts of one algorithm share theirs."""
+    """The positive per-tensor thresholds by algorithm. All layouts of one algorithm have the same ones."""
     ranges: dict[str, dict[str, float]] = {}
     for candidate, tensors in scales.items():
         thresholds = {
@@ -251,7 +254,7 @@ def activation_ranges(scales: Scales) -> dict[str, dict[str, float]]:
 def _figure(
     height_in: float, *, columns: int = 1, sharey: bool = False
 ) -> Iterator[tuple[Sequence[Axes], Callable[[], bytes]]]:
-    """Axes in one row, and what turns the figure into SVG."""
+    """Gives the axes of a new figure, in one row, and a function that returns the figure as SVG."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -268,7 +271,7 @@ def _figure(
 
 
 def _rows(axis: Axes, names: Sequence[str], *, grid: bool = True, headroom: float = 0.0) -> None:
-    """Names on the y axis, the first on top."""
+    """Writes the names along the y axis, the first on top."""
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5 - headroom)
     axis.spines["left"].set_visible(False)
@@ -336,7 +339,7 @@ def _outline(axis: Axes, column: int, row: int) -> None:
 
 
 def _time_by_dtype(audit: KernelAudit) -> dict[str, float]:
-    """Compute time of one inference by data type, INT8 first; everything else is `other`."""
+    """The kernel time of one inference by data type, INT8 first. All other types are `other`."""
     times: dict[str, float] = {}
     for share in audit.shares:
         name = share.dtype if share.dtype in DTYPE_COLOURS else "other"

@@ -1,7 +1,7 @@
-"""Whether MLflow answers, asked once and soon: MLflow's own client asks a dead one again for minutes.
+"""Checks quickly whether MLflow answers. MLflow's own client would retry a dead server for minutes.
 
-A server is asked with MLflow's own function, so that its own variables decide: certificates, tokens,
-passwords and proxies.
+A server is asked with MLflow's own HTTP function, so that MLflow's environment variables for certificates,
+tokens, passwords and proxies count.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ NOT_LET_IN = (401, 403, 407)
 
 
 def probe(uri: str) -> None:
-    """Raises: OSError, ValueError, sqlite3.Error or MlflowException when nobody answers at `uri`, or a
-    server does not answer as MLflow does, such as a proxy that refuses.
+    """Checks that MLflow answers at `uri`.
+
+    Raises: OSError, ValueError, sqlite3.Error or MlflowException when nobody answers, or when the answer is
+    not MLflow's, for example that of a proxy that refuses.
     """
     scheme = urlsplit(uri).scheme.partition("+")[0]
     if (database := sqlite_path(uri)) is not None:
@@ -40,21 +42,24 @@ def probe(uri: str) -> None:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The file of an embedded database, None for all else. As SQLAlchemy reads it: only `?` ends the path."""
+    """The file of an embedded SQLite database; None for any other `uri`.
+
+    The path ends only at a `?`, as SQLAlchemy reads it.
+    """
     if not uri.startswith(SQLITE):
         return None
     return Path(uri.partition("://")[2].partition("?")[0].removeprefix("/")).absolute()
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The innermost error of those that MLflow's client, requests and urllib3 wrapped around each other."""
+    """The innermost of the errors that MLflow's client, requests and urllib3 wrapped around each other."""
     while (inner := _wrapped(error)) is not None:
         error = inner
     return error
 
 
 def remedy(error: BaseException) -> str:
-    """What to do about an MLflow that does not answer; a part of a sentence."""
+    """The part of a remedy that says what to do when MLflow does not answer."""
     if isinstance(root_cause(error), ssl.SSLError):
         return (
             "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of its authority, and "
@@ -78,7 +83,7 @@ def _wrapped(error: BaseException) -> BaseException | None:
 
 
 def _ask_patiently(uri: str) -> None:
-    """Asks once more where no answer in time may be this host's own slowness."""
+    """Asks again with a longer time limit after a time-out, since this host itself may be slow."""
     from mlflow.exceptions import MlflowException
 
     try:

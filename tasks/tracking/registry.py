@@ -1,7 +1,7 @@
-"""The model registry: an approved bundle becomes a model version that serving loads by alias.
+"""Registers an approved bundle in MLflow as a model version, which serving loads by its alias.
 
-The bundle is wrapped as a pyfunc from code, so a consumer needs no pickle and cannot forget the
-predictor's switches. Nothing here uses MLflow's active run: the ids say what belongs to what.
+The bundle is wrapped as an MLflow pyfunc model from code: loading it needs no pickle and always sets the
+predictor's switches. All functions take explicit ids instead of MLflow's process-wide active run.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 PYFUNC = Path(paddle_int8.tasks.engines.paddle.__path__[0]) / "pyfunc_model.py"
 PROMOTIONS = ".promotions"
-"""What is added to a model's name to name the registered model that holds the decisions on it."""
+"""The decisions on the model `digits` are kept in a second registered model, `digits` + this suffix."""
 REQUIREMENTS = ("paddlepaddle==2.6.2", "numpy<2", "setuptools<81")
-"""What the pyfunc needs to load: Paddle imports setuptools without declaring it."""
+"""The packages that the pyfunc model needs. Paddle imports setuptools without declaring it."""
 
 
 def register(
@@ -43,11 +43,11 @@ def register(
     verdict: Verdict,
     python_model: Path = PYFUNC,
 ) -> RegisteredVersion:
-    """Logs `bundle` under the run, makes it a version of `name`, and points `alias` at it.
+    """Logs `bundle` under the run, makes it a version of `name`, and points `alias` at the version.
 
-    A bundle that is a version already keeps that version: a release that ran again changes nothing.
-    Raises: RegistryError when the verdict is not an approval, is of other bytes than the bundle's, or
-    MLflow refuses.
+    A bundle that is registered already keeps its version, so running a release again adds none.
+    Raises: RegistryError when the verdict is not an approval or is about another model, when the bundle's
+    files changed, or when MLflow refuses.
     """
     deployment = _approved_deployment(bundle, verdict)
     tags = {
@@ -63,7 +63,7 @@ def register(
         version = _registered_before(client, name, bundle)
         if version is None:
             logged = _log_pyfunc(client, run_id, bundle, python_model, deployment, tags)
-            # not `models:/<id>`, which MLflow looks up in the process-wide tracking URI
+            # `models:/<id>` would not do: MLflow looks it up at the process-wide tracking URI
             version = client.create_model_version(
                 name, source=logged.artifact_location, run_id=run_id, tags=tags, model_id=logged.model_id
             ).version
@@ -72,13 +72,13 @@ def register(
 
 
 def _registered_before(client: MlflowClient, name: str, bundle: Bundle) -> str | None:
-    """The newest version of `name` that is this bundle, byte for byte."""
+    """The newest version of `name` with this bundle's digest; None when there is none."""
     same = client.search_model_versions(f"name = '{name}' and tag.bundle_digest = '{bundle.digest}'")
     return max((str(version.version) for version in same), key=int, default=None)
 
 
 def _approved_deployment(bundle: Bundle, verdict: Verdict) -> dict[str, Any]:
-    """The bundle's `deployment.json`, when the verdict approves exactly its model."""
+    """The bundle's `deployment.json`, after checking that the verdict approves exactly its model."""
     if verdict.outcome is not Outcome.APPROVED:
         raise RegistryError(
             found=f"a verdict that says {verdict.outcome} of {verdict.candidate.name}",
@@ -118,7 +118,7 @@ def _log_pyfunc(
     deployment: dict[str, Any],
     tags: dict[str, str],
 ) -> LoggedModel:
-    """What `mlflow.pyfunc.log_model` does, without the process-wide active run it needs."""
+    """Does what `mlflow.pyfunc.log_model` does, without the process-wide active run that it needs."""
     import mlflow.pyfunc
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
     from mlflow.models import Model
@@ -129,8 +129,9 @@ def _log_pyfunc(
     try:
         with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
             path = Path(folder) / "model"
-            # MLflow asks for type hints, which the signature replaces, and for an input example, with
-            # which it would run the model in this process. It sets its own filters: only recording helps.
+            # MLflow warns about missing type hints, which the signature replaces, and about a missing input
+            # example, with which it would run the model in this process. It resets the filters of warnings,
+            # so only recording keeps them quiet.
             with warnings.catch_warnings(record=True, action="ignore"):
                 mlflow.pyfunc.save_model(
                     path=str(path),
@@ -154,7 +155,7 @@ def _log_pyfunc(
 
 
 def _signature(deployment: dict[str, Any]) -> ModelSignature:
-    """Named tensors with their shapes, -1 where free, from the bundle's input and output specs."""
+    """The model's signature: the bundle's inputs and outputs, with -1 for free dimensions."""
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
@@ -168,10 +169,10 @@ def _signature(deployment: dict[str, Any]) -> ModelSignature:
 
 
 def ensure_ledger(client: MlflowClient, name: str) -> str:
-    """The registered model of the decisions on `name`, created unless it is there.
+    """Creates the registered model that holds the decisions on `name`, unless it exists; returns its name.
 
-    Before `name` itself: MLflow makes whoever creates a model its owner, and lets every user create one,
-    so a reader who sees a model without a ledger could become the owner of its decisions.
+    Call it before `name` itself is created. MLflow lets every user create a model and makes its creator the
+    owner, so a user who sees a model without a ledger could become the owner of its decisions.
     """
     ledger = name + PROMOTIONS
     ensure_registered_model(client, ledger, f"Decisions on {name}, one a version.")
@@ -179,7 +180,7 @@ def ensure_ledger(client: MlflowClient, name: str) -> str:
 
 
 def ensure_registered_model(client: MlflowClient, name: str, description: str | None = None) -> None:
-    """Creates it unless it is there."""
+    """Creates the registered model unless it exists."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -190,7 +191,7 @@ def ensure_registered_model(client: MlflowClient, name: str, description: str | 
 
 
 def _set_alias(client: MlflowClient, name: str, alias: str, version: str) -> None:
-    """Twice if need be: of two releases that set a new alias at once, MLflow refuses one."""
+    """Sets the alias, twice if need be: when two releases set a new alias at once, MLflow refuses one."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,7 +1,7 @@
-"""The report of a release: one self-contained HTML page, and a short Markdown for Prefect.
+"""Writes the report of a release: a self-contained HTML page, and a short Markdown text for Prefect.
 
-The page needs no script, no network and no font of its own, so it opens from a mail, from a disk and
-in MLflow's sandboxed frame.
+The page needs no script, network or font, so it opens from a mail, from a disk and in MLflow's sandboxed
+frame.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ def render_html(
     scales: Scales,
     plots: Mapping[str, Plot] | None = None,
 ) -> str:
-    """The page. `why` is the diagnosis in plain words, `scales` the thresholds by candidate name.
+    """The report as an HTML page.
 
-    `plots` are those of `release_plots`, drawn here when not given.
+    `why` is the diagnosis in plain words. `scales` are the thresholds by candidate name. `plots` are those of
+    `release_plots`; they are drawn here when they are not given.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -91,7 +92,7 @@ def render_html(
 
 
 def render_markdown(release: Release, why: tuple[str, ...]) -> str:
-    """Verdict first, then the candidates; for Prefect's page of the flow run."""
+    """The report as a short Markdown text for Prefect's page of the flow run, with the verdict first."""
     said = headline(release)
     code = f" `{_cell(said.code)}`" if said.code else ""
     lines = [f"# {said.word}: {_cell(release.name)}", "", _cell(said.sentence), ""]
@@ -146,7 +147,7 @@ def _candidates(release: Release) -> list[str]:
 
 
 def _outputs(item: IsaEvidence) -> list[str]:
-    """A row for each output of the model."""
+    """The table of the model's outputs, one row each."""
     rows = [
         (
             output.name,
@@ -171,7 +172,7 @@ def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]
 
 
 def _cell(text: str) -> str:
-    """Of foreign text, nothing may end a cell, open a tag or start a line."""
+    """Escapes foreign text, so that it cannot end a cell, open a tag or start a line."""
     escaped = redact(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
     return " ".join(escaped.split())
 
@@ -185,7 +186,7 @@ def _pct(share: float) -> str:
 
 
 def _urgency(result: CriterionResult) -> int:
-    """What failed comes first."""
+    """Sort key: rejected criteria come first, approved ones last."""
     return (Outcome.REJECTED, Outcome.INCONCLUSIVE, Outcome.APPROVED).index(result.outcome)
 
 

@@ -1,7 +1,7 @@
-"""MLflow runs: one parent for a release, one nested run for each candidate.
+"""Logs a release to MLflow: one parent run for the release, and one nested run for each candidate.
 
-Each function takes a run id and logs one thing, so that a release that fails half-way leaves behind
-what it had measured. What is long (raw latencies, kernel tables, logs) goes to artifacts.
+Each function takes a run id and logs one thing, so a release that fails half-way has logged what it had
+measured. Long data (raw latencies, kernel tables, logs) become artifacts.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ class RunStatus(StrEnum):
 
 
 def start_release(tracking_uri: str, config: ReleaseConfig, *, flow_run_id: str = "") -> str:
-    """Starts the parent run in the experiment named after the release; returns its id.
+    """Starts the parent run in the experiment named after the release, and returns its id.
 
-    `flow_run_id` is Prefect's, by which the run is found again should its process be killed.
+    `flow_run_id` is Prefect's. If the process is killed, a later release finds the run by it.
     """
     params = {
         f"{section}.{name}": value
@@ -87,7 +87,7 @@ def start_release(tracking_uri: str, config: ReleaseConfig, *, flow_run_id: str 
 
 
 def finish(tracking_uri: str, run_id: str, status: RunStatus, *, error: str | None = None) -> None:
-    """Ends a run; `error` is kept as its tag and its `error.txt`."""
+    """Ends a run. An `error` is kept as the tag `error` and as the artifact `error.txt`."""
     with connection(tracking_uri) as client:
         if error:
             client.set_tag(run_id, "error", redact(error)[:5000])
@@ -96,13 +96,13 @@ def finish(tracking_uri: str, run_id: str, status: RunStatus, *, error: str | No
 
 
 def log_tags(tracking_uri: str, run_id: str, tags: Mapping[str, str]) -> None:
-    """Tags to find the run by."""
+    """Sets tags of the run."""
     with connection(tracking_uri) as client:
         _tag(client, run_id, tags)
 
 
 def end_lost(tracking_uri: str, lost: OpenRelease, message: str) -> None:
-    """Ends as KILLED what a release whose process was killed has left RUNNING, its candidates' runs too."""
+    """Sets the RUNNING runs of a release whose process was killed to KILLED, its candidates' runs too."""
     with connection(tracking_uri) as client:
         if (experiment := client.get_experiment_by_name(lost.name)) is None:
             return
@@ -119,7 +119,7 @@ def _running(client: MlflowClient, experiment_id: str, tag: str, value: str) -> 
 
 
 def log_host(tracking_uri: str, run_id: str, host: HostProfile) -> None:
-    """The CPU, as tags to search by and whole as `host.json`."""
+    """Logs the CPU: its main properties as tags, and everything as `host.json`."""
     with connection(tracking_uri) as client:
         _tag(
             client,
@@ -135,7 +135,7 @@ def log_host(tracking_uri: str, run_id: str, host: HostProfile) -> None:
 
 
 def log_model_input(tracking_uri: str, run_id: str, model: ModelArtifact) -> None:
-    """The FP32 model: digests as tags, everything as `model.json`."""
+    """Logs the FP32 model: its digest and source as tags, and everything as `model.json`."""
     with connection(tracking_uri) as client:
         tags = {
             "model_digest": model.digest,
@@ -153,7 +153,7 @@ def log_dataset(
     dataset: DatasetArtifact,
     context: Literal["calibration", "validation"],
 ) -> None:
-    """A dataset input of the run, by its content digest."""
+    """Logs a dataset as an input of the run, identified by the digest of its content."""
     profile: dict[str, object] = {"samples": dataset.samples, "classes": dataset.classes}
     profile |= {"seed": dataset.seed, "left_out": dataset.left_out}
     with connection(tracking_uri) as client:
@@ -172,7 +172,7 @@ def log_dataset(
 
 
 def log_training(tracking_uri: str, run_id: str, finetuned: FinetunedArtifact) -> None:
-    """What is not there yet of the curve of loss and accuracy; the log as an artifact."""
+    """Logs the points of the training's curve that are not logged yet, and its log file as an artifact."""
     history = json.loads((finetuned.folder / "history.json").read_text(encoding="utf-8"))
     with connection(tracking_uri) as client:
         there = {
@@ -201,7 +201,7 @@ def log_candidate(
     deployable: DeployableArtifact,
     settings: QuantizationConfig,
 ) -> str:
-    """A nested run with all that was measured of one candidate; returns its id."""
+    """Logs everything measured about one candidate as a nested run, and returns the run's id."""
     tags = {
         "outcome": verdict.outcome,
         "digest": evidence.digest,
@@ -232,7 +232,10 @@ def log_failed_candidate(
     settings: QuantizationConfig,
     log: Path | None = None,
 ) -> str:
-    """A nested run, FAILED, with the message that the user saw; returns its id."""
+    """Logs a failed candidate as a nested run with the status FAILED, and returns the run's id.
+
+    The run has the error message that the user saw.
+    """
     tags = {"outcome": "failed", "failed_step": failed.step, "error": redact(failed.error)[:5000]}
     with _candidate_run(tracking_uri, parent_run_id, failed.candidate, settings, tags) as (client, run_id):
         client.log_text(run_id, redact(failed.error), "error.txt")
@@ -243,10 +246,10 @@ def log_failed_candidate(
 
 
 def log_outcome(tracking_uri: str, release: Release, report_html: str, plots: Mapping[str, bytes]) -> None:
-    """On the parent run: what the release came to, its report, verdicts and plots.
+    """Logs the outcome of the release on the parent run, with its report, verdicts and plots.
 
-    plots: SVG by file stem. The chosen candidate's metrics are repeated here, so that MLflow's table
-    of releases can be sorted by them.
+    plots: SVG by file name without suffix. The metrics of the chosen candidate are repeated on the parent
+    run, so that MLflow's table of releases can be sorted by them.
     """
     if release.run_id is None:
         return
@@ -274,7 +277,7 @@ def log_outcome(tracking_uri: str, release: Release, report_html: str, plots: Ma
 def log_documents(
     tracking_uri: str, experiment: str, documents: Mapping[str, str], metrics: Mapping[str, float]
 ) -> str:
-    """A run of its own with texts by file name as artifacts, and metrics; returns its id."""
+    """Logs texts, as artifacts by file name, and metrics as a run of their own; returns the run's id."""
     with connection(tracking_uri) as client:
         name = f"{experiment} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
         tags = {**_version_tags(), **_git_commit()}
@@ -300,7 +303,7 @@ def _candidate_run(
     settings: QuantizationConfig,
     tags: Mapping[str, str],
 ) -> Iterator[tuple[MlflowClient, str]]:
-    """A nested run that ends FAILED when logging to it fails, and FINISHED otherwise."""
+    """Opens a nested run. It ends as FAILED when logging to it fails, and as FINISHED otherwise."""
     params = {"algorithm": candidate.algorithm, "layout": candidate.layout} | {
         name: value
         for name, value in settings.model_dump(mode="json").items()
@@ -321,7 +324,7 @@ def _candidate_run(
 
 @contextmanager
 def _failed_unless_logged(client: MlflowClient, run_id: str) -> Iterator[None]:
-    """A run that cannot be logged to must not stay RUNNING."""
+    """Sets the run to FAILED when logging to it fails, so that it does not stay RUNNING."""
     try:
         yield
     except BaseException:
@@ -330,7 +333,10 @@ def _failed_unless_logged(client: MlflowClient, run_id: str) -> Iterator[None]:
 
 
 def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
-    """The experiment's id; in an embedded database its artifacts lie beside the database."""
+    """The id of the experiment, which is created if needed.
+
+    The artifacts of an embedded database are stored in the folder of the database.
+    """
     from mlflow.exceptions import MlflowException
 
     folder = database_folder(tracking_uri)
@@ -369,7 +375,7 @@ def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, object])
 
 
 def _log_metrics(client: MlflowClient, run_id: str, metrics: Mapping[str, float]) -> None:
-    """All at once; what is not a number cannot be compared and stays in `evidence.json`."""
+    """Logs all finite metrics at once. NaN and infinite ones are only in `evidence.json`."""
     from mlflow.entities import Metric
 
     now_ms = int(time.time() * 1000)
@@ -384,12 +390,12 @@ def _tag(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
 
 
 def _text(value: object) -> str:
-    """A parameter's value; MLflow holds 6,000 characters."""
+    """The text of a parameter's value. MLflow accepts at most 6,000 characters."""
     return redact(",".join(map(str, value)) if isinstance(value, list) else str(value))[:6000]
 
 
 def versions() -> dict[str, str]:
-    """The packages that make the result, as installed here."""
+    """The installed versions of the packages that decide the result."""
     return {name: metadata.version(name) for name in PACKAGES}
 
 
@@ -398,7 +404,7 @@ def _version_tags() -> dict[str, str]:
 
 
 def _git_commit() -> dict[str, str]:
-    """The commit of the working folder as MLflow's own tag; nothing outside a repository."""
+    """MLflow's tag for the git commit of the working folder; empty outside of a repository."""
     try:
         answer = subprocess.run(
             ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True

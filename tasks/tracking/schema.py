@@ -1,6 +1,7 @@
-"""The documents that `--json` prints, described in docs/reference/json-output.md.
+"""Builds the documents that `--json` prints. docs/reference/json-output.md describes them.
 
-A document names its schema, `paddle-int8/<command>/<version>`. Within a version keys are only added.
+Each document names its schema, `paddle-int8/<command>/<version>`. Within a version, keys are added but never
+removed or changed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ VERSION = 1
 
 
 def summary_json(release: Release) -> dict[str, Any]:
-    """`paddle-int8/release/1`: the release without raw timings, each candidate with its verdict."""
+    """The document `paddle-int8/release/1`: the release without raw timings, candidates with verdicts."""
     document = wrap("release", release)
     verdicts = {json.dumps(item.pop("candidate")): item for item in document.pop("verdicts")}
     for evidence in document["evidence"]:
@@ -31,9 +32,9 @@ def summary_json(release: Release) -> dict[str, Any]:
 
 
 def wrap(command: str, result: Any) -> dict[str, Any]:
-    """`result`, one of the dataclasses of paddle_int8.tasks.artifacts, as the document of a command.
+    """The document of a command. `result` is one of the dataclasses that the commands return.
 
-    Non-finite numbers, which JSON has not, are null.
+    NaN and infinite numbers, which JSON does not have, become null.
     """
     return {"schema": f"paddle-int8/{command}/{VERSION}", **_finite(json.loads(to_json(result)))}
 

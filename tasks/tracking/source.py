@@ -1,4 +1,4 @@
-"""A trained FP32 model out of the registry: Paddle's own files of a version, and which version it was."""
+"""Fetches a trained FP32 model from the registry: finds the version, and downloads Paddle's files of it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ METADATA = frozenset(
         "model_data.yaml",
     }
 )
-"""What MLflow itself puts beside a model."""
+"""Files that MLflow itself adds to a model."""
 TRAINING_INFO = ".pdiparams.info"
 SOURCE_MODEL, SOURCE_VERSION = "source_model", "source_version"
-"""Tags of a release's run: the registered version that it started from."""
+"""Tags of a release's run that name the registered version that the release started from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +47,15 @@ class SourceVersion:
 
 
 def model_and_alias(registered: str) -> tuple[str, str | None]:
-    """The name in `models:/name@alias` or `models:/name/version`, and the alias."""
+    """The name and the alias in `models:/name@alias`; in `models:/name/version` the alias is None."""
     name, _, alias = registered.removeprefix("models:/").partition("@")
     return (name, alias) if alias else (name.rpartition("/")[0], None)
 
 
 def resolve_source(tracking_uri: str, config: RegisteredModel) -> SourceVersion:
-    """The version that the config names, or that its alias points at now.
+    """The version that the configuration names, or that its alias points at now.
 
-    Raises: RegistryError when there is none, or MLflow refuses.
+    Raises: RegistryError when there is no such version, or MLflow refuses.
     """
     from mlflow.exceptions import MlflowException
 
@@ -79,9 +79,9 @@ def resolve_source(tracking_uri: str, config: RegisteredModel) -> SourceVersion:
 
 
 def fetch_source(tracking_uri: str, source: SourceVersion, config: RegisteredModel, folder: Path) -> Path:
-    """The version's files, those directly in `config.folder`, in the empty `folder`.
+    """Downloads the version's files that lie directly in `config.folder` to the empty folder `folder`.
 
-    Raises: RegistryError when there are none, or one is a pickle or leads out of the artifacts.
+    Raises: RegistryError when there are no files, or one is a pickle or leads out of the artifacts.
     """
     with connection(tracking_uri) as client:
         uri = client.get_model_version_download_uri(source.model, source.version)
@@ -96,7 +96,7 @@ def fetch_source(tracking_uri: str, source: SourceVersion, config: RegisteredMod
 
 
 def is_released(client: MlflowClient, release: str, source: SourceVersion) -> bool:
-    """Whether a release of this name has come to a verdict on the version, whichever."""
+    """Whether a release of this name has come to a verdict on the version, whatever the verdict is."""
     experiment = client.get_experiment_by_name(release)
     if experiment is None:
         return False
@@ -106,5 +106,8 @@ def is_released(client: MlflowClient, release: str, source: SourceVersion) -> bo
 
 
 def _is_file_of_paddle(name: PurePosixPath) -> bool:
-    """Whether serving needs it. `.pdiparams.info`, which `paddle.jit.save` adds, is a pickle for training."""
+    """Whether serving needs the file.
+
+    `.pdiparams.info`, which `paddle.jit.save` adds, is a pickle that only training needs.
+    """
     return len(name.parts) == 1 and name.name not in METADATA and not name.name.endswith(TRAINING_INFO)

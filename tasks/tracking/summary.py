@@ -1,7 +1,4 @@
-"""What a release says to a reader: the verdict in words, and the candidates as rows.
-
-Shared by the HTML report and the Markdown artifact, so that both say the same.
-"""
+"""Puts a release into words and rows, for the HTML report and the Markdown artifact alike."""
 
 from __future__ import annotations
 
@@ -28,7 +25,10 @@ MARKS = {Outcome.APPROVED: "✓", Outcome.REJECTED: "✗", Outcome.INCONCLUSIVE:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """The verdict as a word, why it is so, and what to do next, if possible as a line of code."""
+    """The head of the report: the verdict as a word, its reason, and the next step.
+
+    `code` is the next step as a line of code, "" when there is none.
+    """
 
     word: str
     sentence: str
@@ -38,7 +38,7 @@ class Headline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateRow:
-    """A candidate on the native instruction set, in the published table's columns."""
+    """One candidate on the native instruction set, with the columns of Paddle's published table."""
 
     name: str
     chosen: bool
@@ -53,7 +53,10 @@ class CandidateRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceRow:
-    """A predictor timed in the same interleaved run; `summary` is None where it cannot run."""
+    """A predictor that was timed in turns with the candidate.
+
+    `summary` is None when this CPU cannot run it; `note` then gives the reason.
+    """
 
     subject: str
     summary: LatencySummary | None
@@ -62,7 +65,7 @@ class ReferenceRow:
 
 
 def focus(release: Release) -> tuple[CandidateEvidence, Verdict | None] | None:
-    """The candidate that the release is about: the chosen one, else the first measured."""
+    """The candidate that the report is about: the chosen one, else the first that was measured."""
     if not release.evidence:
         return None
     evidence = next(
@@ -72,7 +75,7 @@ def focus(release: Release) -> tuple[CandidateEvidence, Verdict | None] | None:
 
 
 def verdict_of(release: Release, evidence: CandidateEvidence) -> Verdict | None:
-    """The verdict on exactly these bytes."""
+    """The verdict on the candidate with exactly this digest; None when there is none."""
     for verdict in release.verdicts:
         if verdict.candidate == evidence.candidate and verdict.digest == evidence.digest:
             return verdict
@@ -80,7 +83,7 @@ def verdict_of(release: Release, evidence: CandidateEvidence) -> Verdict | None:
 
 
 def headline(release: Release) -> Headline:
-    """Two seconds' worth: the word, one sentence, one step."""
+    """What a reader needs in two seconds: the verdict, one sentence, one next step."""
     focused = focus(release)
     if focused is None:
         return Headline(
@@ -107,7 +110,7 @@ def headline(release: Release) -> Headline:
 
 
 def candidate_rows(release: Release) -> tuple[CandidateRow, ...]:
-    """One row for each measured candidate, in the order they were asked for."""
+    """One row for each measured candidate, in the order in which the strategy asked for them."""
     rows = []
     for evidence in release.evidence:
         native, verdict = evidence.per_isa[0], verdict_of(release, evidence)
@@ -128,7 +131,7 @@ def candidate_rows(release: Release) -> tuple[CandidateRow, ...]:
 
 
 def reference_rows(item: IsaEvidence) -> tuple[ReferenceRow, ...]:
-    """Baseline, INT8 and the references that are not candidates, with FP32's time over theirs."""
+    """One row for the baseline, INT8 and each reference, with the ratio of the baseline's p50 to its own."""
     latency = item.latency
     baseline = latency.summaries["baseline"]
     rows = []
@@ -142,7 +145,10 @@ def reference_rows(item: IsaEvidence) -> tuple[ReferenceRow, ...]:
 
 
 def audit_sentence(item: IsaEvidence) -> str:
-    """`26 of 28 compute primitives ran in INT8, 84 % of compute time.`, and what ran outside oneDNN."""
+    """Example: `26 of 28 compute primitives ran in INT8, 84 % of compute time.`
+
+    What ran outside oneDNN is added.
+    """
     audit = item.audit
     kinds = {share.kind for share in audit.shares if share.dtype == "int8"}
     convolutions = [share for share in audit.shares if share.kind == "convolution"]
@@ -154,20 +160,20 @@ def audit_sentence(item: IsaEvidence) -> str:
 
 
 def percent(share: float) -> str:
-    """A share without rounding up to all: 99.96 % is not 100 %."""
+    """A share in percent, never rounded up to all: 0.9996 gives `over 99.9 %`, not `100.0 %`."""
     if 0.999 <= share < 1:
         return "over 99.9 %"
     return f"{100 * share:.1f} %" if share > 0.99 or share < 0.1 else f"{100 * share:.0f} %"
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """With its sign, and a true minus; what rounds to zero has none."""
+    """A number with its sign, as a true minus. A number that rounds to zero has no sign."""
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "−")
 
 
 def metric_label(name: str) -> str:
-    """`top1` as the tables print it; of `package.module:function`, the function."""
+    """The label of a metric: `top1` gives `Top-1`, and `package.module:function` gives `function`."""
     return {"top1": "Top-1", "top5": "Top-5"}.get(name, name.rpartition(":")[2])
 
 
@@ -176,7 +182,7 @@ def _open_results(verdict: Verdict | None, outcome: Outcome) -> list[CriterionRe
 
 
 def _reason(results: list[CriterionResult]) -> str:
-    """The first criterion that decides, on its level, and how many more there are."""
+    """The first deciding criterion with its instruction set, and how many more there are."""
     if not results:
         return ""
     first = results[0]

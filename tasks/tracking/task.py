@@ -1,6 +1,6 @@
-"""What MLflow and Prefect keep of a release, as Prefect tasks.
+"""The Prefect tasks that log a release to MLflow and publish its report.
 
-Writing to MLflow is retried, since networks heal; everything else fails at once.
+Tasks that write to MLflow are retried, because network errors can pass. Everything else fails at once.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ NETWORK: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 2}
 
 @step(name="open MLflow run")
 def open_run(config: ReleaseConfig) -> str:
-    """The parent run's id. Raises: RegistryError, before anything is computed, when MLflow is away."""
+    """Opens the parent run in MLflow and returns its id.
+
+    Raises: RegistryError when MLflow does not answer. The release then ends before anything is computed.
+    """
     with stage("open MLflow run") as summary:
         run_id = runs.start_release(Settings().tracking_uri, config, flow_run_id=flow_run.id or "")
         summary.append(run_id)
@@ -53,13 +56,16 @@ def open_run(config: ReleaseConfig) -> str:
 
 @step(name="close MLflow run", **NETWORK)
 def close_run(run_id: str, status: RunStatus, error: str | None = None) -> None:
-    """Ends the parent run; a failed one keeps what was logged so far, and its error."""
+    """Ends the parent run. A failed run keeps its error and what was logged so far."""
     runs.finish(Settings().tracking_uri, run_id, status, error=error)
 
 
 @step(name="log inputs", **NETWORK)
 def log_input(run_id: str, item: HostProfile | ModelArtifact | DatasetArtifact, context: str = "") -> None:
-    """The host, the model or a dataset (`context` calibration or validation) on the parent run."""
+    """Logs the host, the model or a dataset on the parent run.
+
+    `context` is `calibration` or `validation` for a dataset.
+    """
     uri = Settings().tracking_uri
     match item:
         case HostProfile():
@@ -72,13 +78,13 @@ def log_input(run_id: str, item: HostProfile | ModelArtifact | DatasetArtifact, 
 
 @step(name="log training", **NETWORK)
 def log_training(run_id: str, finetuned: FinetunedArtifact) -> None:
-    """Loss and accuracy of the quantization-aware training, as MLflow's steps of the parent run."""
+    """Logs loss and accuracy of the quantization-aware training, by step, on the parent run."""
     runs.log_training(Settings().tracking_uri, run_id, finetuned)
 
 
 @step(name="fetch registered model", **NETWORK)
 def fetch_registered(run_id: str, config: RegisteredModel) -> StoredPath:
-    """A registered version's files in the store; which version it is becomes the run's tags.
+    """Downloads a registered FP32 model into the store. Tags of the run name the version.
 
     Raises: RegistryError when there is no such version, or a file is refused.
     """
@@ -100,7 +106,7 @@ def log_candidate(
     deployable: DeployableArtifact,
     settings: QuantizationConfig,
 ) -> None:
-    """A nested run with all that was measured of one candidate."""
+    """Logs everything measured about one candidate as a nested run."""
     runs.log_candidate(
         Settings().tracking_uri,
         run_id,
@@ -114,7 +120,7 @@ def log_candidate(
 
 @step(name="log failed candidate", task_run_name="log {failed.candidate.name}", **NETWORK)
 def log_failure(run_id: str, failed: FailedCandidate, settings: QuantizationConfig) -> None:
-    """A nested run, failed, with the message that the user saw."""
+    """Logs a failed candidate as a nested run, with the error message that the user saw."""
     runs.log_failed_candidate(Settings().tracking_uri, run_id, failed, settings=settings)
 
 
@@ -122,7 +128,7 @@ def log_failure(run_id: str, failed: FailedCandidate, settings: QuantizationConf
 def register(
     run_id: str, bundle: Bundle, verdict: Verdict, config: RegistryConfig, release: str
 ) -> RegisteredVersion:
-    """The approved bundle as a model version with its alias."""
+    """Registers the approved bundle as a model version, and points the alias at the version."""
     with stage("register") as summary:
         version = registry.register(
             Settings().tracking_uri,
@@ -138,13 +144,13 @@ def register(
 
 @step(name="last training", **NETWORK)
 def find_last_training(release: str) -> trainings.Training | None:
-    """What the last retraining of `release` was made of."""
+    """Finds the last completed retraining of `release`; None when there is none."""
     return trainings.last_training(Settings().tracking_uri, release)
 
 
 @step(name="record training", **NETWORK)
 def record_training(run_id: str, fingerprint: str, data: str, model: ModelFiles) -> None:
-    """The release's run as that of the last retraining."""
+    """Tags the release's run as that of a completed retraining."""
     folder = model.path.relative_to(Settings().store)
     trainings.record_training(
         Settings().tracking_uri, run_id, fingerprint=fingerprint, data=data, model=folder
@@ -153,7 +159,10 @@ def record_training(run_id: str, fingerprint: str, data: str, model: ModelFiles)
 
 @step(name="report", **NETWORK)
 def publish_report(release: Release, config: ReleaseConfig, quantized: tuple[QuantizedArtifact, ...]) -> Path:
-    """`report.html` in the store and in MLflow, and the same in short as a Prefect artifact."""
+    """Writes the report to the home folder and to MLflow, and a short one as a Prefect artifact.
+
+    Returns the path of the HTML file.
+    """
     with stage("report", here=True), scratch(Settings().store, "report") as folder:
         plain = [each for each in quantized if not each.candidate.overrides]
         scales = {each.candidate.name: read_scales(each) for each in plain or quantized}
@@ -182,7 +191,7 @@ def read_scales(quantized: QuantizedArtifact) -> dict[str, float | list[float]]:
 
 
 def explain_chosen(release: Release) -> tuple[str, ...]:
-    """The diagnosis of the candidate that the verdict is about."""
+    """The diagnosis of the candidate that the report is about; empty when it has no verdict."""
     if (focused := focus(release)) is None or (verdict := focused[1]) is None:
         return ()
     return explain(focused[0], verdict, release.model.census, release.evidence)

@@ -1,4 +1,4 @@
-"""What a retraining leaves on its release's run, so that the next one knows whether anything changed."""
+"""Records each retraining on its release's MLflow run, so that the next one knows what has changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FINGERPRINT, DATA, MODEL = "retraining", "training_data_digest", "trained_model"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """The last retraining that was concluded. `model` is its folder, relative to the store."""
+    """The last completed retraining. `model` is the trained model's folder, relative to the store."""
 
     run_id: str
     day: str
@@ -29,7 +29,7 @@ class Training:
 
 
 def last_training(tracking_uri: str, release: str) -> Training | None:
-    """The newest concluded retraining of `release`; None when there is none."""
+    """The newest completed retraining of `release`; None when there is none."""
     with connection(tracking_uri) as client:
         experiment = client.get_experiment_by_name(release)
         if experiment is None:
@@ -69,7 +69,7 @@ def started_from(training: Training, recipe: TrainedModel) -> TrainedModel:
 
 
 def record_training(tracking_uri: str, run_id: str, *, fingerprint: str, data: str, model: Path) -> None:
-    """Marks the release's run as that of a concluded retraining."""
+    """Tags the release's run as that of a completed retraining."""
     tags = {FINGERPRINT: fingerprint, DATA: data, MODEL: model.as_posix()}
     with connection(tracking_uri) as client:
         for name, value in tags.items():

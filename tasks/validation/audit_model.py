@@ -50,9 +50,9 @@ SWITCHES = {
 }
 """How a model of each form is opened. The fake-quant format, which simulates INT8, runs in FP32."""
 FREE_SIDE = 224
-"""What a free dimension other than the batch is given; the usual side of a picture."""
+"""The size that is given to a free dimension other than the batch: the usual side of a picture."""
 STEPS = 32
-"""What a sequence is given."""
+"""The number of steps that a generated sequence is given."""
 TIMEOUT_S = 1800
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class AuditRequest:
 def audit_isolated(
     model: Path, layout: str | None, *, params_filename: str | None = None, input_npz: Path | None = None
 ) -> KernelAudit:
-    """`audit_model` of a model directory or file, or of a bundle, in a process of its own.
+    """Runs `audit_model` for a model directory, a model file or a bundle, in an isolated process.
 
     Raises: ConfigError for an unknown layout, and what `audit_model` raises.
     """
@@ -110,11 +110,12 @@ def _require_auditable(layout: str | None) -> None:
 
 
 def audit_model(request: AuditRequest) -> KernelAudit:
-    """What oneDNN runs of a model, in floating point or quantized, with the switches of its layout.
+    """Reports what oneDNN runs of a floating-point or quantized model, with the switches of its layout.
 
-    Of a quantized one, the compute operators of its own program that oneDNN does not run are counted. One in
-    FP16, BF16 or FP64 is cast to FP32, as a release casts it. Runs in the isolated process only.
-    Raises: ModelFormatError when the model cannot be opened, or no CPU runs it, DataError when the input
+    For a quantized model, the compute operators of its program that oneDNN does not run are counted too. A
+    model in FP16, BF16 or FP64 is cast to FP32, as a release casts it. The function runs in the isolated
+    process only.
+    Raises: ModelFormatError when the model cannot be opened or no CPU can run it; DataError when the input
     doesn't fit.
     """
     pin(request.threads)
@@ -146,7 +147,7 @@ def _audit(
     per_kernel: bool,
     folder: Path,
 ) -> KernelAudit:
-    """`folder` is where a model goes that must be cast."""
+    """Audits one model. A model that must be cast to FP32 is written to `folder`."""
     from paddle_int8.tasks.engines.paddle.census import census
     from paddle_int8.tasks.engines.paddle.conversion.integer_weights import integers_in_fp32
     from paddle_int8.tasks.engines.paddle.gpu_only import require_cpu
@@ -186,9 +187,9 @@ def _unscaled(source: ModelSource) -> ModelFormatError:
 
 
 def generated(specs: Iterable[TensorSpec], batch_size: int) -> Feed:
-    """Normal values for floating-point inputs, ones for integers, which are mostly ids.
+    """Generates inputs: normally distributed values, or ones for integer inputs, which are mostly ids.
 
-    Sequences are all of `STEPS` steps.
+    Every sequence has `STEPS` steps.
     """
     random = np.random.default_rng(0)
     feed: Feed = {}

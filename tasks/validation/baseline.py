@@ -1,6 +1,6 @@
-"""The FP32 baseline's outputs for the validation samples, computed once for all candidates.
+"""Computes the FP32 baseline's outputs for the validation samples, once for all candidates.
 
-Runs in the isolated process only.
+This module runs in the isolated process only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OUTPUTS = "outputs"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputsRequest:
-    """Which baseline to run, on what. The existing `folder` receives the file `OUTPUTS`."""
+    """Names the baseline, its data and its threads. `folder` exists and receives the file `OUTPUTS`."""
 
     model: ModelArtifact
     validation: DatasetArtifact
@@ -40,10 +40,10 @@ class OutputsRequest:
 
 
 def write_baseline_outputs(request: OutputsRequest) -> None:
-    """The outputs of every batch, in the samples' order.
+    """Writes the outputs of every batch, in the order of the samples.
 
-    Raises: MeasurementError when oneDNN uses another instruction set than asked; ModelFormatError when the
-    model cannot be opened.
+    Raises: MeasurementError when oneDNN uses another instruction set than `request.isa`; ModelFormatError
+    when the model cannot be opened.
     """
     require_isa(request.isa)
     spec = spec_of(baseline_folder(request.model.folder), BASELINE, request.threads)
@@ -53,7 +53,7 @@ def write_baseline_outputs(request: OutputsRequest) -> None:
 
 
 def batches_told(reader: BatchReader, size: int, step: str, note: str) -> Iterator[Feed]:
-    """Every sample, `size` at a time, with a progress report after each batch."""
+    """Yields every sample, `size` at a time, and reports the progress after each batch."""
     for place, feed in enumerate(reader.batches(size)):
         yield feed
         report(step, min((place + 1) * size, len(reader)), len(reader), note)

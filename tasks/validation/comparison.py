@@ -1,6 +1,6 @@
-"""Candidate against baseline on every validation sample, batch by batch.
+"""Compares the candidate's outputs with the baseline's on every validation sample, batch by batch.
 
-Nothing grows with the number of samples but one score, one prediction and one label of each.
+Outputs are dropped after each batch. Memory grows only by the scores and the label of each sample.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from paddle_int8.tasks.validation.noise import Noise
 from paddle_int8.tasks.validation.statistics import metric_evidence
 
 NUMBERS_WITHOUT_SIZE = frozenset({OutputKind.DECISIONS, OutputKind.BOXES})
-"""Of these the distance between two values means nothing: class 7 is no worse an error than class 2."""
+"""Kinds of output whose values have no distance: class 7 instead of 1 is no worse than class 2 instead of 1.
+They therefore have no SQNR."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Comparison:
-    """Accumulates batches: what `metrics` say of each sample, and how all `outputs` compare."""
+    """Collects, batch by batch, the score of each sample by each metric and the noise of each output."""
 
     metrics: Mapping[str, Metric | RelativeMetric]
     outputs: tuple[JudgedOutput, ...]
@@ -44,9 +45,9 @@ class Comparison:
         labels: Array | None,
         lengths: Array | None = None,
     ) -> None:
-        """One batch's outputs, in model order; `lengths` [N] of its sequences.
+        """Adds one batch. The outputs are in the model's order; `lengths` [N] are those of its sequences.
 
-        Raises: MeasurementError when the two disagree in shape, or outputs have no row per sample.
+        Raises: MeasurementError when the two disagree in shape, or when an output has no row per sample.
         """
         _require_comparable(baseline, candidate, self.noise.ignored)
         self.noise.add(baseline, candidate)
@@ -65,25 +66,29 @@ class Comparison:
 
     @property
     def columns(self) -> dict[str, Array]:
-        """Per sample: `label`, and of `baseline/` and `candidate/` every metric, `agreement`, and that of
-        each output which has one (`output 0`)."""
+        """The values of all samples, [N] by column name.
+
+        Example: `label`, `baseline/top1`, `candidate/top1`, `candidate/agreement` (the lowest agreement of
+        the sample's outputs) and `candidate/output 0` (the agreement of the first output, if its kind has
+        one).
+        """
         return {name: np.concatenate(parts) for name, parts in self._columns.items()}
 
     @property
     def agreement(self) -> float | None:
-        """Mean over samples of the least of the outputs' scores; None when no output has any."""
+        """The mean over samples of the lowest score of the sample's outputs; None when no output has one."""
         return self._mean(f"candidate/{AGREEMENT}")
 
     @property
     def sqnr_db(self) -> float:
-        """Of the output that keeps least, among those that hold numbers if there are such."""
+        """The lowest SQNR of any output. Decisions and boxes count only when there is nothing else."""
         return min(
             (each.sqnr_db for each in self.found if each.sqnr_db is not None), default=self.noise.sqnr_db
         )
 
     @property
     def found(self) -> tuple[OutputEvidence, ...]:
-        """The figures of each output."""
+        """The figures of each output, in the model's order."""
         return tuple(
             OutputEvidence(
                 **asdict(output),
@@ -105,12 +110,12 @@ class Comparison:
 
 
 def ignored(outputs: Sequence[JudgedOutput]) -> frozenset[int]:
-    """Places of the outputs that nobody reads."""
+    """Indices of the outputs that `validation.outputs` sets to `ignore`."""
     return frozenset(place for place, each in enumerate(outputs) if each.kind is OutputKind.IGNORE)
 
 
 def judges(metric: str, output: JudgedOutput) -> bool:
-    """Whether a metric looks at an output. A callable is given every one, so its author answers for all."""
+    """Whether a metric looks at an output. A callable is given all outputs, so it counts for each of them."""
     if output.kind is OutputKind.IGNORE:
         return False
     if metric == AGREEMENT:
@@ -131,7 +136,7 @@ def metrics_of(
 
 
 def worst_class(columns: Mapping[str, Array], metric: str) -> ClassDrop | None:
-    """The label that loses most of `metric`; None without class labels."""
+    """The class whose score by `metric` drops most; None when the data have no class labels."""
     labels = columns.get("label")
     if labels is None or labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         return None
@@ -156,7 +161,7 @@ def write_outputs(path: Path, batches: Iterator[Sequence[Array]]) -> None:
 
 
 def read_outputs(path: Path, outputs: int) -> Generator[list[Array], None, None]:
-    """Batches of `outputs` arrays each, in the order written.
+    """Yields the batches in the order in which they were written. Each has `outputs` arrays.
 
     Raises: MeasurementError when the file ends within a batch.
     """

@@ -1,9 +1,12 @@
-"""Which operator oneDNN gets wrong, in a model whose outputs differ from those of Paddle's own kernels.
+"""Finds the operator that oneDNN computes wrongly, when the model's outputs differ from Paddle's own kernels.
 
-Every tensor is made an output of the program, so that an engine shows all that it computes. Each operator
-whose result differs is then run alone by Paddle's own kernel, on the inputs that oneDNN's had: what still
-differs is the operator's doing, not rounding that grew. A fault that vanishes when every tensor is an output
-is a fusion's, and is found by cutting the program at one tensor after another. Isolated process only.
+1. Every tensor is made an output of the program, so that all intermediate results can be compared.
+2. Each operator whose result differs is run alone by Paddle's own kernel, on the inputs that oneDNN's kernel
+   had. A difference that remains is the operator's fault, not rounding that accumulated before it.
+3. If no operator is at fault, a fusion may be: fusions do not happen while every tensor is an output. The
+   program is then cut after one tensor or another, by bisection, until the first cut that differs is found.
+
+This module runs in the isolated process only.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Operator, Program
 
 WRONG = 1e-3
-"""Of the greatest native value. One operator rounds by a thousandth of that."""
+"""A tensor is wrong when it differs by more than this fraction of its greatest native value. The rounding
+of a single operator is a thousand times smaller."""
 SAMPLES = 2
 NOT_ALONE = frozenset({"feed", "fetch", "while", "conditional_block", "conditional_block_infer"})
 
@@ -44,8 +48,12 @@ Value = tuple[Array, Array | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """The operator that writes `tensor` otherwise than Paddle's own kernel, by `difference` of its greatest
-    value; `layer` is the name of its parameter, "" without one. `fused`: with the operators before it."""
+    """An operator whose result differs from that of Paddle's own kernel.
+
+    `tensor` is the result, and `difference` is a fraction of its greatest value. `layer` is the name of the
+    operator's first parameter, "" when it has none. `fused` is True when the fault appears only while the
+    operator is fused with those before it.
+    """
 
     operator: str
     tensor: str
@@ -63,9 +71,10 @@ class Fault:
 
 
 def find_fault(folder: Path, feed: Feed, threads: int, outputs: Sequence[str]) -> Fault | None:
-    """The first operator at fault for differences in `outputs`, the model's; None when there is none alone.
+    """The first operator at fault; None when no single operator is.
 
-    feed: one batch, of which a few samples are used where the model takes fewer.
+    feed: one batch; only its first samples are used when the model accepts any batch size.
+    outputs: the names of the model's outputs that differ.
     """
     from paddle_int8.tasks.engines.paddle.program import load_program
 
@@ -92,7 +101,7 @@ class _Search:
     _numbers: count[int] = field(default_factory=count)
 
     def operator_at_fault(self) -> Fault | None:
-        """Operators run one by one when every tensor is an output, so that no fusion is in the way."""
+        """The first operator that is wrong by itself. Every tensor is an output, so that none is fused."""
         operators = [op for op in self._operators() if op.type not in NOT_ALONE]
         names = list(dict.fromkeys(name for op in operators for name in self._read(op)))
         try:
@@ -107,7 +116,7 @@ class _Search:
         return None
 
     def fusion_at_fault(self, outputs: Sequence[str]) -> Fault | None:
-        """The first tensor on the way to an output which differs when the program ends with it."""
+        """The operator that writes the first tensor that differs when the program is cut after it."""
         for output in outputs:
             chain = self._chain(output)
             good, bad = -1, len(chain) - 1
@@ -139,7 +148,7 @@ class _Search:
         return chain[::-1]
 
     def _cut(self, name: str) -> float:
-        """How far `name` is from native where the program ends with it; 0 where that cannot be run."""
+        """How far `name` is from native when the program is cut after it; 0 when the cut cannot be run."""
         try:
             native, onednn = (self._run(each, [name]) for each in (NATIVE_FP32, BASELINE))
         except (RuntimeError, ValueError):  # what follows from stored values alone is no output
@@ -190,7 +199,7 @@ def _ending_with(loaded: LoadedProgram, names: Sequence[str]) -> LoadedProgram:
 def _run_alone(
     loaded: LoadedProgram, op: Operator, inputs: Mapping[str, Value], names: Sequence[str]
 ) -> dict[str, Value]:
-    """What `op` makes of `inputs` by Paddle's own kernel."""
+    """The results `names` that Paddle's own kernel of `op` computes from `inputs`."""
     import paddle
 
     program, here = _copy(loaded), place(loaded.program.global_block(), op)
@@ -218,7 +227,7 @@ def _copy(loaded: LoadedProgram) -> Program:
 
 
 def _few(loaded: LoadedProgram, feed: Feed) -> Feed:
-    """The first samples, where every input takes any number."""
+    """The first `SAMPLES` samples when every input accepts any batch size, else the whole feed."""
     block = loaded.program.global_block()
     free = all(block.var(name).shape[:1] in ((-1,), ()) for name in loaded.feeds)
     return {name: values[:SAMPLES] for name, values in feed.items()} if free else feed

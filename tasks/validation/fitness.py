@@ -1,7 +1,8 @@
-"""What can be known of the FP32 model alone is known here, before anything is quantized.
+"""Examines the FP32 model and stops the release early when it could not be validated.
 
-Whether its outputs have a row for each sample, what they hold, whether the configured metrics can judge
-them, and which inputs nothing reads. Runs in the isolated process of `measure baselines`.
+The checks are: the outputs have one row for each sample, depend on the input, and can be judged by the
+configured metrics; each input is read by an operator. They need no quantized model, so they run before
+anything is quantized, in the isolated process of the step `measure baselines`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What FP32 answers to `feed`, in model order."""
+    """One trial run of the FP32 model: the inputs in `feed` and the outputs in the model's order."""
 
     feed: Feed
     outputs: list[Array]
@@ -54,11 +55,12 @@ class Probe:
 def measure_baseline(
     spec: PredictorSpec, model: ModelArtifact, validation: DatasetArtifact, config: ValidationConfig
 ) -> LoadEvidence:
-    """Load time and memory of FP32, then what its outputs are; for a process that has done nothing else.
+    """Measures the FP32 model's load time and peak memory, then examines its outputs.
 
-    Raises: ModelFormatError when it cannot be opened or nothing reads an input, MeasurementError when its
-    outputs cannot be measured, DataError when the labels do not fit, ConfigError when the configuration
-    speaks of other outputs.
+    Call it in a process that has done nothing else, because the peak memory is the whole process's.
+    Raises: ModelFormatError when the model cannot be opened or no operator reads one of its inputs;
+    MeasurementError when its outputs cannot be measured; DataError when the labels do not fit; ConfigError
+    when the configuration names outputs that the model does not have, or gives them impossible kinds.
     """
     import paddle  # noqa: F401 - its import time is not the model's
 
@@ -67,7 +69,7 @@ def measure_baseline(
         predictor, load = load_and_run(partial(open_predictor, spec), first_batch(reader, config.batch_size))
     outputs = examine(predictor, spec, model, reader, config)
     for output in outputs:
-        labelled = "; the labels are of it" if output.labelled and validation.labelled else ""
+        labelled = "; the labels belong to it" if output.labelled and validation.labelled else ""
         logger.info("output %s holds %s: %s%s", output.name, output.kind, output.why, labelled)
     return replace(load, outputs=outputs)
 
@@ -79,7 +81,7 @@ def examine(
     reader: BatchReader,
     config: ValidationConfig,
 ) -> tuple[JudgedOutput, ...]:
-    """How each output will be compared; raises what `measure_baseline` does."""
+    """Decides how each output will be compared. Raises: what `measure_baseline` raises."""
     from paddle_int8.tasks.engines.paddle.ends import ends
 
     found = ends(spec.program)
@@ -121,7 +123,7 @@ def _judged(
 
 
 def _said_of_monotony(output: JudgedOutput, values: Array, probe: Probe) -> JudgedOutput:
-    """Agreement with a model that always answers one class shows little; it is told, not forbidden."""
+    """Adds a note to `why` when FP32 answers the same class to all samples: agreement then shows little."""
     if output.kind is not OutputKind.CLASSES or probe.samples < 2 or not _all_alike(decided(values, output)):
         return output
     told = f"FP32 answers one class to all of the first {probe.samples} samples, so agreement shows little"
@@ -129,13 +131,16 @@ def _said_of_monotony(output: JudgedOutput, values: Array, probe: Probe) -> Judg
 
 
 def _sizes(reader: BatchReader, config: ValidationConfig) -> list[int]:
-    """How many samples at a time the release is going to run."""
+    """The batch sizes that the release will run, the smaller last batch included."""
     accuracy = min(config.accuracy_batch_size, len(reader))
     return sorted({config.batch_size, accuracy, len(reader) % accuracy or accuracy})
 
 
 def _smallest(predictor: Predictor, reader: BatchReader, model: ModelArtifact) -> list[Probe]:
-    """One sample and two show what a number of rows depends on; a model of a fixed batch runs neither."""
+    """Trial runs with one and with two samples, which show what an output's number of rows depends on.
+
+    There are none for a model with a fixed batch size, nor for one that cannot run so few samples.
+    """
     if any(spec.shape[:1] != (-1,) for spec in model.inputs):
         return []
     try:
@@ -152,7 +157,7 @@ def _probe(predictor: Predictor, reader: BatchReader, size: int) -> Probe:
 
 @contextmanager
 def _running(samples: int) -> Iterator[None]:
-    """Says of a run that fails what the model was asked for."""
+    """Turns the failure of a run into a MeasurementError that names the batch size."""
     try:
         yield
     except (RuntimeError, ValueError) as error:
@@ -177,7 +182,7 @@ def _require_read(unread: Sequence[str]) -> None:
 
 
 def _require_rows(model: ModelArtifact, probes: Sequence[Probe], config: ValidationConfig) -> None:
-    """Each output must have a row for each sample, whatever their number."""
+    """Checks that each output has one row for each sample, at every batch size tried."""
     sequences = any(spec.sequence for spec in model.inputs)
     for place, spec in enumerate(model.outputs):
         if config.outputs.get(spec.name) is OutputKind.IGNORE:
@@ -191,7 +196,7 @@ def _require_rows(model: ModelArtifact, probes: Sequence[Probe], config: Validat
 
 
 def _meaning(place: int, probes: Sequence[Probe]) -> tuple[str, str]:
-    """What rows that do not follow the samples are, and what to do about them."""
+    """For an output without one row per sample: what its rows probably are, and the remedy."""
     rows = [probe.outputs[place].shape[:1] for probe in probes]
     counted = any(
         all(_counts(values, probe, place) for values, probe in zip(column, probes, strict=True))
@@ -215,7 +220,7 @@ def _meaning(place: int, probes: Sequence[Probe]) -> tuple[str, str]:
 
 
 def _counts(values: Array, probe: Probe, place: int) -> bool:
-    """Whether these are the numbers of rows that each sample has in another output."""
+    """Whether `values` [N] says how many rows each sample has in the output at index `place`."""
     rows = probe.outputs[place].shape[:1]
     whole = values.dtype.kind in "iu" and values.shape == (probe.samples,)
     return whole and rows == (int(values.sum()),)
@@ -233,7 +238,7 @@ def _rows_error(
 
 
 def _require_dependence(probe: Probe, outputs: Sequence[JudgedOutput]) -> None:
-    """Nothing can be proven of a model that answers every sample alike."""
+    """Checks that the answers differ between samples; otherwise a comparison would prove nothing."""
     silent = (OutputKind.CONSTANT, OutputKind.IGNORE)
     answers = [values for each, values in zip(outputs, probe.outputs, strict=True) if each.kind not in silent]
     if not answers:
@@ -242,7 +247,7 @@ def _require_dependence(probe: Probe, outputs: Sequence[JudgedOutput]) -> None:
             required="one at least",
             remedy="take it out of `validation.outputs`, or export the model with its answer",
         )
-    numbers = any(values.dtype.kind == "f" for values in answers)  # one class for all is no dead model yet
+    numbers = any(values.dtype.kind == "f" for values in answers)  # equal classes alone prove nothing
     if numbers and all(map(_all_alike, answers)) and not all(map(_all_alike, probe.feed.values())):
         raise MeasurementError(
             found=f"the same answer of FP32 to each of {probe.samples} different samples",
@@ -291,7 +296,7 @@ def _require_classes(
 def _try_metrics(
     outputs: tuple[JudgedOutput, ...], probe: Probe, labels: Array | None, config: ValidationConfig
 ) -> None:
-    """A metric that fails on FP32's own answers would fail on every candidate."""
+    """Tries the metrics on FP32's own answers. A metric that fails there would fail on every candidate."""
     metrics = resolve_metrics(config.metrics, labelled=labels is not None, outputs=outputs)
     trial = Comparison(metrics=metrics, outputs=outputs)
     trial.add(probe.outputs, probe.outputs, labels, lengths_of(probe.feed))

@@ -1,10 +1,12 @@
-"""Latency of several predictors, measured in turns on the same pinned CPUs.
+"""Measures the latency of several predictors in turns, on the same pinned CPUs.
 
-Runs in the isolated process only. A latency alone means little: what counts is the ratio under the
-same frequency and neighbours, hence one process, one batch, and a new order in every round. In its turn
-a predictor is called again and again, as a server of one model calls it: right after another model it
-finds the caches and the branch predictor filled for that one, which costs small INT8 models a third of
-their speed-up.
+This module runs in the isolated process only. The result that counts is the ratio of two latencies, so both
+must be measured at the same clock frequency and beside the same other programs. All predictors therefore
+share one process and one batch, and their order is shuffled in every round.
+
+In its turn a predictor is called several times in a row, as a server that serves one model calls it.
+Directly after another model, the caches and the branch predictor are filled for that other model. Timing
+such calls would cost small INT8 models a third of their speed-up.
 """
 
 from __future__ import annotations
@@ -23,17 +25,28 @@ from paddle_int8.tasks.hardware.limits import own_threads
 
 Run = Callable[[], object]
 WARM_UP_MS = 50.0
-"""Of a turn, at most: MobileNets settle within 20 calls, slower models in one or two."""
+"""A turn's warm-up ends once its calls have taken this long together. MobileNets settle within 20 calls,
+slower models within one or two."""
 LONG_CALL_MS = 200.0
-"""Of a call that starts warm enough: VGG16's first one in a turn, in the caches of another model, lasts
-0.1 to 0.2 % longer than its second at 140 and at 850 ms, 1 % at 35 ms."""
+"""A predictor whose calls all take at least this long gets no warm-up: it fills the caches in a small part
+of one call. Measured on VGG16, whose first call of a turn finds the caches filled by another model:
+
+| latency of a call | first call is longer than the second by |
+|---|---|
+| 35 ms | 1 % |
+| 140 ms and 850 ms | 0.1 to 0.2 % |
+"""
 LEAST_ROUNDS = 30
-"""Of a measurement, as far as it has so many calls: the fewer rounds, the less is known of their spread."""
+"""A measurement has at least this many rounds, or one round per call when it has fewer calls. The spread
+between rounds gives the confidence interval, so few rounds give a wide one."""
 TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
 def turns(repeats: int) -> tuple[int, int]:
-    """Rounds, and timed calls of one turn, of `repeats` timed calls at most."""
+    """Splits `repeats` timed calls into rounds: (number of rounds, timed calls in each turn).
+
+    Example: 200 repeats give (33, 6), which is 198 timed calls.
+    """
     calls = max(1, repeats // LEAST_ROUNDS)
     return repeats // calls, calls
 
@@ -47,10 +60,10 @@ def interleave(
     seed: int,
     after_round: Callable[[int], None] = lambda done: None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Milliseconds of each call by subject: [rounds * calls]. Place i of each is of the same round.
+    """Milliseconds of each timed call, [rounds * calls] by subject. Index i belongs to the same round in all.
 
-    warmup: calls before the clock starts, in each turn; fewer when they take long, and none once every call
-    has lasted so long that it fills the caches in a small part of its time.
+    warmup: the most untimed calls at the start of each turn. The warm-up stops earlier after `WARM_UP_MS`,
+    and a predictor whose calls so far took at least `LONG_CALL_MS` gets none.
     """
     order, shuffle = list(runs), random.Random(seed).shuffle
     samples: dict[str, list[float]] = {name: [] for name in runs}
@@ -65,10 +78,10 @@ def interleave(
 
 
 def pin(threads: int) -> tuple[int, ...]:
-    """Pins this process to `threads` CPUs, on distinct cores as far as there are any.
+    """Pins this process to `threads` CPUs, on distinct cores as long as there are enough cores.
 
-    To be called before Paddle is imported: OpenMP's threads inherit the mask.
-    Raises: MeasurementError when fewer CPUs are allowed, by the mask or by a cgroup's quota.
+    Call it before Paddle is imported, because OpenMP's threads inherit the CPU mask.
+    Raises: MeasurementError when the CPU mask or a cgroup's quota allows fewer CPUs.
     """
     if threads > own_threads():
         raise _too_few(threads, own_threads())
@@ -80,9 +93,9 @@ def pin(threads: int) -> tuple[int, ...]:
 def choose_cpus(
     threads: int, allowed: Sequence[int], siblings: Callable[[int], frozenset[int]]
 ) -> tuple[int, ...]:
-    """The highest-numbered CPUs, one per core first: CPU 0 serves most interrupts.
+    """Chooses the highest-numbered CPUs, because CPU 0 serves most interrupts, and one per core first.
 
-    Raises: MeasurementError when there are not enough.
+    Raises: MeasurementError when fewer than `threads` CPUs are allowed.
     """
     if threads > len(allowed):
         raise _too_few(threads, len(allowed))
@@ -102,7 +115,7 @@ def _too_few(threads: int, cpus: int) -> MeasurementError:
 
 
 def _siblings(cpu: int) -> frozenset[int]:
-    """The hyper-threads of the same core, `cpu` among them."""
+    """The hyper-threads of the core that `cpu` belongs to, including `cpu` itself."""
     try:
         text = (TOPOLOGY / f"cpu{cpu}/topology/thread_siblings_list").read_text(encoding="ascii")
     except OSError:

@@ -1,4 +1,4 @@
-"""Load time and peak memory of one predictor, the first thing in a process of its own."""
+"""Measures load time and peak memory of one predictor, before its process does anything else."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ STATUS = Path("/proc/self/status")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadEvidence:
-    """`load_ms` runs from opening the files to the first output, as oneDNN builds its kernels in the
-    first run; importing Paddle is not in it. `peak_memory_bytes` is of the process, Paddle included.
-    `outputs` says of each of the FP32 model's how it will be compared (`tasks.validation.fitness`); `native`
-    holds a baseline to Paddle's own kernels."""
+    """What loading one predictor costs; for a baseline also what is known about its outputs.
+
+    `load_ms` runs from opening the files to the first output, because oneDNN builds its kernels in the first
+    run. It excludes the import of Paddle. `peak_memory_bytes` is the whole process's, including Paddle.
+    `outputs` says how each output of the FP32 model will be compared (`tasks.validation.fitness`). `native`
+    is the comparison of the baseline with Paddle's own kernels. Candidates have neither.
+    """
 
     load_ms: float
     peak_memory_bytes: int
@@ -56,12 +59,15 @@ def first_batch(reader: BatchReader, batch_size: int) -> Feed:
 
 
 def lengths_of(feed: Feed) -> Array | None:
-    """[N], of the samples of the first input that is a sequence; None where none is."""
+    """The length of each sample [N] in the first input that is a sequence; None when no input is one."""
     return next((values for name, values in feed.items() if name.endswith(LENGTHS)), None)
 
 
 def latency_batches(reader: BatchReader, batch_size: int) -> list[Feed]:
-    """What latency is measured on: one batch of fixed shape, or several of sequences, which differ."""
+    """The batches that latency is measured on: one for fixed shapes, several for sequences.
+
+    Batches of sequences differ in length, so one would not be typical.
+    """
     if not reader.sequences:
         return [first_batch(reader, batch_size)]
     batches = list(reader.batches(batch_size, limit=batch_size * SEQUENCE_BATCHES))
@@ -70,9 +76,9 @@ def latency_batches(reader: BatchReader, batch_size: int) -> list[Feed]:
 
 
 def peak_memory_bytes() -> int:
-    """Most resident memory this process ever had, what it inherited when it was forked included.
+    """The highest resident memory of this process so far, including what it inherited at its fork.
 
-    Source: VmHWM of proc(5); unlike `ru_maxrss` it does not remember the parent's own peak.
+    Source: VmHWM of proc(5). Unlike `ru_maxrss`, it does not include the parent's own peak.
     """
     for line in STATUS.read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):

@@ -1,7 +1,7 @@
 """Measures one candidate on one instruction set, in one isolated process.
 
-The order matters: the candidate's load and peak memory before anything else is loaded, then the
-kernel audit, accuracy, and latency beside the baseline, on the same predictors throughout.
+The order matters. The candidate's load time and peak memory come first, before anything else is loaded.
+The kernel audit, accuracy and latency follow, all on the same predictors.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureRequest:
-    """What to measure.
+    """What to measure, and where its files go.
 
     `folder` receives `outcomes.npz` (per-sample scores of both) and the example that a
     bundle ships. `baseline_outputs` is the file that `write_baseline_outputs` made with the same model and
@@ -114,10 +114,10 @@ class MeasureRequest:
 
 
 def measure(request: MeasureRequest) -> IsaEvidence:
-    """Everything measured of one candidate on one instruction set.
+    """Measures everything about one candidate on one instruction set.
 
-    Raises: MeasurementError when oneDNN uses another instruction set than asked, a metric fails or the
-    predictors disturb one another; DataError when the labels don't fit; ModelFormatError when a
+    Raises: MeasurementError when oneDNN uses another instruction set than `request.isa`, a metric fails or
+    the predictors disturb one another; DataError when the labels don't fit; ModelFormatError when a
     model cannot be opened.
     """
     pin(request.config.threads)
@@ -186,7 +186,7 @@ def _compare(
     candidate: Predictor,
     comparison: Comparison,
 ) -> None:
-    """Feeds `comparison` with every validation sample, the baseline's outputs from disk."""
+    """Adds every validation sample to `comparison`. The baseline's outputs are read from disk."""
     total, size, done = request.validation.samples, request.config.accuracy_batch_size, 0
     batches = batches_told(reader, size, request.step, "INT8 accuracy")
     with closing(read_outputs(request.baseline_outputs, len(baseline.output_names))) as stored:
@@ -258,13 +258,13 @@ def _simulation(
 
 
 def run_all(predictor: Predictor, feeds: Sequence[Feed]) -> None:
-    """One pass over batches of different lengths: a server of one model finds its weights in the cache."""
+    """Runs all batches once. One such pass counts as one call, so the model's weights stay in the caches."""
     for feed in feeds:
         predictor.run(feed)
 
 
 def _references(request: MeasureRequest) -> tuple[dict[str, Predictor], dict[str, str]]:
-    """What the reader wants to see beside the candidate, and why one is missing."""
+    """Opens the references of the configuration; returns them, and for each that cannot run the reason."""
     opened: dict[str, Predictor] = {}
     skipped: dict[str, str] = {}
     for each in request.config.references:
@@ -279,9 +279,10 @@ def _references(request: MeasureRequest) -> tuple[dict[str, Predictor], dict[str
 
 
 def _require_undisturbed(before: Sequence[Array], after: Sequence[Array]) -> None:
-    """oneDNN's caches are shared by the predictors of a process; none may answer for another.
+    """Checks that the candidate still answers as it did before other predictors ran in this process.
 
-    The tolerance is for sums in another order; another model's weights are far beyond it.
+    The predictors of a process share oneDNN's caches. The tolerance allows for sums in another order; another
+    model's weights would differ far more.
     """
     if not all(_alike(old, new) for old, new in zip(before, after, strict=True)):
         raise MeasurementError(

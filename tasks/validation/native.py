@@ -1,7 +1,7 @@
-"""The FP32 baseline, which oneDNN computes, held to the same model in Paddle's own kernels.
+"""Compares the FP32 baseline, which oneDNN computes, with the same model in Paddle's own ("native") kernels.
 
-Everything else is compared with the baseline, so what oneDNN gets wrong there nobody else would notice.
-Runs in the isolated process only.
+Every candidate is compared with the baseline, so an error of oneDNN in the baseline would go unnoticed.
+This module runs in the isolated process only.
 """
 
 from __future__ import annotations
@@ -26,11 +26,21 @@ from paddle_int8.tasks.validation.noise import Noise
 
 SAMPLES = 16
 CLOSE, CLOSE_DB = 1e-3, 60.0
-"""How far an output may be from native without a closer look: of its greatest value, and of its power. Sums
-in another order gave 3e-7 for one layer and 1e-6 (121 dB) for ResNet101; wrong kernels gave 1e-3 and more."""
+"""An output within both limits needs no closer look: the greatest difference as a fraction of the greatest
+native value, and the SQNR. Sums in another order are well within both, wrong kernels are not:
+
+| seen on | greatest difference | SQNR |
+|---|---|---|
+| one layer, sums in another order | 3e-7 | |
+| ResNet101, sums in another order | 1e-6 | 121 dB |
+| wrong kernels | 1e-3 and more | |
+"""
 SURE_DB, SURE_SHARE = 40.0, 0.01
-"""What only a wrong kernel explains, although none is found: an error of 1 % of the output's power, and of
-integers, which rounding decides where two are nearly equal, 1 % that differ."""
+"""An output beyond these limits is wrong even if no operator at fault is found.
+
+At 40 dB the error's root mean square is 1 % of the output's. For integer outputs, the limit is the share of
+values that differ: rounding may change a class where two scores are nearly equal, but not 1 % of them.
+"""
 FAILED_OPERATOR = re.compile(r"operator < (\w+) > error")
 
 logger = logging.getLogger(__name__)
@@ -38,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeRequest:
-    """The FP32 model in `folder`, and the data whose first samples are its inputs, `batch_size` at a time."""
+    """The FP32 model in `folder` and the data. The model runs their first samples, `batch_size` at a time."""
 
     folder: Path
     inputs: tuple[TensorSpec, ...]
@@ -48,8 +58,9 @@ class NativeRequest:
 
 
 def compare_with_native(request: NativeRequest) -> NativeComparison:
-    """The baseline's outputs beside those of Paddle's own kernels.
+    """Compares the baseline's outputs with those of Paddle's own kernels.
 
+    When Paddle's own kernels cannot run the model, the result has no outputs and `note` gives the reason.
     Raises: MeasurementError when oneDNN computes something else, or fails where Paddle's own kernels don't.
     """
     size = request.batch_size
@@ -73,14 +84,14 @@ def compare_with_native(request: NativeRequest) -> NativeComparison:
 
 
 def is_close(output: NativeOutput) -> bool:
-    """Whether sums in another order explain the difference."""
+    """Whether the difference is so small that sums in another order explain it."""
     if output.sqnr_db is None:
         return output.greatest_difference == 0
     return output.greatest_difference <= CLOSE and output.sqnr_db >= CLOSE_DB
 
 
 def described(output: NativeOutput) -> str:
-    """One output in words."""
+    """Says in words how far one output is from native."""
     if output.sqnr_db is None:
         return (
             f"output {output.name}: {100 * output.greatest_difference:.2g} % of its values differ from native"
@@ -92,9 +103,9 @@ def described(output: NativeOutput) -> str:
 
 
 def _explained(request: NativeRequest, feed: Feed, suspects: Sequence[NativeOutput]) -> str:
-    """Why differences beyond rounding are tolerated.
+    """The note that says why larger differences are tolerated: rounding decides, and no operator is wrong.
 
-    Raises: MeasurementError when they are not.
+    Raises: MeasurementError when an operator is at fault, or a difference is too large for rounding.
     """
     fault = find_fault(request.folder, feed, request.threads, [output.name for output in suspects])
     found = "; ".join(map(described, suspects))
@@ -131,7 +142,10 @@ def _compared(name: str, native: Sequence[Array], baseline: Sequence[Array]) -> 
 
 
 def difference(native: Array, other: Array) -> float:
-    """Greatest difference, of the greatest native value. Values that are not finite must be so in both."""
+    """The greatest difference, divided by the greatest native value unless that is 0.
+
+    Returns 1.0 when the shapes differ, or when a value is finite in only one of the two.
+    """
     if native.shape != other.shape or not np.array_equal(np.isfinite(native), np.isfinite(other)):
         return 1.0
     both = np.isfinite(native)

@@ -1,4 +1,4 @@
-"""How much of an FP32 model's outputs another model keeps."""
+"""Measures how much of an FP32 model's outputs another model keeps (SQNR)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import numpy as np
 from paddle_int8.tasks.contracts.arrays import Array
 
 SQNR_LIMIT_DB = 200.0
-"""Beyond float32's own rounding; JSON has no infinity."""
+"""The SQNR of equal outputs. The true value is infinite, which JSON cannot express; 200 dB is beyond
+float32's own rounding."""
 
 
 @dataclass(slots=True)
 class Noise:
-    """Sums over batches, by output. Values that are not finite in one of the two are counted and left out.
+    """Sums the signal and noise power of each output over all batches.
 
-    `ignored`: places of outputs that nobody reads.
+    Values that are not finite in either model are counted and left out of the sums. `ignored` holds the
+    indices of the outputs that are set to `ignore`.
     """
 
     ignored: frozenset[int] = frozenset()
@@ -28,7 +30,7 @@ class Noise:
     _broken: set[int] = field(default_factory=set)
 
     def add(self, baseline: Sequence[Array], candidate: Sequence[Array]) -> None:
-        """One batch's outputs, in model order, of equal shapes but for the ignored ones."""
+        """Adds one batch's outputs, in the model's order. Only ignored outputs may differ in shape."""
         for output, (expected, found) in enumerate(zip(baseline, candidate, strict=True)):
             if output in self.ignored:
                 continue
@@ -46,18 +48,18 @@ class Noise:
 
     @property
     def sqnr_db(self) -> float:
-        """Signal to quantization noise of the output that keeps least, in decibel, within ±200.
+        """The lowest signal-to-quantization-noise ratio of any output, in decibel, within ±200.
 
-        One figure for all would hide a small output behind a large one. Outputs that are 0 throughout say
-        nothing beside others.
+        One ratio over all outputs would hide a small output behind a large one. Outputs that are 0 throughout
+        in FP32 count only when all outputs are.
         """
         places = [place for place, power in self._powers.items() if power[0] > 0] or list(self._powers)
         return min((self._db(place) for place in places), default=SQNR_LIMIT_DB)
 
     def by_output_db(self, outputs: int) -> tuple[float | None, ...]:
-        """The same of each of the model's outputs, in its order.
+        """The ratio of each of the model's outputs, in the model's order.
 
-        None for an ignored one, and where FP32 is 0 throughout but INT8 is not.
+        It is None for an ignored output, and for one that is 0 throughout in FP32 but not in INT8.
         """
         return tuple(
             self._db(place) if place in self._powers and not self._is_silent(place) else None

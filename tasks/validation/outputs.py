@@ -1,8 +1,10 @@
-"""What each output of a model holds: told by the configuration, else by its shape, its values and its graph.
+"""Decides what each output of a model holds, such as scores of classes, boxes or an embedding.
 
-A vector taken for scores of classes mostly agrees less than it should; where one of its numbers is always
-the greatest, `tasks.validation.fitness` says so. What a guess would not be fair to is `other`, which no
-built-in metric judges.
+`validation.outputs` of the configuration decides. For an output that it does not name, the kind is derived
+from the output's shape, its values and the operator that makes it. A vector that is wrongly taken for scores
+of classes mostly lowers the agreement; if one of its numbers is always the greatest,
+`tasks.validation.fitness` says so. An output that cannot be guessed fairly is `other`, which no built-in
+metric judges.
 """
 
 from __future__ import annotations
@@ -23,20 +25,21 @@ from paddle_int8.tasks.data.metrics.agreement import BOX_COLUMNS
 CONFIGURED = "as `validation.outputs` says"
 SUM_TOLERANCE = 1e-3
 BOX_THRESHOLD = 0.5
-"""Score from which PaddleDetection draws a box (`draw_threshold`)."""
+"""PaddleDetection draws a box from this score on (`draw_threshold`)."""
 PROBABILITY = frozenset({"sigmoid", "hard_sigmoid"})
 DISTRIBUTION = frozenset({"softmax", "log_softmax"})
 NORMALISED = frozenset({"layer_norm", "batch_norm", "l2_normalize", "norm", "tanh"})
-"""Metric learning ends in these, and BERT's pooler; scores of classes never do."""
+"""Operators that end models of metric learning, and BERT's pooler. Scores of classes never end in them."""
 LAYERS = frozenset({"mul", "matmul", "matmul_v2", "fc"})
-"""Scores of steps come out of these; a convolution that is read as rows is the head of a detector."""
+"""Operators that compute the scores of steps. A convolution whose result is reshaped to rows is not among
+them: it is the head of a detector."""
 POSSIBLE = {
     1: (OutputKind.CLASSES, OutputKind.FLAGS),
     2: (OutputKind.CLASSES, OutputKind.FLAGS, OutputKind.EMBEDDING),
     3: (OutputKind.STEPS, OutputKind.FLAGS, OutputKind.EMBEDDING),
     4: (OutputKind.PIXELS, OutputKind.FLAGS, OutputKind.EMBEDDING),
 }
-"""Kinds by number of dimensions."""
+"""The kinds that an output can have, by its number of dimensions."""
 ANY_SHAPE = (OutputKind.FLAGS, OutputKind.EMBEDDING)
 
 
@@ -49,11 +52,12 @@ def judged_output(
     named: OutputKind | None = None,
     constant: bool = False,
 ) -> JudgedOutput:
-    """How to compare an output.
+    """Decides how one output is compared.
 
-    values: FP32's, of a few samples. end: the operator that makes the output. labels: those of the data, if
-    there are any. named: what the configuration says. constant: no input reaches the output.
-    Raises: ConfigError when the output cannot hold what the configuration says.
+    values: the FP32 model's output for a few samples. end: the type of the operator that makes the output.
+    labels: the labels of the data, if there are any. named: the kind that the configuration gives.
+    constant: True when the output depends on no input.
+    Raises: ConfigError when an output of this shape cannot be of the kind that the configuration gives.
     """
     values = flat(values)
     if named is OutputKind.IGNORE:
@@ -76,7 +80,7 @@ def judged_output(
 
 
 def flat(values: Array) -> Array:
-    """[N, C, 1, 1] as [N, C]: a vector that was never flattened."""
+    """Reshapes [N, C, 1, 1], a vector that was never flattened, to [N, C]; other shapes stay."""
     vectors = values.ndim > 3 and values.shape[2:] == (1,) * (values.ndim - 2)
     return values.reshape(values.shape[:2]) if vectors else values
 
@@ -84,9 +88,10 @@ def flat(values: Array) -> Array:
 def with_labels(
     outputs: Sequence[JudgedOutput], values: Sequence[Array], name: str | None
 ) -> tuple[JudgedOutput, ...]:
-    """The same, the one that the labels belong to marked: `name`, else the first with one decision a sample.
+    """Returns the outputs with one of them marked as the one that the labels belong to.
 
-    Raises: ConfigError when `name` has no decision for each sample.
+    That is the output `name` or, when it is None, the first output that states one class for each sample.
+    Raises: ConfigError when the output `name` does not state one class for each sample.
     """
     deciding = [each.name for each, found in zip(outputs, values, strict=True) if decides_once(each, found)]
     if name is not None and name not in deciding:
@@ -108,7 +113,10 @@ def decides_once(output: JudgedOutput, values: Array) -> bool:
 
 
 def require_known(names: Iterable[str], specs: Sequence[TensorSpec]) -> None:
-    """Raises: ConfigError when the configuration names an output that the model does not have."""
+    """Checks the outputs that the configuration names.
+
+    Raises: ConfigError when the model does not have one of them.
+    """
     known = [spec.name for spec in specs]
     for name in names:
         if name not in known:
@@ -148,7 +156,7 @@ def _found(values: Array, end: str, labels: Array | None, *, sequence: bool) -> 
 
 
 def _of_vectors(values: Array, end: str, labels: Array | None) -> tuple[OutputKind, str]:
-    """[N, C], C > 1."""
+    """The kind of an output of shape [N, C] with C > 1, and how it was found."""
     if end in DISTRIBUTION or _sums_to_one(values, 1):
         return OutputKind.CLASSES, "its rows are probabilities that sum to 1"
     if end in NORMALISED:
@@ -164,7 +172,7 @@ def _of_vectors(values: Array, end: str, labels: Array | None) -> tuple[OutputKi
 
 
 def _of_steps(values: Array, end: str, labels: Array | None, *, sequence: bool) -> tuple[OutputKind, str]:
-    """[N, T, C], C > 1."""
+    """The kind of an output of shape [N, T, C] with C > 1, and how it was found."""
     if sequence:
         return OutputKind.STEPS, "it is a sequence"
     if end in DISTRIBUTION or _sums_to_one(values, 2):
@@ -181,7 +189,7 @@ def _of_steps(values: Array, end: str, labels: Array | None, *, sequence: bool) 
 
 
 def _of_maps(values: Array, end: str) -> tuple[OutputKind, str]:
-    """[N, C, H, W], or channels last where they sum to 1 there."""
+    """The kind of an output of shape [N, C, H, W] or [N, H, W, C], and how it was found."""
     if end in PROBABILITY and values.shape[1] > 1:
         return OutputKind.FLAGS, f"it ends in {end}, so each value decides alone"
     return OutputKind.PIXELS, f"it is a map of shape {list(values.shape[1:])}"
@@ -195,7 +203,7 @@ def _axis(kind: OutputKind, values: Array) -> int:
 
 
 def _threshold(kind: OutputKind, values: Array, end: str) -> float:
-    """What a score that decides alone must exceed: half of a probability, 0 of any other score."""
+    """A score that decides alone says yes above this value: 0.5 for probabilities, 0 for other scores."""
     if kind is OutputKind.BOXES:
         return BOX_THRESHOLD
     shares = values.size > 0 and float(values.min()) >= 0 and float(values.max()) <= 1

@@ -1,9 +1,9 @@
-"""Imported once by the process that isolated processes are forked from.
+"""Preloads Paddle in the process that isolated processes are forked from.
 
-Importing Paddle takes seconds, and the steps' own modules half of one; executing anything is left to the
-forks, so oneDNN and OpenMP read each fork's own environment. Post-training quantization needs no more of
-PaddleSlim than the class inside Paddle that it calls, so its import, seconds of plots and statistics, is
-left out.
+Importing Paddle takes seconds, and importing the steps' own modules takes half a second; a fork need not do
+it again. Nothing is executed here, so oneDNN and OpenMP read the environment of each fork. PaddleSlim is not
+imported, because its import loads plotting and statistics packages for seconds: post-training quantization
+needs only the class in Paddle that PaddleSlim would call.
 """
 
 import os
@@ -16,7 +16,7 @@ lifeline.end_server_with_its_clients()  # first: an import below may hang
 os.environ.setdefault("GLOG_minloglevel", "2")
 warnings.simplefilter("ignore")
 _saved = [os.dup(descriptor) for descriptor in (1, 2)]
-with Path(os.devnull).open("wb") as _nowhere:  # the terminal belongs to the user
+with Path(os.devnull).open("wb") as _nowhere:  # nothing may appear in the terminal
     for _descriptor in (1, 2):
         os.dup2(_nowhere.fileno(), _descriptor)
 

@@ -1,6 +1,6 @@
-"""PaddleSlim's simulation of a candidate: what rounding costs, before any INT8 kernel.
+"""Runs PaddleSlim's simulation of a candidate, which shows what rounding alone costs, without INT8 kernels.
 
-Runs in the isolated process only.
+This module runs in the isolated process only.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ def simulate(
     candidate: Predictor,
     ignored: frozenset[int] = frozenset(),
 ) -> Simulation | None:
-    """The simulation of `quantized` and the candidate made of it, both against the baseline on the reader's
-    first samples, `batch_size` at a time at most. `ignored`: places of outputs that nobody reads.
+    """Compares the simulation and the candidate made from it with the baseline, on the same few samples.
 
-    None where Paddle cannot run it: convolutions with the channels last in the fake-quant format, and models
-    that want more samples at a time than there are.
+    quantized: the folder of PaddleSlim's output. batch_size: the most samples at a time. ignored: the indices
+    of outputs that are set to `ignore`.
+
+    Returns None when Paddle cannot run the simulation. Seen on convolutions with the channels last in the
+    fake-quant format, and on models whose fixed batch has more samples than are simulated.
     """
     feeds = list(reader.batches(min(batch_size, SAMPLES), limit=SAMPLES))
     rounding, int8 = Noise(ignored=ignored), Noise(ignored=ignored)
@@ -46,7 +48,7 @@ def simulate(
             rounding.add(exact, rounded)
             int8.add(exact, candidate.run(feed))
     except (RuntimeError, ValueError) as error:
-        logger.info("no simulation: %s", error)
+        logger.info("PaddleSlim's simulation cannot be run: %s", error)
         return None
     return Simulation(
         samples=sum(len(next(iter(feed.values()))) for feed in feeds),
@@ -58,7 +60,10 @@ def simulate(
 
 
 def outputs(folder: Path, feeds: Iterable[Feed]) -> list[list[Array]]:
-    """By Paddle's executor, whose fake-quantization operators round in FP32; one list for each feed."""
+    """The simulation's outputs, one list for each feed.
+
+    Paddle's executor runs the program; its fake-quantization operators round, and compute in FP32.
+    """
     import paddle
 
     from paddle_int8.tasks.engines.paddle.quantization.tensors import fed
@@ -75,6 +80,6 @@ def outputs(folder: Path, feeds: Iterable[Feed]) -> list[list[Array]]:
 
 
 def _rows(tensor: Any) -> Array:
-    """An output as the predictor gives it: sequences as [N, longest, ...]."""
+    """The output as an array. Sequences are padded to [N, longest, ...], as the predictor pads them."""
     values, lod = np.array(tensor), tensor.lod()
     return padded(values, np.diff(lod[0])) if lod else values

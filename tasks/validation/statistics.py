@@ -1,16 +1,18 @@
-"""How sure the samples make us: of an accuracy drop, and of a latency ratio.
+"""Confidence bounds for an accuracy drop and for a latency ratio.
 
-The bound of the mean drop is one idea in two forms. Each sample's share of the population is unknown
-and drawn as a Dirichlet weight of one; one more, unseen sample is as bad as a sample can be. The bound
-is a quantile of the weighted mean. For 0/1 outcomes there are only three kinds of sample (lost, gained,
-unchanged), and the quantile is computed exactly; for graded scores it is drawn.
+Example: INT8 and FP32 agree on all of n samples. The upper bound of the drop is then not 0 but
+1 - (1 - confidence)^(1/n), the "rule of three": with 95 % confidence and 300 samples, 1 percentage point.
 
-No discordant sample among n gives the upper bound 1 - (1 - confidence)^(1/n), the "rule of three": so n
-equal outcomes are never certainty.
+The bound of the mean drop has two forms of one idea. How much of the population each sample stands for is
+unknown, so the samples get random weights (a Dirichlet distribution with parameter 1 each). One more sample
+that nobody saw is added, as bad as a sample can be. The bound is a quantile of the weighted mean. For 0/1
+outcomes there are only three kinds of sample (lost, gained, unchanged), and the quantile is computed exactly.
+For graded scores it is found by drawing weights.
 
-Sources: Fay and Lumbard 2020, doi:10.1002/sim.8829, for matched pairs (theirs where the bound is positive);
-Gaffke 2005 and Learned-Miller and Thomas 2019, arXiv:1905.06208, for bounded scores; Clopper and Pearson
-1934 is the case without gains. Validity of the first two is conjectured, and enumerated in the tests.
+Sources: Fay and Lumbard 2020, doi:10.1002/sim.8829, for matched pairs (the bound here equals theirs where it
+is positive); Gaffke 2005 and Learned-Miller and Thomas 2019, arXiv:1905.06208, for bounded scores; Clopper
+and Pearson 1934 for the case without gains. The first two are conjectured to be valid, not proven; the tests
+check them by enumeration.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ Array = NDArray[np.float64]
 
 NORMAL_STEP = 0.25
 NORMAL_LIMIT = 8.25
-"""Trapezoid rule over a standard normal: its error is below 1e-12 for integrands as wide as the density."""
+"""Step and range of a trapezoid rule over a standard normal distribution. Its error is below 1e-12 for
+integrands that are as wide as the density."""
 GRID_STEPS = 512
 """Steps from no difference to the largest one, for graded scores."""
 DRAWS = 20_000
@@ -42,9 +45,9 @@ MOST_SAMPLES = 10**9
 def paired_drop_bounds(lost: int, gained: int, samples: int, *, confidence: float) -> tuple[float, float]:
     """One-sided lower and upper confidence bounds of p(lost) - p(gained), in percentage points.
 
-    lost: samples right in the baseline only; gained: right in the candidate only. Each bound holds at
-    `confidence` by itself.
-    Raises: MeasurementError when the counts cannot be, or `confidence` is not within (0.5, 1).
+    lost: samples that only the baseline gets right; gained: samples that only the candidate gets right. Each
+    bound by itself holds with `confidence`.
+    Raises: MeasurementError when the counts are impossible, or `confidence` is not within (0.5, 1).
     """
     if samples < 1 or lost < 0 or gained < 0 or lost + gained > samples:
         raise MeasurementError(
@@ -64,8 +67,8 @@ def graded_drop_bounds(
 ) -> tuple[float, float]:
     """One-sided lower and upper confidence bounds of the mean paired drop, in percentage points.
 
-    baseline, candidate: [N] scores of the same samples. The unseen worst sample differs by the range of
-    all scores, and by no less than 1, the range of a fraction.
+    baseline, candidate: [N] scores of the same samples. The unseen sample differs by the range of all scores,
+    and by at least 1, the range of a fraction.
     Raises: MeasurementError when the scores are empty, unpaired or not finite.
     """
     before, after = _paired(baseline, candidate)
@@ -89,9 +92,10 @@ def graded_drop_bounds(
 def metric_evidence(
     name: str, baseline_scores: ArrayLike, candidate_scores: ArrayLike, *, confidence: float
 ) -> MetricEvidence:
-    """The metric, its drop and the drop's bounds; scores that are all 0 or 1 are counted, others graded.
+    """The mean scores of both models, their drop and the drop's bounds.
 
-    baseline_scores, candidate_scores: [N], fractions of 1, of the same samples.
+    Scores that are all 0 or 1 are counted (`paired_drop_bounds`), others are graded (`graded_drop_bounds`).
+    baseline_scores, candidate_scores: [N] scores of the same samples, as fractions of 1.
     Raises: MeasurementError when the scores are empty, unpaired or not finite.
     """
     before, after = _paired(baseline_scores, candidate_scores)
@@ -118,9 +122,9 @@ def metric_evidence(
 
 
 def samples_needed(metric: MetricEvidence, *, margin_pp: float) -> int | None:
-    """About how many samples bring the upper bound within the margin, if the rates stay as they are.
+    """About how many samples would bring the upper bound within the margin, if the rates stay as they are.
 
-    None when the drop itself is not below the margin, or a billion samples would not do.
+    Returns None when the drop itself is not below the margin, or a billion samples would not be enough.
     """
     if not metric.drop_pp < margin_pp:
         return None
@@ -147,9 +151,9 @@ def samples_needed(metric: MetricEvidence, *, margin_pp: float) -> int | None:
 
 
 def fewest_samples(margin_pp: float, *, confidence: float) -> int:
-    """How many samples bring the upper bound within the margin when none of them differs.
+    """The fewest samples with which anything can be approved: enough if INT8 and FP32 agree on all of them.
 
-    margin_pp: within (0, 100]. With fewer samples nothing can be approved.
+    Example: a margin of 1 point with 95 % confidence needs 299 samples. margin_pp: within (0, 100].
     """
     return 1 if margin_pp >= 100 else math.ceil(math.log1p(-confidence) / math.log1p(-margin_pp / 100))
 
@@ -157,11 +161,11 @@ def fewest_samples(margin_pp: float, *, confidence: float) -> int:
 def speed_ratio(
     baseline_ms: ArrayLike, candidate_ms: ArrayLike, *, calls: int, confidence: float, seed: int
 ) -> SpeedRatio:
-    """Ratio of the median latencies and its two-sided percentile bootstrap interval.
+    """The ratio of the median latencies, with its two-sided percentile bootstrap interval.
 
-    baseline_ms, candidate_ms: [rounds * calls]; place i of each is of the same interleaved round. Rounds
-    are resampled whole, the two together, and in circular blocks of rounds^(1/3), because neighbours in
-    time share the clock frequency and the neighbours on the host.
+    baseline_ms, candidate_ms: [rounds * calls]; index i of both belongs to the same interleaved round. Whole
+    rounds are resampled, baseline and candidate together, in circular blocks of rounds^(1/3) rounds. Blocks
+    are needed because rounds that follow one another share the clock frequency and the host's other load.
     Source: Politis and Romano 1992, "A circular block-resampling procedure for stationary data".
     Raises: MeasurementError below 20 rounds, or when a latency is not a positive number.
     """
@@ -187,9 +191,10 @@ def speed_ratio(
 
 
 def latency_summary(samples_ms: ArrayLike, *, batch_size: int) -> LatencySummary:
-    """Percentiles and mean of [repeats] latencies of one batch; throughput counts samples, at the mean.
+    """Percentiles and mean of the latencies of one batch, and samples per second at the mean latency.
 
-    Raises: MeasurementError when there is none, or one is not finite.
+    samples_ms: [repeats].
+    Raises: MeasurementError when there is no latency, or one is not finite.
     """
     values, _ = _paired(samples_ms, samples_ms)
     p50, p90, p99 = np.quantile(values, [0.5, 0.9, 0.99])
@@ -205,11 +210,11 @@ def latency_summary(samples_ms: ArrayLike, *, batch_size: int) -> LatencySummary
 
 
 def _upper(lost: float, gained: float, samples: float, confidence: float) -> float:
-    """Upper bound of p(lost) - p(gained) as a fraction. Counts need not be whole.
+    """Upper bound of p(lost) - p(gained), as a fraction. The counts need not be whole numbers.
 
-    The quantile of L - G, where (L, G, rest) is Dirichlet(lost + 1, gained, rest). Integrates over the
-    one of the three that varies least, so that the tail is a smooth function of it; given the one, the
-    others are Beta shares of what is left.
+    The bound is the quantile of L - G, where (L, G, rest) is Dirichlet(lost + 1, gained, rest)-distributed.
+    The tail is integrated over that one of the three shares that varies least, since it is a smooth function
+    of that one; once it is given, the two others are Beta-distributed shares of what is left.
     """
     lost, unchanged = lost + 1, samples - lost - gained
     if gained <= 0:
@@ -235,7 +240,7 @@ def _upper(lost: float, gained: float, samples: float, confidence: float) -> flo
 
 
 def _normal_nodes() -> tuple[Array, Array]:
-    """Cumulative shares and weights of evenly spaced standard normal deviates: [nodes] each."""
+    """Cumulative probabilities and weights of evenly spaced standard normal deviates: [nodes] each."""
     deviates = np.arange(-NORMAL_LIMIT, NORMAL_LIMIT + NORMAL_STEP / 2, NORMAL_STEP)
     density = np.exp(-np.square(deviates) / 2)
     return special.ndtr(deviates), density / density.sum()
@@ -245,10 +250,10 @@ NORMAL_SHARES, NORMAL_WEIGHTS = _normal_nodes()
 
 
 def _binned(differences: Array, span: float) -> tuple[Array, Array]:
-    """Grid points within [-span, span] and how many samples each stands for.
+    """The used grid points within [-span, span], and how many samples each stands for.
 
-    A sample between two points is shared between them so that the mean stays; that only widens the
-    bound. -1, 0 and 1 are on the grid of a span of 1.
+    A sample between two points is shared between them so that the mean stays the same; this can only widen
+    the bound. The grid of a span of 1 contains -1, 0 and 1.
     """
     places = np.clip((differences / span + 1) * GRID_STEPS, 0, 2 * GRID_STEPS)
     below = np.floor(places).astype(np.int64)
@@ -261,7 +266,7 @@ def _binned(differences: Array, span: float) -> tuple[Array, Array]:
 
 
 def _resampled_ratios(before: Array, after: Array, draw: np.random.Generator) -> Array:
-    """Ratio of medians in each of the resamples of [rounds, calls]: [RESAMPLES]."""
+    """The ratio of the medians in each resample: [RESAMPLES]. before, after: [rounds, calls]."""
     rounds = len(before)
     length = round(rounds ** (1 / 3))
     blocks = math.ceil(rounds / length)

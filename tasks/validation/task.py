@@ -1,4 +1,4 @@
-"""Validation of a candidate and the gate as Prefect tasks."""
+"""The Prefect tasks that measure the FP32 baseline and each candidate."""
 
 from __future__ import annotations
 
@@ -52,12 +52,13 @@ def measure_baselines(
     config: ValidationConfig,
     host: HostProfile,
 ) -> dict[IsaLevel, LoadEvidence]:
-    """How the FP32 baseline compares with Paddle's own kernels, and its load time, peak memory and outputs,
-    each in a process of its own; by instruction set.
+    """Measures the FP32 baseline on each instruction set, before anything is quantized.
 
-    The host's own comes first, then the emulated ones that the release deploys to.
-    Raises: MeasurementError when oneDNN computes something else than Paddle's own kernels; what
-    `tasks.validation.fitness` finds of the FP32 model before anything is quantized.
+    On each, one isolated process compares the baseline with Paddle's own kernels, and another measures its
+    load time and peak memory and examines its outputs. The first key of the result is the instruction set
+    that serves on this host; the emulated ones that the release deploys to follow.
+    Raises: MeasurementError when oneDNN computes something else than Paddle's own kernels; and the errors of
+    `tasks.validation.fitness.measure_baseline`.
     """
     with stage("measure baselines") as summary:
         measured = {
@@ -134,10 +135,10 @@ def baseline_outputs(
     held: bool,
     timeout_s: Incidental[float],
 ) -> BaselineOutputsArtifact:
-    """What the FP32 baseline answers to the validation samples, which every candidate is compared with.
+    """Stores the FP32 baseline's outputs for the validation samples. Every candidate is compared with them.
 
-    held: this host has more than `isa`, which oneDNN is held to.
-    Raises: MeasurementError when another instruction set ran than was asked for.
+    held: True when this host offers more than `isa`, so that oneDNN must be limited to `isa`.
+    Raises: MeasurementError when oneDNN used another instruction set than `isa`.
     """
     store, log = Settings().store, step_log(f"baseline-outputs-{isa}")
     with stage("baseline outputs") as summary, scratch(store, "baselines") as folder, computing():
@@ -160,7 +161,7 @@ def baseline_outputs(
 
 
 def served_isa(host: HostProfile, config: ValidationConfig) -> IsaLevel:
-    """What serves on this host: its own instruction set, or the weaker one that the config holds it to."""
+    """The instruction set that serves on this host: its own, or `validation.max_isa` when that is weaker."""
     return min((host.isa, config.max_isa or host.isa), key=rank)
 
 
@@ -184,10 +185,11 @@ def validate(
     confidence: float,
     host: HostProfile,
 ) -> CandidateEvidence:
-    """Everything measured of one candidate, on this host's instruction set and each emulated one.
+    """Measures one candidate on the instruction set that serves on this host and on each emulated one.
 
-    baselines, outputs: of the FP32 baseline on each of these, `confidence` of the bounds in the evidence.
-    Raises: MeasurementError when a metric fails or another instruction set ran than was asked for.
+    baselines, outputs: the FP32 baseline's load and outputs on each of these instruction sets.
+    confidence: the confidence of the bounds in the evidence.
+    Raises: MeasurementError when a metric fails, or when oneDNN used another instruction set than asked for.
     """
     with stage(f"validate {deployable.candidate.name}") as summary:
         per_isa = tuple(

@@ -83,7 +83,7 @@ def test_html_holds_the_published_table_of_the_chosen_candidate(page: str) -> No
     "figure",
     [
         pytest.param("26 of 28 compute primitives ran in INT8, 85 % of compute time.", id="audit"),
-        pytest.param("of the first 4 25.2 dB, in PaddleSlim's simulation", id="simulation"),
+        pytest.param("On the first 4 samples it is 25.2 dB, and", id="simulation"),
         pytest.param("1x3x224x224 -> 1x32x112x112", id="layer that stayed FP32"),
         pytest.param("not run: this CPU has no BF16 instructions", id="skipped reference"),
         pytest.param("quantize still running after 600 s", id="failed candidate"),
@@ -98,7 +98,10 @@ def test_html_holds(page: str, figure: str) -> None:
 
 
 def test_html_says_how_far_the_baseline_is_from_native(page: str) -> None:
-    assert "on 16 calibration samples: logits differs by 3e-05 % of its greatest value, 131 dB." in page
+    assert (
+        "on 16 calibration samples: output logits differs by at most 3e-05 % of its greatest value (131 dB)."
+        in page
+    )
 
 
 def test_html_escapes_every_foreign_text() -> None:
@@ -291,3 +294,17 @@ def test_wrap_puts_the_schema_before_the_result() -> None:
 )
 def test_redact(text: str, redacted: str) -> None:
     assert redact(text) == redacted
+
+
+def test_html_without_an_output_that_can_be_compared_leaves_out_the_agreement() -> None:
+    release = build_release()
+    uncompared = tuple(
+        dataclasses.replace(
+            item, per_isa=tuple(dataclasses.replace(each, agreement=None) for each in item.per_isa)
+        )
+        for item in release.evidence
+    )
+    silent = dataclasses.replace(release, evidence=uncompared)
+    text = Page(render_html(silent, build_config(), WHY, {}, plots={})).text
+    assert "The agreement of their answers" not in text
+    assert "The signal-to-quantization-noise ratio (SQNR) is" in text

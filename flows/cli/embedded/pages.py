@@ -1,4 +1,4 @@
-"""Prefect's and MLflow's servers on the embedded databases."""
+"""Serves Prefect's and MLflow's pages from the local databases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from paddle_int8.tasks.config.settings import Settings
 def serve_pages(
     settings: Settings, *, prefect_port: int, mlflow_port: int, say: Callable[[str], None]
 ) -> None:
-    """Serves both on loopback until interrupted; ends both when either ends."""
+    """Serves the pages of both on loopback until interrupted. When one server ends, the other is ended."""
     prefect = f"prefect server start --host 127.0.0.1 --port {prefect_port}"
     mlflow = f"mlflow server --host 127.0.0.1 --port {mlflow_port} --workers 1 --backend-store-uri"
     registry = ["--registry-store-uri", settings.mlflow_registry_uri] if settings.mlflow_registry_uri else []

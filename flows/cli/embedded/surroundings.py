@@ -1,7 +1,7 @@
-"""The defaults of a host without servers: Prefect's temporary server, MLflow on a local SQLite file.
+"""Runs flows on a host without servers: on Prefect's temporary server, with MLflow in a local SQLite file.
 
-Must run before Prefect is imported, which reads its settings once. What the user has set wins, so
-`PREFECT_API_URL` and `MLFLOW_TRACKING_URI` move both to servers with no other change.
+`prepare` must run before Prefect is imported, because Prefect reads its settings once. Settings of the user
+win: with `PREFECT_API_URL` and `MLFLOW_TRACKING_URI`, the same program uses servers.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 QUIET = {
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the terminal belongs to the user
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # keeps Prefect's log off the terminal
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nothing here needs
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # it would start eight processes for nothing
     "GIT_PYTHON_REFRESH": "quiet",
 }
 
 
 def prepare(settings: Settings) -> None:
-    """Sets what Prefect and MLflow read at import, unless the user has set it.
+    """Sets the environment variables that Prefect and MLflow read at import, unless the user has set them.
 
-    Raises: ConfigError when no database can lie in the home folder, StorageError when it cannot be written
-    or its disk is full. Prefect's server would start again and again without end there.
+    Raises: ConfigError when the home folder cannot hold a database; StorageError when it cannot be written
+    or its disk is full. Prefect's server would otherwise restart there without end.
     """
     if not (settings.prefect_api_url and settings.mlflow_tracking_uri):
         settings.require_home_for_databases()
@@ -53,16 +53,16 @@ def prepare(settings: Settings) -> None:
 
 
 def start_prefect(settings: Settings) -> Callable[[], None]:
-    """Starts Prefect's temporary server, where the user has set no server; call the result to wait for it.
+    """Starts Prefect's temporary server unless the user has set one. Call the result to wait for the server.
 
-    It takes seconds, in which the program can import what it needs. It ends with the program, after
-    Prefect has sent it the last logs and states.
-    Raises: IsolatedProcessError, from that call, when it does not start.
+    The start takes seconds, in which the program can import what it needs. The server ends with the program,
+    after Prefect has sent it the last logs and states.
+    Raises: IsolatedProcessError, from the returned function, when the server does not start.
     """
     if settings.prefect_api_url is not None:
         return lambda: None
     server = temporary_server.start(settings.root / "logs" / "prefect-server.log")
-    atexit.register(server.stop)  # before Prefect is imported, whose own handlers run first therefore
+    atexit.register(server.stop)  # handlers run in reverse order: Prefect's, registered later, run first
     os.environ["PREFECT_API_URL"] = f"{server.address}/api"
 
     def told(_seconds: float) -> str:
@@ -77,9 +77,9 @@ def start_prefect(settings: Settings) -> Callable[[], None]:
 
 
 def run_flow(settings: Settings, load: Callable[[], Callable[[P], R]], parameter: P) -> R:
-    """Runs the flow that `load` imports, which may import Prefect only then.
+    """Runs the flow that `load` imports and returns. Prefect must not be imported before `load` is called.
 
-    Raises: what the flow raises, or IsolatedProcessError when Prefect's temporary server does not start.
+    Raises: what the flow raises; IsolatedProcessError when Prefect's temporary server does not start.
     """
     wait_for_prefect = start_prefect(settings)
     process.warm_up()

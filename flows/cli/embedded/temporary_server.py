@@ -1,7 +1,7 @@
-"""Prefect's temporary server, in a process that ends with the program that started it.
+"""Runs a temporary Prefect server in a process that ends with the program that started it.
 
-What Prefect itself starts where no server is set is the same application; but the program that has it
-started imports the whole of it, and a server whose program is killed lives on.
+Prefect itself starts the same application when no server is set. But then the program imports the whole
+application, and when the program is killed, the server lives on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from paddle_int8.tasks.process.pace import Patience
 from paddle_int8.tasks.steps.prefect_private import EPHEMERAL, server_app
 
 STARTUP_TIMEOUT_S = 180
-"""On the reference host of `tasks/process/pace.py`."""
+"""Time limit on the reference host of `tasks/process/pace.py`; slower hosts get more."""
 STOP_TIMEOUT_S = 5
 POLL_S = 0.05
 PR_SET_PDEATHSIG = 1
@@ -46,7 +46,10 @@ class TemporaryServer:
     patience: Patience
 
     def wait_until_ready(self) -> None:
-        """Raises: IsolatedProcessError when it ends, or does not answer in time."""
+        """Waits until the server answers.
+
+        Raises: IsolatedProcessError when it ends, or does not answer in time.
+        """
         while not self._answers():
             if self.process.poll() is not None:
                 raise self._did_not_start("it ended")
@@ -63,7 +66,7 @@ class TemporaryServer:
         )
 
     def stop(self) -> None:
-        """Lets it record what it was told, and ends it."""
+        """Ends the server. It first gets `STOP_TIMEOUT_S` to write down what it was told."""
         self.process.terminate()
         try:
             self.process.wait(STOP_TIMEOUT_S)
@@ -80,7 +83,7 @@ class TemporaryServer:
 
 
 def start(log: Path) -> TemporaryServer:
-    """Starts it and returns at once. Call from the main thread, whose end is the server's."""
+    """Starts the server and returns at once. Call it in the main thread: the server ends with its thread."""
     port = _free_port()
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -108,7 +111,7 @@ def _free_port() -> int:
 
 def _serve(port: int, parent: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it went before the kernel was asked
+    if os.getppid() != parent:  # the parent ended before the kernel was asked to watch it
         return
     with garbage.left_alone():
         import uvicorn
@@ -117,7 +120,7 @@ def _serve(port: int, parent: int) -> None:
         create = server_app()
 
     class AloneAtFirst(uvicorn.Server):
-        """Two servers that open a new database at once would both make its tables, and break them."""
+        """Holds a lock while it starts. Two servers that create a new database at once would break it."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             with (get_current_settings().home / "starting.lock").open("a") as stream:

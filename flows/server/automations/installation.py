@@ -1,4 +1,4 @@
-"""Prefect automations that `paddle-int8 deploy` puts onto the server."""
+"""Writes the Prefect automations that `paddle-int8 deploy` puts onto the server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 async def put(automation: Automation) -> None:
-    """Creates the automation, or updates the one of its name."""
+    """Creates the automation, or updates the one that has its name."""
     try:
         existing = await type(automation).aread(name=automation.name)
     except ValueError:

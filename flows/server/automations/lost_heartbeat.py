@@ -1,8 +1,8 @@
-"""An automation that ends the flow runs whose machine is gone, which would say Running for ever.
+"""Sets up the automation that ends flow runs whose machine is gone. They would stay Running for ever.
 
-A run of a deployment sends a heartbeat every `HEARTBEAT_S` (`prefect.yaml` sets it); a run that has neither
-sent one for `LOST_AFTER_S` nor ended or paused is set to Crashed. Its deployment's place in the queue is free
-then. Of a run whose worker still lives Prefect knows at once.
+A run of a deployment sends a heartbeat every `HEARTBEAT_S`, as set in `prefect.yaml`. When a run that has
+neither ended nor paused sends none for `LOST_AFTER_S`, the automation sets it to Crashed, so that the next
+run in its deployment's queue can start. If only the process died, its worker tells Prefect at once.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from datetime import timedelta
 
 NAME = "paddle-int8-lost-runs"
 TAG = "paddle-int8"
-"""Of every deployment of `prefect.yaml`; other runs on the server are not touched."""
+"""The tag of every deployment in `prefect.yaml`. The automation leaves runs without it alone."""
 HEARTBEAT_S = 30
-"""The least that Prefect takes."""
+"""The shortest interval that Prefect accepts."""
 LOST_AFTER_S = 120
-"""Three missed heartbeats, and a little more for a server that starts anew."""
+"""The time of three missed heartbeats, and a little more in case the server restarts."""
 ENDED_OR_PAUSED = ("Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused", "AwaitingRetry")
 MESSAGE = f"no sign of life for {LOST_AFTER_S} s: its machine, or its worker and its process, are gone"
 

@@ -1,4 +1,4 @@
-"""A sample automation: failures, rejections, promotions and rollbacks reach a webhook as they happen."""
+"""Sets up an automation that reports failures, rejections, promotions and rollbacks to a webhook."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAME = "paddle-int8-notify"
 TOLD = tuple(each for each in Happening if each not in (Happening.APPROVED, Happening.INCONCLUSIVE))
 BODY = """{{ {"event": event.event, "model": event.payload.model, "detail": event.payload.detail,
 "text": event.event ~ ": " ~ event.payload.model ~ ": " ~ event.payload.detail} | tojson }}"""
-"""JSON; chat programs show its `text`."""
+"""Template of the JSON body. Chat programs show its key `text`."""
 
 
 def notify(url: SecretStr) -> None:

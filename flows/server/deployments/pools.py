@@ -1,4 +1,4 @@
-"""The work pool of each instruction set: a release is measured where its model will serve."""
+"""Names the work pool of each instruction set, so that a release is measured where its model will serve."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ POOLS = {
     IsaLevel.AVX512_CORE_BF16: "cascadelake",
     IsaLevel.AVX512_CORE_AMX: "sapphirerapids",
 }
-"""Named after the first server of the kind. BF16 alone changes nothing for INT8, so it has no pool."""
+"""Each pool is named after the first CPUs with its instruction set. BF16 by itself does not change INT8, so
+it has no pool of its own."""
 NAMES = tuple(dict.fromkeys(POOLS.values()))
 
 
@@ -30,7 +31,10 @@ def host_pool() -> str:
 
 
 def require_pool(name: str) -> str:
-    """`name`. Raises: ConfigError when there is no such pool."""
+    """Returns `name`.
+
+    Raises: ConfigError when there is no such pool.
+    """
     if name not in NAMES:
         raise ConfigError(found=f"work pool {name!r}", required=", ".join(NAMES), remedy="correct `--pool`")
     return name

@@ -1,4 +1,4 @@
-"""Puts the work pools and the deployments of `prefect.yaml` onto a Prefect server, without a question."""
+"""Puts the work pools and the deployments of `prefect.yaml` onto a Prefect server, without any question."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from paddle_int8.tasks.tracking.connection import redact
 TIMEOUT_S = 300
 LAST_CHARACTERS = 2000
 POOL_VARIABLE = "PADDLE_INT8_POOL"
-"""What `prefect.yaml` calls the pool of the deployments that are not bound to an instruction set."""
+"""The variable by which `prefect.yaml` gets the pool of deployments that need no certain instruction set."""
 
 
 def deploy(settings: Settings, file: Path, pool: str) -> str:
-    """Creates the pools that are missing, deploys all of `file`, and sets up the automations.
+    """Creates missing work pools, registers all deployments in `file`, and sets up the automations.
 
-    Returns what Prefect printed. Safe to repeat: what exists is updated, and a paused schedule stays paused.
-    Raises: ConfigError without a server or the file; RegistryError when the server refuses.
+    Returns what Prefect printed. Repeating it is safe: what exists is updated, and a paused schedule stays
+    paused.
+    Raises: ConfigError when no server is set or there is no file; RegistryError when the server refuses.
     """
     settings.require_prefect_server()
     if not file.is_file():

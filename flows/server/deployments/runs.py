@@ -1,4 +1,4 @@
-"""Runs of this project's own deployments, started by its flows and its programs."""
+"""Starts runs of this project's deployments on the Prefect server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def start(deployment: str, parameters: dict[str, Any], *, name: str, key: str) -> str:
-    """The id of the flow run called `name`; of the one there is, if one was started with the same `key`.
+    """Starts a flow run called `name` and returns its id. If one has the same `key`, returns that one's id.
 
     Raises: RegistryError when there is no such deployment, or Prefect cannot be reached.
     """
@@ -26,7 +26,10 @@ async def start(deployment: str, parameters: dict[str, Any], *, name: str, key: 
 
 
 async def require(deployment: str) -> None:
-    """Raises: RegistryError when there is no such deployment, or Prefect cannot be reached."""
+    """Checks that the deployment exists.
+
+    Raises: RegistryError when there is no such deployment, or Prefect cannot be reached.
+    """
     async with _asked(deployment) as client:
         await client.read_deployment_by_name(deployment)
 

@@ -1,7 +1,7 @@
-"""Starts the `follow` deployment for a promoted version: once, whoever asks and however often.
+"""Starts the deployment `follow` for a promoted version, once, however often it is asked to.
 
-Prefect gives the same flow run back for the same idempotency key. A webhook and the reconciliation ask
-with the same key for a version's first attempt, so it is released once; a further attempt has its own.
+For the same idempotency key, Prefect returns the same flow run. The webhook and the reconciliation use the
+same key for a version's first attempt, so the version is released once. Each further attempt has its own key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEPLOYMENT = "follow/follow"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A flow run for a version. `state` is Prefect's type, such as `COMPLETED`."""
+    """A flow run for a version. `state` is the type of Prefect's state, such as `COMPLETED`."""
 
     number: int
     flow_run_id: str
@@ -32,7 +32,7 @@ class Attempt:
 
 
 async def start(request: FollowRequest, *, attempt: int = 1) -> str:
-    """The id of the flow run that releases the version; of the one there is, if it was started before.
+    """Starts the flow run of this attempt, unless it was started before. Returns the flow run's id.
 
     Raises: RegistryError when there is no such deployment, or Prefect cannot be reached.
     """

@@ -1,7 +1,8 @@
-"""The HTTP end of MLflow's registry webhooks: a followed alias moved, so its release starts.
+"""Receives MLflow's registry webhooks over HTTP, and starts a release when a followed alias moved.
 
-MLflow drops a delivery after four attempts, and all of them when it restarts: the reconciliation finds
-what was missed. So this may refuse whatever it is not sure of.
+The receiver may refuse every delivery that it is not sure of, because no delivery is vital: MLflow itself
+drops a delivery after four attempts, and all waiting ones when it restarts. The hourly reconciliation finds
+what was missed.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ from paddle_int8.tasks.following.webhook import MOST_BYTES, RefusedError, Replay
 
 FEWEST_SECRET_CHARACTERS = 16
 MOST_SECONDS = 10.0
-"""For a body; MLflow sends it in one piece."""
+"""Time limit for receiving a body. MLflow sends it in one piece."""
 
 logger = logging.getLogger(__name__)
 
 
 def require_secret(settings: Settings) -> str:
-    """Raises: ConfigError when there is no secret worth the name."""
+    """The secret that deliveries are signed with.
+
+    Raises: ConfigError when it is not set or too short.
+    """
     secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
     if len(secret) < FEWEST_SECRET_CHARACTERS:
         raise ConfigError(
@@ -41,11 +45,20 @@ def require_secret(settings: Settings) -> str:
 
 
 def receiver(settings: Settings) -> FastAPI:
-    """`POST /mlflow` for deliveries, `GET /health`.
+    """The web application: `POST /mlflow` takes deliveries, and `GET /health` answers 200.
 
-    202 started, 204 about something that nothing follows, 400 and 401 refused, 408 too slow, 409 a replay,
-    413 too long, 503 when Prefect is away, after which MLflow tries again.
-    Raises: ConfigError without a secret, a Prefect server, or the folder of releases.
+    | status | the delivery |
+    |---|---|
+    | 202 | has started a release, or one had been started |
+    | 204 | is about something that no release follows |
+    | 400 | is signed but is no event of MLflow's |
+    | 401 | has no id, or a wrong signature or time |
+    | 408, 413 | is too slow, or too long |
+    | 409 | was received before |
+    | 429 | comes after too many others |
+    | 503 | could not be acted on, because Prefect did not answer; MLflow sends it again |
+
+    Raises: ConfigError when the secret, the Prefect server or the folder of releases is missing.
     """
     secret, replays = require_secret(settings), Replays()
     settings.require_prefect_server()
@@ -85,9 +98,9 @@ def receiver(settings: Settings) -> FastAPI:
 
 
 async def _body(request: Request) -> bytes:
-    """The whole body, read no further than it may be long, and no longer than it may take.
+    """Reads the whole body.
 
-    Raises: RefusedError.
+    Raises: RefusedError when it is longer than `MOST_BYTES`, or takes longer than `MOST_SECONDS`.
     """
     body = bytearray()
     try:
@@ -102,7 +115,7 @@ async def _body(request: Request) -> bytes:
 
 
 def serve(settings: Settings, *, host: str, port: int) -> None:
-    """Serves until interrupted; where `webhook_url` is set, MLflow is told to send there first."""
+    """Serves until interrupted. If `webhook_url` is set, the webhook is first registered with MLflow."""
     app = receiver(settings)
     if settings.webhook_url is not None:
         hook.register(settings.tracking_uri, settings.webhook_url, require_secret(settings))

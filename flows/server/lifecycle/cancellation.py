@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM end everything within two seconds, children included, and say so in both records."""
+"""Cancels a running program within two seconds on Ctrl-C and SIGTERM.
+
+All child processes are killed, and the runs in Prefect and MLflow are marked as cancelled.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +33,9 @@ _records: list[Callable[[], None]] = []
 
 
 def on_cancel(record: Callable[[], None]) -> Callable[[], None]:
-    """`record` is called, in a thread, when the user cancels; it has `BUDGET_S` in all.
+    """Makes a cancellation call `record`, in a thread. All such calls together have `BUDGET_S`.
 
-    Call the result when what it records has ended: a flow may be one of several in the same program.
+    Call the result once the run that `record` would mark has ended: the program may run other flows after it.
     """
     _records.append(record)
     return partial(_records.remove, record)
@@ -49,7 +52,7 @@ def cancelled_with_the_program(flow_run_id: str | None) -> Iterator[None]:
 
 
 def cancel_in_prefect(flow_run_id: UUID) -> None:
-    """Marks the flow run and its unfinished task runs as cancelled, so that none is Running for ever."""
+    """Marks the flow run and its unfinished task runs as Cancelled, so that none stays Running."""
     from prefect.client.orchestration import get_client
     from prefect.states import Cancelled
 
@@ -58,10 +61,10 @@ def cancel_in_prefect(flow_run_id: UUID) -> None:
 
 
 def end_in_prefect(client: SyncPrefectClient, flow_run_id: UUID, state: State) -> None:
-    """Puts the flow run and its unfinished task runs into a final state.
+    """Puts the flow run and its unfinished task runs into the final state `state`.
 
-    Prefect's server learns of task runs from a queue of events, late and out of order: it is asked again
-    until nothing is left.
+    Prefect's server learns of task runs from a queue of events, late and out of order. So it is asked for
+    unfinished ones until there are none.
     """
     client.set_flow_run_state(flow_run_id, state, force=True)
     while _end_task_runs(client, flow_run_id, state):
@@ -69,7 +72,7 @@ def end_in_prefect(client: SyncPrefectClient, flow_run_id: UUID, state: State) -
 
 
 def _end_task_runs(client: SyncPrefectClient, flow_run_id: UUID, state: State) -> int:
-    """How many there were to end."""
+    """Ends the unfinished task runs and returns how many there were."""
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
     flow_runs = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
@@ -84,7 +87,7 @@ def _end_task_runs(client: SyncPrefectClient, flow_run_id: UUID, state: State) -
 
 
 def _record() -> bool:
-    """Calls every record at once. False when one failed, or did not end in time."""
+    """Calls all functions given to `on_cancel` at once. Returns False when one failed or took too long."""
     calls = [ThreadPoolExecutor(max_workers=1).submit(record) for record in _records]
     wait(calls, BUDGET_S)
     return all(call.done() and call.exception() is None for call in calls)
@@ -92,7 +95,11 @@ def _record() -> bool:
 
 @contextmanager
 def cancellable(say: Callable[[str], None]) -> Iterator[None]:
-    """While open, SIGINT and SIGTERM kill the isolated processes, call the records, and exit 130."""
+    """While the context is open, SIGINT and SIGTERM cancel the program.
+
+    The isolated processes are killed, the functions given to `on_cancel` are called, temporary folders are
+    removed, and the program exits with 128 + the number of the signal: 130 for Ctrl-C, 143 for SIGTERM.
+    """
 
     def cancel(number: int, _frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):

@@ -1,4 +1,4 @@
-"""What a `kill -9` leaves behind, put right by the next one: runs that stay Running, temporary folders."""
+"""Clears up what a release that was killed with `kill -9` left behind: open runs and temporary folders."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ MESSAGE = "its process was killed; ended by a later release"
 
 
 def clear_up(current_flow_run_id: str | None) -> None:
-    """Ends the runs of releases whose process is dead, and removes their scratch and temporary folders.
+    """Ends the runs of releases whose process is dead, and removes their unfinished and temporary folders.
 
-    A flow run that Prefect itself has ended, or started again as this one, keeps its state.
+    A flow run keeps its state if Prefect has already ended it, or if it is `current_flow_run_id`, which
+    Prefect started again.
     """
     settings = Settings()
     store.sweep(settings.store)
     temporary.sweep()
-    # an MLflow that does not answer is for the release's own first step to say
+    # If MLflow does not answer, the first step of the release says so.
     with suppress(PipelineError), lost(settings.root) as releases:
         for release in releases:
             runs.end_lost(settings.tracking_uri, release, MESSAGE)
@@ -40,7 +41,7 @@ def _crash(flow_run_id: UUID) -> None:
     with get_client(sync_client=True) as client:
         try:
             run = client.read_flow_run(flow_run_id)
-        except ObjectNotFound:  # another server's
+        except ObjectNotFound:  # another Prefect server has it
             return
         if run.state is not None and run.state.is_running():
             end_in_prefect(client, flow_run_id, Crashed(message=MESSAGE))

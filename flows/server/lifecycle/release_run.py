@@ -1,4 +1,4 @@
-"""The life of a release's process around its steps: what it leaves in both records however it ends."""
+"""Opens and closes the records of a release in MLflow and Prefect, however the release ends."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from paddle_int8.tasks.tracking.task import close_run, open_run
 
 @contextmanager
 def begun(config: ReleaseConfig) -> Iterator[str]:
-    """A release that is under way; gives the id of its MLflow run.
+    """Begins a release and gives the id of its MLflow run. The release ends with the context.
 
-    What dead releases have left is removed first. The run ends with the release, and so does the flow run
-    in Prefect when the program is cancelled.
+    First, what killed releases left behind is cleared up. At the end, the MLflow run is ended; when the
+    program is cancelled, so is the flow run in Prefect.
     """
     opened = OpenRelease(name=config.name, flow_run_id=str(flow_run.id))
     with (
@@ -39,7 +39,7 @@ def begun(config: ReleaseConfig) -> Iterator[str]:
 
 @contextmanager
 def mlflow_run(config: ReleaseConfig) -> Iterator[str]:
-    """The parent run: FINISHED with its verdict, FAILED with its error, KILLED when the user cancels."""
+    """Opens the parent run in MLflow. It ends as FINISHED, FAILED after an error, or KILLED by the user."""
     run_id = open_run(config)
     forget = on_cancel(lambda: runs.finish(Settings().tracking_uri, run_id, RunStatus.KILLED))
     try:

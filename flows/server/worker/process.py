@@ -1,8 +1,8 @@
-"""`prefect` as a worker that stays for weeks: `python -m` this module, then `worker start ...`.
+"""Runs the program `prefect` as a worker that stays up for weeks: `python -m <this module> worker start ...`.
 
-Each flow run leaves a megabyte of the heap in reference cycles. Python's collector counts objects, not
-bytes, and looks through old ones only once there are a quarter more of them, which took some hundred runs
-and as many megabytes; so it is told to look every minute.
+Each flow run leaves a megabyte in reference cycles. Python's garbage collector counts objects, not bytes, and
+looks through old objects only when their number has grown by a quarter. That took some hundred flow runs, and
+as many megabytes. So this module collects garbage every minute.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ EVERY_S = 60.0
 
 
 def collect_regularly(every_s: float = EVERY_S) -> threading.Event:
-    """Collects garbage from now on, until the result is set."""
+    """Starts a thread that collects garbage every `every_s` seconds, until the returned event is set."""
     enough = threading.Event()
 
     def collect() -> None:

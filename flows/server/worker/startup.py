@@ -1,4 +1,4 @@
-"""A Prefect worker that runs this host's share of the deployments."""
+"""Starts a Prefect worker, which runs the flow runs that are scheduled for this host."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ DEFAULTS = {
 def become_worker(settings: Settings, *, pool: str, limit: int, health_port: int) -> NoReturn:
     """Replaces this process with Prefect's worker, so that signals reach the worker itself.
 
-    Flow runs start in folders of their own: what is relative here is made absolute for them.
-    Raises: ConfigError when no Prefect server is set; StorageError when home or no temporary
-    folder can be written.
+    Each flow run starts in a folder of its own, so relative paths of the settings are made absolute.
+    Raises: ConfigError when no Prefect server is set; StorageError when the home folder or every temporary
+    folder cannot be written.
     """
     settings.require_prefect_server()
     folder = temporary.of_user()
     require_room(settings.root)
     environment = DEFAULTS | os.environ
     environment |= {
-        "TMPDIR": str(folder),  # Prefect's scratch folder there, runner_storage, is one user's
+        "TMPDIR": str(folder),  # Prefect's folder runner_storage in it must belong to this user
         "PADDLE_INT8_HOME": str(settings.root),
         "PADDLE_INT8_CONFIGS": str(settings.configs.expanduser().resolve()),
         "PREFECT_WORKER_WEBSERVER_PORT": str(health_port),
     }
     environment.setdefault("PREFECT_RESULTS_LOCAL_STORAGE_PATH", str(settings.store / "results"))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored, for ever
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` makes programs ignore SIGINT
     options = f"--pool {pool} --type process --limit {limit} --install-policy never --with-healthcheck"
     os.execve(
         sys.executable,

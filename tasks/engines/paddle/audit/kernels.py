@@ -1,11 +1,11 @@
-"""Proof that INT8 ran: what oneDNN says it executed, read from its verbose lines.
+"""Proves that INT8 ran, by reading what oneDNN says it executed from its verbose lines.
 
-A line names its fields by the `prim_template` header, and the data types stand in the memory
-descriptors (`src_u8:a:blocked:acdb::f0`). An operator count of the converted program is no proof: a
-`quantize` around one layer looks converted too.
+The `prim_template` header names the fields of a line. The data types stand in the memory descriptors:
+`src_u8:a:blocked:acdb::f0` is an input of unsigned 8-bit integers. Counting the operators of the converted
+program would be no proof, because a `quantize` operator around one layer looks converted too.
 
-What Paddle runs in its own kernels prints no line. The model's census says how many compute operators there
-are, and so how many such ones.
+Paddle's own kernels print no line. How many operators ran in them is the difference to the number of compute
+operators in the model's census.
 
 Source: oneDNN 3.2 developer guide, "Verbose Mode".
 """
@@ -28,14 +28,15 @@ TEMPLATE = (
     "operation,engine,primitive,implementation,prop_kind,memory_descriptors,attributes,auxiliary,"
     "problem_desc,exec_time"
 )
-"""Of oneDNN 3.2, for output that has lost its header."""
+"""The fields of oneDNN 3.2, used when the output has no header."""
 DESCRIPTOR = re.compile(r"(?:^|\s)([a-z]+(?:_[a-z]+)*)_([a-z]+\d+|undef):")
 GROUPS = re.compile(r"^g(\d+)mb")
 CHANNELS = re.compile(r"(?<![a-z])ic(\d+)oc(\d+)")
 DEPTH = re.compile(r"_id\d+od\d+")
 FIRST_LAYER_CHANNELS = 4
 TRANSPOSED, THREE_D, IN_LOOP = "transposed convolution", "3-D convolution", "looped operator"
-"""What never runs in INT8, as `tasks.engines.paddle.census.NEVER` says before anything is quantized."""
+"""Kinds of operators that never run in INT8. `tasks.engines.paddle.census.NEVER` names them before anything
+is quantized."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,21 +51,22 @@ class Primitive:
 
     @property
     def dtype(self) -> str:
-        """ "int8" when input and weights both are, else the type that the multiplications ran in."""
+        """The type that the multiplications ran in: "int8" when input and weights are both 8-bit integers,
+        "bf16" when both are BF16, else "fp32"."""
         source, weights = self._dtype_of("src"), self._dtype_of("wei")
         if source in INT8_TYPES and weights in INT8_TYPES:
             return "int8"
         return "bf16" if source == weights == "bf16" else "fp32"
 
     def _dtype_of(self, role: str) -> str:
-        """Recurrent primitives have several of each; the layer's own decides."""
+        """The data type of a role. A recurrent primitive has several tensors per role: its layer's counts."""
         return self.dtypes.get(role) or self.dtypes.get(f"{role}_layer") or "undef"
 
 
 def parse_verbose(lines: Iterable[str]) -> tuple[str, list[Primitive]]:
-    """The instruction set in oneDNN's words ("" without a header) and what was executed, in order.
+    """The instruction set in oneDNN's words ("" without a header), and the executed primitives in order.
 
-    Other output, truncated and interleaved lines are passed over.
+    Lines that are not oneDNN's, are truncated or are mixed with others are skipped.
     """
     isa, template, primitives = "", TEMPLATE.split(","), []
     for record in _records(lines):
@@ -81,7 +83,7 @@ def parse_verbose(lines: Iterable[str]) -> tuple[str, list[Primitive]]:
 def audit(
     lines: Iterable[str], *, inferences: int, expect_int8: bool, census: OperatorCensus | None = None
 ) -> KernelAudit:
-    """Counts and times of one inference, from the verbose lines of `inferences` of them.
+    """Counts and times of one inference: the mean over the verbose lines of `inferences` inferences.
 
     `expect_int8` is False for an FP32 model, of which no layer is listed as having stayed FP32. `census` is
     of the model's operators, of a layout in which one primitive is one of them: those that oneDNN did not
@@ -110,10 +112,10 @@ def audit(
 
 
 def _outside(compute: Sequence[Primitive], inferences: int, census: OperatorCensus) -> int:
-    """Quantizable operators of one inference that no primitive accounts for.
+    """How many quantizable operators of one inference have no primitive in oneDNN's log.
 
-    None does for those in the bodies of loops and branches: Paddle runs them itself, each however often. The
-    predictor fuses `gru` and `lstm`, where it can, with the layer in front: that primitive is two operators.
+    Operators in the bodies of loops and branches are always among them, because Paddle runs those itself. The
+    predictor fuses `gru` and `lstm`, where it can, with the layer in front: one primitive is two operators.
     """
     reachable = sum(_never_int8(primitive) is None for primitive in compute)
     recurrent = round(sum(primitive.kind == "rnn" for primitive in compute) / inferences)
@@ -124,7 +126,7 @@ def _outside(compute: Sequence[Primitive], inferences: int, census: OperatorCens
 def _announced(
     compute: Sequence[Primitive], inferences: int, outside: int, census: OperatorCensus | None
 ) -> dict[str, int]:
-    """By kind, what stayed FP32 in one inference as the census says it would."""
+    """How many operators of one inference stayed FP32 as the census had said, by kind."""
     kinds = Counter(kind for primitive in compute if (kind := _never_int8(primitive)))
     announced = {kind: round(count / inferences) for kind, count in kinds.items()}
     if census and "while" in census.never:
@@ -133,14 +135,14 @@ def _announced(
 
 
 def _never_int8(primitive: Primitive) -> str | None:
-    """The kind of an operator that never runs in INT8, by its primitive."""
+    """The kind of a primitive's operator if that kind never runs in INT8, else None."""
     if primitive.kind == "deconvolution":
         return TRANSPOSED
     return THREE_D if primitive.kind == "convolution" and DEPTH.search(primitive.shape) else None
 
 
 def _records(lines: Iterable[str]) -> Iterable[str]:
-    """Each `onednn_verbose,` record; two threads can print into one line."""
+    """Yields each `onednn_verbose,` record. A line can hold several, when two threads print at once."""
     for line in lines:
         _, *records = line.strip().split(MARK)
         yield from records
@@ -172,7 +174,7 @@ def _number(text: str) -> float | None:
 
 
 def _shares(executed: Sequence[Primitive], inferences: int) -> tuple[PrimitiveShare, ...]:
-    """Grouped by kind, data type and implementation, the longest first."""
+    """The primitives grouped by kind, data type and implementation; the group with the most time is first."""
     groups: dict[tuple[str, str, str], list[Primitive]] = defaultdict(list)
     for primitive in executed:
         dtype = primitive.dtype if primitive.kind in COMPUTE_KINDS else _movement(primitive)
@@ -191,14 +193,14 @@ def _shares(executed: Sequence[Primitive], inferences: int) -> tuple[PrimitiveSh
 
 
 def _movement(primitive: Primitive) -> str:
-    """What a primitive without weights reads and writes, e.g. "f32->s8"."""
+    """The data types that a primitive without weights reads and writes. Example: "f32->s8"."""
     source = primitive.dtypes.get("src") or primitive.dtypes.get("data") or "undef"
     target = primitive.dtypes.get("dst", source)
     return source if source == target else f"{source}->{target}"
 
 
 def _fp32_layers(compute: Sequence[Primitive], inferences: int) -> tuple[Fp32Layer, ...]:
-    """One entry per layer that is not INT8; equal layers are repeated, the longest come first."""
+    """One entry for each layer that did not run in INT8, equal layers repeated, the slowest first."""
     groups: dict[tuple[str, str, str, str], list[Primitive]] = defaultdict(list)
     nothing_int8 = not any(primitive.dtype == "int8" for primitive in compute)
     for primitive in compute:
@@ -221,7 +223,7 @@ NOTHING_INT8 = (
 
 
 def _reason(primitive: Primitive) -> str:
-    """The likely cause, from what the line itself shows."""
+    """The likely reason why a primitive is not INT8, judged by its verbose line alone."""
     source = primitive.dtypes.get("src", "")
     if source in INT8_TYPES:
         return "its input is INT8 but its weights are not: this layer has no weight scale"

@@ -1,6 +1,6 @@
-"""Listens to oneDNN inside the running process, so that one predictor is audited and then timed.
+"""Records oneDNN's verbose lines inside the running process, so that one predictor is audited and then timed.
 
-Runs in the isolated process only.
+This module runs in the isolated process only.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ STDOUT = 1
 
 
 class VerboseRecorder:
-    """Records verbose lines. oneDNN prints its header once per process, so it is kept for later records."""
+    """Records verbose lines. oneDNN prints its header once per process, so the recorder keeps the header."""
 
     def __init__(self) -> None:
         self._header: list[str] = []
 
     def record(self, run: Callable[[], object], *, inferences: int) -> list[str]:
-        """The header and the lines of `inferences` calls of `run`, oneDNN silent before and after.
+        """The header and the verbose lines of `inferences` calls of `run`. oneDNN is silent before and after.
 
-        Weights are reordered once, in a predictor's first run: let that happen before.
+        Run the predictor once before: its first run reorders the weights, which later runs do not.
         """
         lines = _stdout_of(lambda: _with_verbose(run, inferences))
         fresh = [line for line in lines if line.startswith(f"{MARK}info")]
@@ -55,7 +55,7 @@ def _with_verbose(run: Callable[[], object], inferences: int) -> None:
 
 
 def _stdout_of(action: Callable[[], None]) -> list[str]:
-    """What native code prints to descriptor 1 meanwhile; Python's own stream cannot see it."""
+    """The lines that native code prints to descriptor 1 during `action`. `sys.stdout` does not see them."""
     libc = ctypes.CDLL(None)
     sys.stdout.flush()
     libc.fflush(None)
