@@ -62,10 +62,7 @@ def published_table(request: TableRequest) -> tuple[Table, Path]:
 
 
 def _known(item: Item, host: HostProfile) -> Measured | Unmeasured | ReleaseConfig:
-    """What is known about one half of a row.
-
-    That is what an earlier run measured, or the reason why there is no figure, or the release to run.
-    """
+    """What an earlier run measured of half a row, or why it has no figure, or the release to run."""
     if isinstance(item.config, Unmeasured):
         return item.config
     config = fitted(item.config, host)

@@ -20,18 +20,18 @@ from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Samples, SourceKin
 
 
 class CallableSource(Source):
-    """`function(**arguments)` returns `(inputs, labels)`.
+    """A Python function: `function(**arguments)` returns `(inputs, labels)`.
 
-    inputs: an array [N, ...] or a dict of them by input name, of a sequence input a list of N arrays
-    [length, ...]; labels: int [N], a list of N arrays of labels, or None. Paths among the arguments reach
-    the function as they stand.
+    inputs: an array [N, ...] for a single input, or a dict of arrays by input name. The value of a sequence
+    input is a list of N arrays [length, ...]. labels: int [N], a list of N arrays of labels, or None. Paths
+    among the arguments are passed on unchanged: they are not resolved against the configuration's folder.
     """
 
     model_config = ConfigDict(title="Python function")
 
     kind: Literal["callable"] = Field(description="A Python function.")
     function: CallableName = Field(description="`package.module:function` that returns `(inputs, labels)`.")
-    arguments: dict[str, Any] = Field(default_factory=dict, description="Passed to the function by name.")
+    arguments: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the function.")
 
 
 def open_arrays(source: CallableSource, preprocessing: Preprocessing) -> Samples:

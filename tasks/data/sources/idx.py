@@ -27,7 +27,7 @@ class IdxSource(Source):
     model_config = ConfigDict(title="IDX files")
 
     kind: Literal["idx"] = Field(description="IDX files, as MNIST's.")
-    images: Path = Field(description="IDX file of the pictures.")
+    images: Path = Field(description="IDX file of the images.")
     labels: Path | None = Field(default=None, description="IDX file of the labels.")
 
 

@@ -22,11 +22,12 @@ from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Sample, Samples, S
 
 
 class ImageFolderSource(Source):
-    """Images under `root`; `list_file` has one `relative/path label` a line (label optional).
+    """Images below `root`, labelled by a list file or by their folders.
 
-    Without a list file, every image of `root/<class>/` is taken, classes numbered in sorted order; a
-    root without folders gives its own images, without labels. A photograph is turned as its EXIF
-    orientation says. Of 16-bit pixels the upper byte counts, and an alpha channel does not.
+    `list_file` has one `relative/path label` a line; the label is optional. Without a list file, every image
+    in `root/<class>/` is taken, and the classes are numbered in sorted order. If `root` has no folders, the
+    images in it are taken without labels. A photograph is turned as its EXIF orientation says. Pixels of 16
+    bits are reduced to their upper byte, and an alpha channel is dropped.
     """
 
     model_config = ConfigDict(title="Image folder")
@@ -34,7 +35,8 @@ class ImageFolderSource(Source):
     kind: Literal["image_folder"] = Field(description="Images in folders.")
     root: Path = Field(description="Folder of the images.")
     list_file: Path | None = Field(
-        default=None, description="One `relative/path label` a line; without it, folders are the classes."
+        default=None,
+        description="Text file with one `relative/path label` a line; without it, each folder is a class.",
     )
 
 

@@ -17,14 +17,19 @@ from paddle_int8.tasks.data.sources.source import Sample, Samples, SourceKind, c
 
 
 class NpzSource(Source):
-    """A NumPy `.npz`: one array per model input by name (or one array for a single input) and labels."""
+    """A NumPy `.npz` archive with one array for each model input, under the input's name, and the labels.
+
+    If the model has a single input, its array may have any name.
+    """
 
     model_config = ConfigDict(title="NumPy archive")
 
     kind: Literal["npz"] = Field(description="A NumPy archive.")
     path: Path = Field(description="The `.npz` file.")
     labels: str = Field(
-        default="labels", description="Name of the array of labels; `labels` itself may be missing."
+        default="labels",
+        description="Name of the array that holds the labels. An archive without the default `labels` "
+        "has no labels.",
     )
 
 

@@ -26,34 +26,45 @@ OUTSIDE = "O"
 
 
 class TaggedTextSource(Source):
-    """Lines of `word/tag word/tag`, each a sequence of character ids with a label a character.
+    """Tagged text: each line `word/tag word/tag` becomes one sequence of character ids, with a label each.
 
-    With `words` a step is a word of that dictionary where the vocabulary has it, as LAC's `lac_model` takes
-    it; its label is that of its first character.
+    With `words`, the line is cut into the words of that dictionary instead, and each step is a word, if the
+    vocabulary has it: this is what LAC's `lac_model` reads. A word has the label of its first character.
 
-    With `-B -I -E -S` in `tags` a label is the character's place in its word (S alone, else begin, inside,
-    end); otherwise it is the word's tag with `-B` or `-I` behind it, `O` where `tags` has none.
+    If `tags` has `-B`, `-I`, `-E` and `-S`, a label says where the character stands in its word: at the
+    beginning, inside, at the end, or alone. Otherwise it is the word's tag followed by `-B` (first character)
+    or `-I` (any other), and `O` where `tags` does not have that.
     """
 
     model_config = ConfigDict(title="Tagged text")
 
     kind: Literal["tagged_text"] = Field(description="Text with a tag a word.")
     corpus: Path = Field(
-        description="The text, UTF-8, `word/tag` separated by blanks; empty lines are skipped."
+        description="UTF-8 text of `word/tag` pairs separated by blanks; empty lines are skipped."
     )
-    vocabulary: Path = Field(description="`id<TAB>character` lines.")
-    tags: Path = Field(description="`id<TAB>tag` lines.")
+    vocabulary: Path = Field(description="File of `id<TAB>character` lines: the ids that the model reads.")
+    tags: Path = Field(description="File of `id<TAB>tag` lines: the labels that the model answers with.")
     replacements: Path | None = Field(
         default=None,
-        description="`from<TAB>to` lines, applied to each character, such as full to half width.",
+        description="File of `from<TAB>to` lines that replace single characters, for example full width "
+        "by half width.",
     )
     words: Path | None = Field(
         default=None,
-        description="`word count` lines, a dictionary to cut the text by; without it a step is a character.",
+        description="Dictionary of `word count` lines that the text is cut by; without it, each step is "
+        "one character.",
     )
-    unknown: str = Field(default="OOV", description="Entry of the vocabulary for every other character.")
-    first_line: int = Field(default=1, ge=1, description="Of the corpus, from 1.")
-    last_line: int | None = Field(default=None, ge=1, description="None takes all to the end.")
+    unknown: str = Field(
+        default="OOV", description="Entry of the vocabulary that stands for every character it does not have."
+    )
+    first_line: int = Field(
+        default=1, ge=1, description="First line of the corpus to read; lines are counted from 1."
+    )
+    last_line: int | None = Field(
+        default=None,
+        ge=1,
+        description="Last line of the corpus to read; without it, the corpus is read to its end.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

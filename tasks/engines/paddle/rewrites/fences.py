@@ -33,7 +33,7 @@ PLAIN = frozenset(
 )
 """Operators that write their values in plain order, whatever the order that they read."""
 LEAST_RANK = 3
-"""Of a tensor whose values can be in another order."""
+"""How many dimensions a tensor has at least whose values can be in another order."""
 
 
 def separate_second_activations(loaded: LoadedProgram) -> int:
