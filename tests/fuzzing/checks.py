@@ -273,7 +273,6 @@ def _quantize(model: ModelArtifact, values: Feed, layout: str, folder: Path) -> 
         model=model,
         calibration=data,
         candidate=candidate,
-        form=LAYOUTS.find(candidate.layout).form,
         config=QuantizationConfig(),
         batch_size=BATCH,
         folder=folder,

@@ -32,7 +32,6 @@ from paddle_int8.tasks.engines.paddle.predictor import spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
 from paddle_int8.tasks.engines.paddle.switches import BASELINE
 from paddle_int8.tasks.hardware.levels import environment
-from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
@@ -132,7 +131,6 @@ def deployable(folder: Path, model: ModelArtifact, data: DatasetArtifact, layout
             model=model,
             calibration=data,
             candidate=candidate,
-            form=LAYOUTS.find(candidate.layout).form,
             config=QuantizationConfig(),
             batch_size=10,
             folder=quantized,

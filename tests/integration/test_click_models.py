@@ -33,7 +33,6 @@ from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.quantization.finetune import FinetuneRequest, finetune
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
-from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration import click_model
 from tests.integration.small_release import SmallRelease, measured, prepare
@@ -77,7 +76,6 @@ def _deployable(
         model=model,
         calibration=calibration,
         candidate=candidate,
-        form=LAYOUTS.find(candidate.layout).form,
         config=QuantizationConfig(),
         batch_size=8,
         folder=folder / f"{layout}-quantized",

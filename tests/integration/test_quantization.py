@@ -24,7 +24,6 @@ from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqOutcome, PtqRequest, quantize_with
-from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.process.progress import Progress
@@ -74,7 +73,6 @@ class Subject:
             model=self.model,
             calibration=self.release.validation,
             candidate=candidate,
-            form=LAYOUTS.find(candidate.layout).form,
             config=QuantizationConfig(**options),
             batch_size=3,
             folder=folder,
