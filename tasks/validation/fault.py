@@ -79,7 +79,7 @@ def find_fault(folder: Path, feed: Feed, threads: int, outputs: Sequence[str]) -
     from paddle_int8.tasks.engines.paddle.program import load_program
 
     loaded = load_program(find_model(ModelFiles(path=folder)))
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as scratch:  # an isolated process's own folder
         reading = {name for op in loaded.program.global_block().ops for name in op.input_arg_names}
         search = _Search(
             loaded=loaded,

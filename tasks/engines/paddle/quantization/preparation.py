@@ -58,7 +58,9 @@ def prepared(request: PtqRequest) -> Iterator[PtqRequest]:
 
     Raises: QuantizationError when the algorithm's preparation fails, or an override cannot be honoured.
     """
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory(
+        dir=Path.cwd()
+    ) as name:  # an isolated process's own folder, gone when it is killed
         if request.prepare is not None:
             request = _of_model(request, _changed(request, request.prepare, Path(name, "changed")))
         if request.candidate.overrides:
