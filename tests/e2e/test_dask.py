@@ -47,7 +47,7 @@ class Cluster:
 @pytest.fixture
 def cluster(tmp_path: Path, temporary: Path) -> Iterator[Cluster]:
     scheduler = f"tcp://127.0.0.1:{free_port()}"
-    with running_store("dask") as store, ExitStack() as started:
+    with running_store(f"dask-{tmp_path.name}") as store, ExitStack() as started:
         common = {"TMPDIR": str(temporary), "PYTHONPATH": str(ROOT), **store.environment}
         start = ["--host", "127.0.0.1", "--no-dashboard"]
         command = program("dask", "scheduler", "--port", scheduler.rpartition(":")[2], *start)
