@@ -9,6 +9,8 @@ from paddle_int8.tasks.contracts.evidence import (
     ClassDrop,
     Fp32Layer,
     LatencySummary,
+    NativeComparison,
+    NativeOutput,
     Simulation,
 )
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
@@ -175,9 +177,16 @@ def test_diagnosis_simulation_far_worse_than_int8_makes_the_baseline_suspect(
 ) -> None:
     simulation = Simulation(samples=4, simulated_sqnr_db=simulated_db, int8_sqnr_db=28.9)
     bad = {} if approved else {"metrics": BAD_ACCURACY}
-    text = text_of(spoil(GOOD, simulation=simulation, **bad))
+    text = text_of(spoil(GOOD, simulation=simulation, native=None, **bad))
     assert ("the FP32 baseline itself is suspect" in text) is said
     assert "the conversion or a kernel gets wrong" not in text
+
+
+def test_diagnosis_baseline_that_passed_beside_native_kernels_is_not_suspect() -> None:
+    simulation = Simulation(samples=4, simulated_sqnr_db=13.0, int8_sqnr_db=20.3)
+    output = NativeOutput(name="scores", greatest_difference=2e-7, sqnr_db=121.0)
+    native = NativeComparison(samples=16, outputs=(output,))
+    assert "suspect" not in text_of(spoil(GOOD, simulation=simulation, native=native))
 
 
 def test_diagnosis_samples_that_the_simulation_loses_too_are_not_laid_to_the_conversion() -> None:
