@@ -22,8 +22,7 @@ from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
 from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_SIGNS
-from paddle_int8.tasks.engines.paddle.files import ModelFormat, find_model
-from paddle_int8.tasks.engines.paddle.load import prepare_model
+from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_with
 from paddle_int8.tasks.engines.paddle.switches import BASELINE, NATIVE_FP32, Switches
@@ -34,6 +33,7 @@ from paddle_int8.tasks.layouts.layout import ConversionRequest
 from paddle_int8.tasks.validation import simulation
 from tests.fuzzing.graphs import Graph
 from tests.fuzzing.network import Feed, disturbed, export, samples
+from tests.integration.small_release import prepare
 
 Outputs = list[Any]
 
@@ -64,7 +64,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Result:
-    """Of one graph. `refused` is the message of a model that `load model` refuses by name.
+    """What was found of one graph. `refused` is the message of a model that `load model` refuses by name.
 
     seconds: of the processor, so that what else the machine does is not in them.
     """
@@ -109,7 +109,7 @@ class Checks:
             return None
         try:
             with self._timed("prepare"):
-                model = _prepare(exported, prepared)
+                model = prepare(self._folder)
         except PipelineError as error:
             self.result.refused = str(error)
             return None
@@ -143,7 +143,7 @@ class Checks:
                     self._layout(layout, self._folder / f"{source}-fake", model, feed, simulated)
 
     def _simulated(self, feed: Feed) -> Outputs:
-        """Of the format that Paddle can run: one knows channels last, the other casts from FP64."""
+        """The simulation in the format that Paddle runs: one knows channels last, one casts from FP64."""
         folders = [self._folder / f"{layout}-fake" for layout in ("qdq", "offline")]
         first, *others = [folder for folder in folders if (folder / "model.pdmodel").is_file()]
         try:
@@ -230,23 +230,6 @@ def sqnr_db(exact: Any, found: Any) -> float:
     noise = float(np.square(exact.astype(np.float64) - found).sum())
     signal = float(np.square(exact.astype(np.float64)).sum())
     return float(10 * np.log10(signal / noise)) if noise else 200.0
-
-
-def _prepare(exported: Path, folder: Path) -> ModelArtifact:
-    source = find_model(ModelFiles(path=exported))
-    prepared = prepare_model(source, folder)
-    return ModelArtifact(
-        folder=folder,
-        digest=prepared.digest,
-        source=str(source.program),
-        source_format=ModelFormat.COMBINED,
-        source_digest=source.source_digest,
-        inputs=prepared.inputs,
-        outputs=prepared.outputs,
-        census=prepared.census,
-        repairs=prepared.repairs,
-        size_bytes=prepared.size_bytes,
-    )
 
 
 class _Samples:

@@ -20,8 +20,8 @@ from tests.fuzzing.checks import Checks, Finding, Result
 from tests.fuzzing.graphs import Graph
 
 CPU_LIMIT_S, LIMIT_S = 60, 900
-"""Of one graph: of its own work, of which the slowest take some five seconds, and of waiting, which a busy
-machine prolongs."""
+"""The most seconds that one graph may take: of its own work, where the slowest take some five, and with the
+waiting that a busy machine adds."""
 STACKED = 20
 """How many graphs share a process. Starting one costs as much as a graph, and what a graph leaves behind in
 it is found in this way."""

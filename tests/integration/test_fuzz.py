@@ -17,7 +17,7 @@ from tests.integration.smallest_graphs import SMALLEST
 pytestmark = pytest.mark.paddle
 
 BATCHES, GRAPHS, OPERATORS = 8, 25, 8
-"""Of the suite; graphs of more operators are drawn by `make fuzz`."""
+"""What the suite draws: batches, graphs in each, and operators of a graph at most; `make fuzz` draws more."""
 KNOWN: dict[int, str] = {}
 """Seeds that still fail, with the cause. One that holds again must be taken out."""
 ROOT = Path(__file__).parents[2]

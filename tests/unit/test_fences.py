@@ -40,7 +40,7 @@ PRIVATE_MODULES = {
 }
 """Beginnings of the names of modules that are not public, each with the adapters that may import them."""
 PUBLIC = frozenset({"_exit"})
-"""Of `os`, documented in spite of its name."""
+"""Names of `os` that are documented in spite of its name."""
 WITHOUT_UNDERSCORE = frozenset({"desc", "result_storage"})
 """Attributes of Paddle's and Prefect's objects that are not public either."""
 
