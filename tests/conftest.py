@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 
 import pytest
 
 from paddle_int8.tasks.process.pace import slowness
-from tests.patience import allowed
+from tests.shared import share_below
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -21,11 +22,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.timeout(stretch * seconds), append=False)
 
 
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[str]:
-    """A real temporary server for every flow that this process runs; its address."""
-    from prefect.settings import PREFECT_API_URL
-    from prefect.testing.utilities import prefect_test_harness
+@pytest.fixture(scope="session", autouse=True)
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    share_below(tmp_path_factory)
 
-    with prefect_test_harness(server_startup_timeout=int(allowed(180))):
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real temporary server, the program's own, for every flow that this process runs; its address."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from paddle_int8.flows.cli.embedded import temporary_server
+    from tests import databases
+
+    home = tmp_path_factory.mktemp("prefect_server")
+    databases.used(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(home / "prefect"))
+        server = temporary_server.start(home / "server.log")
+    atexit.register(server.stop)  # after Prefect has sent it the last logs, see `surroundings.start_prefect`
+    server.wait_until_ready()
+    with temporary_settings(updates={PREFECT_API_URL: f"{server.address}/api"}):
         yield str(PREFECT_API_URL.value())

@@ -27,6 +27,7 @@ from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.tracking.task import fetch_registered, log_input
 from paddle_int8.tasks.training.task import train_model
 from paddle_int8.tasks.validation.load import LoadEvidence
+from paddle_int8.tasks.validation.section import baseline_section
 from paddle_int8.tasks.validation.task import baseline_outputs, measure_baselines
 
 
@@ -64,7 +65,8 @@ def gather(config: ReleaseConfig, run_id: str) -> Inputs:
     training = draw_training_data(config.data, qat, model) if qat else None
     check_data(calibration, validation, model, training)
     check_number_of_samples(validation, calibration, config.gate)
-    baselines = measure_baselines(model, calibration, validation, config.validation, host)
+    section = baseline_section(config.validation)
+    baselines = measure_baselines(model, calibration, validation, section, host)
     return Inputs(
         config=config,
         run_id=run_id,

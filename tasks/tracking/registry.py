@@ -12,7 +12,6 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import paddle_int8.tasks.engines.paddle
 from paddle_int8.tasks.contracts.artifacts import Bundle, RegisteredVersion
 from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.contracts.verdict import Verdict
@@ -26,11 +25,9 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.models import ModelSignature
 
-PYFUNC = Path(paddle_int8.tasks.engines.paddle.__path__[0]) / "pyfunc_model.py"
+PYFUNC = Path(__file__).with_name("pyfunc_model.py")
 PROMOTIONS = ".promotions"
 """The decisions on the model `digits` are kept in a second registered model, `digits` + this suffix."""
-REQUIREMENTS = ("paddlepaddle==2.6.2", "numpy<2", "setuptools<81")
-"""The packages that the pyfunc model needs. Paddle imports setuptools without declaring it."""
 
 
 def register(
@@ -137,7 +134,7 @@ def _log_pyfunc(
                     path=str(path),
                     python_model=str(python_model),
                     artifacts={"bundle": bundle.folder.absolute().as_uri()},  # MLflow parses it as a URI
-                    pip_requirements=list(REQUIREMENTS),
+                    pip_requirements=deployment["requirements"],
                     signature=_signature(deployment),
                     mlflow_model=Model(
                         artifact_path=logged.artifact_location,

@@ -31,8 +31,8 @@ from paddle_int8.tasks.data.metrics.scoring import resolve_metrics
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines import ENGINES
 from paddle_int8.tasks.engines.engine import Engine, Predictor
+from paddle_int8.tasks.engines.example import write_example
 from paddle_int8.tasks.engines.paddle import running
-from paddle_int8.tasks.engines.paddle.example import write_example
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.switches import BASELINE, BF16, NATIVE_FP32, Switches, beside

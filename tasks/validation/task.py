@@ -57,6 +57,8 @@ def measure_baselines(
     On each, one isolated process compares the baseline with Paddle's own kernels, and another measures its
     load time and peak memory and examines its outputs. The first key of the result is the instruction set
     that serves on this host; the emulated ones that the release deploys to follow.
+
+    config: see `baseline_section`.
     Raises: MeasurementError when oneDNN computes something else than Paddle's own kernels; and the errors of
     `tasks.validation.fitness.measure_baseline`.
     """

@@ -21,6 +21,7 @@ from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.registry import register
 from paddle_int8.tasks.tracking.runs import RunStatus
+from tests import databases
 from tests.patience import allowed
 from tests.release_factory import (
     build_artifacts,
@@ -56,8 +57,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def uri(home: Path) -> str:
-    """One database for all tests: MLflow takes seconds to make one."""
-    return f"sqlite:///{home / 'mlflow.db'}"
+    return databases.mlflow_in(home)
 
 
 @pytest.fixture

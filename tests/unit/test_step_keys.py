@@ -42,7 +42,10 @@ EDITS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     ),
     "a style": (("tracking/templates/report.css",), set()),
     "wiring": (("steps/step.py", "process/isolated.py", "algorithms/task.py", "layouts/code.py"), set()),
-    "the bundle": (("engines/paddle/bundle.py", "engines/paddle/templates/bundle_readme.md.jinja"), set()),
+    "the bundle": (
+        ("engines/bundle.py", "engines/paddle/bundle.py", "engines/paddle/templates/bundle_readme.md.jinja"),
+        set(),
+    ),
     "the training": (("engines/paddle/training/loop.py",), {"finetune"}),
     "a calibration": (("engines/paddle/quantization/kl.py",), QUANTIZE),
     "the candidate's algorithm": (("algorithms/hist.py",), QUANTIZE),

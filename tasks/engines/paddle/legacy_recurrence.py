@@ -8,9 +8,9 @@ Source: the documentation of paddle.nn.LSTM (gates i, f, c, o) and of the operat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import paddle
@@ -209,7 +209,7 @@ class _Rewrite:
         kind: str,
         inputs: dict[str, str | list[str]],
         outputs: dict[str, DataType],
-        attributes: dict[str, Any] | None = None,
+        attributes: Mapping[str, object] | None = None,
         named: str = "",
     ) -> dict[str, str]:
         """An operator before the `rnn`; names of its outputs by slot. `named`: the first, when it exists."""

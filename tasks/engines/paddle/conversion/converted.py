@@ -1,31 +1,13 @@
-"""What a conversion came to, in any layout."""
+"""What is required of a conversion, in any layout that Paddle runs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 from paddle_int8.tasks.contracts.errors import ConversionError
+from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
 
 CAST = "cast_to_fp32"
 """Name of the change that a model in another floating-point type gets before all others."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConvertedModel:
-    """What was written: layout, content digest, INT8 operators by type, rewrites by name, bytes on disk.
-
-    `int8_ops` of `offline` are the operators that Paddle's passes marked INT8; of `qdq` the compute
-    operators that read quantized input, which the predictor will turn into INT8 when it loads them.
-    """
-
-    folder: Path
-    layout: str
-    digest: str
-    int8_ops: dict[str, int]
-    repairs: dict[str, int]
-    size_bytes: int
 
 
 def require_int8(converted: ConvertedModel) -> None:

@@ -7,14 +7,14 @@ kernel.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.conversion.data_movement import MOVING, TAKING_INT8
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32
 from paddle_int8.tasks.engines.paddle.rewrites.signs import QUANT_PAIR
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.engines.paddle.types import Block
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 
 def quantized_sources(block: Block) -> dict[str, str]:
@@ -27,10 +27,10 @@ def quantized_sources(block: Block) -> dict[str, str]:
     return sources
 
 
-def read_as_bytes(block: Block) -> dict[str, list[Any]]:
+def read_as_bytes(block: Block) -> dict[str, list[Operator]]:
     """By tensor, the operators that read it quantized and have an INT8 kernel."""
     sources = quantized_sources(block)
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[Operator]] = {}
     for op in block.ops:
         if op.type in TAKING_INT8 | MOVING and not is_kept_fp32(op):
             for name in op.input_arg_names:

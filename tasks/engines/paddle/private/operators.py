@@ -16,9 +16,9 @@ def insert_operator(
     index: int,
     *,
     type: str,
-    inputs: Mapping[str, Sequence[Any]],
-    outputs: Mapping[str, Sequence[Any]] | None = None,
-    attrs: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Sequence[object]],
+    outputs: Mapping[str, Sequence[object]] | None = None,
+    attrs: Mapping[str, object] | None = None,
 ) -> Operator:
     """Makes an operator the block's operator `index`. Inputs and outputs: by slot, names or variables."""
     made: Operator = raw(block)._insert_op(

@@ -32,6 +32,8 @@ DEAD_THRESHOLD = 1e-8
 """Threshold of an activation that was 0 throughout, whose scale would be infinite; as PaddleSlim's `mse`."""
 
 Batch = dict[str, Array]
+HistogramRule = Callable[[Array, Array], float]
+"""(counts [bins] of a tensor's magnitudes, edges [bins + 1]) -> threshold"""
 
 
 class Batches(Protocol):
@@ -69,10 +71,12 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         adaround: bool,
         keep_mean: bool,
         learned: Mapping[str, float] | None = None,
+        histogram: HistogramRule | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._learned = dict(learned or {})
+        self._histogram_rule = histogram
         self._step = step
         self._adaround = adaround
         self._keep_mean = keep_mean
@@ -243,8 +247,10 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         return tensor_of(self._scope, name)
 
     def _get_hist_scaling_factor(self, hist: Array, hist_edges: Array) -> float:
-        """PaddleSlim's percentile, except that where its running sum ends below the percentile by rounding
-        (it answers half a bin below zero) the threshold is in the last bin."""
+        """The algorithm's own rule, or PaddleSlim's percentile, except that where its running sum ends below
+        the percentile by rounding (it answers half a bin below zero) the threshold is in the last bin."""
+        if self._histogram_rule is not None:
+            return self._histogram_rule(hist, hist_edges)
         threshold = float(super()._get_hist_scaling_factor(hist, hist_edges))
         width = float(hist_edges[1] - hist_edges[0])
         return threshold if threshold > 0 else (hist.size - 0.5) * width

@@ -19,15 +19,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paddle_int8.tasks.config.quantization import QuantizationConfig
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError, storage_error
 from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.digest import program_digest
-from paddle_int8.tasks.engines.paddle.quantization.preparation import Magnitudes, Prepare, prepared
+from paddle_int8.tasks.engines.paddle.quantization.preparation import (
+    Histogram,
+    Magnitudes,
+    Prepare,
+    prepared,
+)
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.engines.paddle.quantization.calibrator import Batches, Calibrator
+    from paddle_int8.tasks.engines.paddle.quantization.calibrator import Batches, Calibrator, HistogramRule
     from paddle_int8.tasks.engines.paddle.types import Program, Scope
 
 RECURRENT = frozenset({"gru", "lstm"})
@@ -42,9 +48,10 @@ class PtqRequest:
     """One candidate to make of `model`, into the existing `folder`. `batch_size` is in samples.
 
     `form` is what the layout of the candidate takes. The others say what its algorithm is: `slim` is
-    PaddleSlim's own algorithm, which samples activations; `magnitudes` is its rule for layouts that take FP32
-    models with scales, None where it has none; `prepare` is what it does to the FP32 model; and `trained`
-    says that the model was trained with its rounding simulated.
+    PaddleSlim's own algorithm, which samples activations; `histogram` is its rule in the place of
+    PaddleSlim's quantile; `magnitudes` is its rule for layouts that take FP32 models with scales, None where
+    it has none; `prepare` is what it does to the FP32 model; and `trained` says that the model was trained
+    with its rounding simulated.
     `learned` are thresholds by tensor that a training has found; they replace the calibrated ones.
     """
 
@@ -56,6 +63,7 @@ class PtqRequest:
     batch_size: int
     folder: Path
     slim: str
+    histogram: Histogram | None = None
     magnitudes: Magnitudes | None = None
     prepare: Prepare | None = None
     trained: bool = False
@@ -160,6 +168,7 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Scope) -> Calibrat
         data_loader=Loader(samples, request.batch_size),
         batch_size=request.batch_size,
         algo=request.slim,
+        histogram=_rule(request),
         hist_percent=config.hist_percent,
         # a training rounds weights to the nearest, so what it taught them holds for that rounding alone
         adaround=config.round_type == "adaround" and not request.trained,
@@ -169,6 +178,25 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Scope) -> Calibrat
         skip_tensor_list=list(config.skip_tensors),
         onnx_format=request.form is QuantizedForm.QDQ,
     )
+
+
+def _rule(request: PtqRequest) -> HistogramRule | None:
+    """The algorithm's own rule for a threshold, held to its promise; None where PaddleSlim's counts."""
+    if (rule := request.histogram) is None:
+        return None
+    name = request.candidate.algorithm
+
+    def threshold(counts: Array, edges: Array) -> float:
+        found = float(rule(counts, edges, request.config))
+        if not found > 0:
+            raise QuantizationError(
+                found=f"a threshold of {found:g} by the algorithm {name}",
+                required="a threshold above 0 for every tensor",
+                remedy=f"correct the package that brings {name}",
+            )
+        return found
+
+    return threshold
 
 
 def _quantized_operators(program: Program, op_types: tuple[str, ...]) -> dict[str, str]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import operators, place, readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
@@ -97,16 +97,18 @@ def separate_equal_factors(loaded: LoadedProgram) -> int:
     return len(found)
 
 
-def writers(block: Block) -> dict[str, list[Any]]:
+def writers(block: Block) -> dict[str, list[Operator]]:
     """By variable, the operators that write it."""
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[Operator]] = {}
     for op in block.ops:
         for name in op.output_arg_names:
             found.setdefault(name, []).append(op)
     return found
 
 
-def is_laid_out(written: Mapping[str, list[Any]], name: str, lays_out: Callable[[Any], bool]) -> bool:
+def is_laid_out(
+    written: Mapping[str, list[Operator]], name: str, lays_out: Callable[[Operator], bool]
+) -> bool:
     """Whether the order in which an operator writes may reach `name`.
 
     written: see `writers`. lays_out: whether an operator has an order of its own.
