@@ -23,8 +23,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _shared(tmp_path_factory: pytest.TempPathFactory) -> None:
-    share_below(tmp_path_factory)
+def _shared(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> None:
+    share_below(tmp_path_factory, pytestconfig)
 
 
 @pytest.fixture(scope="session")
@@ -33,12 +33,14 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from paddle_int8.flows.cli.embedded import temporary_server
+    from paddle_int8.flows.cli.embedded.surroundings import QUIET
     from tests import databases
 
     home = tmp_path_factory.mktemp("prefect_server")
     databases.used(home)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(home / "prefect"))
+        for name, value in (QUIET | {"PREFECT_HOME": str(home / "prefect")}).items():
+            patch.setenv(name, value)
         server = temporary_server.start(home / "server.log")
     atexit.register(server.stop)  # after Prefect has sent it the last logs, see `surroundings.start_prefect`
     server.wait_until_ready()

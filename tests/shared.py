@@ -1,4 +1,4 @@
-"""Folders that all processes of one run of pytest share: the one that needs a folder first makes it."""
+"""Folders that several processes share: the one that needs a folder first makes it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,28 @@ from pathlib import Path
 
 import pytest
 
-_place: Path | None = None
+_run: Path | None = None
+_kept: Path | None = None
 
 
-def share_below(factory: pytest.TempPathFactory) -> None:
-    """Puts them beside this process's temporary folders, where all workers of pytest-xdist have theirs."""
-    global _place
+def share_below(factory: pytest.TempPathFactory, config: pytest.Config) -> None:
+    """Says where they lie: beside this process's temporary folders, where all workers of pytest-xdist have
+    theirs; and those that later runs use too, in pytest's cache."""
+    global _run, _kept
     own = factory.getbasetemp()
-    _place = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    _run = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    _kept = config.cache.mkdir("shared") if config.cache else _run
 
 
-def made_once(name: str, make: Callable[[Path], object]) -> Path:
-    """The folder `name`, which `make` has filled in this process or in another."""
-    assert _place is not None, "no test is running"
-    folder, done = _place / name, _place / f"{name}.done"
-    with (_place / f"{name}.lock").open("a") as lock:
+def made_once(name: str, make: Callable[[Path], object], *, kept: bool = False) -> Path:
+    """The folder `name`, which `make` has filled in this process or in another.
+
+    kept: later runs of pytest use it too, so that `name` must say all that decides what is in it.
+    """
+    place = _kept if kept else _run
+    assert place is not None, "no test is running"
+    folder, done = place / name, place / f"{name}.done"
+    with (place / f"{name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)  # what failed in another process
