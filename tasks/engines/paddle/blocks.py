@@ -1,4 +1,4 @@
-"""Who writes and who reads a variable of a `paddle.static` block, and changes to its parts."""
+"""Finds the operators of a `paddle.static` block that write or read a variable, and changes the block."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 SKIPPED = "skip_quant"
-"""What PaddleSlim looks for in an operator's name scope."""
+"""PaddleSlim leaves an operator in FP32 when this word is in the operator's name scope."""
 
 
 def operators(loaded: LoadedProgram, kind: str) -> list[tuple[Block, Operator]]:
-    """Each operator of this type in the main block, with it."""
+    """The operators of this type in the main block, each as a pair of the block and the operator."""
     block = loaded.program.global_block()
     return [(block, op) for op in block.ops if op.type == kind]
 
@@ -41,17 +41,17 @@ def writer(block: Block, name: str) -> Operator | None:
 
 
 def hide_from_slim(op: Operator) -> None:
-    """Has PaddleSlim leave `op` in FP32."""
+    """Makes PaddleSlim leave `op` in FP32."""
     set_attribute(op, "op_namescope", SKIPPED)
 
 
 def is_skipped(op: Operator) -> bool:
-    """Whether PaddleSlim was told to leave this operator in FP32."""
+    """Whether PaddleSlim leaves this operator in FP32, see `hide_from_slim`."""
     return bool(op.has_attr("op_namescope") and SKIPPED in op.attr("op_namescope"))
 
 
 def place(block: Block, op: Operator) -> int:
-    """Where `op` stands among the block's operators."""
+    """The position of `op` among the block's operators."""
     return next(index for index, other in enumerate(block.ops) if other is op)
 
 
@@ -113,7 +113,7 @@ def remove_unread(block: Block, fetches: Sequence[str]) -> None:
 
 
 def tensor_of(scope: Scope, name: str) -> Tensor:
-    """Where the scope keeps the values of `name`. Raises: KeyError when it has none."""
+    """The tensor in which the scope keeps the values of `name`. Raises: KeyError when it has none."""
     holder = scope.find_var(name)
     if holder is None:
         raise KeyError(name)
@@ -121,7 +121,7 @@ def tensor_of(scope: Scope, name: str) -> Tensor:
 
 
 def value(loaded: LoadedProgram, name: str) -> Array:
-    """What the parameter `name` holds, as an array of its own."""
+    """A copy of the values of the parameter `name`."""
     return np.array(tensor_of(loaded.scope, name))
 
 
@@ -133,7 +133,7 @@ def overwrite(loaded: LoadedProgram, name: str, values: Array) -> None:
 
 
 def store(loaded: LoadedProgram, name: str, values: Array) -> None:
-    """Makes `name` a parameter with these values, whatever it was."""
+    """Makes `name` a parameter with these values, whatever it was before."""
     import paddle
 
     block = loaded.program.global_block()

@@ -1,4 +1,4 @@
-"""Weights of a QDQ program as INT8, which is how Paddle's predictor tells a quantized weight.
+"""Stores the weights of a QDQ program as INT8, by which Paddle's predictor recognises quantized weights.
 
 Isolated process only.
 """
@@ -22,8 +22,8 @@ INTEGERS = "store_integer_weights"
 def store_integer_weights(loaded: LoadedProgram) -> int:
     """Stores weights as INT8 that an export kept as FP32 numbers from -127 to 127. Returns how many.
 
-    `paddle.quantization` (`PTQ`, `QAT`) exports them so. At load `quant_dequant_mkldnn_pass` gives only INT8
-    weights their scales back; the others are multiplied as they are, 127 times too large and more.
+    `paddle.quantization` (`PTQ`, `QAT`) exports them so. At load `quant_dequant_mkldnn_pass` applies scales
+    to INT8 weights only. The others are multiplied as they are, 127 times too large or more.
     """
     names = integers_in_fp32(loaded)
     for name in names:
