@@ -30,10 +30,11 @@ Feed = Dict[str, Array]
 LENGTHS = ".lengths"
 """A sequence input `x`, [N, longest, ...], comes with `x.lengths`, [N]; what lies beyond is not read."""
 GROUP_SEQUENCES, STEPS_APART = 24, 32
-"""Most sequences that run together, and by how many steps the shapes of a bucket differ at least: more than a
-group has sequences, its fillers among them."""
+"""At most GROUP_SEQUENCES sequences of a batch run together. Groups of one bucket with the same number of
+sequences have total lengths that are STEPS_APART or more apart. A group with its fillers has fewer sequences
+than that, so that its total length tells the number of its sequences: see `_fillers`."""
 FILLED = 0
-"""In the place of a number of sequences: any, with fillers."""
+"""The key of the executor that runs all groups with fillers, whatever their number of sequences."""
 
 
 def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], threads: int) -> Any:
@@ -101,7 +102,7 @@ def offsets(lengths: Array) -> list[int]:
 
 
 class Executor:
-    """What runs a program. Kernels that it has prepared are its own."""
+    """Runs a program. Each executor keeps the kernels that it has prepared to itself."""
 
     def __init__(self, predictor: Any) -> None:
         self._predictor = predictor
@@ -133,9 +134,9 @@ class Predictor:
     length_buckets: longest sequence of each bucket, ascending, from 8 steps. A batch is run bucket by bucket,
     see `filled`; a sequence that is alone in its bucket, or longer than all, is run as it is.
 
-    Paddle finds the kernels prepared for sequences by the sum of their lengths, some by the longest besides,
-    and dies of those for another number of sequences, or answers wrongly. So each number has an executor of
-    its own; groups that are filled share one, since their sum tells their number.
+    Paddle looks prepared kernels up by the sum of the sequences' lengths, and some by the longest length too.
+    With kernels for another number of sequences it dies or answers wrongly. So each number of sequences has
+    an executor of its own. Groups with fillers share one, since their sum tells their number.
     """
 
     def __init__(self, config: Any, length_buckets: Sequence[int] = ()) -> None:
