@@ -15,8 +15,8 @@ CHUNK = 1 << 17
 """How many values are counted at a time. So many stay in a core's caches."""
 
 WORST_MARGIN = 2.0**-4
-"""The largest margin, in bins, for which this way is used. Beyond it most values are near an edge, because the
-range is narrow beside its distance from 0."""
+"""The largest margin, in bins, for which this way is used. Beyond it most values are near an edge: the range
+is narrow beside its distance from 0."""
 
 
 def magnitude_range(values: Array) -> tuple[float, float]:

@@ -116,7 +116,7 @@ class Grams:
 def _rows(layer: Layer, values: Array, weight_shape: tuple[int, ...]) -> Iterator[Array]:
     """Yields the inputs of each output value, as rows: [groups, rows, n].
 
-    Example: a convolution has a kernel of 3 x 3 over 8 channels, one group, and 10 x 10 output values for each
+    Example: a convolution has a kernel of 3 x 3 over 8 channels, one group, and 10 x 10 output values a
     picture. Every picture gives [1, 100, 72]: a row holds the 72 inputs of one output value.
     """
     if layer.kind == "product":

@@ -27,7 +27,8 @@ FLAGS = {"matmul": ("transpose_X", "transpose_Y"), "matmul_v2": ("trans_x", "tra
 class Layer:
     """`op` multiplies `source` by the stored `weight` and writes `answer`.
 
-    outputs: the dimension of the weight that has the output channels. channels: that of the answer, 1 or -1.
+    outputs: the dimension of the weight that has the output channels.
+    channels: the dimension of the answer that has them, 1 or -1.
     """
 
     op: Operator
@@ -96,7 +97,7 @@ def add_bias(loaded: LoadedProgram, layer: Layer, bias: Array) -> None:
 
 
 def multiply_weight(loaded: LoadedProgram, layer: Layer, factor: Array) -> None:
-    """factor: one for all output channels, or one for each."""
+    """Multiplies the layer's weight by `factor`: one for all output channels, or one for each."""
     weight = value(loaded, layer.weight)
     shape = [1] * weight.ndim
     shape[layer.outputs] = -1
