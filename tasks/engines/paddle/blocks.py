@@ -50,7 +50,7 @@ def is_skipped(op: Operator) -> bool:
     return bool(op.has_attr("op_namescope") and SKIPPED in op.attr("op_namescope"))
 
 
-def place(block: Block, op: Operator) -> int:
+def position(block: Block, op: Operator) -> int:
     """The position of `op` among the block's operators."""
     return next(index for index, other in enumerate(block.ops) if other is op)
 
@@ -61,7 +61,7 @@ def scale_before(
     """Inserts `target` = `source` * factor + bias in front of `op`."""
     insert_operator(
         block,
-        place(block, op),
+        position(block, op),
         type="scale",
         inputs={"X": [source]},
         outputs={"Out": [target]},
@@ -72,7 +72,7 @@ def scale_before(
 def remove(block: Block, op: Operator) -> None:
     """Removes `op` and the variables that only it wrote."""
     outputs = op.output_arg_names
-    remove_operator(block, place(block, op))
+    remove_operator(block, position(block, op))
     for name in outputs:
         if block.has_var(name) and not any(name in o.input_arg_names + o.output_arg_names for o in block.ops):
             remove_variable(block, name)
@@ -132,7 +132,7 @@ def overwrite(loaded: LoadedProgram, name: str, values: Array) -> None:
     tensor_of(loaded.scope, name).set(values, paddle.CPUPlace())
 
 
-def store(loaded: LoadedProgram, name: str, values: Array) -> None:
+def put_parameter(loaded: LoadedProgram, name: str, values: Array) -> None:
     """Makes `name` a parameter with these values, whatever it was before."""
     import paddle
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paddle_int8.tasks.engines.paddle.blocks import store, value
+from paddle_int8.tasks.engines.paddle.blocks import put_parameter, value
 from paddle_int8.tasks.engines.paddle.conversion.signed_residuals import S8_MAX
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def store_integer_weights(loaded: LoadedProgram) -> int:
     """
     names = integers_in_fp32(loaded)
     for name in names:
-        store(loaded, name, value(loaded, name).astype(np.int8))
+        put_parameter(loaded, name, value(loaded, name).astype(np.int8))
     return len(names)
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.engines.paddle.blocks import overwrite, place, value
+from paddle_int8.tasks.engines.paddle.blocks import overwrite, position, value
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
 from paddle_int8.tasks.engines.paddle.conversion.converted import CAST, ConvertedModel
 from paddle_int8.tasks.engines.paddle.conversion.data_movement import (
@@ -138,7 +138,7 @@ def _read_directly(block: Block, dequantize: Operator) -> None:
     for op in block.ops:
         if target in op.input_arg_names:
             rename_input(op, target, source)
-    remove_operator(block, place(block, dequantize))
+    remove_operator(block, position(block, dequantize))
     remove_variable(block, target)
 
 

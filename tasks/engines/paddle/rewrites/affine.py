@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paddle_int8.tasks.engines.paddle.blocks import (
-    place,
+    position,
     readers,
     remove,
     remove_unread,
@@ -104,7 +104,7 @@ def _fold_into_writer(loaded: LoadedProgram, op: Operator) -> bool:
         factor, offset = factor * more, offset * more + added
     multiply_weight(loaded, layer, factor)
     (target,) = op.output("Out")
-    remove_operator(block, place(block, op))
+    remove_operator(block, position(block, op))
     if bias is not None:
         remove(block, bias.op)
     rename_output(layer.op, layer.answer, target)
@@ -140,7 +140,7 @@ def _join_with_reader(loaded: LoadedProgram, op: Operator) -> bool:
     offset = first.offset * second.factor + second.offset
     (target,) = second.op.output("Out")
     scale_before(block, second.op, first.source, target, factor.item(), bias=offset.item())
-    remove_operator(block, place(block, second.op))
+    remove_operator(block, position(block, second.op))
     remove(block, op)
     return True
 

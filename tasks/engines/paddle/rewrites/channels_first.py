@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.engines.paddle.blocks import place, remove_unread, writer
+from paddle_int8.tasks.engines.paddle.blocks import position, remove_unread, writer
 from paddle_int8.tasks.engines.paddle.private.operators import (
     insert_operator,
     rename_input,
@@ -76,7 +76,7 @@ def _turn(block: Block, op: Operator, turned: dict[str, str], sources: list[str]
         rank = len(block.var(source).shape)
         if source not in turned:
             turned[source] = f"{source}.first"
-            _transpose(block, place(block, op), source, turned[source], [0, rank - 1, *range(1, rank - 1)])
+            _transpose(block, position(block, op), source, turned[source], [0, rank - 1, *range(1, rank - 1)])
         rename_input(op, source, turned[source])
     target = _only(op.output, TARGETS, op.output_names)
     rank = len(block.var(target).shape)
@@ -84,7 +84,7 @@ def _turn(block: Block, op: Operator, turned: dict[str, str], sources: list[str]
     turned[target] = f"{target}.first"
     _variable(block, turned[target], target, [block.var(target).shape[axis] for axis in order])
     rename_output(op, target, turned[target])
-    _transpose(block, place(block, op) + 1, turned[target], target, [0, *range(2, rank), 1])
+    _transpose(block, position(block, op) + 1, turned[target], target, [0, *range(2, rank), 1])
 
 
 def _transpose(block: Block, index: int, source: str, target: str, order: list[int]) -> None:

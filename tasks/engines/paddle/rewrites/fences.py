@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from paddle_int8.tasks.engines.paddle.blocks import operators, place, readers, writer
+from paddle_int8.tasks.engines.paddle.blocks import operators, position, readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
 from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, rename_input, set_input
 from paddle_int8.tasks.engines.paddle.private.variables import variable_of
@@ -143,5 +143,7 @@ def _copy(block: Block, op: Operator, source: str, suffix: str) -> str:
     """The name of a copy of `source`, made in front of `op`."""
     copy = f"{source}.{op.output_arg_names[0]}.{suffix}"
     block.create_var(name=copy, shape=block.var(source).shape, dtype=block.var(source).dtype)
-    insert_operator(block, place(block, op), type="assign", inputs={"X": [source]}, outputs={"Out": [copy]})
+    insert_operator(
+        block, position(block, op), type="assign", inputs={"X": [source]}, outputs={"Out": [copy]}
+    )
     return copy

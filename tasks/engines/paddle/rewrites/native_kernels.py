@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paddle_int8.tasks.contracts.errors import ModelFormatError
-from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, operators, place
+from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, operators, position
 from paddle_int8.tasks.engines.paddle.private.operators import (
     insert_operator,
     rename_input,
@@ -64,7 +64,11 @@ def divide_by_reciprocals(loaded: LoadedProgram) -> int:
         target = f"{op.output('Out')[0]}.reciprocal"
         block.create_var(name=target, shape=variable_of(block, denominator).shape, dtype="float32")
         insert_operator(
-            block, place(block, op), type="reciprocal", inputs={"X": [denominator]}, outputs={"Out": [target]}
+            block,
+            position(block, op),
+            type="reciprocal",
+            inputs={"X": [denominator]},
+            outputs={"Out": [target]},
         )
         set_type(op, "elementwise_mul")
         set_input(op, "Y", [target])
@@ -205,13 +209,13 @@ def _compute_in_double(block: Block, op: Operator) -> bool:
     for name in dict.fromkeys(op.input_arg_names):
         if _is_float(block, name):
             target = f"{op.output_arg_names[0]}.{name}.double"
-            _cast(block, place(block, op), name, target, to_double=True)
+            _cast(block, position(block, op), name, target, to_double=True)
             rename_input(op, name, target)
     for name in dict.fromkeys(op.output_arg_names):
         if _is_float(block, name):
             source = f"{name}.double"
             rename_output(op, name, source)
-            _cast(block, place(block, op) + 1, source, name, to_double=False)
+            _cast(block, position(block, op) + 1, source, name, to_double=False)
     keep_fp32(op)
     hide_from_slim(op)
     return True

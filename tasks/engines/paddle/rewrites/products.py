@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, operators, place, readers, remove_unread
+from paddle_int8.tasks.engines.paddle.blocks import (
+    hide_from_slim,
+    operators,
+    position,
+    readers,
+    remove_unread,
+)
 from paddle_int8.tasks.engines.paddle.private.operators import (
     insert_operator,
     remove_operator,
@@ -51,16 +57,16 @@ def multiply_rows(loaded: LoadedProgram) -> int:
         if kept < len(shape) - 1:
             target = f"{op.output('Out')[0]}.rows"
             block.create_var(name=target, shape=[*shape[:kept], joined], dtype=block.var(source).dtype)
-            source = _rows(block, source, [0] * kept + [joined], place(block, op), named=target)
+            source = _rows(block, source, [0] * kept + [joined], position(block, op), named=target)
         insert_operator(
             block,
-            place(block, op),
+            position(block, op),
             type="matmul_v2",
             inputs={"X": [source], "Y": [weight]},
             outputs={"Out": op.output("Out")},
             attrs={"trans_x": False, "trans_y": False},
         )
-        remove_operator(block, place(block, op))
+        remove_operator(block, position(block, op))
         matched += 1
     return matched
 
@@ -90,12 +96,12 @@ def flatten_layer_inputs(loaded: LoadedProgram) -> int:
         if len(shape) <= LARGEST_RANK or sum(side < 0 for side in shape[1:]) > 1 or shape[-1] < 0:
             continue
         if source not in flat:
-            flat[source] = _rows(block, source, [0, -1, shape[-1]], place(block, op))
+            flat[source] = _rows(block, source, [0, -1, shape[-1]], position(block, op))
         set_input(op, "X", [flat[source]])
         last, output = _flatten_outputs(block, layer)
         back = [0, *block.var(output).shape[1:]]
         flat[output] = last.output("Out")[0]
-        _rows(block, flat[output], back, place(block, last) + 1, named=output)
+        _rows(block, flat[output], back, position(block, last) + 1, named=output)
         matched += 1
     if matched:
         remove_unread(block, loaded.fetches)

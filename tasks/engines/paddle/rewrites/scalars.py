@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.engines.paddle.blocks import operators, place
+from paddle_int8.tasks.engines.paddle.blocks import operators, position
 from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, rename_input
 from paddle_int8.tasks.engines.paddle.private.variables import variable_of
 
@@ -37,7 +37,7 @@ def _lengthen(block: Block, op: Operator, name: str) -> None:
         block.create_var(name=copy, shape=[1], dtype=variable_of(block, name).dtype)
     insert_operator(
         block,
-        place(block, op),
+        position(block, op),
         type="reshape2",
         inputs={"X": [name]},
         outputs={"Out": [target], "XShape": [f"{target}.shape"]},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paddle_int8.tasks.engines.paddle.blocks import place, remove_unread, store, value
+from paddle_int8.tasks.engines.paddle.blocks import position, put_parameter, remove_unread, value
 from paddle_int8.tasks.engines.paddle.private.operators import remove_operator, set_attribute, set_input
 from paddle_int8.tasks.engines.paddle.private.programs import ending_with
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import CONTROL_FLOW
@@ -53,9 +53,9 @@ def fold_computed_weights(loaded: LoadedProgram) -> int:
             ending_with(loaded.program, targets), fetch_list=names
         )
     for name, found in zip(names, values, strict=True):
-        store(loaded, name, np.asarray(found))
+        put_parameter(loaded, name, np.asarray(found))
     for op in [op for op in block.ops if not set(names).isdisjoint(op.output_arg_names)]:
-        remove_operator(block, place(block, op))
+        remove_operator(block, position(block, op))
     remove_unread(block, loaded.fetches)
     return len(names)
 
@@ -71,7 +71,7 @@ def transpose_stored_weights(loaded: LoadedProgram) -> int:
         flag = TRANSPOSED.get(op.type, "")
         (name,) = op.input(slot)
         if flag and op.attr(flag) and block.var(name).persistable and len(block.var(name).shape) == 2:
-            store(loaded, f"{name}.transposed", value(loaded, name).T)
+            put_parameter(loaded, f"{name}.transposed", value(loaded, name).T)
             set_input(op, slot, [f"{name}.transposed"])
             set_attribute(op, flag, False)
             matched += 1
@@ -95,7 +95,7 @@ def separate_shared_weights(loaded: LoadedProgram) -> int:
             continue
         if name in taken:
             copies += 1
-            store(loaded, f"{name}.copy_{copies}", value(loaded, name))
+            put_parameter(loaded, f"{name}.copy_{copies}", value(loaded, name))
             set_input(op, slot, [f"{name}.copy_{copies}"])
         taken.add(name)
     return copies
