@@ -354,7 +354,7 @@ def test_message_example_written_as_told_is_accepted(example: str, tmp_path: Pat
         pytest.param("? [a]\n: b\n", "line 1 has a key of several values", id="list for a key"),
         pytest.param("name: 2026-13-45\n", "a date that there is not", id="date"),
         pytest.param("name: !!timestamp a\n", "a date that there is not", id="no date"),
-        pytest.param("name: !!int a\n", "a number or a date that there is not", id="no number"),
+        pytest.param("name: !!int a\n", "a number or a date that does not exist", id="no number"),
         pytest.param("name: a\nmodel: {}\ndata: {}\nnull: 1\n", "unknown key `null`", id="null for a key"),
         pytest.param("name: a\nmodel: {}\ndata: {}\ntrue: 1\n", "unknown key `true`", id="true for a key"),
         pytest.param("", "holds nothing", id="empty"),
