@@ -23,7 +23,7 @@ def common_scales(scales: Mapping[str, float], program: Program, *, fp32_too: bo
     else, and where concatenations are chained.
     scales: INT8 steps a unit, up to a factor.
     fp32_too: also treats concatenations that stay in FP32, since the predictor of `qdq` does so where the
-    result has a scale. A result that nothing reads as bytes gets no scale.
+        result has a scale. A result that nothing reads as bytes gets no scale.
     """
     block = program.global_block()
     sources = quantized_sources(block) if fp32_too else {}

@@ -43,14 +43,14 @@ def keep_data_movement_fp32(program: Program, scales: Mapping[str, float], *, fu
       sign: the predictor dies, "could not create a primitive descriptor for a concat primitive".
     - Concatenations where another layer reads one of the inputs, which would get the scale of a much wider
       one.
+    - In `qdq`, all concatenations. Its predictor takes concatenated tensors for signed: it requantizes
+      rectified inputs, at half their resolution and at a cost.
     - Means whose range is much smaller than their input's, or whose input was not calibrated. A mean over a
       picture, as in squeeze and excite, gets the scale of the picture. If the picture has none, it gets the
       scale of the mean and is cut off there.
 
     scales: INT8 steps a unit, up to a factor, for each calibrated tensor.
-    fused: False for a program whose layers the predictor of `qdq` fuses. That predictor takes concatenated
-    tensors for signed: it requantizes rectified inputs, at half their resolution and at a cost. So no
-    concatenation is in INT8 in `qdq`.
+    fused: False for a program of `qdq`, whose layers the predictor fuses.
     Returns how many were marked.
     """
     block = program.global_block()

@@ -129,8 +129,8 @@ def remove_identity_pooling(loaded: LoadedProgram) -> int:
 def sign_rectified_residuals(loaded: LoadedProgram) -> int:
     """rectified + convolution -> rectified * 1 + convolution, where no ReLU follows.
 
-    Paddle fuses the sum into the convolution, and the kernel then writes the residual's type, which is
-    unsigned: negative values of the sum become 0. A residual that comes out of a factor is signed.
+    Paddle fuses the sum into the convolution, and the kernel then writes the residual's type. It is unsigned,
+    so that negative values of the sum become 0. A residual that comes out of a factor is signed.
     """
     block, matched = loaded.program.global_block(), 0
     unsigned = unsigned_tensors(block, fused=False)
