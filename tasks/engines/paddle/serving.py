@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import queue
 import threading
@@ -216,9 +217,10 @@ def _room(values: Array, steps: Array | None, lengths: Array) -> Array:
 def filled(lengths: Array, buckets: Sequence[int]) -> list[tuple[Array, list[int]]]:
     """Which sequences to run together, and the lengths of fillers to run with them.
 
-    Kernels compute each step for every sequence up to the longest, and are built anew for each shape. So
-    sequences of a bucket go together, and fillers round their number, their longest and the sum of their
-    lengths up to one of few shapes. Sequences don't influence each other: outputs stay what they were.
+    Kernels compute as many steps for every sequence as the longest one has, and are built again for each
+    shape. So sequences of a bucket run together, and fillers round their number, their longest length and the
+    sum of their lengths up to one of few shapes. Sequences don't influence each other: outputs stay what they
+    were.
     """
     bucket = np.searchsorted(buckets, lengths)
     groups: list[tuple[Array, list[int]]] = []
@@ -241,9 +243,11 @@ def _fillers(lengths: Array, longest: int) -> list[int]:
     sequences of 18 + 8 + 5 = 31 steps. With 10 more they have 41, 9 above 32. So the five have 8, 4, 1, 1, 1.
     """
     apart = max(longest, STEPS_APART)
-    count = _missing_to_round(len(lengths)) + -(-(apart - 1) // (longest - 1))
+    growing = math.ceil((apart - 1) / (longest - 1))  # fillers that can take up any missing steps together
+    count = _missing_to_round(len(lengths)) + growing
     sequences, steps = len(lengths) + 1 + count, int(lengths.sum()) + longest + count
-    return [longest, *_shared_out(count + (sequences - steps) % apart, count, longest)]
+    missing = (sequences - steps) % apart
+    return [longest, *_shared_out(count + missing, count, longest)]
 
 
 def _missing_to_round(sequences: int) -> int:
