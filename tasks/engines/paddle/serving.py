@@ -224,11 +224,11 @@ def filled(lengths: Array, buckets: Sequence[int]) -> list[tuple[Array, list[int
     """
     bucket = np.searchsorted(buckets, lengths)
     groups: list[tuple[Array, list[int]]] = []
-    for place in sorted(set(bucket.tolist())):
-        rows = np.flatnonzero(bucket == place)
-        size = GROUP_SEQUENCES if place < len(buckets) else 1
+    for number in sorted(set(bucket.tolist())):
+        rows = np.flatnonzero(bucket == number)
+        size = GROUP_SEQUENCES if number < len(buckets) else 1
         for part in np.split(rows, range(size, len(rows), size)):
-            groups.append((part, [] if len(part) == 1 else _fillers(lengths[part], buckets[place])))
+            groups.append((part, [] if len(part) == 1 else _fillers(lengths[part], buckets[number])))
     return groups
 
 
@@ -251,7 +251,7 @@ def _fillers(lengths: Array, longest: int) -> list[int]:
 
 
 def _missing_to_round(sequences: int) -> int:
-    """How many more make a round number, at most a quarter: to 9 it is 1 of 10, to 17 it is 3 of 20."""
+    """How many more make a round number, at most a quarter more: 1 for 9, which makes 10, and 3 for 17."""
     coarse = 1 << max(0, sequences.bit_length() - 3)
     return -sequences % coarse
 
