@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import queue
 import threading
@@ -243,7 +242,7 @@ def _fillers(lengths: Array, longest: int) -> list[int]:
     sequences of 18 + 8 + 5 = 31 steps. With 10 more they have 41, 9 above 32. So the five have 8, 4, 1, 1, 1.
     """
     apart = max(longest, STEPS_APART)
-    growing = math.ceil((apart - 1) / (longest - 1))  # fillers that can take up any missing steps together
+    growing = -(-(apart - 1) // (longest - 1))  # fillers enough to take up any missing steps; rounded up
     count = _missing_to_round(len(lengths)) + growing
     sequences, steps = len(lengths) + 1 + count, int(lengths.sum()) + longest + count
     missing = (sequences - steps) % apart
