@@ -20,7 +20,7 @@ def picture(width: int, height: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     width=st.integers(1, 90),
     height=st.integers(1, 90),
@@ -199,7 +199,7 @@ def test_normalise_wrong_number_of_channels_names_the_key(steps: Preprocessing, 
     assert "3 channels" in caught.value.found
 
 
-@settings(deadline=None, max_examples=7)
+@settings(max_examples=7)
 @given(rows=st.integers(1, 7))
 def test_normalise_batch_equals_its_samples_one_by_one(rows: int) -> None:
     steps = Preprocessing(scale=0.1, mean=(0.3, 0.2, 0.1), std=(0.5, 0.6, 0.7))
