@@ -196,7 +196,7 @@ def _require_rows(model: ModelArtifact, probes: Sequence[Probe], config: Validat
 
 
 def _meaning(index: int, probes: Sequence[Probe]) -> tuple[str, str]:
-    """For an output without one row per sample: what its rows probably are, and the remedy."""
+    """What the rows of an output probably are that has not one for each sample, and the remedy."""
     rows = [probe.outputs[index].shape[:1] for probe in probes]
     counted = any(
         all(_counts(values, probe, index) for values, probe in zip(column, probes, strict=True))

@@ -33,7 +33,7 @@ COPY_AGAIN = "copy or export the model again, program and parameters together"
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A stored tensor: its VarType number and its shape. Also what a program expects of a parameter."""
+    """The VarType number and the shape of a stored tensor, or those that a program expects of it."""
 
     dtype: int
     shape: tuple[int, ...]

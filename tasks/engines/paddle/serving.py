@@ -334,7 +334,7 @@ def load_bundle(bundle: Path, threads: int | None = None) -> Predictor:
 
 
 def open_bundle(bundle: Path, threads: int | None = None) -> SharedPredictor:
-    """As `load_bundle`, for any number of threads."""
+    """A predictor as from `load_bundle`, which any number of threads may call."""
     import paddle  # noqa: F401 - here, not in the predictor's thread: it keeps modes for the thread that imports it
 
     return SharedPredictor(lambda: load_bundle(bundle, threads))

@@ -28,7 +28,7 @@ SATURATING = frozenset({"relu6", "clip", "hard_sigmoid", "hard_swish", "sigmoid"
 
 
 def part_means(program: Program) -> int:
-    """Makes operators that quantize an FP32 mean read a copy of it. For `qdq`.
+    """Makes operators that quantize an FP32 mean read a copy of it. The layout `qdq` needs it.
 
     The predictor gives a mean the scale of its input, whether the mean is in INT8 or not.
     Returns how many copies there are.
@@ -39,7 +39,7 @@ def part_means(program: Program) -> int:
 
 
 def part_concatenations(program: Program) -> int:
-    """Makes operators that quantize an FP32 concatenation read a copy of it. For `qdq`.
+    """Makes operators that quantize an FP32 concatenation read a copy of it. The layout `qdq` needs it.
 
     It matters where inputs of the concatenation are quantized for other operators too: the predictor gives
     them the scale of the result, if that has one, whether the concatenation is in INT8 or not.
@@ -58,7 +58,7 @@ def part_concatenations(program: Program) -> int:
 
 
 def part_saturated(program: Program, scales: Mapping[str, float]) -> dict[str, float]:
-    """Makes INT8 layers read a copy of a result that a saturating function reads too. For `offline`.
+    """Makes INT8 layers read a copy of a result that a saturating function reads too. `offline` needs it.
 
     Without the copy the layer that computes the result writes bytes for all its readers, in the scale that
     its whole range needs. A function that cuts most of this range off is left with few steps, which the
