@@ -64,9 +64,9 @@ class Contents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """`deployment.json`. `preprocessing` is what the model's inputs went through before they got here.
+    """The content of `deployment.json`. `switches`, `versions`, `requirements` and `pythons`: see `Contents`.
 
-    For `switches`, `versions`, `requirements` and `pythons` see `Contents`.
+    preprocessing: what samples go through before they are inputs of the model.
     """
 
     schema_version: int
@@ -93,10 +93,10 @@ def bundled(files: tuple[str, ...]) -> tuple[str, ...]:
 def fill_bundle(
     request: BundleRequest, contents: Contents, texts: Callable[[Deployment], Mapping[str, str]]
 ) -> Bundle:
-    """Fills the empty folder; the example comes from beside the native evidence's outcomes.
+    """Fills the request's empty folder. The example is copied from beside the first measured outcomes.
 
-    texts: what the engine says of a deployment, by its place in the bundle: `README.md` at least.
-    Raises: StorageError when the evidence is not of these bytes, or the disk refuses.
+    texts: what the engine says of a deployment, by its file in the bundle: `README.md` at least.
+    Raises: StorageError when the evidence belongs to other bytes, or the disk refuses.
     """
     folder, deployable, evidence = request.folder, request.deployable, request.evidence
     if evidence.digest != deployable.digest:

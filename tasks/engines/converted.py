@@ -1,4 +1,4 @@
-"""What a conversion came to, in any layout and for any engine."""
+"""The result of a conversion, in any layout and for any engine."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertedModel:
-    """What was written: layout, content digest, INT8 operators by type, rewrites by name, bytes on disk.
+    """What a conversion wrote: layout, content digest, repairs by name, bytes on disk.
 
-    `int8_ops` of `offline` are the operators that Paddle's passes marked INT8; of `qdq` the compute
-    operators that read quantized input, which the predictor will turn into INT8 when it loads them.
+    int8_ops: INT8 operators by type. For `offline` they are the operators that Paddle's passes marked INT8.
+        For `qdq` they are the compute operators that read quantized input: the predictor makes them INT8 when
+        it loads the model.
     """
 
     folder: Path

@@ -47,12 +47,15 @@ def requirements() -> tuple[str, ...]:
 
 
 def pythons() -> tuple[str, ...]:
-    """The Pythons that this Paddle has wheels for, "3.8" and on."""
+    """The versions of Python that this Paddle has wheels for, from "3.8" on."""
     classifiers = metadata(PADDLE).get_all("Classifier") or []
     return tuple(text.split()[-1] for text in classifiers if text.startswith(PYTHON_OF_A_WHEEL))
 
 
 def held_to(evidence: CandidateEvidence) -> str:
-    """What oneDNN was held to when it was measured for this host; "" when it had all that the CPU has."""
+    """The instruction set that oneDNN was held to when the model was measured for this host.
+
+    "" when it was measured with all that the CPU has.
+    """
     served = next((item.isa for item in evidence.per_isa if not item.emulated), evidence.host.isa)
     return "" if served is evidence.host.isa else served.value

@@ -7,7 +7,7 @@ from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
 
 CAST = "cast_to_fp32"
-"""Name of the change that a model in another floating-point type gets before all others."""
+"""The name of the repair that comes before all others: a cast of a model in another floating-point type."""
 
 
 def require_int8(converted: ConvertedModel) -> None:
