@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import ConversionConfig, QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
-from paddle_int8.tasks.contracts.errors import PipelineError
+from paddle_int8.tasks.contracts.errors import ModelFormatError, PipelineError
 from paddle_int8.tasks.engines.paddle.audit.kernels import audit
 from paddle_int8.tasks.engines.paddle.audit.verbose import VerboseRecorder
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
@@ -23,6 +23,7 @@ from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
 from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_SIGNS
 from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.load import RNN, prepare_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_with
 from paddle_int8.tasks.engines.paddle.switches import BASELINE, NATIVE_FP32, Switches
@@ -55,7 +56,7 @@ COMPARED = ("offline", "offline_7bit", "qdq")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check that failed. check: `prepare`, `onednn`, `sqnr`, `share`, `error` or `died`."""
+    """One check that failed. check: `prepare`, `onednn`, `legacy`, `sqnr`, `batch`, `share`, `error` or `died`."""
 
     check: str
     where: str
@@ -116,8 +117,17 @@ class Checks:
         self.result.repairs = {name: count for name, count in model.repairs.items() if count}
         self._compare("prepare", prepared, NATIVE_FP32, feed, exact, nearly)
         self._compare("onednn", prepared, BASELINE, feed, exact, nearly)
+        if RNN in model.census.counts:
+            self._legacy(feed, exact, nearly)
         self._exact = exact
         return model
+
+    def _legacy(self, feed: Feed, exact: Outputs, nearly: Outputs) -> None:
+        """The model as the layout `recurrent` takes it, unless it is refused by name for that layout."""
+        exported, rewritten = find_model(ModelFiles(path=self._folder / "exported")), self._folder / "legacy"
+        with self._timed("prepare legacy"), self._guarded("prepare legacy"), suppress(ModelFormatError):
+            prepare_model(exported, rewritten, legacy=True)
+            self._compare("legacy", rewritten, NATIVE_FP32, feed, exact, nearly)
 
     def _compare(
         self, check: str, folder: Path, switches: Switches, feed: Feed, exact: Outputs, nearly: Outputs
