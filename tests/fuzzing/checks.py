@@ -34,6 +34,7 @@ from paddle_int8.tasks.layouts.layout import ConversionRequest
 from paddle_int8.tasks.validation import simulation
 from tests.fuzzing.graphs import Graph
 from tests.fuzzing.network import Feed, disturbed, export, samples
+from tests.fuzzing.shortcuts import one_conversion
 from tests.integration.small_release import prepare
 
 Outputs = list[Any]
@@ -56,7 +57,8 @@ COMPARED = ("offline", "offline_7bit", "qdq")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check that failed. check: `prepare`, `onednn`, `legacy`, `sqnr`, `batch`, `share`, `error` or `died`."""
+    """One check that failed. check: `prepare`, `onednn`, `legacy`, `sqnr`, `batch`, `share`, `error` or
+    `died`."""
 
     check: str
     where: str
@@ -146,11 +148,13 @@ class Checks:
         simulated: Outputs = []
         with self._timed("simulate"), self._guarded("simulate"):
             simulated = self._simulated(feed)
-        for layout in COMPARED:
-            source = "offline" if layout == "offline_7bit" else layout
-            if simulated and (self._folder / f"{source}-fake" / "model.pdmodel").is_file():
-                with self._timed(layout), self._guarded(layout):
-                    self._layout(layout, self._folder / f"{source}-fake", model, feed, simulated)
+        promised = model.census.quantizable - _hidden(self._folder / "fp32")
+        with one_conversion():
+            for layout in COMPARED:
+                source = self._folder / f"{'qdq' if layout == 'qdq' else 'offline'}-fake"
+                if simulated and (source / "model.pdmodel").is_file():
+                    with self._timed(layout), self._guarded(layout):
+                        self._layout(layout, source, model, promised, feed, simulated)
 
     def _simulated(self, feed: Feed) -> Outputs:
         """The simulation in the format that Paddle runs: one knows channels last, one casts from FP64."""
@@ -164,8 +168,15 @@ class Checks:
             return simulation.outputs(others[0], [feed])[0]
 
     def _layout(
-        self, layout: str, quantized: Path, model: ModelArtifact, feed: Feed, simulated: Outputs
+        self,
+        layout: str,
+        quantized: Path,
+        model: ModelArtifact,
+        promised: int,
+        feed: Feed,
+        simulated: Outputs,
     ) -> None:
+        """promised: the layers that run in INT8 by the census, but for those that a rewrite keeps in FP32."""
         deployable = self._folder / layout
         converted = _convert(layout, quantized, deployable)
         predictor = open_predictor(spec_of(deployable, LAYOUTS.find(layout).switches, 1))
@@ -174,7 +185,6 @@ class Checks:
         lines = VerboseRecorder().record(lambda: predictor.run(few), inferences=1)
         census = LAYOUTS.find(layout).comparable(model.census)
         audited = audit(lines, inferences=1, expect_int8=True, census=census)
-        promised = model.census.quantizable - _hidden(self._folder / "fp32")
         if layout == "qdq":  # counts products alone there
             promised -= converted.repairs[MIXED_SIGNS]
         self.result.int8[layout] = (audited.int8_primitives, promised)
