@@ -142,7 +142,7 @@ def baseline_quality(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
 
 
 def baseline_answers(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """Where agreement judges decisions, FP32's must differ so much that always giving the commonest would fail.
+    """Where agreement judges decisions, those of FP32 must differ: always giving the commonest must fail.
 
     Example: FP32 decides class 3 for 995 of 1,000 samples, and the margin is 1 point. A model that answers
     class 3 to everything agrees with FP32 on 99.5 % of them, so agreement would prove nothing.
@@ -168,7 +168,8 @@ def baseline_answers(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
             required=f"less than {100 * most:g} % of each output, so that a model which always decides so "
             f"fails the margin of {gate.max_drop_pp:g} points",
             remedy="validate on samples of more classes, check `data.preprocessing`, judge this output by a "
-            "callable in `validation.metrics`, or set it to `ignore` in `validation.outputs` when nobody reads it",
+            "callable in `validation.metrics`, or set it to `ignore` in `validation.outputs` when nobody reads "
+            "it",
         )
 
 

@@ -21,7 +21,7 @@ from paddle_int8.tasks.engines.paddle.audit.verbose import VerboseRecorder
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
 from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
-from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_SIGNS
+from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_PRODUCTS
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import RNN, prepare_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
@@ -185,8 +185,7 @@ class Checks:
         lines = VerboseRecorder().record(lambda: predictor.run(few), inferences=1)
         census = LAYOUTS.find(layout).comparable(model.census)
         audited = audit(lines, inferences=1, expect_int8=True, census=census)
-        if layout == "qdq":  # counts products alone there
-            promised -= converted.repairs[MIXED_SIGNS]
+        promised -= converted.repairs[MIXED_PRODUCTS]
         self.result.int8[layout] = (audited.int8_primitives, promised)
         if audited.int8_primitives != promised:
             self._find("share", layout, f"{audited.int8_primitives} of {promised} layers in INT8")

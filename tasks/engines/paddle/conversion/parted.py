@@ -95,7 +95,8 @@ def straighten_convolved(program: Program) -> int:
 
     Such a convolution may write blocks of channels, and the kernel that quantizes takes their strides for
     those of dimensions: the predictor dies, "could not construct a memory descriptor using strides". Which
-    convolutions do depends on their channels and on the instruction set.
+    convolutions do depends on their channels and on the instruction set. The predictor of `qdq` quantizes in
+    front of operators that keep the scale, such as reshaping, where their results are quantized.
     Returns how many copies there are.
     """
     block = program.global_block()
@@ -112,7 +113,7 @@ def straighten_convolved(program: Program) -> int:
     found = [op for op in quantizing if is_laid_out(written, op.input("Input")[0], lays_out)]
     for op in found:
         fence(block, op, op.input("Input")[0])
-    names = [name for name in read_as_bytes(block) if is_laid_out(written, name, lays_out)]
+    names = [name for name in read_as_bytes(block) if is_laid_out(written, name, lays_out, SCALE_KEEPING)]
     return len(found) + len([copy for name in names if (copy := _part(block, name))])
 
 
