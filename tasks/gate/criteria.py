@@ -167,9 +167,8 @@ def baseline_answers(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
             found=f"FP32's commonest decision is {told}",
             required=f"less than {100 * most:g} % of each output, so that a model which always decides so "
             f"fails the margin of {gate.max_drop_pp:g} points",
-            remedy="validate on samples of more classes, check `data.preprocessing`, judge this output by a "
-            "callable in `validation.metrics`, or set it to `ignore` in `validation.outputs` when nobody reads "
-            "it",
+            remedy="validate on samples of more classes, check `data.preprocessing`, judge it by a callable "
+            "in `validation.metrics`, or set it to `ignore` in `validation.outputs` when nobody reads it",
         )
 
 

@@ -176,12 +176,16 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
     ),
     "square_in_front_of_a_layer": (
         "keep_equal_operands_fp32",
-        _graph(
-            (-1, 6, 12),
-            _node("a", "conv1d", "x", **LAYER | {"kernel": [1]}, data_format="NCL"),
-            _node("b", "split", "a", parts=2, part=0, axis=1),
-            _node("c", "binary", "b", "b", kind="multiply"),
-            _node("d", "matmul_stored", "c", outputs=4, transposed=False),
+        Graph(
+            533,
+            (Input("in0", (-1, 6, 12)),),
+            (
+                _node("n0", "conv1d", "in0", **LAYER | {"kernel": [1]}, data_format="NCL"),
+                _node("n1", "split", "n0", parts=2, part=0, axis=1),
+                _node("n3", "binary", "n1", "n1", kind="multiply"),
+                _node("n5", "matmul_stored", "n3", outputs=4, transposed=False),
+            ),
+            ("n5",),
         ),
     ),
     "reshaped_times_its_transpose": (

@@ -28,8 +28,8 @@ from paddle_int8.tasks.engines.paddle.rewrites.channels_first import compute_cha
 from paddle_int8.tasks.engines.paddle.rewrites.fences import (
     order_operands,
     separate_equal_factors,
-    separate_reshaped_factors,
     separate_normalised_readers,
+    separate_reshaped_factors,
     separate_second_activations,
 )
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import (
