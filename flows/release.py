@@ -12,6 +12,7 @@ from paddle_int8.flows.releasing.inputs import Inputs, gather
 from paddle_int8.flows.server.events import announce_verdict, failure_announced
 from paddle_int8.flows.server.lifecycle.release_run import begun
 from paddle_int8.tasks.config.callables import require_all_allowed
+from paddle_int8.tasks.config.parameter import Parameter
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.verdict import Judged, Release
@@ -27,7 +28,7 @@ from paddle_int8.tasks.tracking.task import publish_report, register
     persist_result=False,
     result_serializer="json",  # of its errors; nothing is ever unpickled
 )
-def release(config: ReleaseConfig) -> Release:
+def release(config: Parameter[ReleaseConfig]) -> Release:
     """Gathers what candidates share, explores them, chooses one, and registers it when the gate approved it.
 
     The verdict, or the error that there is none, is announced to Prefect's automations.

@@ -199,11 +199,14 @@ class OutputEvidence(JudgedOutput):
     sqnr_db: ratio of signal to quantization noise. None for whole numbers, whose size means nothing, and for
     an output that is 0 throughout in FP32.
     judged_by: the metrics that look at this output.
+    commonest: share of FP32's most frequent decision among all its decisions; None for kinds that decide
+    nothing.
     """
 
     agreement: float | None
     sqnr_db: float | None
     judged_by: tuple[str, ...]
+    commonest: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from paddle_int8.tasks.contracts.evidence import (
 )
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Verdict
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
+from paddle_int8.tasks.data.metrics.agreement import AGREEMENT
 from paddle_int8.tasks.gate.criterion import Criterion, stated
 from paddle_int8.tasks.gate.signal import every_output, signal
 from paddle_int8.tasks.validation.statistics import fewest_samples, samples_needed, speed_ratio
@@ -127,6 +128,8 @@ def baseline_quality(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
         for metric in item.metrics:
             if metric.lost is None or (metric not in gated and metric.name != TOP1):
                 continue
+            if metric.name == AGREEMENT:  # FP32 always agrees with itself
+                continue
             yield stated(
                 f"baseline {metric.title}",
                 item.isa,
@@ -136,6 +139,37 @@ def baseline_quality(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
                 remedy="check that labels, their order and the preprocessing are those of training; "
                 "if they are, lower `gate.max_drop_pp`",
             )
+
+
+def baseline_answers(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
+    """Where agreement judges decisions, those of FP32 must differ: always giving the commonest must fail.
+
+    Example: FP32 decides class 3 for 995 of 1,000 samples, and the margin is 1 point. A model that answers
+    class 3 to everything agrees with FP32 on 99.5 % of them, so agreement would prove nothing.
+    """
+    most = 1 - gate.max_drop_pp / 100
+    for item in evidence.per_isa:
+        if AGREEMENT not in {metric.name for metric in _gated(item, gate)}:
+            continue
+        shares = {
+            output.name: output.commonest
+            for output in item.outputs
+            if AGREEMENT in output.judged_by and output.commonest is not None
+        }
+        if not shares:
+            continue
+        alike = {name: share for name, share in shares.items() if not share < most}
+        told = ", ".join(f"{100 * share:.2f} % of {name}" for name, share in (alike or shares).items())
+        yield stated(
+            f"baseline {AGREEMENT}",
+            item.isa,
+            Outcome.INCONCLUSIVE if alike else Outcome.APPROVED,
+            found=f"FP32's commonest decision is {told}",
+            required=f"less than {100 * most:g} % of each output, so that a model which always decides so "
+            f"fails the margin of {gate.max_drop_pp:g} points",
+            remedy="validate on samples of more classes, check `data.preprocessing`, judge it by a callable "
+            "in `validation.metrics`, or set it to `ignore` in `validation.outputs` when nobody reads it",
+        )
 
 
 def speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
@@ -320,6 +354,7 @@ CRITERIA: tuple[Criterion, ...] = (
     native_measurement,
     accuracy,
     baseline_quality,
+    baseline_answers,
     speed,
     native_speed,
     proof,
