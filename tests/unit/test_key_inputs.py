@@ -213,7 +213,14 @@ def test_validate_key_ignores_limits_and_warnings(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"confidence": 0.99}, {"outputs": "others"}, {"repeats": 400}, {"metrics": ("top1",)}, {"threads": 2}],
+    [
+        {"confidence": 0.99},
+        {"outputs": "others"},
+        {"repeats": 400},
+        {"processes": 7},
+        {"metrics": ("top1",)},
+        {"threads": 2},
+    ],
     ids=lambda changes: next(iter(changes)),
 )
 def test_validate_key_holds_what_is_measured_and_compared_with(
