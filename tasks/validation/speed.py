@@ -99,7 +99,7 @@ def allowance_log(found: Disturbance) -> float:
     |---|---|---|
     | 53 %, all of it on the other CPU | 4.15 | 0.10 |
     | 52 %, when the memory was busy too | 5.47 and 6.21 | 0.37 and 0.50 |
-    | 93 to 98 % | 2.76 to 5.00 | 0.12 to 0.31 |
+    | 93 to 98 % | 2.47 to 5.00 | at most 0.42 |
     """
     others = max(found.others_share, found.waited_share, found.throttled_share)
     return INTERFERENCE * others - math.log1p(-min(MOST_STOLEN, found.steal_share))
