@@ -65,7 +65,11 @@ def _conclude(inputs: Inputs, findings: Findings, chosen: Judged, started: float
         config.validation.threads,
     )
     approved = verdict.outcome is Outcome.APPROVED and config.registry.enabled
-    registered = register(inputs.run_id, bundle, verdict, config.registry, config.name) if approved else None
+    registered = (
+        register(inputs.run_id, bundle, chosen.evidence, verdict, config.registry, config.name)
+        if approved
+        else None
+    )
     return Release(
         name=config.name,
         outcome=verdict.outcome,

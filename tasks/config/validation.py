@@ -86,8 +86,15 @@ class ValidationConfig(Section):
     repeats: int = Field(
         default=200,
         ge=20,
-        description="Timed inferences of each model, at most. They are spread over at least 30 turns, or "
-        "one a turn when there are fewer.",
+        description="Timed inferences of each model, at most, in all processes together. They are spread "
+        "over at least 30 turns, or one a turn when there are fewer.",
+    )
+    processes: int = Field(
+        default=5,
+        ge=2,
+        le=100,
+        description="How many processes time the models, one after another. Speed differs between processes, "
+        "so more of them make the interval of the speed-up narrower, and each must load all models.",
     )
     references: tuple[Reference, ...] = Field(
         default=tuple(Reference),
@@ -95,7 +102,9 @@ class ValidationConfig(Section):
         "kernels, and BF16 on oneDNN.",
     )
     timeout_s: Limit = Field(
-        default=3600, gt=0, description="Seconds after which measuring one candidate is stopped."
+        default=3600,
+        gt=0,
+        description="Seconds after which each of the processes that measure one candidate is stopped.",
     )
 
     @field_validator("metrics")

@@ -23,7 +23,8 @@ from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.data.metrics.agreement import AGREEMENT
 from paddle_int8.tasks.gate.criterion import Criterion, stated
 from paddle_int8.tasks.gate.signal import every_output, signal
-from paddle_int8.tasks.validation.statistics import fewest_samples, samples_needed, speed_ratio
+from paddle_int8.tasks.validation.speed import FEWEST_PROCESSES
+from paddle_int8.tasks.validation.statistics import fewest_samples, samples_needed
 
 MIN_SPEEDUP = {
     IsaLevel.SSE41: 1.0,
@@ -41,7 +42,9 @@ With VNNI one instruction does the work of three, and Paddle publishes 3 to 3.7x
 AVX-512 without VNNI it publishes 1.5x. Below AVX-512, INT8 only saves memory, so it must not be slower.
 """
 
-NATIVE, NATIVE_SPEED = "native_fp32", "speed-up over native FP32"
+NATIVE_SPEED = "speed-up over native FP32"
+WORTH_TELLING = 0.05
+"""A line of a verdict says what else the host did from this share of the time on."""
 TOP1 = "top1"
 BASELINE_MARGINS, BASELINE_ENOUGH_PP = 10, 50.0
 """The FP32 baseline must be right on this many times the margin, or on this percentage of the samples.
@@ -176,7 +179,7 @@ def speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionRe
     """The speed-up's confidence interval must lie above the lowest speed-up that is worth deploying."""
     for item in evidence.per_isa:
         least = MIN_SPEEDUP[item.isa] if gate.min_speedup is None else gate.min_speedup
-        yield _fast_enough("speed-up", item.isa, item.latency.speedup, least, gate)
+        yield _fast_enough("speed-up", item, item.latency.speedup, least, gate)
 
 
 def native_speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
@@ -188,10 +191,9 @@ def native_speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Crit
     if gate.min_native_speedup is None:
         return
     for item in evidence.per_isa:
-        samples = item.latency.samples_ms
         if item.emulated:
             continue
-        if NATIVE not in samples:
+        if (ratio := item.latency.native_speedup) is None:
             yield stated(
                 NATIVE_SPEED,
                 item.isa,
@@ -201,34 +203,32 @@ def native_speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Crit
                 remedy="add native_fp32 to `validation.references`",
             )
             continue
-        ratio = speed_ratio(
-            samples[NATIVE],
-            samples["candidate"],
-            calls=item.latency.calls,
-            confidence=gate.confidence,
-            seed=0,
-        )
-        yield _fast_enough(NATIVE_SPEED, item.isa, ratio, gate.min_native_speedup, gate)
+        yield _fast_enough(NATIVE_SPEED, item, ratio, gate.min_native_speedup, gate)
 
 
 def _fast_enough(
-    criterion: str, isa: IsaLevel, ratio: SpeedRatio, least: float, gate: GateConfig
+    criterion: str, item: IsaEvidence, ratio: SpeedRatio, least: float, gate: GateConfig
 ) -> CriterionResult:
+    disturbance = item.latency.disturbance
     found = (
         f"{ratio.ratio:.3f}x, between {ratio.low:.3f}x and {ratio.high:.3f}x "
-        f"with {100 * ratio.confidence:g} % confidence"
+        f"with {100 * ratio.confidence:g} % confidence, in {ratio.processes} processes"
     )
-    remedy = f"INT8 is not worth deploying on {isa}: see the diagnosis for where the time goes"
+    if disturbance and disturbance.taken_share >= WORTH_TELLING:
+        found += f"; {disturbance.told()}, so the interval is {100 * ratio.allowance:.0f} % wider either way"
+    remedy = f"INT8 is not worth deploying on {item.isa}: see the diagnosis for where the time goes"
     outcome = Outcome.INCONCLUSIVE
     if not _finite(ratio.ratio, ratio.low, ratio.high) or ratio.confidence < gate.confidence:
         remedy = f"measure the latency with {100 * gate.confidence:g} % confidence"
+    elif ratio.processes < FEWEST_PROCESSES:
+        remedy = "release it again: one process says nothing of the next one"
     elif ratio.low >= least:
         outcome = Outcome.APPROVED
     elif ratio.high < least:
         outcome = Outcome.REJECTED
     else:
-        remedy = "raise `validation.repeats`, or measure while nothing else runs on the host"
-    return stated(criterion, isa, outcome, found=found, required=f"at least {least:g}x", remedy=remedy)
+        remedy = "raise `validation.processes`, or measure while nothing else runs on the host"
+    return stated(criterion, item.isa, outcome, found=found, required=f"at least {least:g}x", remedy=remedy)
 
 
 def proof(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:

@@ -123,7 +123,7 @@ def accuracy_drop(evidence: Sequence[CandidateEvidence], margin_pp: float) -> Pl
 
 
 def speedup_bars(evidence: Sequence[CandidateEvidence], required: float | None) -> Plot:
-    """Draws the FP32/INT8 latency ratio on the native instruction set, with its bootstrap interval."""
+    """Draws the FP32/INT8 latency ratio on the native instruction set, with its interval."""
     with _figure(0.34 * len(evidence) + 0.7) as ((axis,), save):
         for row, item in enumerate(evidence):
             speed = item.per_isa[0].latency.speedup

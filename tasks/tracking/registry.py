@@ -38,9 +38,12 @@ def register(
     name: str,
     alias: str,
     verdict: Verdict,
+    description: str | None = None,
     python_model: Path = PYFUNC,
 ) -> RegisteredVersion:
     """Logs `bundle` under the run, makes it a version of `name`, and points `alias` at the version.
+
+    description: what MLflow's page of a new version shows as its description.
 
     A bundle that is registered already keeps its version, so running a release again adds none.
     Raises: RegistryError when the verdict is not an approval or is about another model, when the bundle's
@@ -62,7 +65,12 @@ def register(
             logged = _log_pyfunc(client, run_id, bundle, python_model, deployment, tags)
             # `models:/<id>` would not do: MLflow looks it up at the process-wide tracking URI
             version = client.create_model_version(
-                name, source=logged.artifact_location, run_id=run_id, tags=tags, model_id=logged.model_id
+                name,
+                source=logged.artifact_location,
+                run_id=run_id,
+                tags=tags,
+                model_id=logged.model_id,
+                description=description,
             ).version
         _set_alias(client, name, alias, str(version))
     return RegisteredVersion(name=name, version=str(version), alias=alias, uri=f"models:/{name}@{alias}")

@@ -43,11 +43,14 @@ from paddle_int8.tasks.tracking.live_curve import log_points, points
 from paddle_int8.tasks.tracking.metrics import candidate_metrics
 from paddle_int8.tasks.tracking.open_releases import OpenRelease
 from paddle_int8.tasks.tracking.schema import summary_json
+from paddle_int8.tasks.tracking.summary import headline
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 FLOW_RUN = "prefect_flow_run_id"
+DESCRIPTION = "mlflow.note.content"
+"""The tag whose text MLflow's page of a run shows as its description."""
 PACKAGES = ("paddlepaddle", "paddleslim", "mlflow", "numpy", "prefect")
 
 
@@ -254,7 +257,9 @@ def log_outcome(tracking_uri: str, release: Release, report_html: str, plots: Ma
     if release.run_id is None:
         return
     with connection(tracking_uri) as client:
+        said = headline(release)
         tags = {"outcome": release.outcome, "chosen": release.chosen.name if release.chosen else "none"}
+        tags[DESCRIPTION] = " ".join(filter(None, (f"**{said.word}.**", said.sentence, said.beside)))
         if release.bundle:
             tags["bundle_digest"] = release.bundle.digest
         _tag(client, release.run_id, tags)

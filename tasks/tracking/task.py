@@ -37,7 +37,7 @@ from paddle_int8.tasks.tracking.plots import release_plots
 from paddle_int8.tasks.tracking.report import render_html, render_markdown
 from paddle_int8.tasks.tracking.runs import RunStatus
 from paddle_int8.tasks.tracking.source import fetch_source, resolve_source
-from paddle_int8.tasks.tracking.summary import focus
+from paddle_int8.tasks.tracking.summary import focus, native_is_faster
 
 NETWORK: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 2}
 
@@ -126,7 +126,12 @@ def log_failure(run_id: str, failed: FailedCandidate, settings: QuantizationConf
 
 @step(name="register", **NETWORK)
 def register(
-    run_id: str, bundle: Bundle, verdict: Verdict, config: RegistryConfig, release: str
+    run_id: str,
+    bundle: Bundle,
+    evidence: CandidateEvidence,
+    verdict: Verdict,
+    config: RegistryConfig,
+    release: str,
 ) -> RegisteredVersion:
     """Registers the approved bundle as a model version, and points the alias at the version."""
     with stage("register") as summary:
@@ -137,6 +142,7 @@ def register(
             name=config.register_as or release,
             alias=config.alias,
             verdict=verdict,
+            description=native_is_faster(evidence) or None,
         )
         summary.append(f"{version.name} version {version.version}, alias {version.alias}")
         return version
