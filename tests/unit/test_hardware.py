@@ -23,9 +23,9 @@ from paddle_int8.tasks.hardware.onednn import OneDnnReport
 from paddle_int8.tasks.hardware.policy import enforce
 from paddle_int8.tasks.hardware.profile import describe, host_profile
 from paddle_int8.tasks.hardware.task import check_hardware
-from paddle_int8.tasks.process.progress import listen
 from paddle_int8.tasks.process import limits
 from paddle_int8.tasks.process.limits import memory_limit, usable_cores
+from paddle_int8.tasks.process.progress import listen
 
 AVX2 = "sse4_1 sse4_2 avx avx2 fma"
 AVX512 = f"{AVX2} avx512f avx512dq avx512cd avx512bw avx512vl"
