@@ -20,7 +20,7 @@ CONFIDENCE = 0.95
 def too_few(
     samples: int, gate: GateConfig, calibration_samples: int = 0, *, candidates: int = 1
 ) -> str | None:
-    """The warning to give when so few samples can approve nothing, or little; None when there are enough.
+    """The warning to give when so few samples cannot decide the margin; None when there are enough.
 
     calibration_samples: how many samples are used for calibration. The warning suggests to move some of
     them to the validation where that would be enough; 0 leaves the suggestion out.
@@ -51,9 +51,9 @@ def _few_for_many(samples: int, gate: GateConfig, candidates: int) -> str | None
         return None
     return (
         f"{samples:,} validation samples are few for {candidates} candidates and `gate.max_drop_pp: "
-        f"{gate.max_drop_pp:g}`: where the candidates err on different samples, one of them is approved only "
-        f"when the others are beyond doubt. Validate on at least {fewest:,} samples, or release fewer "
-        "candidates (`quantization.algorithms`, `quantization.layouts`)"
+        f"{gate.max_drop_pp:g}`: if the candidates err on different samples, even one that answers as FP32 "
+        f"does may be inconclusive. Validate on at least {fewest:,} samples, or release fewer candidates "
+        "(`quantization.algorithms`, `quantization.layouts`)"
     )
 
 

@@ -22,7 +22,7 @@ from paddle_int8.tasks.steps.step import stage, step
 def check_number_of_samples(
     validation: DatasetArtifact, calibration: DatasetArtifact, config: GateConfig, candidates: int
 ) -> None:
-    """Warns, before anything is measured, when there are too few samples to approve any candidate.
+    """Warns, before anything is measured, when there are too few samples to decide the margin.
 
     candidates: how many are tested together on these samples.
     """
@@ -30,7 +30,7 @@ def check_number_of_samples(
     if warning:
         get_run_logger().warning(warning)
         with stage("check number of samples") as summary:
-            summary.extend(("too few samples", f"{WARNING}{warning}"))
+            summary.extend(("too few samples for this margin", f"{WARNING}{warning}"))
 
 
 @step(name="gate", task_run_name="gate {evidence.candidate.name}")
