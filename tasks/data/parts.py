@@ -15,6 +15,7 @@ from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.contracts.sequences import offsets
+from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.data.dataset import (
     LABELS,
     NO_LABEL,
@@ -55,11 +56,9 @@ def write_part(
     return materialise(_stored(dataset, inputs), rows, preprocessing, inputs, folder, step=step)
 
 
-def part_of(dataset: DatasetArtifact, written: DatasetSummary, folder: Path) -> DatasetArtifact:
+def part_of(dataset: DatasetArtifact, written: DatasetSummary, folder: StoredPath) -> DatasetArtifact:
     """The artifact of a part that `write_part` wrote; `folder` is its place in the store."""
-    return replace(
-        dataset, folder=folder, digest=written.digest, samples=written.samples, classes=dataset.classes
-    )
+    return replace(dataset, folder=folder, digest=written.digest, samples=written.samples)
 
 
 def _stored(dataset: DatasetArtifact, inputs: tuple[TensorSpec, ...]) -> Samples:
