@@ -79,7 +79,7 @@ def test_each_night_finds_the_nights_before_it_whatever_their_experiment(nights:
     found = [
         nights.release("monday")[2],
         nights.release("tuesday")[2],
-        nights.release("wednesday", name="another name")[2],
+        nights.release("wednesday", name="another-name")[2],
         nights.release("thursday")[2],
     ]
     assert [each.releases for each in found] == [0, 1, 2, 3]
