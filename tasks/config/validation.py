@@ -17,6 +17,7 @@ from paddle_int8.tasks.config.spoken import (
     CALLABLE,
     MetricNames,
 )
+from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.suggestion import did_you_mean
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, OutputKind
 
@@ -70,6 +71,13 @@ class ValidationConfig(Section):
         default=None,
         description="Highest instruction set that oneDNN may use, here and when serving; without it, "
         "oneDNN uses all that the CPU has.",
+    )
+    search_share: Incidental[float] = Field(
+        default=0.3,
+        gt=0,
+        lt=1,
+        description="Share of the validation samples that a strategy sees which learns from verdicts. Its "
+        "best candidate is then tested on the other samples. Other strategies ignore it.",
     )
     batch_size: int = Field(default=1, ge=1, description="How many samples each timed inference takes.")
     accuracy_batch_size: int = Field(

@@ -131,12 +131,28 @@ class LatencyEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What an upper bound pays because several candidates were compared on the same samples.
+
+    candidates: how many of them could have been chosen.
+    confidence: the confidence of the corrected bound. It is so high that the bounds of all these candidates
+    hold together with the confidence that the gate asks for.
+    alone_upper_pp: the upper bound that this candidate would have if it were the only one.
+    """
+
+    candidates: int
+    confidence: float
+    alone_upper_pp: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricEvidence:
     """One metric of baseline and candidate on the same samples.
 
     baseline, candidate: mean scores between 0 and 1.
     drop_pp: baseline minus candidate in percentage points; positive when the candidate is worse.
-    drop_lower_pp, drop_upper_pp: one-sided confidence bounds of the drop, each at `confidence`.
+    drop_lower_pp, drop_upper_pp: one-sided confidence bounds of the drop, each at `confidence`. After the
+    gate corrected for several candidates, the upper one has the confidence of `correction`.
     lost, gained: samples that only FP32, or only INT8, has right. None when scores are not just 0 and 1.
     """
 
@@ -150,6 +166,12 @@ class MetricEvidence:
     confidence: float
     lost: int | None
     gained: int | None
+    correction: Correction | None = None
+
+    @property
+    def upper_confidence(self) -> float:
+        """The confidence of `drop_upper_pp`."""
+        return self.correction.confidence if self.correction else self.confidence
 
     @property
     def title(self) -> str:

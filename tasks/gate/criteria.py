@@ -105,7 +105,7 @@ def native_measurement(evidence: CandidateEvidence, gate: GateConfig) -> Iterato
 def accuracy(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
     """Every gated metric must be non-inferior: the upper bound of its drop must be within the margin."""
     for item in evidence.per_isa:
-        metrics = _gated(item, gate)
+        metrics = gated(item, gate)
         if not metrics:
             yield stated(
                 f"accuracy {gate.metric or ''}".strip(),
@@ -127,9 +127,9 @@ def baseline_quality(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
     """
     required_pp = min(BASELINE_MARGINS * gate.max_drop_pp, BASELINE_ENOUGH_PP)
     for item in evidence.per_isa:
-        gated = _gated(item, gate)
+        wanted = gated(item, gate)
         for metric in item.metrics:
-            if metric.lost is None or (metric not in gated and metric.name != TOP1):
+            if metric.lost is None or (metric not in wanted and metric.name != TOP1):
                 continue
             if metric.name == AGREEMENT:  # FP32 always agrees with itself
                 continue
@@ -367,6 +367,18 @@ CRITERIA: tuple[Criterion, ...] = (
 )
 
 
+SAMPLE_FREE: tuple[Criterion, ...] = (
+    identity,
+    native_measurement,
+    speed,
+    native_speed,
+    proof,
+    size,
+    latency_p99,
+)
+"""Criteria whose outcome does not depend on which samples were drawn for the validation."""
+
+
 def _accuracy_of(metric: MetricEvidence, isa: IsaLevel, gate: GateConfig) -> CriterionResult:
     low, high = metric.drop_lower_pp, metric.drop_upper_pp
     remedy = "calibrate with another algorithm or more samples, or keep the worst layers in FP32"
@@ -379,24 +391,50 @@ def _accuracy_of(metric: MetricEvidence, isa: IsaLevel, gate: GateConfig) -> Cri
         outcome = Outcome.APPROVED
     elif low > gate.max_drop_pp:
         outcome = Outcome.REJECTED
-    elif (needed := samples_needed(metric, margin_pp=gate.max_drop_pp)) is not None:
-        remedy = f"validate on about {needed:,} samples, or widen `gate.max_drop_pp`"
-    elif metric.samples < (fewest := fewest_samples(gate.max_drop_pp, confidence=gate.confidence)):
-        remedy = f"validate on at least {fewest:,} samples: with fewer, even no loss at all proves nothing"
     else:
-        remedy = f"the drop itself is not below the margin: more samples alone will not help; {remedy}"
+        remedy = _decided_by(metric, gate, remedy)
     return stated(
         f"accuracy {metric.title}",
         isa,
         outcome,
-        found=f"drop of {metric.drop_pp:.3f} points, between {low:.3f} and {high:.3f} with "
-        f"{100 * metric.confidence:g} % confidence in each bound, on {metric.samples:,} samples",
+        found=_drop_found(metric),
         required=_margin(gate),
         remedy=remedy,
     )
 
 
-def _gated(item: IsaEvidence, gate: GateConfig) -> tuple[MetricEvidence, ...]:
+def _decided_by(metric: MetricEvidence, gate: GateConfig, otherwise: str) -> str:
+    """What would decide a drop whose bounds enclose the margin. `otherwise` is what could lower the drop."""
+    fewest = fewest_samples(gate.max_drop_pp, confidence=metric.upper_confidence)
+    if (needed := samples_needed(metric, margin_pp=gate.max_drop_pp)) is not None:
+        remedy = f"validate on about {needed:,} samples, or widen `gate.max_drop_pp`"
+    elif metric.samples < fewest:
+        remedy = f"validate on at least {fewest:,} samples: with fewer, even no loss at all proves nothing"
+    else:
+        remedy = f"the drop itself is not below the margin: more samples alone will not help; {otherwise}"
+    if metric.correction and metric.correction.alone_upper_pp <= gate.max_drop_pp:
+        remedy += (
+            ". As the only candidate it would pass, but to leave the others out now, on the same samples, "
+            "proves nothing: they have been looked at"
+        )
+    return remedy
+
+
+def _drop_found(metric: MetricEvidence) -> str:
+    """The drop with its bounds in words, and what the correction for several candidates adds to them."""
+    low, high, surely = metric.drop_lower_pp, metric.drop_upper_pp, f"{100 * metric.confidence:g} %"
+    start, end = f"drop of {metric.drop_pp:.3f} points", f"on {metric.samples:,} samples"
+    if (paid := metric.correction) is None:
+        return f"{start}, between {low:.3f} and {high:.3f} with {surely} confidence in each bound, {end}"
+    among = f"; for one candidate of {paid.candidates}" if paid.candidates > 1 else ""
+    return (
+        f"{start}, at least {low:.3f} with {surely} confidence and at most {high:.3f} with "
+        f"{100 * paid.confidence:.4g} % ({paid.alone_upper_pp:.3f} with {surely}{among}), {end}"
+    )
+
+
+def gated(item: IsaEvidence, gate: GateConfig) -> tuple[MetricEvidence, ...]:
+    """The metrics that must pass: the one that `gate.metric` names, or all."""
     return tuple(metric for metric in item.metrics if gate.metric in (None, metric.name))
 
 

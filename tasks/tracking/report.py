@@ -24,9 +24,11 @@ from paddle_int8.tasks.tracking.summary import (
     MARKS,
     audit_sentence,
     candidate_rows,
+    correction_said,
     disturbance_sentence,
     focus,
     headline,
+    looks_said,
     metric_label,
     percent,
     reference_rows,
@@ -79,6 +81,7 @@ def render_html(
         verdict=verdict,
         native=native,
         note=LAYOUTS.find(evidence.candidate.layout).note if evidence else "",
+        looks=_looks(release),
         criteria=sorted(verdict.results, key=_urgency) if verdict else [],
         rows=candidate_rows(release),
         references=reference_rows(native) if native else (),
@@ -114,6 +117,8 @@ def render_markdown(release: Release, why: tuple[str, ...]) -> str:
         lines += _outputs(native)
         lines += ["", _cell(audit_sentence(native))]
         lines += ["", _cell(disturbed)] if (disturbed := disturbance_sentence(native)) else []
+    if looks := _looks(release):
+        lines += ["", "## Looks at the validation samples", "", *map(_cell, looks)]
     if why:
         lines += ["", "## Why", "", *(f"- {_cell(reason)}" for reason in why)]
     for name, data in (("Calibration", release.calibration), ("Validation", release.validation)):
@@ -123,6 +128,16 @@ def render_markdown(release: Release, why: tuple[str, ...]) -> str:
         failures = [(item.candidate.name, item.step, item.error) for item in release.failed]
         lines += ["", "## Failed", "", *_table(("Candidate", "Step", "Message"), failures)]
     return "\n".join(lines) + "\n"
+
+
+def _looks(release: Release) -> tuple[str, ...]:
+    """How often the validation samples were looked at, and what that cost the candidate of the report."""
+    if release.looks is None:
+        return ()
+    focused = focus(release)
+    paid = correction_said(focused[0]) if focused else ""
+    said = looks_said(release.looks)
+    return (said[0], *filter(None, [paid]), *said[1:])
 
 
 def _candidates(release: Release) -> list[str]:

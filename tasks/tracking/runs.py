@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -154,9 +154,12 @@ def log_dataset(
     tracking_uri: str,
     run_id: str,
     dataset: DatasetArtifact,
-    context: Literal["calibration", "validation"],
+    context: str,
 ) -> None:
-    """Logs a dataset as an input of the run, identified by the digest of its content."""
+    """Logs a dataset as an input of the run, identified by the digest of its content.
+
+    context: what it is for: `calibration`, `validation`, or `search` of a strategy that learns.
+    """
     profile: dict[str, object] = {"samples": dataset.samples, "classes": dataset.classes}
     profile |= {"seed": dataset.seed, "left_out": dataset.left_out}
     with connection(tracking_uri) as client:
@@ -225,6 +228,22 @@ def log_candidate(
             write_candidate(Path(folder), evidence, verdict, quantized, deployable)
             client.log_artifacts(run_id, folder)
     return run_id
+
+
+def log_verdict(tracking_uri: str, parent_run_id: str, evidence: CandidateEvidence, verdict: Verdict) -> None:
+    """Replaces verdict and evidence on the nested run of a candidate by the final ones."""
+    with connection(tracking_uri) as client:
+        experiment_id = client.get_run(parent_run_id).info.experiment_id
+        wanted = (
+            f"tags.mlflow.parentRunId = '{parent_run_id}' and tags.candidate = '{evidence.candidate.name}' "
+            f"and tags.validation_digest = '{evidence.validation_digest}'"
+        )
+        for run in client.search_runs([experiment_id], wanted):
+            run_id = str(run.info.run_id)
+            _tag(client, run_id, {"outcome": verdict.outcome})
+            _log_metrics(client, run_id, candidate_metrics(evidence))
+            client.log_text(run_id, redact(to_json(evidence)), "evidence.json")
+            client.log_text(run_id, redact(to_json(verdict)), "verdict.json")
 
 
 def log_failed_candidate(

@@ -11,7 +11,7 @@ from paddle_int8.tasks.contracts.evidence import (
     MetricEvidence,
     SpeedRatio,
 )
-from paddle_int8.tasks.contracts.verdict import CriterionResult, Release, Verdict
+from paddle_int8.tasks.contracts.verdict import CriterionResult, Looks, Release, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 
 SUBJECTS = {
@@ -180,6 +180,52 @@ def disturbance_sentence(item: IsaEvidence) -> str:
     if found.highest_mhz:
         told.append(f"The clock ran at {found.lowest_mhz:.0f} to {found.highest_mhz:.0f} MHz.")
     return " ".join(told)
+
+
+def looks_said(looks: Looks) -> tuple[str, ...]:
+    """How often the validation samples were looked at, and what that costs, in sentences."""
+    number = {0: "No candidate", 1: "One candidate"}.get(looks.candidates, f"{looks.candidates} candidates")
+    said = [
+        f"{number} {'were' if looks.candidates > 1 else 'was'} tested on the validation samples. The chance "
+        f"that this release approves a candidate whose true drop exceeds the margin is at most "
+        f"{100 * looks.error:.3g} %."
+    ]
+    earlier = looks.earlier
+    if not earlier.releases:
+        return tuple(said)
+    others = "Another release" if earlier.releases == 1 else f"{earlier.releases} other releases"
+    said.append(
+        f"{others} tested {earlier.candidates} candidates on the same samples before. The chance that any of "
+        f"these {earlier.releases + 1} releases approved a wrong model is at most "
+        f"{100 * looks.total_error:.3g} %."
+    )
+    if looks.used_up:
+        said.append(
+            "The validation samples are used up: "
+            + (
+                f"more releases used them than the {looks.planned} that `gate.releases` plans."
+                if looks.planned > 1
+                else "nothing is known any more of how many of these releases approved a wrong model."
+            )
+            + " Draw new ones that no model was chosen on, or plan the number of releases with "
+            "`gate.releases`."
+        )
+    return tuple(said)
+
+
+def correction_said(evidence: CandidateEvidence) -> str:
+    """What the bounds of a candidate pay for the others, in a sentence; "" when they pay nothing."""
+    paid = [
+        f"{metric_label(metric.name)} on {item.isa} from {metric.correction.alone_upper_pp:.2f} to "
+        f"{metric.drop_upper_pp:.2f} points (at {100 * metric.correction.confidence:.4g} % instead of "
+        f"{100 * metric.confidence:g} %)"
+        for item in evidence.per_isa
+        for metric in item.metrics
+        if metric.correction
+    ]
+    if not paid:
+        return ""
+    return f"For that, the bounds of {evidence.candidate.name} were widened: {', '.join(paid)}."
 
 
 def audit_sentence(item: IsaEvidence) -> str:

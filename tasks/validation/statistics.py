@@ -59,6 +59,15 @@ def paired_drop_bounds(lost: int, gained: int, samples: int, *, confidence: floa
     )
 
 
+def drop_p_value(lost: float, gained: float, samples: float, *, margin_pp: float) -> float:
+    """The p-value of the test that the drop exceeds the margin.
+
+    It is the lowest error with which the upper bound of `paired_drop_bounds` is within the margin. The counts
+    need not be whole numbers.
+    """
+    return _tail(lost, gained, samples, margin_pp / 100)
+
+
 def graded_drop_bounds(
     baseline: ArrayLike, candidate: ArrayLike, *, confidence: float, draws: int = DRAWS
 ) -> tuple[float, float]:
@@ -132,7 +141,7 @@ def samples_needed(metric: MetricEvidence, *, margin_pp: float) -> int | None:
     lost, gained = metric.lost / metric.samples, metric.gained / metric.samples
 
     def decides(samples: int) -> bool:
-        bound = _upper(lost * samples, gained * samples, samples, metric.confidence)
+        bound = _upper(lost * samples, gained * samples, samples, metric.upper_confidence)
         return 100 * bound <= margin_pp
 
     enough = metric.samples
@@ -159,30 +168,39 @@ def _upper(lost: float, gained: float, samples: float, confidence: float) -> flo
     """Upper bound of p(lost) - p(gained), as a fraction. The counts need not be whole numbers.
 
     The bound is the quantile of L - G, where (L, G, rest) is Dirichlet(lost + 1, gained, rest)-distributed.
+    """
+    unchanged = samples - lost - gained
+    if gained <= 0:
+        return float(special.betaincinv(lost + 1, unchanged, confidence)) if unchanged > 0 else 1.0
+    if unchanged <= 0:
+        return 2 * float(special.betaincinv(lost + 1, gained, confidence)) - 1
+    from scipy.optimize import brentq  # half a second that the start of a flow need not wait for
+
+    error = 1 - confidence
+    return float(brentq(lambda drop: _tail(lost, gained, samples, drop) - error, -1.0, 1.0, xtol=1e-13))
+
+
+def _tail(lost: float, gained: float, samples: float, drop: float) -> float:
+    """The chance that L - G exceeds `drop`, where (L, G, rest) is Dirichlet(lost + 1, gained, rest).
+
     The tail is integrated over that one of the three shares that varies least, since it is a smooth function
     of that one; once it is given, the two others are Beta-distributed shares of what is left.
     """
     lost, unchanged = lost + 1, samples - lost - gained
     if gained <= 0:
-        return float(special.betaincinv(lost, unchanged, confidence)) if unchanged > 0 else 1.0
+        return float(special.betaincc(lost, unchanged, min(1.0, max(0.0, drop)))) if unchanged > 0 else 1.0
     if unchanged <= 0:
-        return 2 * float(special.betaincinv(lost, gained, confidence)) - 1
-    from scipy.optimize import brentq  # half a second that the start of a flow need not wait for
-
+        return float(special.betaincc(lost, gained, (1 + drop) / 2))
     fewest = min(lost, gained, unchanged)
     given = special.betaincinv(fewest, samples + 1 - fewest, NORMAL_SHARES)
     left = np.maximum(1 - given, np.finfo(float).tiny)
-
-    def excess(drop: float) -> float:
-        if fewest == unchanged:
-            tail = special.betaincc(lost, gained, np.clip((1 + drop / left) / 2, 0, 1))
-        elif fewest == gained:
-            tail = special.betaincc(lost, unchanged, np.clip((given + drop) / left, 0, 1))
-        else:
-            tail = special.betainc(gained, unchanged, np.clip((given - drop) / left, 0, 1))
-        return float(NORMAL_WEIGHTS @ tail) - (1 - confidence)
-
-    return float(brentq(excess, -1.0, 1.0, xtol=1e-13))
+    if fewest == unchanged:
+        tail = special.betaincc(lost, gained, np.clip((1 + drop / left) / 2, 0, 1))
+    elif fewest == gained:
+        tail = special.betaincc(lost, unchanged, np.clip((given + drop) / left, 0, 1))
+    else:
+        tail = special.betainc(gained, unchanged, np.clip((given - drop) / left, 0, 1))
+    return float(NORMAL_WEIGHTS @ tail)
 
 
 def _normal_nodes() -> tuple[Array, Array]:

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from paddle_int8.flows.cli.terminal import print_release
 from paddle_int8.tasks.contracts.artifacts import HostProfile
-from paddle_int8.tasks.contracts.evidence import SpeedRatio
-from paddle_int8.tasks.contracts.verdict import Release
+from paddle_int8.tasks.contracts.evidence import Correction, SpeedRatio
+from paddle_int8.tasks.contracts.verdict import EarlierLooks, Looks, Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.tracking.connection import redact
 from paddle_int8.tasks.tracking.files import audit_csv
@@ -358,3 +358,37 @@ def test_html_without_an_output_that_can_be_compared_leaves_out_the_agreement() 
     text = Page(render_html(silent, build_config(), WHY, {}, plots={})).text
     assert "The agreement of their answers" not in text
     assert "The signal-to-quantization-noise ratio (SQNR) is" in text
+
+
+def test_report_says_how_often_the_samples_were_looked_at_and_what_that_cost() -> None:
+    release = build_release()
+    item = next(each for each in release.evidence if each.candidate == release.chosen)
+    first = item.per_isa[0]
+    metric = dataclasses.replace(
+        first.metrics[0],
+        drop_upper_pp=0.76,
+        correction=Correction(candidates=6, confidence=0.991, alone_upper_pp=0.52),
+    )
+    corrected = dataclasses.replace(
+        item, per_isa=(dataclasses.replace(first, metrics=(metric, *first.metrics[1:])), *item.per_isa[1:])
+    )
+    earlier = EarlierLooks(releases=19, candidates=114, error=0.95)
+    looked = dataclasses.replace(
+        release,
+        evidence=tuple(corrected if each is item else each for each in release.evidence),
+        looks=Looks(candidates=6, error=0.05, earlier=earlier),
+    )
+    for page in (render_html(looked, build_config(), WHY, {}), render_markdown(looked, WHY)):
+        for said in (
+            "6 candidates were tested on the validation samples",
+            "at most 5 %",
+            "Top-1 on avx512_core_vnni from 0.52 to 0.76 points (at 99.1 % instead of 95 %)",
+            "19 other releases tested 114 candidates on the same samples before",
+            "at most 100 %",
+            "The validation samples are used up",
+        ):
+            assert said in page
+
+
+def test_report_of_a_release_that_counted_nothing_has_no_looks() -> None:
+    assert "Looks at the validation samples" not in render_markdown(build_release(), WHY)
