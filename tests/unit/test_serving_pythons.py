@@ -34,7 +34,9 @@ NEWER = {
 PORTABLE = {
     "argparse",
     "concurrent",
+    "ctypes",
     "json",
+    "logging",
     "os",
     "pathlib",
     "queue",

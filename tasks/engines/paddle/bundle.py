@@ -5,6 +5,7 @@ deployment.json       how to open it, what it was validated on, what goes in and
 example_input.npz     one batch of validation samples ...
 example_output.npz    ... and what the validated predictor answered
 examples/predict.py, README.md, and examples/predict.cpp or, in the README, why there is none
+config.pbtxt, 1/model.py   the bundle as a model of Triton's, or, in the README, why it is none
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.engines.engine import BundleRequest
-from paddle_int8.tasks.engines.paddle.bundle_texts import render
+from paddle_int8.tasks.engines.paddle.bundle_texts import TRITON, render
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.example import EXAMPLE_INPUT, EXAMPLE_OUTPUT
 from paddle_int8.tasks.engines.paddle.predictor import MODEL_FILENAME, PARAMS_FILENAME
@@ -33,6 +34,7 @@ from paddle_int8.tasks.store.folder import folder_digest
 
 SCHEMA_VERSION = 1
 SERVING = Path(__file__).with_name("serving.py")
+TRITON_MODEL = Path(__file__).with_name("triton_model.py")
 BUNDLED = (f"model/{MODEL_FILENAME}", f"model/{PARAMS_FILENAME}")
 PADDLE = "paddlepaddle"
 SERVED_WITH = (PADDLE, "numpy")
@@ -54,6 +56,7 @@ class Deployment:
     """`deployment.json`. `preprocessing` is what the model's inputs went through before they got here.
 
     pythons: those that `versions` of Paddle has wheels for.
+    strict: it does not open on an instruction set beside those in `validated_on`.
     """
 
     schema_version: int
@@ -69,6 +72,7 @@ class Deployment:
     validation_digest: str
     versions: dict[str, str]
     pythons: tuple[str, ...]
+    strict: bool
 
 
 def write_bundle(request: BundleRequest) -> Bundle:
@@ -93,8 +97,12 @@ def write_bundle(request: BundleRequest) -> Bundle:
     shutil.copyfile(SERVING, folder / "examples" / "predict.py")
     text = TypeAdapter(Deployment).dump_json(deployment, indent=2).decode()
     (folder / "deployment.json").write_text(text + "\n", encoding="utf-8")
-    for place, text in render(asdict(deployment)).items():
+    texts = render(asdict(deployment))
+    for place, text in texts.items():
         (folder / place).write_text(text, encoding="utf-8")
+    if TRITON in texts:
+        (folder / "1").mkdir()
+        shutil.copyfile(TRITON_MODEL, folder / "1" / "model.py")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Bundle(folder=StoredPath(folder), digest=folder_digest(folder), size_bytes=size)
 
@@ -134,6 +142,7 @@ def _deployment(request: BundleRequest) -> Deployment:
         validation_digest=evidence.validation_digest,
         versions={name: version(name) for name in SERVED_WITH} | {"onednn": evidence.host.onednn_version},
         pythons=pythons(),
+        strict=request.strict,
     )
 
 
