@@ -1,1 +1,1 @@
-"""What a served model does: its answers, throughput and memory under load, and the servers beside each other."""
+"""What a served model does under load: its answers, its throughput and its memory, through each server."""

@@ -2,10 +2,10 @@
 
     python -m benchmarks.serving.predictors --models offline qdq gru
 
-A predictor has a thread of its own; those of one process share the weights (`PADDLE_INT8_PREDICTORS`). The ways
-take turns, in another order each time, and a ratio is the median over turns of the rate beside that of a single
-predictor in the same turn, so that other work on the machine touches all alike. Every answer is held to that
-of a predictor on its own.
+A predictor has a thread of its own; those of one process share the weights (`PADDLE_INT8_PREDICTORS`). The
+ways take turns, in another order each time. A ratio is the median over turns of the rate beside that of a
+single predictor in the same turn, so that other work on the machine touches all alike. Every answer is held
+to that of a predictor on its own.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
     python -m benchmarks.serving.shapes --models offline qdq --kept 1 10 50 200 1000
 
-Pictures come in 1,000 sizes, each three times, in a random order; sentences in batches of one, of 1 to 200 words,
-each length five times. Every number of kept shapes has a process of its own. Memory is what the process holds beyond what it held
-after the first picture. The time is the mean of a call, with that of a call whose kernels are there beside it.
+Pictures come in 1,000 sizes, each three times, in a random order; sentences in batches of one, of 1 to 200
+words, each length five times. Every number of kept shapes has a process of its own. Memory is what the
+process holds beyond what it held after the first call. The time is the mean of a call, with that of a call
+whose kernels are there beside it.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     arguments = parser.parse_args()
     print(  # noqa: T201
-        "| model | shapes kept | MiB after a third, at the end | ms a call | ms again |\n|---|---|---|---|---|",
+        "| model | shapes kept | MiB after a third, at the end | ms a call | ms again |\n"
+        "|---|---|---|---|---|",
         flush=True,
     )
     with tempfile.TemporaryDirectory(prefix="paddle-int8-") as name:

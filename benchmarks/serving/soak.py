@@ -3,10 +3,10 @@
     python -m benchmarks.serving.soak --requests 10000
 
 For each model, 16 clients send the requests to the pyfunc in one process, and to `mlflow models serve` over
-HTTP. Batches of 1 to 33 samples and pictures of nine sizes, or sentences of 1 to 39 words, take turns. An answer
-is right when it is bit-equal to the answer that a predictor of a process of its own gave to the same request.
-Memory is the server's resident memory; it settles in the first fifth of the requests, and its growth from there
-on is the slope of a line through twelve means, with its 95 % interval.
+HTTP. Batches of 1 to 33 samples and pictures of nine sizes, or sentences of 1 to 39 words, take turns. An
+answer is right when it is bit-equal to the answer that a predictor of a process of its own gave to the same
+request. Memory is the server's resident memory; it settles in the first fifth of the requests, and its growth
+from there on is the slope of a line through twelve means, with its 95 % interval.
 """
 
 from __future__ import annotations

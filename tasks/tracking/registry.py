@@ -158,7 +158,7 @@ def _log_pyfunc(
 def signature(deployment: dict[str, Any]) -> ModelSignature:
     """The model's signature: the bundle's inputs and outputs, with -1 for free dimensions.
 
-    A sequence input `x` is two tensors, since MLflow's are rectangular: `x` [N, longest, ...] and `x.lengths` [N].
+    A sequence input `x` is two tensors, as MLflow's are rectangular: `x` [N, longest, ...], `x.lengths` [N].
     """
     import numpy as np
     from mlflow.models import ModelSignature

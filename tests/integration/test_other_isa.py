@@ -1,4 +1,4 @@
-"""A bundle on an instruction set that it was not validated on says so once, wherever it is opened, or refuses."""
+"""On an instruction set that it was not validated on, a bundle says so once or, when strict, refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The instruction set to which oneDNN is limited on a stronger CPU, and one that a bundle was not validated on."""
+"""Instruction sets: what oneDNN is limited to on a stronger CPU, and one that was not validated."""
 
 from __future__ import annotations
 

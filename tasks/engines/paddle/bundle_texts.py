@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 
 def render(deployment: Mapping[str, Any]) -> dict[str, str]:
-    """Texts by their place in the bundle: the README, and what Triton and C++ need, where they can run the model."""
+    """Texts by their place in the bundle: the README, and what C++ and Triton need where they can run it."""
     reason, no_triton = why_no_cpp(deployment), why_no_triton(deployment)
     values = {**deployment, "why_no_cpp": reason, "why_no_triton": no_triton}
     texts = {README: _environment().get_template("bundle_readme.md.jinja").render(values)}

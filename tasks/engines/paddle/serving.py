@@ -171,7 +171,7 @@ def onednn_isa() -> int:
 
 
 def other_isa(used: int, validated: Sequence[str]) -> str:
-    """What to say of an instruction set that is none of those that a bundle was validated on; "" when it is one."""
+    """What to say of an instruction set that a bundle was not validated on; "" when it was."""
     name = ISA_NAMES.get(used, hex(used)) if used else "an instruction set that it does not tell"
     if name in validated:
         return ""
@@ -348,7 +348,7 @@ class SharedPredictor:
     A lock would not do. oneDNN's kernels work in memory of the thread that built them; in another thread
     recurrent ones fail ("could not execute a primitive"), and others may end the process.
 
-    predictors: how many batches run side by side. They share the model's weights, but not the prepared kernels.
+    predictors: how many batches run side by side. They share the weights, but not the prepared kernels.
     Source: `dnnl::scratchpad_mode::library` in oneDNN's documentation; its issue 1385; Paddle's issue 34492.
     """
 
@@ -426,9 +426,9 @@ def load_bundle(bundle: Path, threads: int | None = None) -> Predictor:
 def open_bundle(bundle: Path, threads: int | None = None, predictors: int | None = None) -> SharedPredictor:
     """As `load_bundle`, for any number of threads.
 
-    predictors: how many batches run side by side; without it, what the environment variable `PREDICTORS` says.
+    predictors: how many batches run side by side; without it, what the variable `PREDICTORS` says.
     """
-    import paddle  # noqa: F401 - here, not in the predictor's thread: it keeps modes for the thread that imports it
+    import paddle  # noqa: F401 - here, not in the predictor's thread: it keeps modes for who imports it
 
     count = predictors or int(os.environ.get(PREDICTORS) or 1)
     return SharedPredictor(lambda: load_bundle(bundle, threads), count)
