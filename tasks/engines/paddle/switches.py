@@ -25,11 +25,13 @@ pass takes the first set that it finds out of the graph and uses it, so that it 
     after the placement pass         the recorded one    those that the placement pass marked
 """
 
-CACHED_SHAPES = 200
-"""Input shapes whose kernels are kept: each size of a batch and each size of its pictures is one. Each takes
-memory: 2.1 MiB in INT8 and 4.3 MiB in FP32 for a MobileNet-V1 of half its width on pictures of 32 to 108
-pixels, 300 sizes, so that 1,000 took gigabytes. The cache is the process's: predictors that run in one keep
-equally many, or the one with fewer empties it for the others. Paddle's own is 10."""
+CACHED_SHAPES = 10
+"""Input shapes whose kernels are kept: each size of a batch and each size of its pictures is one. Each holds
+weights in the order that its kernels read: 2.1 MiB in INT8 and 4.3 MiB in FP32 for a MobileNet-V1 of half its
+width. So a model takes at most ten times its weights beside itself, whatever comes; with 200 shapes a VGG16
+could take 27 GiB. Another shape than the last ten costs building its kernels. The cache is the process's:
+predictors that run in one keep equally many, or the one with fewer empties it for the others. Paddle's own
+and PaddleOCR's is 10."""
 CACHED_LENGTHS = 1000
 """The same for sequences. Each length is a shape, and building its kernels takes longer than running them."""
 LENGTH_BUCKETS = (16, 32, 64, 128, 256, 512, 1024, 2048)
