@@ -53,10 +53,11 @@ class ValidatedIsa:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """`deployment.json`. `preprocessing` is what the model's inputs went through before they got here.
+    """The content of `deployment.json`.
 
-    pythons: those that `versions` of Paddle has wheels for.
-    strict: it does not open on an instruction set beside those in `validated_on`.
+    preprocessing: what samples go through before they are inputs of the model.
+    pythons: the versions of Python for which the Paddle of `versions` has wheels.
+    strict: whether it refuses to open on an instruction set beside those in `validated_on`.
     """
 
     schema_version: int
@@ -76,9 +77,9 @@ class Deployment:
 
 
 def write_bundle(request: BundleRequest) -> Bundle:
-    """Fills the empty folder; the example comes from beside the native evidence's outcomes.
+    """Fills the request's empty folder. The example is copied from beside the first measured outcomes.
 
-    Raises: StorageError when the evidence is not of these bytes, or the disk refuses.
+    Raises: StorageError when the evidence belongs to other bytes, or the disk refuses.
     """
     folder, deployable, evidence = request.folder, request.deployable, request.evidence
     if evidence.digest != deployable.digest:
@@ -98,8 +99,8 @@ def write_bundle(request: BundleRequest) -> Bundle:
     text = TypeAdapter(Deployment).dump_json(deployment, indent=2).decode()
     (folder / "deployment.json").write_text(text + "\n", encoding="utf-8")
     texts = render(asdict(deployment))
-    for place, text in texts.items():
-        (folder / place).write_text(text, encoding="utf-8")
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
     if TRITON in texts:
         (folder / "1").mkdir()
         shutil.copyfile(TRITON_MODEL, folder / "1" / "model.py")
@@ -113,7 +114,7 @@ def bundle_digest(bundle: Path) -> str:
 
 
 def pythons() -> tuple[str, ...]:
-    """The Pythons that this Paddle has wheels for, "3.8" and on."""
+    """The versions of Python that this Paddle has wheels for, from "3.8" on."""
     classifiers = metadata(PADDLE).get_all("Classifier") or []
     return tuple(text.split()[-1] for text in classifiers if text.startswith(PYTHON_OF_A_WHEEL))
 
@@ -147,7 +148,10 @@ def _deployment(request: BundleRequest) -> Deployment:
 
 
 def held_to(evidence: CandidateEvidence) -> str:
-    """What oneDNN was held to when it was measured for this host; "" when it had all that the CPU has."""
+    """The instruction set that oneDNN was held to when the model was measured for this host.
+
+    "" when it was measured with all that the CPU has.
+    """
     served = next((item.isa for item in evidence.per_isa if not item.emulated), evidence.host.isa)
     return "" if served is evidence.host.isa else served.value
 
