@@ -51,7 +51,7 @@ def sentence_batches(count: int) -> list[Feed]:
 
 
 def batches_of(switches: Switches, count: int) -> list[Feed]:
-    return (sentence_batches if switches == RECURRENT else picture_batches)(count)
+    return (sentence_batches if switches.length_buckets else picture_batches)(count)
 
 
 def answered_by_threads(
@@ -94,6 +94,18 @@ def test_requests_of_eight_threads_get_the_answers_that_they_get_alone(
         omp_threads,
         log=tmp_path / "log",
     )
+    assert right == requests == THREADS * REQUESTS
+
+
+@pytest.mark.parametrize("layout", ["offline", "qdq", "recurrent"])
+def test_predictors_side_by_side_are_right_while_kernels_are_given_up(
+    small_release: SmallRelease, taggers: SmallTaggers, layout: str, tmp_path: Path
+) -> None:
+    """The cache is the process's: one predictor's new shape takes kernels away that another one uses."""
+    release = taggers.gru if layout == "recurrent" else small_release
+    folder = Path(release.deployables[layout].folder)
+    switches = replace(LAYOUTS.find(layout).switches, onednn_cache_capacity=2)
+    right, requests = isolated(answered_by_threads, folder, switches, 3, 1, log=tmp_path / "log")
     assert right == requests == THREADS * REQUESTS
 
 
