@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,9 @@ import numpy as np
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.sequences import LENGTHS
-from paddle_int8.tasks.engines.paddle import pyfunc_model
 from paddle_int8.tasks.hardware.profile import host_profile
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.tracking.registry import REQUIREMENTS, signature
+from paddle_int8.tasks.tracking.registry import PYFUNC, REQUIREMENTS, signature
 from tests.integration import small_release, small_sequences
 from tests.integration.registry_ground import pack
 
@@ -92,13 +92,14 @@ def save(bundle: Path, folder: Path) -> Path:
     import mlflow.pyfunc
 
     deployment = json.loads((bundle / "deployment.json").read_text(encoding="utf-8"))
-    mlflow.pyfunc.save_model(
-        path=str(folder),
-        python_model=str(Path(pyfunc_model.__file__)),
-        artifacts={"bundle": bundle.absolute().as_uri()},
-        pip_requirements=list(REQUIREMENTS),
-        signature=signature(deployment),
-    )
+    with warnings.catch_warnings(record=True, action="ignore"):  # of type hints, as in `tracking.registry`
+        mlflow.pyfunc.save_model(
+            path=str(folder),
+            python_model=str(PYFUNC),
+            artifacts={"bundle": bundle.absolute().as_uri()},
+            pip_requirements=list(REQUIREMENTS),
+            signature=signature(deployment),
+        )
     return folder
 
 
