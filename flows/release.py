@@ -64,6 +64,7 @@ def _conclude(inputs: Inputs, findings: Findings, chosen: Judged, started: float
         chosen.evidence,
         config.data.preprocessing,
         config.validation.threads,
+        config.serving,
     )
     approved = verdict.outcome is Outcome.APPROVED and config.registry.enabled
     registered = (

@@ -152,7 +152,7 @@ def baseline_answers(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
     """
     most = 1 - gate.max_drop_pp / 100
     for item in evidence.per_isa:
-        if AGREEMENT not in {metric.name for metric in _gated(item, gate)}:
+        if AGREEMENT not in {metric.name for metric in gated(item, gate)}:
             continue
         shares = {
             output.name: output.commonest

@@ -69,7 +69,7 @@ def start_release(tracking_uri: str, config: ReleaseConfig, *, flow_run_id: str 
     """
     params = {
         f"{section}.{name}": value
-        for section in ("hardware", "quantization", "conversion", "validation", "gate", "registry")
+        for section in ("hardware", "quantization", "conversion", "validation", "gate", "serving", "registry")
         for name, value in getattr(config, section).model_dump(mode="json").items()
     }
     params |= {
