@@ -94,16 +94,17 @@ def _validated_s(config: ReleaseConfig, measured: Measured) -> float:
     """Accuracy and latency on the instruction set that serves, with the references, and on emulated ones."""
     validation = config.validation
     on_each = measured.validation * measured.sample_ms + EXTRA_CALLS * measured.call_ms
-    turns_ms = _turns_ms(config, measured.call_ms)
-    native = LOADS * measured.load_ms + on_each + turns_ms * (SUBJECTS + len(validation.references))
-    emulated = SUBJECTS * measured.load_ms + on_each + turns_ms * SUBJECTS
+    again_ms = (validation.processes - 1) * measured.load_ms  # each further process opens all that it times
+    subject_ms = _turns_ms(config, measured.call_ms) + again_ms
+    native = LOADS * measured.load_ms + on_each + subject_ms * (SUBJECTS + len(validation.references))
+    emulated = SUBJECTS * measured.load_ms + on_each + subject_ms * SUBJECTS
     return CANDIDATE_S + (native + len(validation.deploy_isas) * emulated) / 1e3
 
 
 def _turns_ms(config: ReleaseConfig, call_ms: float) -> float:
     """All turns of one subject (`tasks.validation.latency`), if it takes as long as FP32."""
-    rounds, calls = turns(config.validation.repeats)
+    rounds, calls = turns(config.validation.repeats, config.validation.processes)
     warm_up = 0.0
     if call_ms < LONG_CALL_MS:
         warm_up = min(config.validation.warmup, math.ceil(WARM_UP_MS / max(call_ms, 1e-3))) * call_ms
-    return rounds * (warm_up + calls * call_ms)
+    return config.validation.processes * rounds * (warm_up + calls * call_ms)
