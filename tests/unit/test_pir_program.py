@@ -79,7 +79,7 @@ def test_rows_and_lists_of_tensors_have_types_of_their_own(tmp_path: Path) -> No
 
 
 def test_walk_enters_the_bodies_of_operators(tmp_path: Path) -> None:
-    inner = {"#": "r", "blocks": [{"args": [{"%": -1, "TT": tensor(1)}], "ops": [FLAG]}]}
+    inner = {"#": "r", "blocks": [{"args": [{"#": -1, "TT": tensor(1)}], "ops": [FLAG]}]}
     outer = operation("1.while", [3], [], [], regions=[inner])
     block = read_program(write_program(tmp_path, document(outer))).block
     assert [each.name for each in block.walk()] == ["pd_op.while", "pd_op.full"]

@@ -54,6 +54,7 @@ def main(module: str, target: Path) -> None:
         folder.mkdir(parents=True)
         (folder / "name.txt").write_text(name, encoding="utf-8")
         try:
+            case = case() if callable(case) else case
             export(*case[:2], folder, *case[2:])
         except Exception as error:  # noqa: BLE001 - a case that fails must not end the others
             refused[name] = f"{type(error).__name__}: {error}"

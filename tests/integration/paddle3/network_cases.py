@@ -1,6 +1,6 @@
 """Whole networks, with random weights. Paddle 3 alone imports this file, beside NumPy.
 
-A case is a layer, its inputs, and the dimensions of each input that the exported program leaves free.
+A case makes a layer, its inputs, and the dimensions of each input that the exported program leaves free.
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ def pictures(side: int, count: int = 2, channels: int = 3) -> Any:
 
 
 def vision() -> Mapping[str, Any]:
-    found: dict[str, Any] = {"lenet": (models.LeNet(), [pictures(28, channels=1)], BATCH)}
-    for name, side in VISION.items():
-        network = getattr(models, name)(num_classes=10)
-        found[name] = (network, [pictures(side)], BATCH)
-    return found
+    def made(name: str, side: int) -> Any:
+        return lambda: (getattr(models, name)(num_classes=10), [pictures(side)], BATCH)
+
+    return {
+        "lenet": lambda: (models.LeNet(), [pictures(28, channels=1)], BATCH),
+        **{name: made(name, side) for name, side in VISION.items()},
+    }
 
 
 class Ernie(nn.Layer):  # type: ignore[misc]
@@ -78,13 +80,12 @@ class Reader(nn.Layer):  # type: ignore[misc]
         self.features = nn.Sequential(
             *(nn.Conv2D(3, 8, 3, padding=1), nn.BatchNorm2D(8), nn.Hardswish(), nn.MaxPool2D(2)),
             *(nn.Conv2D(8, 16, 3, padding=1), nn.BatchNorm2D(16), nn.Hardswish(), nn.MaxPool2D([4, 2])),
-            nn.AdaptiveAvgPool2D([1, None]),
         )
         self.steps = nn.LSTM(16, 12, 2, "bidirect")
         self.letters = nn.Linear(24, 20)
 
     def forward(self, picture: Any) -> Any:
-        columns = self.features(picture).squeeze(2).transpose([0, 2, 1])
+        columns = self.features(picture).mean(axis=2).transpose([0, 2, 1])
         steps, _ = self.steps(columns)
         return nn.functional.softmax(self.letters(steps), axis=2)
 
@@ -163,18 +164,18 @@ def written_here() -> Mapping[str, Any]:
     three = np.array([3])
     numbers = RANDOM.standard_normal((2, 4)).astype("float32")
     return {
-        "ernie": (Ernie(), [ids, kinds], both),
-        "transformer": (
+        "ernie": lambda: (Ernie(), [ids, kinds], both),
+        "transformer": lambda: (
             nn.Transformer(16, 2, 1, 1, 32),
             [numbers.repeat(4, 1)[:, None], numbers.repeat(4, 1)[:, None]],
             {},
         ),
-        "crnn": (Reader(), [pictures(32)[:, :, :, :]], {0: [0, 3]}),
-        "segmenter": (Segmenter(), [pictures(64)], {0: [0, 2, 3]}),
-        "detector": (Detector(), [pictures(64, 1), np.array([[64, 64]], "int32")], {0: [0], 1: [0]}),
-        "loop": (Loop(), [numbers, three], BATCH),
-        "loop with exchange": (Swap(), [numbers, numbers + 1, three], {}),
-        "gru of text": (
+        "crnn": lambda: (Reader(), [pictures(32)[:, :, :, :]], {0: [0, 3]}),
+        "segmenter": lambda: (Segmenter(), [pictures(64)], {0: [0, 2, 3]}),
+        "detector": lambda: (Detector(), [pictures(64, 1), np.array([[64, 64]], "int32")], {0: [0], 1: [0]}),
+        "loop": lambda: (Loop(), [numbers, three], BATCH),
+        "loop with exchange": lambda: (Swap(), [numbers, numbers + 1, three], {}),
+        "gru of text": lambda: (
             nn.Sequential(nn.Embedding(100, 8), TakeFirst(nn.GRU(8, 6, 1, "bidirect")), nn.Linear(12, 3)),
             [ids],
             {0: [0, 1]},

@@ -101,25 +101,40 @@ def _arange(translation: Translation, operation: Operation, draft: Draft) -> lis
     wanted = operation.results[0].type
     assert isinstance(wanted, Tensor)
     draft.attributes.pop("dtype", None)
-    casts = []
-    for slot, number in zip(("Start", "End", "Step"), operation.operands, strict=True):
-        given = _dtype(translation, number)
-        if given != wanted.dtype:
-            cast = translation.new("cast", Tensor(wanted.dtype, ()))
-            types = {"in_dtype": DataType(given), "out_dtype": DataType(wanted.dtype)}
-            casts.append(Draft("cast", {"X": draft.inputs[slot]}, {"Out": [cast]}, types))
-            draft.inputs[slot] = [cast]
+    casts = [
+        _cast_input(translation, number, draft, slot, wanted.dtype)
+        for slot, number in zip(("Start", "End", "Step"), operation.operands, strict=True)
+        if _dtype(translation, number) != wanted.dtype
+    ]
     return [*casts, draft]
 
 
+def _cast_input(
+    translation: Translation, number: int, draft: Draft, slot: str, dtype: str, place: int = 0
+) -> Draft:
+    """A cast in front of `draft`, whose slot reads the value `number` at `place`, and then what is cast."""
+    given = translation.types[number]
+    assert isinstance(given, Tensor)
+    cast = translation.new("cast", Tensor(dtype, given.shape))
+    types = {"in_dtype": DataType(given.dtype), "out_dtype": DataType(dtype)}
+    made = Draft("cast", {"X": [draft.inputs[slot][place]]}, {"Out": [cast]}, types)
+    draft.inputs[slot][place] = cast
+    return made
+
+
 def _resize(translation: Translation, operation: Operation, draft: Draft) -> list[Draft]:
-    """A constant size becomes attributes, so that shapes are known."""
+    """A constant size becomes attributes, so that shapes are known; another one must be of type int32."""
     value = translation.constants.get(operation.operands[1]) if len(operation.operands) > 1 else None
     if value is not None:
         names = ("out_d", "out_h", "out_w")[-value.size :]
         draft.attributes |= dict(zip(names, value.ravel().tolist(), strict=True))
         draft.inputs.pop("OutSize")
-    return [draft]
+    casts = []
+    for slot, number in zip(("OutSize", "SizeTensor"), operation.operands[1:], strict=False):
+        for place, member in enumerate(translation.rows.get(number, (number,))):
+            if slot in draft.inputs and _dtype(translation, member) != "int32":
+                casts.append(_cast_input(translation, member, draft, slot, "int32", place))
+    return [*casts, draft]
 
 
 def _strided_slice(translation: Translation, operation: Operation, draft: Draft) -> list[Draft]:

@@ -153,7 +153,7 @@ def _require_known(path: Path, code: Mapping[str, Any]) -> None:
 def _block(region: Mapping[str, Any]) -> Block:
     (block,) = region["blocks"]
     return Block(
-        arguments=tuple(_value(argument) for argument in block["args"]),
+        arguments=tuple(_value(argument, "#") for argument in block["args"]),
         operations=tuple(_operation(operation) for operation in block["ops"]),
     )
 
@@ -198,8 +198,9 @@ def _name(stored: str) -> str:
     return f"{DIALECTS.get(dialect, dialect)}.{name}"
 
 
-def _value(stored: Mapping[str, Any]) -> Value:
-    return Value(int(stored["%"]), _type(stored["TT"]))
+def _value(stored: Mapping[str, Any], number: str = "%") -> Value:
+    """number: the key of the value's number, which an argument of a block keeps elsewhere."""
+    return Value(int(stored[number]), _type(stored["TT"]))
 
 
 def _type(stored: Mapping[str, Any]) -> Type:
