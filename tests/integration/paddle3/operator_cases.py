@@ -1,6 +1,7 @@
 """A small function for each operator of the table. Paddle 3 alone imports this file, beside NumPy.
 
-A case is a function, or a layer with parameters, and its inputs. Its name is the PIR operator that it is
+A case is a function, or a layer with parameters, and its inputs; then, if need be, the dimensions that are left
+free, and the right answers. Its name is the PIR operator that it is
 for; a second case of an operator has a suffix behind a colon.
 """
 
@@ -14,7 +15,7 @@ import paddle
 from paddle import _C_ops as ops
 from paddle.nn import functional
 
-Case = tuple[Any, list[Any]]
+Case = tuple[Any, ...]
 SEED = np.random.default_rng(0)
 
 
@@ -467,15 +468,19 @@ def detection() -> Mapping[str, Case]:
 
 
 def quantization() -> Mapping[str, Case]:
+    """Paddle 3.3.1 itself runs `dequantize_linear` of a PIR program as `quantize_linear`, so it is not asked."""
+    integers = whole(100, 2, 3, dtype="float32")
     scale, zero = np.array([2.0], "float32"), np.zeros(1, "float32")
     return {
         "quantize_linear": one(
             lambda x, s, z: ops.quantize_linear(x, s, z, s, s, -1, 8, -128, 127, 0, True, False)[0],
             *(floats(2, 3), scale, zero),
         ),
-        "dequantize_linear": one(
+        "dequantize_linear": (
             lambda x, s, z: ops.dequantize_linear(x, s, z, s, s, -1, 8, -128, 127, 0, True, False)[0],
-            *(whole(100, 2, 3, dtype="float32"), scale, zero),
+            [integers, scale, zero],
+            {},
+            [integers * scale / 127],
         ),
     }
 

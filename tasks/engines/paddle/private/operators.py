@@ -42,7 +42,9 @@ def append_operator(
     made: Operator = raw(block).append_op(
         type=type,
         inputs={slot: list(names) for slot, names in inputs.items()},
-        outputs={slot: [raw(block)._var_recursive(name) for name in names] for slot, names in outputs.items()},
+        outputs={
+            slot: [raw(block)._var_recursive(name) for name in names] for slot, names in outputs.items()
+        },
         attrs=dict(attrs),
     )
     return made
