@@ -1,8 +1,8 @@
 """A small function for each operator of the table. Paddle 3 alone imports this file, beside NumPy.
 
-A case is a function, or a layer with parameters, and its inputs; then, if need be, the dimensions that are left
-free, and the right answers. Its name is the PIR operator that it is
-for; a second case of an operator has a suffix behind a colon.
+A case is a function, or a layer with parameters, and its inputs. Behind them may stand the dimensions that
+the program leaves free, and the right answers. The name of a case is the PIR operator that it is for; a second
+case of an operator has a suffix behind a colon.
 """
 
 from __future__ import annotations
@@ -468,7 +468,7 @@ def detection() -> Mapping[str, Case]:
 
 
 def quantization() -> Mapping[str, Case]:
-    """Paddle 3.3.1 itself runs `dequantize_linear` of a PIR program as `quantize_linear`, so it is not asked."""
+    """Paddle 3.3.1 runs `dequantize_linear` of a PIR program as `quantize_linear`, so it is not asked."""
     integers = whole(100, 2, 3, dtype="float32")
     scale, zero = np.array([2.0], "float32"), np.zeros(1, "float32")
     return {
