@@ -1,8 +1,8 @@
 """A small function for each operator of the table. Paddle 3 alone imports this file, beside NumPy.
 
 A case is a function, or a layer with parameters, and its inputs. Behind them may stand the dimensions that
-the program leaves free, and the right answers. The name of a case is the PIR operator that it is for; a second
-case of an operator has a suffix behind a colon.
+the program leaves free, and the right answers. The name of a case is the PIR operator that it is for; further
+cases of an operator have a suffix behind a colon.
 """
 
 from __future__ import annotations

@@ -215,7 +215,7 @@ def _type(stored: Mapping[str, Any]) -> Type:
 
 
 def _dtype(stored: Mapping[str, Any]) -> str:
-    kind = stored["#"].partition(".")[2]
+    kind: str = stored["#"].partition(".")[2]
     return DTYPES.get(kind, kind)
 
 
@@ -224,7 +224,7 @@ def _attribute(stored: Mapping[str, Any]) -> Any:
     kind = stored["#"].partition(".")[2]
     if "VD" in stored:
         return NOT_FINITE[stored["VD"]]
-    data = stored.get("D")
+    data: Any = stored.get("D")
     match kind:
         case "a_array":
             return [_attribute(each) for each in data or ()]
