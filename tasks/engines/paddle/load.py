@@ -20,6 +20,7 @@ from paddle_int8.tasks.engines.paddle.files import ModelSource
 from paddle_int8.tasks.engines.paddle.form_errors import require_float
 from paddle_int8.tasks.engines.paddle.gpu_only import require_cpu
 from paddle_int8.tasks.engines.paddle.original import ORIGINAL
+from paddle_int8.tasks.engines.paddle.pir.source import readable
 from paddle_int8.tasks.engines.paddle.rewrites.native_kernels import compute_natively
 from paddle_int8.tasks.engines.paddle.rewrites.repairs import repair
 
@@ -66,7 +67,7 @@ def prepare_model(
     source: ModelSource, folder: Path, *, legacy: bool = False, native_ops: Sequence[str] = ()
 ) -> PreparedModel:
     """Loads `source`, casts it to FP32, repairs its graph and saves it into `folder` as `model.pdmodel` +
-    `model.pdiparams`.
+    `model.pdiparams`. A PIR program is translated first.
 
     legacy: rewrite operators `rnn` with `lstm`; the model with the `rnn` is then kept in `ORIGINAL` below
     `folder`.
@@ -75,6 +76,11 @@ def prepare_model(
     Raises: ModelFormatError when the files cannot be used, hold a model that is quantized already, that FP32
     cannot hold or that only a GPU runs, or an `rnn` that cannot be rewritten.
     """
+    with readable(source) as files:
+        return _prepare(files, folder, legacy=legacy, native_ops=native_ops)
+
+
+def _prepare(source: ModelSource, folder: Path, *, legacy: bool, native_ops: Sequence[str]) -> PreparedModel:
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program, tensor_specs
     from paddle_int8.tasks.engines.paddle.rewrites.float_types import cast_to_fp32, other_float_types
 
