@@ -12,7 +12,7 @@ CHOICES = frozenset({"algorithms", "layouts", "qat"})
 """These make the list of candidates, and are nothing to any one of them."""
 OF_SOME_ALGORITHM = frozenset({"hist_percent"})
 OF_WEIGHTS = frozenset({"round_type", "bias_correction"})
-OF_SLIM = OF_WEIGHTS | {"op_types", "skip_tensors", "weight_quantize_type", "fast_calibration"}
+OF_SLIM = OF_WEIGHTS | {"op_types", "skip_tensors", "keep_fp32", "weight_quantize_type", "fast_calibration"}
 
 
 def own_section(config: QuantizationConfig, candidate: Candidate) -> QuantizationConfig:
