@@ -46,7 +46,7 @@ class Host:
     project: Path
     ports: Mapping[int, int]
 
-    def place(self, text: str, service: str, names: frozenset[str], targets: Mapping[str, Path]) -> str:
+    def translated(self, text: str, service: str, names: frozenset[str], targets: Mapping[str, Path]) -> str:
         """Translates a string of the compose file, such as a path or an address, for use on this host."""
         for target, path in targets.items():
             text = text.replace(target, str(path))
@@ -92,7 +92,7 @@ def _service(
     targets = {target: host.folder / name / Path(target).name for target in mounted}
 
     def here(text: object) -> str:
-        return _filled(host.place(str(text), name, names, targets), variables)
+        return _filled(host.translated(str(text), name, names, targets), variables)
 
     test = raw.get("healthcheck", {}).get("test", ())
     return Service(

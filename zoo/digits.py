@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.errors import DataError, TrainingError
-from paddle_int8.tasks.data.preprocessing import normalise, place_array
+from paddle_int8.tasks.data.preprocessing import frame_array, normalise
 from paddle_int8.tasks.engines.paddle.blocks import tensor_of
 from paddle_int8.tasks.engines.paddle.private.operators import set_attribute
 
@@ -179,7 +179,7 @@ def _batches(total: int, epochs: int, seed: int) -> Iterator[npt.NDArray[np.int6
 def _placed(pictures: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.float32]:
     """Pictures [N, 28, 28, 3] prepared by the release's own preprocessing: [N, 3, side, side] in [-1, 1]."""
     steps = Preprocessing(resize=(side, side), scale=1 / 255, mean=(0.5,), std=(0.5,))
-    return normalise(np.stack([place_array(picture, steps) for picture in pictures]), steps).astype(
+    return normalise(np.stack([frame_array(picture, steps) for picture in pictures]), steps).astype(
         np.float32
     )
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import DataError
-from paddle_int8.tasks.data.preprocessing import normalise, place_array
+from paddle_int8.tasks.data.preprocessing import frame_array, normalise
 from paddle_int8.tasks.data.sources.idx import read_idx
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.store.folder import file_digest
@@ -87,7 +87,7 @@ def train_classifier(
     from paddle_int8.zoo.classifier import Schedule, export, train
 
     taken, labels = pictures("train", data)
-    placed = np.stack([place_array(picture, PLAIN) for picture in taken])
+    placed = np.stack([frame_array(picture, PLAIN) for picture in taken])
 
     def trained(
         build: Callable[[], Any], part: str, grown_from: growth.Weights | None, **schedule: float

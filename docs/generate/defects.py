@@ -15,7 +15,10 @@ import yaml
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "docs" / "explanation" / "defects.yaml"
 REPAIRS = ROOT / "tasks" / "engines"
-NOT_OF_THE_DEFECT = re.compile(r"^(Returns|Raises)[ :].*?(?=^\w|\Z)", re.MULTILINE | re.DOTALL)
+NOT_OF_THE_DEFECT = re.compile(
+    r"^(?:(?:Returns|Raises)[ :]|[a-z]\w*: ).*?(?=^\w|\Z)", re.MULTILINE | re.DOTALL
+)
+"""The parts of a docstring that are not about the defect: its parameters, its result and its errors."""
 
 
 @dataclass(frozen=True, slots=True)

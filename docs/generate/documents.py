@@ -103,7 +103,7 @@ def _table(schema: dict[str, Any], known: dict[str, Any]) -> str:
 
 
 def _words(schema: dict[str, Any], known: dict[str, Any]) -> str:
-    """As for a configuration, with the name of an object in the place of "a section"."""
+    """The words for a type, as in a configuration, but with the name of an object instead of "a section"."""
     objects = [name for name in references(schema) if _is_object(known[name])]
     said = words(schema, known)
     return said.replace("a section, below", f"`{objects[0]}`") if objects else said

@@ -61,7 +61,7 @@ def excerpts() -> dict[str, list[str]]:
 
 
 def _trimmed(lines: list[str]) -> list[str]:
-    """Without empty lines at both ends."""
+    """The lines, but for empty ones at both ends."""
     return "\n".join(lines).strip("\n").splitlines()
 
 

@@ -18,7 +18,7 @@ def records(_name: str) -> str:
 
 
 def registries() -> Iterator[Registry[Any]]:
-    """Those that stand in the `__init__` of a package below tasks/."""
+    """The registries that stand in the `__init__` of a package below tasks/."""
     packages = pkgutil.walk_packages(paddle_int8.tasks.__path__, "paddle_int8.tasks.")
     for package in (each for each in packages if each.ispkg):
         for value in vars(import_module(package.name)).values():

@@ -70,7 +70,7 @@ def explore(inputs: Inputs) -> Findings:
 
 
 def _train(inputs: Inputs, findings: Findings) -> FinetunedArtifact | None:
-    """Quantization-aware training, where candidates are made of it; its failure is theirs alone."""
+    """Trains the model for candidates that need it. If the training fails, only these candidates fail."""
     settings = inputs.config.quantization
     if inputs.training is None or (qat := settings.qat) is None:
         return None

@@ -46,7 +46,7 @@ class Inputs:
 
 
 def gather(config: ReleaseConfig, run_id: str) -> Inputs:
-    """Raises: PipelineError when one of the steps that every candidate needs fails."""
+    """Runs the steps that every candidate needs. Raises: PipelineError when one of them fails."""
     host = check_hardware(config.hardware)
     log_input(run_id, host)
     model = load(config, run_id)

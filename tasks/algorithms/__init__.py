@@ -1,4 +1,4 @@
-"""The ways to find scales, a file each."""
+"""The algorithms, which find the scales of a model. Each file of this folder holds one."""
 
 from paddle_int8.tasks.algorithms.algorithm import Algorithm
 from paddle_int8.tasks.config.registry import Registry

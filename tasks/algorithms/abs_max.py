@@ -1,4 +1,4 @@
-"""The greatest magnitude."""
+"""The algorithm `abs_max`: a tensor's threshold is its greatest magnitude."""
 
 from __future__ import annotations
 

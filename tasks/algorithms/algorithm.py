@@ -19,11 +19,11 @@ class Algorithm:
     slim: PaddleSlim's own algorithm that samples activations, by its name there.
     magnitudes: the threshold of a tensor from its magnitudes, batch by batch, as the layout `recurrent` asks
         for it; None where the algorithm has no such rule.
-    prepare: what it does to the FP32 model before that is quantized; a function at the top of a module, which
-        runs in the isolated process.
-    needs_training: whether the model is trained on first with its rounding simulated, as the section
+    prepare: changes the FP32 model before it is quantized; a function at the top of a module, which runs in
+        the isolated process. None leaves the model as it is.
+    needs_training: whether the model is first trained further with its rounding simulated, as the section
         `quantization.qat` says.
-    reads: the fields of the section `quantization` that this algorithm reads and not every one.
+    reads: the fields of the section `quantization` that this algorithm reads and others do not.
     """
 
     name: str

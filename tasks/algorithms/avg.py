@@ -1,4 +1,4 @@
-"""The mean of the batches' greatest magnitudes."""
+"""The algorithm `avg`: a tensor's threshold is the mean of greatest magnitudes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from paddle_int8.tasks.contracts.arrays import Array
 
 
 def mean_greatest(batches: Sequence[Array], config: QuantizationConfig) -> float:
+    """The mean of the batches' greatest magnitudes. PaddleSlim averages those of the samples."""
     return float(np.mean([batch.max() for batch in batches]))
 
 

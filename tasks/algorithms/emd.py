@@ -1,4 +1,4 @@
-"""The fraction with the least earth mover's distance."""
+"""The algorithm `emd`: a tensor's threshold has the least earth mover's distance."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from paddle_int8.tasks.algorithms.algorithm import Algorithm
 
 ALGORITHM = Algorithm(
     name="emd",
-    description="The threshold is the best of 35 fractions of a batch's greatest magnitude by the "
-    "earth mover's distance, and the best over all batches. For the `offline` layout PaddleSlim scores as if "
-    "activations were never negative.",
+    description="The threshold is a fraction of a batch's greatest magnitude. 35 fractions are tried on "
+    "every batch, and the one with the least earth mover's distance in any batch is taken. For the layout "
+    "`offline` PaddleSlim computes the distance as if activations were never negative.",
     slim="emd",
 )

@@ -1,4 +1,4 @@
-"""A quantile of the magnitudes."""
+"""The algorithm `hist`: a tensor's threshold is a quantile of its magnitudes."""
 
 from __future__ import annotations
 

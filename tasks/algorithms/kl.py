@@ -1,4 +1,4 @@
-"""The clipping with the least divergence."""
+"""The algorithm `KL`: a tensor's threshold clips with the least Kullback-Leibler divergence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def least_divergent(batches: Sequence[Array], config: QuantizationConfig) -> flo
 
 ALGORITHM = Algorithm(
     name="KL",
-    description="The threshold clips with the least Kullback-Leibler divergence from the magnitudes.",
+    description="The threshold is the one whose clipping has the least Kullback-Leibler divergence from the "
+    "distribution of the magnitudes.",
     slim="KL",
     magnitudes=least_divergent,
 )

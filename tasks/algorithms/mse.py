@@ -1,4 +1,4 @@
-"""The fraction with the least squared error."""
+"""The algorithm `mse`: a tensor's threshold has the least mean squared error."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from paddle_int8.tasks.algorithms.algorithm import Algorithm
 
 ALGORITHM = Algorithm(
     name="mse",
-    description="The threshold is the best of 35 fractions of a batch's greatest magnitude by the "
-    "mean squared error, and the best over all batches. For the `offline` layout PaddleSlim scores as if "
-    "activations were never negative.",
+    description="The threshold is a fraction of a batch's greatest magnitude. 35 fractions are tried on "
+    "every batch, and the one with the least mean squared error in any batch is taken. For the layout "
+    "`offline` PaddleSlim computes the error as if activations were never negative.",
     slim="mse",
 )

@@ -1,4 +1,4 @@
-"""A power-of-two fraction of the greatest magnitude."""
+"""The algorithm `ptf`: a tensor's threshold is a power-of-two fraction of its greatest magnitude."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training on, with the rounding simulated."""
+"""The algorithm `qat`: the model is trained further with its rounding simulated."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from paddle_int8.tasks.algorithms.algorithm import Algorithm
 
 ALGORITHM = Algorithm(
     name="qat",
-    description="The model is trained on with its rounding simulated, as `quantization.qat` says, and learns "
-    "the thresholds; a tensor that the training did not see has its greatest magnitude.",
+    description="The model is trained further with its rounding simulated, as `quantization.qat` says, and "
+    "learns the thresholds. For a tensor that the training did not see, the threshold is its greatest "
+    "magnitude.",
     slim="abs_max",
     needs_training=True,
 )

@@ -21,7 +21,7 @@ def ptq_request(
     folder: Path,
     learned: dict[str, float] | None = None,
 ) -> PtqRequest:
-    """See `PtqRequest`. Raises: ConfigError when there is no algorithm of the candidate's name."""
+    """The request for one candidate. Raises: ConfigError when its algorithm is unknown."""
     algorithm = ALGORITHMS.find(candidate.algorithm)
     return PtqRequest(
         model=model,

@@ -9,16 +9,22 @@ from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
 from paddle_int8.tasks.layouts import LAYOUTS
 
 CHOICES = frozenset({"algorithms", "layouts", "qat"})
-"""These make the list of candidates, and are nothing to any one of them."""
-OF_SOME_ALGORITHM = frozenset({"hist_percent"})
-OF_WEIGHTS = frozenset({"round_type", "bias_correction"})
-OF_SLIM = OF_WEIGHTS | {"op_types", "skip_tensors", "keep_fp32", "weight_quantize_type", "fast_calibration"}
+"""Fields that decide which candidates there are, and nothing about any one of them."""
+READ_BY_SOME_ALGORITHMS = frozenset({"hist_percent"})
+ROUNDING_OF_WEIGHTS = frozenset({"round_type", "bias_correction"})
+READ_BY_SLIM = ROUNDING_OF_WEIGHTS | {
+    "op_types",
+    "skip_tensors",
+    "keep_fp32",
+    "weight_quantize_type",
+    "fast_calibration",
+}
 
 
 def own_section(config: QuantizationConfig, candidate: Candidate) -> QuantizationConfig:
-    """`config` with every field at its default that the candidate is not made with.
+    """`config`, in which every field that the candidate is not made with has its default.
 
-    So whatever else two releases make, the section of one candidate is the same in both.
+    So the section of one candidate is the same in two releases, whatever else they make.
     """
     unread = _unread(candidate)
     return QuantizationConfig(**{name: value for name, value in config if name not in unread})
@@ -26,9 +32,9 @@ def own_section(config: QuantizationConfig, candidate: Candidate) -> Quantizatio
 
 def _unread(candidate: Candidate) -> frozenset[str]:
     algorithm = ALGORITHMS.find(candidate.algorithm)
-    unread = CHOICES | (OF_SOME_ALGORITHM - algorithm.reads)
+    unread = CHOICES | (READ_BY_SOME_ALGORITHMS - algorithm.reads)
     if algorithm.needs_training:  # trained weights are rounded as they were in the training
-        unread |= OF_WEIGHTS
-    if LAYOUTS.find(candidate.layout).form is QuantizedForm.FP32:  # which PaddleSlim has no part in
-        unread |= OF_SLIM
+        unread |= ROUNDING_OF_WEIGHTS
+    if LAYOUTS.find(candidate.layout).form is QuantizedForm.FP32:  # PaddleSlim has no part in this form
+        unread |= READ_BY_SLIM
     return unread

@@ -36,7 +36,7 @@ from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 
 
 def _chosen(parameters: Mapping[str, Any]) -> Chosen:
-    """The code of the candidate's algorithm, and the form that its layout takes."""
+    """What the key holds of the candidate: the code of its algorithm, and the form that its layout takes."""
     candidate = parameters["candidate"]
     algorithm = Chosen(modules=frozenset({ALGORITHMS.module(candidate["algorithm"])}))
     return algorithm | chosen_form(candidate["layout"])
@@ -55,10 +55,10 @@ def quantize(
     batch_size: int,
     finetuned: FinetunedArtifact | None = None,
 ) -> QuantizedArtifact:
-    """One candidate: calibrated with its algorithm, in the format that its layout needs.
+    """The candidate's quantized model: calibrated with its algorithm, in the form that its layout takes.
 
     config: see `own_section`.
-    finetuned: what the training made of `model`, for the algorithm `qat`.
+    finetuned: the model that the training made from `model`, for the algorithm `qat`.
 
     Raises: QuantizationError with PaddleSlim's first message.
     """
@@ -116,10 +116,10 @@ def finetune(
     keep_fp32: tuple[str, ...],
     weight_quantize_type: str,
 ) -> FinetunedArtifact:
-    """Trains the model with its rounding simulated, once for all layouts.
+    """Trains the model further with its rounding simulated, once for all layouts.
 
-    A run that was killed goes on from its last checkpoint when a release asks for the same training: the
-    checkpoint bears the step's own key, so that it lives for as long as what decides the training is equal.
+    A killed run goes on from its last checkpoint when a release asks for the same training. The checkpoint
+    is named by the step's own key, so that it is found as long as all that decides the training is equal.
     Raises: TrainingError when it diverges, QuantizationError when PaddleSlim cannot train the model.
     """
     settings = Settings()

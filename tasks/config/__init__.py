@@ -1,1 +1,1 @@
-"""What a YAML file may say, a section a file, and what is said of a mistake in it."""
+"""The sections of a YAML file, each in a module of its own, and the messages about mistakes in it."""

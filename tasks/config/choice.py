@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.config.registry import Registry
 
 UNKNOWN, UNUSABLE = "unknown_name", "unusable_name"
-"""Types of errors: no record has the name; a record has it and may not be loaded, or is not what it says."""
+"""Types of errors: no record has the name, or one has it but may not be loaded or bears another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Choice:
         return handler(schema) | {"enum": list(self.names())}
 
     def names(self) -> tuple[str, ...]:
-        """What the registry knows."""
+        """The names that the registry knows."""
         return looked_up(self.registry).names()
 
     def find(self, name: str) -> Any:
@@ -61,7 +61,7 @@ def looked_up(registry: str) -> Registry[Any]:
 
 
 def unusable(error: ConfigError, kind: LiteralString = UNUSABLE) -> PydanticCustomError:
-    """What pydantic is told of a name whose record is not to be had."""
+    """The error for pydantic about a name whose record cannot be loaded."""
     return PydanticCustomError(
         kind,
         "{found}; required: {required}; {remedy}",

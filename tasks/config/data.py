@@ -52,7 +52,7 @@ class Preprocessing(Section):
     layout: Literal["NCHW", "NHWC", "as_is"] = Field(
         default="NCHW",
         description="Order of the axes that the model reads. `NCHW` moves an image's channels to the "
-        "front; the others leave it.",
+        "front; the other values leave the order as it is.",
     )
     dtype: Literal["float32", "int64", "int32", "uint8", "as_is"] = Field(
         default="float32",

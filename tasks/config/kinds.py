@@ -1,4 +1,4 @@
-"""A section that is one of several, as its key `kind` says: those of a registry."""
+"""A section that can be of several kinds, which a registry holds; its key `kind` says which one it is."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from paddle_int8.tasks.contracts.errors import ConfigError
 
 
 class OneOfKinds(Section):
-    """A class below this one with `registry`, `package.module:REGISTRY`, stands for every kind in there.
+    """A subclass with the attribute `registry` stands for every kind in that registry.
 
-    Each kind is a class below that one, whose `kind` is a `Literal`. The registry is looked up when a value
-    is checked or a schema is drawn, so that a configuration stands below the packages that bring the kinds.
+    Example: `Source` has `registry = "paddle_int8.tasks.data.sources:SOURCES"`. Each kind, such as
+    `NpzSource`, is a subclass of `Source` whose `kind` is a `Literal`. The registry is imported only when a
+    value is checked or a schema is drawn, since the packages with the kinds lie in layers above this one.
     """
 
     registry: ClassVar[str]
@@ -42,7 +43,10 @@ class OneOfKinds(Section):
 
     @classmethod
     def kinds(cls) -> dict[str, type[Section]]:
-        """The sections that it stands for, by kind: those that may be loaded here. Of one kind, nothing."""
+        """The sections that the class stands for and that may be loaded here, by kind.
+
+        A class that is a kind itself stands for none.
+        """
         if "registry" not in vars(cls):
             return {}
         return {record.name: record.section for record in looked_up(cls.registry).usable()}

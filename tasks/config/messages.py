@@ -49,13 +49,13 @@ def config_error(
     error: ValidationError, kind: type[Section], remedy: str, lines: Lines | None = None
 ) -> ConfigError:
     """One error for all mistakes; its `found` and `required` have a part for each of them."""
-    told = mistakes(error, kind, lines or {})
+    found = mistakes(error, kind, lines or {})
     keys: dict[str, list[str]] = defaultdict(list)
-    for each in told:
+    for each in found:
         keys[each.required].append(f"`{each.key}`" if each.key else "the whole")
     named = [f"for {' and '.join(of)} {required}" for required, of in keys.items()]
     return ConfigError(
-        found="; ".join(each.found for each in told),
+        found="; ".join(each.found for each in found),
         required="; ".join(named if len(keys) > 1 else keys),
         remedy=remedy,
     )
@@ -63,7 +63,7 @@ def config_error(
 
 def variable_error(error: ValidationError, settings: type[BaseSettings]) -> ConfigError:
     """The error for wrong values in the environment, with the names of the variables."""
-    prefix, told = settings.model_config.get("env_prefix", ""), []
+    prefix, found = settings.model_config.get("env_prefix", ""), []
     for item in error.errors():
         name = str(item["loc"][0])
         field = settings.model_fields[name]
@@ -74,10 +74,10 @@ def variable_error(error: ValidationError, settings: type[BaseSettings]) -> Conf
             field=field,
             constraints=tuple(field.metadata),
         )
-        told.append(_wrong_value(place, item["input"]))
+        found.append(_wrong_value(place, item["input"]))
     return ConfigError(
-        found="; ".join(each.found for each in told),
-        required="; ".join(each.required for each in told),
+        found="; ".join(each.found for each in found),
+        required="; ".join(each.required for each in found),
         remedy="correct the variable of the environment, or unset it",
     )
 
@@ -86,22 +86,22 @@ def mistakes(error: ValidationError, kind: type[Section], lines: Lines) -> list[
     """Every mistake once: pydantic also calls a list too short when it has dropped a wrong item from it."""
     items = error.errors()
     wrong = {item["loc"][:-1] for item in items}
-    told = [item for item in items if item["type"] != "too_short" or item["loc"] not in wrong]
-    return list(dict.fromkeys(_mistake(item, kind, lines) for item in told))
+    kept = [item for item in items if item["type"] != "too_short" or item["loc"] not in wrong]
+    return list(dict.fromkeys(_mistake(item, kind, lines) for item in kept))
 
 
 def _mistake(item: Any, kind: type[Section], lines: Lines) -> Mistake:
     place = locate(kind, item["loc"])
     if item["type"] == "missing" and isinstance(place.path[-1], int):  # of a list of fixed length
         place = locate(kind, item["loc"][:-1])
-        said = _wrong_value(place, item["input"])
+        mistake = _wrong_value(place, item["input"])
     elif item["type"] in SPECIAL:
-        said = SPECIAL[item["type"]](place, item)
+        mistake = SPECIAL[item["type"]](place, item)
     else:
-        said = _wrong_value(place, item["input"])
+        mistake = _wrong_value(place, item["input"])
     line = next((lines[each] for each in _upwards(place.path) if each in lines), None)
     where = f" (line {line})" if line else ""
-    return Mistake(key=said.key, found=said.found + where, required=said.required)
+    return replace(mistake, found=mistake.found + where)
 
 
 def _wrong_value(place: Place, value: Any) -> Mistake:
@@ -231,12 +231,12 @@ def _not_possible(place: Place, item: Any) -> Mistake:
 
 
 def _unusable_name(place: Place, item: Any) -> Mistake:
-    """A name that a registry knows, whose record it does not give."""
-    said = item["ctx"]
+    """A name that a registry knows, but whose record cannot be loaded."""
+    error = item["ctx"]
     return Mistake(
         key=place.key,
-        found=f"`{place.key}`: {said['found']}",
-        required=f"{said['required']}; {said['remedy']}",
+        found=f"`{place.key}`: {error['found']}",
+        required=f"{error['required']}; {error['remedy']}",
     )
 
 

@@ -85,9 +85,9 @@ class QuantizationConfig(Section):
     layouts: tuple[Annotated[str, LAYOUTS], ...] = Field(
         default=("offline", "qdq"),
         min_length=1,
-        description="Ways to pack the INT8 model: `offline` is converted here, `offline_7bit` is the "
-        "same for CPUs without VNNI, `recurrent` is for GRU and LSTM models, and `qdq` is converted by "
-        "Paddle Inference when it loads the model.",
+        description="Ways to pack the INT8 model: `offline` holds INT8 operators, `offline_7bit` is the "
+        "same for CPUs without VNNI, `recurrent` is for GRU and LSTM models, and `qdq` is turned into INT8 "
+        "operators by Paddle Inference when it loads the model.",
     )
     strategy: Annotated[str, Choice("paddle_int8.tasks.strategies:STRATEGIES")] = Field(
         default="grid", description="How the candidates to try are chosen among algorithms and layouts."
@@ -155,7 +155,7 @@ class QuantizationConfig(Section):
         )
 
     def _trained(self) -> list[str]:
-        """The algorithms that train the model on."""
+        """The algorithms that train the model further."""
         return [name for name in self.algorithms if ALGORITHMS.find(name).needs_training]
 
     @model_validator(mode="after")
@@ -163,8 +163,8 @@ class QuantizationConfig(Section):
         pairs = product(self.layouts, self._trained())
         for layout, name in (pair for pair in pairs if not takes(*pair)):
             raise ValueError(
-                f"the algorithm `{name}` trains for the layouts `offline` and `qdq`; layout `{layout}` has "
-                f"scales of calibration alone, as {_taken(layout)} find them: take `{name}` or `{layout}` out"
+                f"the algorithm `{name}` trains for the layouts `offline` and `qdq`; the layout `{layout}` "
+                f"takes only scales that {_taken(layout)} find: take `{name}` or `{layout}` out"
             )
         return self
 

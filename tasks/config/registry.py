@@ -1,9 +1,9 @@
 """Finds a layout, an engine, an algorithm, a strategy, a source or a metric by its name.
 
-Each kind has a folder of ours, in which every file holds one record under a fixed name. A record that needs
-a folder of its own stands there in the file that is named after its kind, such as `engines/paddle/engine.py`:
-each module of a package has the package's `__init__` in its key, which must not be the whole engine.
-Through an entry-point group any installed package adds records of its own:
+This project has a folder for each of these kinds, in which every file holds one record under a fixed name. A
+record that needs a folder of its own is in the file there that is named after its kind, such as
+`engines/paddle/engine.py`. It is not in the folder's `__init__.py`, which is in the key of every module below
+it. Any installed package can add records of its own through an entry-point group:
 
     [project.entry-points."paddle_int8.layouts"]
     my_layout = "my_package.my_layout:LAYOUT"
@@ -126,9 +126,9 @@ class Registry(Generic[R]):
 
 @cache
 def _records(package: str, constant: str) -> dict[str, tuple[str, Any]]:
-    """By name, the module and the record of each module of `package` that holds one, in the modules' order.
+    """The module and the record of each name, for the modules of `package` that hold one, in their order.
 
-    A `task.py` is wiring, which loads Prefect and holds none.
+    A `task.py` is wiring: it loads Prefect and holds no record.
     """
     found = pkgutil.iter_modules(import_module(package).__path__)
     names = [

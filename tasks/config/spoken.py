@@ -16,7 +16,11 @@ LONGEST_NAME = 100
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What a field demands, in words, or what finds these; `mend` makes of a wrong text one that would do."""
+    """What a field requires, in words.
+
+    words: the words, or a function that finds them.
+    mend: turns a wrong text into one that would do.
+    """
 
     words: str | Callable[[], str]
     mend: Callable[[str], str] | None = None

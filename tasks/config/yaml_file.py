@@ -101,7 +101,7 @@ def _plainly(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "brackets inside of brackets without end"
     if not isinstance(error, yaml.YAMLError):
-        return "a number or a date that there is not: put a text into quotes"
+        return "a number or a date that does not exist: put a text into quotes"
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1} has " if mark else ""

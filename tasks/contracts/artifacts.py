@@ -139,7 +139,7 @@ class Candidate:
     """One way to quantize: the point that a strategy asks for.
 
     algorithm, layout: names in the registries of algorithms and of layouts.
-    overrides: operators that are made otherwise than the rest. Their order counts for nothing.
+    overrides: operators that are made differently from the rest. Their order does not matter.
     """
 
     algorithm: str

@@ -67,7 +67,7 @@ def _version(package: str) -> str:
 
 
 def _owner(path: str) -> Any:
-    """None where there is no such module or class, which then lacks every name."""
+    """The module or class of a path; None where it does not exist, so that it lacks every name."""
     module, _, attributes = path.partition(":")
     try:
         owner: Any = import_module(module)

@@ -32,7 +32,7 @@ class Chosen:
 
     modules: the code that counts, with all that it imports.
     packages: installed packages whose versions count.
-    values: what else does, by a name that no parameter of the step has.
+    values: what else counts, by a name that no parameter of the step has.
     """
 
     modules: frozenset[str] = frozenset()
@@ -40,7 +40,7 @@ class Chosen:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def __or__(self, other: Chosen) -> Chosen:
-        """What decides in the one or the other."""
+        """What decides in either of the two."""
         return Chosen(
             modules=self.modules | other.modules,
             packages=(*self.packages, *other.packages),

@@ -1,1 +1,1 @@
-"""Samples: where they come from, which are drawn, how they are prepared, and how answers are scored."""
+"""Samples: where they come from, which ones are drawn, how they are prepared, and how answers are scored."""

@@ -20,7 +20,7 @@ CONVERTIBLE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX
 """Modes that Pillow can convert both to grey and to RGB."""
 
 
-def place(picture: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+def frame_picture(picture: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
     """Resizes (bilinearly), crops and greys an image of any mode: uint8 [H, W, C], where C is 1 or 3.
 
     Raises: DataError when the range of its pixels is unknown, or when it is smaller than the crop.
@@ -39,24 +39,26 @@ def place(picture: Image.Image, preprocessing: Preprocessing) -> npt.NDArray[np.
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
-def place_array(sample: Array, preprocessing: Preprocessing) -> Array:
+def frame_array(sample: Array, preprocessing: Preprocessing) -> Array:
     """Does the same with an array, uint8 [H, W] or [H, W, C].
 
     If none of these steps (`resize`, `resize_shorter`, `center_crop`, `grayscale`) is configured, the array
     stays unchanged. Raises: DataError when one of them is, and the array is not an image.
     """
     steps = ("resize", "resize_shorter", "center_crop", "grayscale")
-    asked = [step for step in steps if getattr(preprocessing, step)]
-    if not asked:
+    configured = [step for step in steps if getattr(preprocessing, step)]
+    if not configured:
         return sample
     if sample.dtype != np.uint8 or not (sample.ndim == 2 or _channels_last(sample.shape)):
         raise DataError(
             found=f"a sample of {sample.dtype} {list(sample.shape)}, and `preprocessing` with "
-            f"{', '.join(asked)}",
+            f"{', '.join(configured)}",
             required="uint8 pictures [H, W] or [H, W, 1 or 3] for these steps",
             remedy="store pictures as uint8 with channels last, or remove the steps",
         )
-    return place(Image.fromarray(sample.squeeze(2) if sample.shape[2:] == (1,) else sample), preprocessing)
+    return frame_picture(
+        Image.fromarray(sample.squeeze(2) if sample.shape[2:] == (1,) else sample), preprocessing
+    )
 
 
 def normalise(batch: Array, preprocessing: Preprocessing) -> Array:

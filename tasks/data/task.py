@@ -32,7 +32,7 @@ TIMEOUT_S = 24 * 3600.0
 
 @step(name="draw calibration data")
 def draw_calibration_data(config: DataConfig, model: ModelArtifact) -> DatasetArtifact:
-    """Draws the samples to calibrate on; if there are labels, each class in proportion."""
+    """Draws the samples to calibrate on. If there are labels, each class gets its share of the samples."""
     return _draw("calibration data", config.calibration, config.calibration_samples, config, model)
 
 

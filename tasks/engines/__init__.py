@@ -1,4 +1,4 @@
-"""What runs a model, a folder each; the FP32 baseline is Paddle's."""
+"""The engines, which run models. Each folder holds one; the FP32 baseline runs on Paddle."""
 
 from __future__ import annotations
 

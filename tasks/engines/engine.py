@@ -36,18 +36,18 @@ class Audit(Protocol):
         expect_int8: bool,
         census: OperatorCensus | None = None,
     ) -> KernelAudit:
-        """Counts and times of one inference, of `inferences` that were run.
+        """Counts and times of one inference: the mean over the `inferences` that were run.
 
-        expect_int8: False for an FP32 model, of which no layer is listed as having stayed FP32.
-        census: of the operators of the FP32 model; those that no kernel accounts for count as not INT8.
+        expect_int8: False for an FP32 model, whose layers are not listed as having stayed FP32.
+        census: the operators of the FP32 model. Those that no kernel accounts for count as not INT8.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleRequest:
-    """What a bundle in the empty `folder` is made of.
+    """What a bundle is made of. `folder` is empty.
 
-    switches: those of the layout, with which the model was measured.
+    switches: the layout's switches, with which the model was measured.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ class BundleRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """The record of an engine. The functions but `write_bundle` are called in the isolated process only.
+    """The record of an engine. All functions except `write_bundle` are called in the isolated process only.
 
     packages: installed packages whose versions decide what is computed. They count in the keys of steps.
     load: imports what the engine needs, so that this time is not counted as the model's.
@@ -73,7 +73,7 @@ class Engine:
         the model's `digest`, its `inputs` and the `versions` to install, and `examples/predict.py`, whose
         function `open_bundle(folder)` opens a predictor that any number of threads may run.
     bundled: the files of a bundle without which it cannot be opened.
-    digest: of the model in a bundle, equal to the digest that its conversion gave.
+    digest: the digest of the model in a bundle; it equals the one that its conversion gave.
     open_bundle: opens a bundle for one thread, as it was validated.
     """
 

@@ -26,9 +26,9 @@ def load_model(
     native_ops: tuple[str, ...] = (),
     keep_fp32: tuple[str, ...] = (),
 ) -> ModelArtifact:
-    """The user's model in the store, repaired, with its specs and operator census.
+    """The user's model, repaired and in the store, with its inputs, its outputs and its census of operators.
 
-    legacy_recurrence: write operators `rnn` anew with `lstm`, for the layout `recurrent`.
+    legacy_recurrence: rewrite operators `rnn` with `lstm`, for the layout `recurrent`.
     native_ops: operator types that Paddle's own kernels are to run, in the baseline and in every layout.
     keep_fp32: the patterns of `quantization.keep_fp32`, of which each must mean an operator.
     Raises: ModelFormatError when the files are not a usable FP32 model, ConfigError for a pattern that means

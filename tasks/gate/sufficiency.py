@@ -17,7 +17,7 @@ CONFIDENCE = 0.95
 
 
 def too_few(samples: int, gate: GateConfig, calibration_samples: int = 0) -> str | None:
-    """The warning to give when so few samples can approve nothing; None when there are enough.
+    """The warning to give when so few samples cannot decide the margin; None when there are enough.
 
     calibration_samples: how many samples are used for calibration. The warning suggests to move some of
     them to the validation where that would be enough; 0 leaves the suggestion out.

@@ -19,11 +19,11 @@ from paddle_int8.tasks.steps.step import stage, step
 def check_number_of_samples(
     validation: DatasetArtifact, calibration: DatasetArtifact, config: GateConfig
 ) -> None:
-    """Warns, before anything is measured, when there are too few samples to approve any candidate."""
+    """Warns, before anything is measured, when there are too few samples to decide the margin."""
     if warning := too_few(validation.samples, config, calibration.samples):
         get_run_logger().warning(warning)
         with stage("check number of samples") as summary:
-            summary.extend(("too few samples to approve anything", f"{WARNING}{warning}"))
+            summary.extend(("too few samples for this margin", f"{WARNING}{warning}"))
 
 
 @step(name="gate", task_run_name="gate {evidence.candidate.name}")

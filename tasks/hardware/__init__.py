@@ -1,1 +1,1 @@
-"""What this CPU is, what oneDNN makes of it, and what to expect of INT8 on it."""
+"""The hardware check: which CPU this is, what oneDNN uses of it, and what to expect of INT8 on it."""

@@ -1,4 +1,4 @@
-"""The forms in which a model is deployed, a file each."""
+"""The layouts, in which INT8 models are packed. Each file of this folder holds one."""
 
 from __future__ import annotations
 

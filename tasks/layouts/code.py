@@ -1,4 +1,4 @@
-"""What the keys of a candidate's steps hold of its layout and of its engine, and of no other."""
+"""What the keys of a candidate's steps hold of its own layout and its own engine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def chosen_conversion(layout: str) -> Chosen:
 def chosen_engine(layout: str) -> Chosen:
     """What decides a measurement: how the engine opens, runs and audits the model.
 
-    The conversion is not in it, as its result is an input of the measurement.
+    The conversion is left out, since its result is an input of the measurement.
     """
     record = LAYOUTS.find(layout)
     engine = ENGINES.find(record.engine)

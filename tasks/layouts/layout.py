@@ -23,7 +23,7 @@ class ConversionRequest:
 
     quantized: the folder that the quantizer filled, with `scales.json`, the threshold of each tensor.
     folder: where the converted model goes.
-    config: the section `conversion`, with what the layout does not read at its default.
+    config: the section `conversion`, in which every field that the layout does not read has its default.
     """
 
     quantized: Path
@@ -42,16 +42,16 @@ class Layout:
 
     engine: the name of the engine that runs it.
     form: what the quantizer writes for it.
-    convert: makes the model, in the isolated process; a function at the top of a module.
+    convert: makes the INT8 model, in the isolated process; a function at the top of a module.
         Raises: ConversionError when nothing in the result would run in INT8.
     switches: how the engine opens the model; None where the engine has nothing to switch.
-    algorithms: the names of the only algorithms whose scales it can take; None takes all.
-    reads: the fields of the section `conversion` that decide what it becomes.
-    legacy_recurrence: operators `rnn` are written anew with `lstm` when the model is loaded.
-    operator_per_kernel: one kernel that ran is one operator of the FP32 model, so that an audit can tell how
-        many operators none accounts for. It is not where fusions take in several operators, or where one runs
-        once for each bucket of lengths.
-    simulated: the quantized model, run as it is, simulates the rounding of the INT8 model.
+    algorithms: the names of the algorithms whose scales it can take; None for all algorithms.
+    reads: the fields of the section `conversion` that the conversion reads.
+    legacy_recurrence: whether operators `rnn` are rewritten with `lstm` when the model is loaded.
+    operator_per_kernel: whether each kernel that ran stands for one operator of the FP32 model, so that an
+        audit can tell how many operators no kernel accounts for. False where one kernel stands for several
+        fused operators, or runs once for each bucket of lengths.
+    simulated: whether the quantized model, run as it is, simulates the rounding of the INT8 model.
     note: a sentence for the readers of the report; "" where there is nothing to say.
     """
 

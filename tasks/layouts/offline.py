@@ -1,4 +1,4 @@
-"""INT8 operators, made here by the passes of the published conversion script."""
+"""The layout `offline`: a graph of INT8 operators, made by the passes of the published conversion script."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ NOTE = "The offline layout keeps its weights in FP32 on disk; the kernels run in
 
 
 def convert(request: ConversionRequest) -> ConvertedModel:
-    """Raises: ConversionError when the model is in another form, or nothing in it would run in INT8."""
+    """Converts with weights of 8 bits.
+
+    Raises: ConversionError when the model is in another form, or nothing in it would run in INT8.
+    """
     return convert_with(request, layout="offline", weight_bits=8)
 
 
 def convert_with(request: ConversionRequest, *, layout: str, weight_bits: int) -> ConvertedModel:
-    """`convert` for a layout whose weights are integers of 2 to 8 bits."""
+    """Converts to a layout whose weights are integers of 2 to 8 bits. Raises as `convert`."""
     converted = convert_offline(
         OfflineRequest(
             source=request.source,
@@ -36,7 +39,7 @@ def convert_with(request: ConversionRequest, *, layout: str, weight_bits: int) -
 
 LAYOUT = Layout(
     name="offline",
-    description="An INT8 graph that is made here.",
+    description="A graph of INT8 operators, which the conversion makes.",
     engine="paddle",
     form=QuantizedForm.FAKE_QUANT,
     convert=convert,

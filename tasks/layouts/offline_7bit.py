@@ -1,4 +1,4 @@
-"""Layout `offline` with weights of 7 bits, whose sums do not saturate on CPUs without VNNI."""
+"""The layout `offline_7bit`: weights of 7 bits, whose sums do not saturate on CPUs without VNNI."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from paddle_int8.tasks.layouts.layout import ConversionRequest
 
 
 def convert(request: ConversionRequest) -> ConvertedModel:
-    """Raises: ConversionError when the model is in another form, or nothing in it would run in INT8."""
+    """Converts with weights of 7 bits.
+
+    Raises: ConversionError when the model is in another form, or nothing in it would run in INT8.
+    """
     return offline.convert_with(request, layout="offline_7bit", weight_bits=7)
 
 
 LAYOUT = replace(
     offline.LAYOUT,
     name="offline_7bit",
-    description="An INT8 graph that is made here, for CPUs without VNNI.",
+    description="A graph of INT8 operators, which the conversion makes, for CPUs without VNNI.",
     convert=convert,
 )

@@ -1,4 +1,4 @@
-"""The QDQ program, which Paddle Inference turns into INT8 operators when it loads it."""
+"""The layout `qdq`: a QDQ program, of which Paddle Inference makes INT8 operators when it loads it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from paddle_int8.tasks.layouts.layout import ConversionRequest, Layout
 
 
 def convert(request: ConversionRequest) -> ConvertedModel:
-    """Raises: ConversionError when the model is in another form, or nothing in it would run in INT8."""
+    """Converts a QDQ model.
+
+    Raises: ConversionError when the model is in another form, or nothing in it would run in INT8.
+    """
     converted = convert_qdq(request.source, request.folder)
     require_int8(converted)
     return converted
@@ -18,7 +21,7 @@ def convert(request: ConversionRequest) -> ConvertedModel:
 
 LAYOUT = Layout(
     name="qdq",
-    description="An INT8 graph that Paddle Inference makes at load.",
+    description="A QDQ program, of which Paddle Inference makes a graph of INT8 operators at load.",
     engine="paddle",
     form=QuantizedForm.QDQ,
     convert=convert,

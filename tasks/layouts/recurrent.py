@@ -1,4 +1,4 @@
-"""INT8 operators for GRU and LSTM over sequences, which PaddleSlim has no part in."""
+"""The layout `recurrent`: INT8 operators for GRU and LSTM over sequences, made without PaddleSlim."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from paddle_int8.tasks.layouts.layout import ConversionRequest, Layout
 
 
 def convert(request: ConversionRequest) -> ConvertedModel:
-    """Raises: ConversionError when an operator did not fuse, or nothing in the model would run in INT8."""
+    """Converts a model of GRU or LSTM operators.
+
+    Raises: ConversionError when an operator did not fuse, or nothing in the model would run in INT8.
+    """
     converted = convert_recurrent(request.source, request.folder)
     require_int8(converted)
     return converted
@@ -18,7 +21,7 @@ def convert(request: ConversionRequest) -> ConvertedModel:
 
 LAYOUT = Layout(
     name="recurrent",
-    description="An INT8 graph of GRU and LSTM over sequences.",
+    description="A graph of INT8 operators for GRU and LSTM over sequences.",
     engine="paddle",
     form=QuantizedForm.FP32,
     convert=convert,

@@ -7,6 +7,6 @@ from paddle_int8.tasks.layouts import LAYOUTS
 
 
 def own_section(config: ConversionConfig, layout: str) -> ConversionConfig:
-    """`config` with every field at its default that the layout does not read."""
+    """`config`, in which every field that the layout does not read has its default."""
     kept = LAYOUTS.find(layout).reads | {"timeout_s"}
     return ConversionConfig(**{name: value for name, value in config if name in kept})

@@ -1,4 +1,4 @@
-"""What is done to a candidate by the rules of its layout, as Prefect tasks: conversion and packing."""
+"""Conversion and packing by the rules of a candidate's layout, as Prefect tasks."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def pack_bundle(
     preprocessing: Preprocessing,
     threads: int,
 ) -> Bundle:
-    """What serving needs of the chosen candidate, in the store."""
+    """The bundle of the chosen candidate, in the store."""
     layout = LAYOUTS.find(deployable.candidate.layout)
     with stage("pack bundle", here=True) as summary, scratch(Settings().store, "bundle") as folder:
         request = BundleRequest(

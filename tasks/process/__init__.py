@@ -1,1 +1,1 @@
-"""Isolated processes: started, limited, listened to, and ended with everything below them."""
+"""Isolated processes: how they are started, limited, listened to, and ended with all their children."""

@@ -140,9 +140,9 @@ def _listed(folders: tuple[Path, ...]) -> str:
 
 
 def _no_lock(error: OSError, folder: Path) -> StorageError:
-    told = storage_error(error, folder)
+    failure = storage_error(error, folder)
     return StorageError(
-        found=told.found,
-        required="a folder for the lock that has measurements take turns",
+        found=failure.found,
+        required="a folder for the lock by which measurements take turns",
         remedy="set PADDLE_INT8_LOCK_FOLDER to a folder that you may write",
     )

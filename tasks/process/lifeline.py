@@ -1,4 +1,4 @@
-"""Has the kernel kill a process as soon as the process that started it is gone, whatever it is doing.
+"""Makes the kernel kill a process as soon as the process that started it is gone, whatever it is doing.
 
 A process that hangs in native code runs no signal handler and no Python thread that could notice the end of
 its parent. So the kernel is asked to send SIGKILL when the last writing end of a pipe closes, which the
@@ -41,7 +41,7 @@ def _tied(connection: Connection) -> Lifeline:
 
 
 def kill_when_closed(descriptor: int, owner: int) -> None:
-    """Has the kernel kill a process when the pipe that `descriptor` reads has no writing end any more.
+    """Makes the kernel kill a process when the pipe that `descriptor` reads has no writing end any more.
 
     owner: the number of the process, or minus the number of a process group.
     Nothing may ever be written to the pipe, since that would kill as well.
@@ -54,7 +54,7 @@ def kill_when_closed(descriptor: int, owner: int) -> None:
 
 
 def end_server_with_its_clients() -> None:
-    """Has the kernel kill multiprocessing's fork server when its last client is gone.
+    """Makes the kernel kill multiprocessing's fork server when its last client is gone.
 
     The server itself notices that only in its main loop, which it never reaches when its preload hangs.
     In any other process this function does nothing.

@@ -74,17 +74,17 @@ def tell(event: Progress) -> None:
 
 
 @contextmanager
-def waiting(step: str, told: Callable[[float], str]) -> Iterator[None]:
+def waiting(step: str, sentence: Callable[[float], str]) -> Iterator[None]:
     """Reports every second, after the first `QUIET_S`, what is waited for while the context is open.
 
-    told: a function that makes the sentence from the seconds waited so far.
+    sentence: a function that makes the sentence from the seconds waited so far.
     """
     started, over = time.monotonic(), threading.Event()
 
     def tell_on() -> None:
         pause = QUIET_S
         while not over.wait(pause):
-            note = told(time.monotonic() - started)
+            note = sentence(time.monotonic() - started)
             tell(Progress(step=step, done=0, total=0, note=note, waits=True))
             pause = AGAIN_S
 

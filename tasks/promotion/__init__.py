@@ -1,1 +1,1 @@
-"""Who is champion: the checks, the decisions and their record."""
+"""Promotions and rollbacks of champions: the checks, the decisions and their record."""

@@ -97,7 +97,7 @@ def recorded(version: Registered, item: IsaEvidence) -> dict[str, Array]:
 
 
 def rescore(request: Rescoring) -> dict[str, Array]:
-    """Runs a bundle on every sample and returns its scores, [N] by metric. For the isolated process only.
+    """Runs a bundle on every sample, in the isolated process. Returns its scores, [N] by metric.
 
     Raises: MeasurementError when the engine uses another instruction set than asked.
     """

@@ -1,1 +1,1 @@
-"""The published tables, measured here."""
+"""Paddle's published tables, measured on this machine."""

@@ -163,7 +163,7 @@ def measured(release: Release, config: ReleaseConfig) -> Measured:
         outcome=release.outcome,
         chosen=chosen.candidate.name,
         host=release.host,
-        per_isa=tuple(_fastest(release.evidence, place) for place in range(len(levels))),
+        per_isa=tuple(_fastest(release.evidence, index) for index in range(len(levels))),
         metrics=chosen.per_isa[0].metrics,
         margin_pp=config.gate.max_drop_pp,
         model=model_origin(config.model),
@@ -176,9 +176,9 @@ def measured(release: Release, config: ReleaseConfig) -> Measured:
     )
 
 
-def _fastest(evidence: tuple[CandidateEvidence, ...], place: int) -> Speed:
-    best = max(evidence, key=lambda item: item.per_isa[place].latency.speedup.ratio)
-    item = best.per_isa[place]
+def _fastest(evidence: tuple[CandidateEvidence, ...], index: int) -> Speed:
+    best = max(evidence, key=lambda item: item.per_isa[index].latency.speedup.ratio)
+    item = best.per_isa[index]
     summaries = item.latency.summaries
     return Speed(
         isa=item.isa,

@@ -41,8 +41,10 @@ def without_folders(text: str) -> str:
 
 
 def _called(function: str, arguments: Mapping[str, Any]) -> str:
-    said = {key: _ending(PurePath(value)) if "/" in str(value) else value for key, value in arguments.items()}
-    shown = ", ".join(f"{key} {value}" for key, value in said.items() if key != "digest")
+    short = {
+        key: _ending(PurePath(value)) if "/" in str(value) else value for key, value in arguments.items()
+    }
+    shown = ", ".join(f"{key} {value}" for key, value in short.items() if key != "digest")
     return brief(function) + (f" ({shown})" if shown else "")
 
 

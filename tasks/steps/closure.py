@@ -17,7 +17,7 @@ from pathlib import Path
 
 CODE = (".py", ".pyc")
 OURS = __name__.partition(".")[0]
-"""What another package's layout imports of our conversions is code of it as its own is."""
+"""This project's own package. It counts when the layout of another package imports our code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ def code_digest(*modules: str) -> str:
 def closure(*modules: str) -> dict[str, Path]:
     """The files of `modules`, and of all that they import of the packages that they are in and of ours.
 
-    Imports from other top-level packages than those of `modules` are left out. An import inside a function
-    counts; one under `if TYPE_CHECKING` does not. With a module count the `__init__.py` files of the packages
-    around it, and the templates in or below its folder whose file names it mentions as strings.
+    Imports from other top-level packages than those of `modules` and ours are left out. An import inside a
+    function counts; one under `if TYPE_CHECKING` does not. A module brings the `__init__.py` files of the
+    packages around it, and the templates in or below its folder whose file names it mentions as strings.
     """
     inside = {OURS, *(name.partition(".")[0] for name in modules)}
     found: dict[str, Path] = {}
@@ -114,7 +114,7 @@ def _templates(folder: Path) -> tuple[Path, ...]:
 def _file(name: str) -> Path | None:
     """The source of a module or package; None where there is none, as for a name in a module."""
     top, *rest = name.split(".")
-    with suppress(ValueError):  # which a program's own `__main__` raises
+    with suppress(ValueError):  # a program's own `__main__` raises it
         spec = find_spec(top)  # this imports nothing, since the name has no dot
         if spec is None:
             return None

@@ -1,7 +1,7 @@
-"""Everything of Prefect that is not public, in one place.
+"""The only module that uses what is not public in Prefect.
 
-Each function looks for what it takes before its first use, so that another Prefect is refused at once instead
-of behaving otherwise. docs/upgrading.md says what to check. Importing this module does not load Prefect.
+Each function looks for what it uses before its first use, so that another Prefect is refused at once instead
+of behaving differently. docs/upgrading.md says what to check. Importing this module does not load Prefect.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ EPHEMERAL = {
     "PREFECT_UI_ENABLED": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",  # into its log, where a failure to start is read
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",  # for its log, which shows why it did not start
 }
-"""As Prefect's own temporary server (`SubprocessASGIServer` of prefect.server.api.server): no pages, no
-services but those that record runs."""
+"""The settings of Prefect's own temporary server (`SubprocessASGIServer` of prefect.server.api.server).
+
+It has no pages, and only those services that record runs.
+"""
 
 ADAPTER = "tasks/steps/prefect_private.py"
 RUNS = Borrowed(
@@ -63,7 +65,10 @@ Folder = TypeVar("Folder", bound="type[WritableFileSystem]")
 
 @cache
 def require_tested_prefect() -> None:
-    """Raises: InstallationError for another Prefect, or when it lacks what flows and tasks take of it."""
+    """Refuses a Prefect that was not tested.
+
+    Raises: InstallationError for another version, or when it lacks something that flows and tasks use.
+    """
     RUNS.require()
 
 
@@ -75,7 +80,7 @@ def keep_results_in(task: T, folder: WritableFileSystem) -> T:
 
 
 def host_independent(folder: Folder) -> Folder:
-    """Has Prefect name the records in such a folder by their keys alone, which are the same on every host.
+    """Makes Prefect name the records in such a folder by their keys alone, which are equal on every host.
 
     Prefect's own folders put absolute paths into their records.
     """
@@ -103,9 +108,9 @@ def submitting_to(runner: TaskRunner[Any]) -> AbstractContextManager[object]:
 
 
 def server_app() -> Callable[[], FastAPI]:
-    """What makes the application of Prefect's server.
+    """The function that makes the application of Prefect's server.
 
-    Raises: InstallationError for another Prefect, or when it lacks what the temporary server takes of it.
+    Raises: InstallationError for another Prefect, or when it lacks what the temporary server uses.
     """
     SERVER.require()
     from prefect.server.api.server import create_app

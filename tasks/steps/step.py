@@ -78,8 +78,8 @@ def cached(
 ) -> dict[str, Any]:
     """The policy of a step whose result is kept, and taken again for equal inputs, code and engines.
 
-    functions: what the step runs. Their modules, and all that these import, are the code that counts; none
-    where the step's own inputs say which code it is.
+    functions: what the step runs. Their modules, and all that these import, are the code that counts. There
+    are none where the step's own inputs say which code counts.
     chosen: says what else counts, given the step's decisive parameters as plain JSON values, such as the code
     of the layout that a candidate names.
     """

@@ -1,4 +1,4 @@
-"""Whether the home folder can take what a program is about to write."""
+"""Checks that the home folder has room for what a program is about to write."""
 
 from __future__ import annotations
 

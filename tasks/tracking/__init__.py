@@ -1,1 +1,1 @@
-"""MLflow: runs, plots, the report, the registry."""
+"""What is written to MLflow: runs, plots, the report, and versions in the registry."""

@@ -1,7 +1,7 @@
-"""Everything of MLflow that is not public, in one place.
+"""The only module that uses what is not public in MLflow.
 
-Each function looks for what it takes before its first use, so that another MLflow is refused at once instead
-of behaving otherwise. docs/upgrading.md says what to check. Importing this module does not load MLflow.
+Each function looks for what it uses before its first use, so that another MLflow is refused at once instead
+of behaving differently. docs/upgrading.md says what to check. Importing this module does not load MLflow.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ MLFLOW = Borrowed(
 
 @cache
 def require_tested_mlflow() -> None:
-    """Raises: InstallationError for another MLflow, or when it lacks what is taken of it."""
+    """Refuses an MLflow that was not tested.
+
+    Raises: InstallationError for another version, or when it lacks something that is used here.
+    """
     MLFLOW.require()
 
 
@@ -63,7 +66,7 @@ def ask(uri: str, timeout_s: float) -> None:
 
 
 def artifact_repository(uri: str, *, tracking_uri: str, registry_uri: str) -> ArtifactRepository:
-    """Where the artifacts at `uri` lie; a server that proxies them is asked at `tracking_uri`."""
+    """The repository of the artifacts at `uri`. A server that proxies them is asked at `tracking_uri`."""
     require_tested_mlflow()
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 

@@ -51,7 +51,7 @@ def last_training(tracking_uri: str, release: str) -> Training | None:
 
 
 def retraining_fingerprint(config: RetrainConfig, data: str) -> str:
-    """SHA-256 of all that decides what a retraining comes to: its data, its code, and all that it is told.
+    """SHA-256 of all that decides the result of a retraining: its data, its code and its configuration.
 
     data: the digest of the training data.
     Raises: DataError when there is no file that holds the training function.

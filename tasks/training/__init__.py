@@ -1,1 +1,1 @@
-"""Runs the function of yours that trains an FP32 model."""
+"""Runs the user's own function that trains an FP32 model."""

@@ -72,8 +72,8 @@ def train(config: TrainedModel, source: str, data: str, *, shares: Incidental[bo
     shares: whether it trains beside others, on its share of the host's cores.
     """
     settings, name = Settings(), title(config)
-    said = f"{config.model_dump_json()} {source} {data}"
-    checkpoint = settings.root / "checkpoints" / hashlib.sha256(said.encode()).hexdigest()[:32]
+    decisive = f"{config.model_dump_json()} {source} {data}"
+    checkpoint = settings.root / "checkpoints" / hashlib.sha256(decisive.encode()).hexdigest()[:32]
     with stage(name) as summary, scratch(settings.store, "training") as folder, computing():
         run_isolated(
             run_training,

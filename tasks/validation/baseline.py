@@ -54,6 +54,6 @@ def write_baseline_outputs(request: OutputsRequest) -> None:
 
 def batches_told(reader: BatchReader, size: int, step: str, note: str) -> Iterator[Feed]:
     """Yields every sample, `size` at a time, and reports the progress after each batch."""
-    for place, feed in enumerate(reader.batches(size)):
+    for number, feed in enumerate(reader.batches(size), start=1):
         yield feed
-        report(step, min((place + 1) * size, len(reader)), len(reader), note)
+        report(step, min(number * size, len(reader)), len(reader), note)

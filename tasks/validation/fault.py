@@ -23,7 +23,7 @@ import numpy as np
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.sequences import LENGTHS, offsets, packed
-from paddle_int8.tasks.engines.paddle.blocks import place, remove_unread
+from paddle_int8.tasks.engines.paddle.blocks import position, remove_unread
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import MODEL_FILENAME, PARAMS_FILENAME
 from paddle_int8.tasks.engines.paddle.private.operators import remove_operator
@@ -190,7 +190,7 @@ def _ending_with(loaded: LoadedProgram, names: Sequence[str]) -> LoadedProgram:
     program = _copy(loaded)
     block = program.global_block()
     for op in [op for op in block.ops if op.type == "fetch"]:
-        remove_operator(block, place(block, op))
+        remove_operator(block, position(block, op))
     append_fetches(program, names)
     remove_unread(block, names)
     return replace(loaded, program=program, fetches=tuple(names))
@@ -202,7 +202,7 @@ def _run_alone(
     """The results `names` that Paddle's own kernel of `op` computes from `inputs`."""
     import paddle
 
-    program, here = _copy(loaded), place(loaded.program.global_block(), op)
+    program, here = _copy(loaded), position(loaded.program.global_block(), op)
     block = program.global_block()
     for index in reversed(range(len(block.ops))):
         if index != here:

@@ -126,8 +126,8 @@ def _said_of_monotony(output: JudgedOutput, values: Array, probe: Probe) -> Judg
     """Adds a note to `why` when FP32 answers the same class to all samples: agreement then shows little."""
     if output.kind is not OutputKind.CLASSES or probe.samples < 2 or not _all_alike(decided(values, output)):
         return output
-    told = f"FP32 answers one class to all of the first {probe.samples} samples, so agreement shows little"
-    return replace(output, why=f"{output.why}; {told}")
+    note = f"FP32 answers one class to all of the first {probe.samples} samples, so agreement shows little"
+    return replace(output, why=f"{output.why}; {note}")
 
 
 def _sizes(reader: BatchReader, config: ValidationConfig) -> list[int]:
@@ -184,22 +184,22 @@ def _require_read(unread: Sequence[str]) -> None:
 def _require_rows(model: ModelArtifact, probes: Sequence[Probe], config: ValidationConfig) -> None:
     """Checks that each output has one row for each sample, at every batch size tried."""
     sequences = any(spec.sequence for spec in model.inputs)
-    for place, spec in enumerate(model.outputs):
+    for index, spec in enumerate(model.outputs):
         if config.outputs.get(spec.name) is OutputKind.IGNORE:
             continue
-        shapes = [(probe.samples, probe.outputs[place].shape) for probe in probes]
+        shapes = [(probe.samples, probe.outputs[index].shape) for probe in probes]
         if spec.sequence and not sequences:
             raise _rows_error(spec.name, shapes, "lists whose length depends on values", CUT_NMS)
         if all(shape[:1] == (samples,) for samples, shape in shapes):
             continue
-        raise _rows_error(spec.name, shapes, *_meaning(place, probes))
+        raise _rows_error(spec.name, shapes, *_meaning(index, probes))
 
 
-def _meaning(place: int, probes: Sequence[Probe]) -> tuple[str, str]:
-    """For an output without one row per sample: what its rows probably are, and the remedy."""
-    rows = [probe.outputs[place].shape[:1] for probe in probes]
+def _meaning(index: int, probes: Sequence[Probe]) -> tuple[str, str]:
+    """What the rows of an output probably are that has not one for each sample, and the remedy."""
+    rows = [probe.outputs[index].shape[:1] for probe in probes]
     counted = any(
-        all(_counts(values, probe, place) for values, probe in zip(column, probes, strict=True))
+        all(_counts(values, probe, index) for values, probe in zip(column, probes, strict=True))
         for column in zip(*(probe.outputs for probe in probes), strict=True)
     )
     if counted:
@@ -219,9 +219,9 @@ def _meaning(place: int, probes: Sequence[Probe]) -> tuple[str, str]:
     return "a number of rows that depends on values", CUT_NMS
 
 
-def _counts(values: Array, probe: Probe, place: int) -> bool:
-    """Whether `values` [N] says how many rows each sample has in the output at index `place`."""
-    rows = probe.outputs[place].shape[:1]
+def _counts(values: Array, probe: Probe, index: int) -> bool:
+    """Whether `values` [N] says how many rows each sample has in the output at `index`."""
+    rows = probe.outputs[index].shape[:1]
     whole = values.dtype.kind in "iu" and values.shape == (probe.samples,)
     return whole and rows == (int(values.sum()),)
 

@@ -53,8 +53,8 @@ class Noise:
         One ratio over all outputs would hide a small output behind a large one. Outputs that are 0 throughout
         in FP32 count only when all outputs are.
         """
-        places = [place for place, power in self._powers.items() if power[0] > 0] or list(self._powers)
-        return min((self._db(place) for place in places), default=SQNR_LIMIT_DB)
+        indices = [index for index, power in self._powers.items() if power[0] > 0] or list(self._powers)
+        return min((self._db(index) for index in indices), default=SQNR_LIMIT_DB)
 
     def by_output_db(self, outputs: int) -> tuple[float | None, ...]:
         """The ratio of each of the model's outputs, in the model's order.
@@ -62,15 +62,15 @@ class Noise:
         It is None for an ignored output, and for one that is 0 throughout in FP32 but not in INT8.
         """
         return tuple(
-            self._db(place) if place in self._powers and not self._is_silent(place) else None
-            for place in range(outputs)
+            self._db(index) if index in self._powers and not self._is_silent(index) else None
+            for index in range(outputs)
         )
 
-    def _db(self, place: int) -> float:
-        return _db(*self._powers[place], -SQNR_LIMIT_DB if place in self._broken else SQNR_LIMIT_DB)
+    def _db(self, index: int) -> float:
+        return _db(*self._powers[index], -SQNR_LIMIT_DB if index in self._broken else SQNR_LIMIT_DB)
 
-    def _is_silent(self, place: int) -> bool:
-        signal, noise = self._powers[place]
+    def _is_silent(self, index: int) -> bool:
+        signal, noise = self._powers[index]
         return signal == 0.0 < noise
 
 

@@ -76,7 +76,7 @@ def test_model_in_half_precision_is_audited_as_it_would_be_released(root: Path, 
 
 
 def spoil(folder: Path, target: Path, how: str) -> None:
-    from paddle_int8.tasks.engines.paddle.blocks import store, value
+    from paddle_int8.tasks.engines.paddle.blocks import put_parameter, value
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program
 
     loaded = load_program(models.source(folder))
@@ -85,7 +85,7 @@ def spoil(folder: Path, target: Path, how: str) -> None:
         (weight,) = (op.input("Y")[0] for op in block.ops if op.type == "matmul_v2")
         values: Any = value(loaded, weight)
         values.flat[0] = 1e300
-        store(loaded, weight, values)
+        put_parameter(loaded, weight, values)
     elif how == "bits read":
         (op,) = (op for op in block.ops if op.type == "fill_any_like")
         op.desc.set_type("view_dtype")

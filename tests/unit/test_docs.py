@@ -84,7 +84,9 @@ def test_defects_page_has_a_section_for_each_rewrite() -> None:
 def test_readme_number_of_pictures_is_that_of_the_default_margin() -> None:
     gate = GateConfig()
     fewest = fewest_samples(gate.max_drop_pp, confidence=gate.confidence)
-    assert f"a margin needs: {fewest} for the default" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"a margin needs: at least {fewest} for the default" in (ROOT / "README.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_readme_example_is_a_valid_release() -> None:

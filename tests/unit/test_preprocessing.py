@@ -12,7 +12,7 @@ from PIL import Image
 
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.errors import DataError
-from paddle_int8.tasks.data.preprocessing import normalise, place, place_array
+from paddle_int8.tasks.data.preprocessing import frame_array, frame_picture, normalise
 
 
 def picture(width: int, height: int) -> Image.Image:
@@ -20,7 +20,7 @@ def picture(width: int, height: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     width=st.integers(1, 90),
     height=st.integers(1, 90),
@@ -29,17 +29,17 @@ def picture(width: int, height: int) -> Image.Image:
 )
 def test_place_any_picture_is_as_large_as_declared(width: int, height: int, shorter: int, crop: int) -> None:
     crop = min(crop, shorter)
-    resized = place(picture(width, height), Preprocessing(resize_shorter=shorter))
+    resized = frame_picture(picture(width, height), Preprocessing(resize_shorter=shorter))
     assert min(resized.shape[:2]) == shorter
     short, long = sorted((width, height))
     assert 2 * abs(max(resized.shape[:2]) * short - shorter * long) <= short, "off by more than half a pixel"
-    cropped = place(picture(width, height), Preprocessing(resize_shorter=shorter, center_crop=crop))
+    cropped = frame_picture(picture(width, height), Preprocessing(resize_shorter=shorter, center_crop=crop))
     assert cropped.shape == (crop, crop, 3)
     assert cropped.dtype == np.uint8
 
 
 def test_place_exact_resize_takes_height_before_width() -> None:
-    assert place(picture(30, 20), Preprocessing(resize=(7, 11))).shape == (7, 11, 3)
+    assert frame_picture(picture(30, 20), Preprocessing(resize=(7, 11))).shape == (7, 11, 3)
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_place_exact_resize_takes_height_before_width() -> None:
 )
 def test_place_center_crop_takes_the_middle(side: int, crop: int, first: int) -> None:
     pixels = np.asarray(picture(side, side))
-    cropped = place(Image.fromarray(pixels), Preprocessing(center_crop=crop))
+    cropped = frame_picture(Image.fromarray(pixels), Preprocessing(center_crop=crop))
     np.testing.assert_array_equal(cropped, pixels[first : first + crop, first : first + crop])
 
 
 def test_place_crop_one_pixel_too_large_is_refused_with_both_sizes() -> None:
     with pytest.raises(DataError) as caught:
-        place(picture(10, 9), Preprocessing(center_crop=10))
+        frame_picture(picture(10, 9), Preprocessing(center_crop=10))
     assert "10x9" in caught.value.found
     assert "resize_shorter" in caught.value.remedy
 
@@ -66,20 +66,20 @@ def test_place_crop_one_pixel_too_large_is_refused_with_both_sizes() -> None:
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1"])
 def test_place_any_colour_mode_becomes_rgb_or_gray(mode: str) -> None:
     converted = picture(5, 6).convert(mode)
-    assert place(converted, Preprocessing()).shape == (6, 5, 3)
-    assert place(converted, Preprocessing(grayscale=True)).shape == (6, 5, 1)
+    assert frame_picture(converted, Preprocessing()).shape == (6, 5, 3)
+    assert frame_picture(converted, Preprocessing(grayscale=True)).shape == (6, 5, 1)
 
 
 def test_place_sixteen_bit_pixels_keep_their_upper_byte() -> None:
     values = np.array([[0, 255, 256], [32768, 65280, 65535]], np.uint16)
-    found = place(Image.fromarray(values), Preprocessing(grayscale=True))
+    found = frame_picture(Image.fromarray(values), Preprocessing(grayscale=True))
     np.testing.assert_array_equal(found[:, :, 0], [[0, 0, 1], [128, 255, 255]])
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
 def test_place_pixels_of_unknown_range_are_refused(dtype: type) -> None:
     with pytest.raises(DataError, match="32-bit"):
-        place(Image.fromarray(np.zeros((4, 4), dtype)), Preprocessing())
+        frame_picture(Image.fromarray(np.zeros((4, 4), dtype)), Preprocessing())
 
 
 def test_place_palette_with_transparency_gives_the_palette_colours(tmp_path: Path) -> None:
@@ -88,19 +88,19 @@ def test_place_palette_with_transparency_gives_the_palette_colours(tmp_path: Pat
     paletted.putpixel((1, 0), 1)
     paletted.save(tmp_path / "a.png", transparency=b"\x00\x80")
     with Image.open(tmp_path / "a.png") as opened:
-        found = place(opened, Preprocessing())
+        found = frame_picture(opened, Preprocessing())
     np.testing.assert_array_equal(found, [[[10, 20, 30], [40, 50, 60]]])
 
 
 def test_place_alpha_does_not_count() -> None:
     pixels = np.dstack([np.asarray(picture(5, 4)), np.zeros((4, 5), np.uint8)])
-    np.testing.assert_array_equal(place(Image.fromarray(pixels), Preprocessing()), pixels[:, :, :3])
+    np.testing.assert_array_equal(frame_picture(Image.fromarray(pixels), Preprocessing()), pixels[:, :, :3])
 
 
 def test_place_array_gives_the_same_as_the_decoded_picture() -> None:
     steps = Preprocessing(resize_shorter=12, center_crop=8, grayscale=True)
     np.testing.assert_array_equal(
-        place_array(np.asarray(picture(30, 20)), steps), place(picture(30, 20), steps)
+        frame_array(np.asarray(picture(30, 20)), steps), frame_picture(picture(30, 20), steps)
     )
 
 
@@ -115,8 +115,8 @@ def test_place_array_gives_the_same_as_the_decoded_picture() -> None:
 @pytest.mark.parametrize("step", [Preprocessing(resize=(4, 4)), Preprocessing(grayscale=True)], ids=str)
 def test_place_array_picture_step_on_no_picture_is_refused(sample: np.ndarray, step: Preprocessing) -> None:
     with pytest.raises(DataError, match="uint8 pictures"):
-        place_array(sample, step)
-    np.testing.assert_array_equal(place_array(sample, Preprocessing()), sample)
+        frame_array(sample, step)
+    np.testing.assert_array_equal(frame_array(sample, Preprocessing()), sample)
 
 
 def test_normalise_images_follows_the_published_formula_per_channel() -> None:
@@ -199,7 +199,7 @@ def test_normalise_wrong_number_of_channels_names_the_key(steps: Preprocessing, 
     assert "3 channels" in caught.value.found
 
 
-@settings(deadline=None, max_examples=7)
+@settings(max_examples=7)
 @given(rows=st.integers(1, 7))
 def test_normalise_batch_equals_its_samples_one_by_one(rows: int) -> None:
     steps = Preprocessing(scale=0.1, mean=(0.3, 0.2, 0.1), std=(0.5, 0.6, 0.7))

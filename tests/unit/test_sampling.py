@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from paddle_int8.tasks.contracts.errors import DataError
@@ -13,7 +13,6 @@ from paddle_int8.tasks.data.sampling import DrawnSample, check_disjoint, draw, s
 label_lists = st.lists(st.integers(0, 6), min_size=1, max_size=120)
 
 
-@settings(deadline=None)
 @given(labels=label_lists, part=st.floats(0, 1), seed=st.integers(0, 2**31))
 def test_draw_any_labels_gives_distinct_samples_in_fair_shares(
     labels: list[int], part: float, seed: int
@@ -30,7 +29,6 @@ def test_draw_any_labels_gives_distinct_samples_in_fair_shares(
     assert drawn == classes if count >= len(classes) else drawn < classes
 
 
-@settings(deadline=None)
 @given(sizes=st.lists(st.integers(1, 400), min_size=1, max_size=12), part=st.floats(0, 1))
 def test_shares_are_within_one_of_exact_unless_a_class_would_be_empty(sizes: list[int], part: float) -> None:
     array = np.array(sizes)

@@ -339,7 +339,7 @@ def test_npz_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
         open_source(NpzSource(kind="npz", path=path), AS_READ)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     array=hnp.arrays(
         dtype=st.sampled_from(["u1", "i1", "<i2", "<i4", "<f4", "<f8"]),
@@ -359,7 +359,7 @@ def test_idx_any_array_comes_back(
     np.testing.assert_array_equal(found, array)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(raw=st.binary(max_size=40) | st.binary(max_size=30).map(lambda tail: b"\0\0\x08\x02" + tail))
 def test_idx_any_bytes_are_an_array_or_a_data_error(
     tmp_path_factory: pytest.TempPathFactory, raw: bytes

@@ -132,7 +132,7 @@ def outcomes(draw: st.DrawFn) -> tuple[int, int, int]:
     return lost, draw(st.integers(0, min(samples - lost, 2000))), samples
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(outcomes(), st.sampled_from(CONFIDENCES))
 def test_paired_bounds_enclose_the_estimate_and_mirror_when_swapped(
     counts: tuple[int, int, int], confidence: float
@@ -143,7 +143,7 @@ def test_paired_bounds_enclose_the_estimate_and_mirror_when_swapped(
     assert bounds(gained, lost, samples, confidence) == (-high, -low)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(outcomes())
 @example((2516, 1940, 4457))  # nearly every sample differs
 def test_paired_bounds_worsen_with_losses_and_with_confidence(counts: tuple[int, int, int]) -> None:

@@ -65,12 +65,12 @@ def start_prefect(settings: Settings) -> Callable[[], None]:
     atexit.register(server.stop)  # handlers run in reverse order: Prefect's, registered later, run first
     os.environ["PREFECT_API_URL"] = f"{server.address}/api"
 
-    def told(_seconds: float) -> str:
+    def sentence(_seconds: float) -> str:
         so_far, at_most = server.patience.waited_s, server.patience.limit_s
         return f"waiting for Prefect's temporary server: {so_far:.0f} s so far, {at_most:.0f} s at most"
 
     def wait() -> None:
-        with progress.waiting("start Prefect", told):
+        with progress.waiting("start Prefect", sentence):
             server.wait_until_ready()
 
     return wait
@@ -83,12 +83,12 @@ def run_flow(settings: Settings, load: Callable[[], Callable[[P], R]], parameter
     """
     wait_for_prefect = start_prefect(settings)
     process.warm_up()
-    with progress.waiting("load", _told_loading), garbage.left_alone():
+    with progress.waiting("load", _loading), garbage.left_alone():
         flow = load()
         connection.prepare(settings.tracking_uri)
     wait_for_prefect()
     return flow(parameter)
 
 
-def _told_loading(seconds: float) -> str:
+def _loading(seconds: float) -> str:
     return f"importing Prefect and MLflow, and opening MLflow's database: {seconds:.0f} s so far, no limit"

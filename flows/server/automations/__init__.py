@@ -1,1 +1,1 @@
-"""What a Prefect server does for us by itself."""
+"""The automations of a Prefect server: what it does by itself when a run or an event asks for it."""

@@ -1,1 +1,1 @@
-"""What stands on a Prefect server for us: work pools, deployments, and runs of these."""
+"""What this project puts on a Prefect server: work pools, deployments, and runs of these."""

@@ -1,1 +1,1 @@
-"""The process of a release: what both records say of it however it ends."""
+"""The process of a release: keeps the records in Prefect and MLflow true, however it ends."""

@@ -43,7 +43,7 @@ def on_cancel(record: Callable[[], None]) -> Callable[[], None]:
 
 @contextmanager
 def cancelled_with_the_program(flow_run_id: str | None) -> Iterator[None]:
-    """While open, a flow run ends in Prefect too when the user cancels the program. None is no flow run."""
+    """While open, the flow run ends in Prefect too when the user cancels the program. None: no run."""
     forget = on_cancel(partial(cancel_in_prefect, UUID(flow_run_id))) if flow_run_id else lambda: None
     try:
         yield

@@ -1,4 +1,4 @@
-"""The metrics that have a name, a file each."""
+"""The metrics that have a name. Each metric is one file."""
 
 from paddle_int8.tasks.config.registry import Registry
 from paddle_int8.tasks.data.metrics.metric import NamedMetric

@@ -1,4 +1,4 @@
-"""The first places among the scores of classes: whether a sample's label is one of them."""
+"""The metrics top-1 and top-5: whether a sample's label is among the classes with the highest scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from paddle_int8.tasks.data.metrics.agreement import decided
 from paddle_int8.tasks.data.metrics.metric import Metric, NamedMetric, Outputs
 
 
-def first_places(name: str, k: int) -> NamedMetric:
+def top_k_metric(name: str, k: int) -> NamedMetric:
     """The record of the metric that is 1 where the label is among the `k` best classes."""
 
     def of(judged: Sequence[JudgedOutput]) -> Metric:
@@ -32,14 +32,14 @@ def first_places(name: str, k: int) -> NamedMetric:
     )
 
 
-def top_k(outputs: Outputs, labels: Array | None, *, k: int, place: int = 0) -> Array:
+def top_k(outputs: Outputs, labels: Array | None, *, k: int, index: int = 0) -> Array:
     """1.0 where the label is among the `k` classes with the highest scores, else 0.0: [N].
 
-    outputs[place]: scores [N, classes]. When scores are equal, the lower class number comes first. A sample
+    outputs[index]: scores [N, classes]. When scores are equal, the lower class number comes first. A sample
     with NaN or Inf scores 0.0.
     Raises: MeasurementError when the output has another shape, DataError when a label is out of range.
     """
-    logits = outputs[place].reshape(len(outputs[place]), -1)
+    logits = outputs[index].reshape(len(outputs[index]), -1)
     labels = _class_labels(labels, logits)
     own = np.take_along_axis(logits, labels[:, None], axis=1)
     earlier = np.arange(logits.shape[1]) < labels[:, None]
@@ -58,20 +58,20 @@ def labelled_top_k(
     Raises: MeasurementError when no output has a decision for each sample, or when `k` is above 1 and the
     output is a whole number, which names only the first class.
     """
-    place = next((place for place, each in enumerate(judged) if each.labelled), None)
-    if place is None:
+    index = next((index for index, each in enumerate(judged) if each.labelled), None)
+    if index is None:
         raise _nothing_labelled(outputs, judged)
-    values = outputs[place]
+    values = outputs[index]
     if values[:1].size > 1:
-        return top_k(outputs, labels, k=k, place=place)
-    if judged[place].kind is OutputKind.DECISIONS and k > 1:
+        return top_k(outputs, labels, k=k, index=index)
+    if judged[index].kind is OutputKind.DECISIONS and k > 1:
         raise MeasurementError(
-            found=f"metric top{k}, and output {judged[place].name} that holds the first place only",
+            found=f"metric top{k}, and output {judged[index].name} that holds the best class only",
             required="scores of classes",
             remedy="set `validation.metrics` to [top1], or export the model without its argmax",
         )
     rows = values.reshape(len(values), 1)
-    right = decided(rows, judged[place]).reshape(-1) == _labels(labels, rows)
+    right = decided(rows, judged[index]).reshape(-1) == _labels(labels, rows)
     correct: Array = (right | (k > 1)) & np.isfinite(rows[:, 0])
     return correct.astype(np.float64)
 

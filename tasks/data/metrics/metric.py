@@ -20,7 +20,7 @@ class NamedMetric:
     """The record of a metric.
 
     of: the function that scores a batch, given what each output of the model holds, in model order.
-    needs_labels: whether there is no score without labels.
+    needs_labels: whether it cannot score samples without labels.
     of_classes: whether it compares labels with the classes of the output that they belong to, and looks at
         no other output.
     """

@@ -21,7 +21,7 @@ RELATIVE_PARAMETERS = 3
 def resolve_metrics(
     names: Sequence[str], *, labelled: bool, outputs: Sequence[JudgedOutput] = ()
 ) -> dict[str, Metric | RelativeMetric]:
-    """The functions behind the configured names. Without `outputs` the labels are of the first.
+    """The functions behind the configured names. Without `outputs` the labels belong to the first output.
 
     Raises: DataError when a metric needs labels and there are none, MeasurementError when a name is
     neither known nor importable.
@@ -38,7 +38,7 @@ def resolve_metrics(
 
 
 def of_classes(name: str) -> bool:
-    """Whether a metric compares labels with classes, and so looks at the output alone that they belong to."""
+    """Whether a metric compares labels with classes, and so looks only at the output that they belong to."""
     record = named(name)
     return record is not None and record.of_classes
 

@@ -60,8 +60,8 @@ def ctc_character_accuracy(outputs: Sequence[Array], labels: Array | None) -> Ar
 def edit_distance(one: Sequence[int], other: Sequence[int]) -> int:
     """The fewest insertions, deletions and substitutions from `one` to `other` (Levenshtein 1966)."""
     row = list(range(len(other) + 1))
-    for place, symbol in enumerate(one, start=1):
-        before, row[0] = row[0], place
+    for position, symbol in enumerate(one, start=1):
+        before, row[0] = row[0], position
         for column, wanted in enumerate(other, start=1):
             before, row[column] = (
                 row[column],

@@ -1,7 +1,7 @@
-"""The label is the best class."""
+"""The metric `top1`: whether the label is the class with the highest score."""
 
 from __future__ import annotations
 
-from paddle_int8.tasks.data.metrics.classification import first_places
+from paddle_int8.tasks.data.metrics.classification import top_k_metric
 
-METRIC = first_places("top1", 1)
+METRIC = top_k_metric("top1", 1)

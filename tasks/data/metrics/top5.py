@@ -1,7 +1,7 @@
-"""The label is among the five best classes."""
+"""The metric `top5`: whether the label is among the five classes with the highest scores."""
 
 from __future__ import annotations
 
-from paddle_int8.tasks.data.metrics.classification import first_places
+from paddle_int8.tasks.data.metrics.classification import top_k_metric
 
-METRIC = first_places("top5", 5)
+METRIC = top_k_metric("top5", 5)

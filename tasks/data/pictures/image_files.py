@@ -50,11 +50,11 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def require_files(missing: Sequence[str], total: int, place: str, hint: str) -> None:
+def require_files(missing: Sequence[str], total: int, source: str, hint: str) -> None:
     """Checks that no file is missing. Raises: DataError when some are, with the names of the first ones."""
     if missing:
         raise DataError(
-            found=f"{len(missing)} of {total} files of {place} are not there: {some(missing)}",
+            found=f"{len(missing)} of {total} files of {source} are not there: {some(missing)}",
             required="every file of the source on disk",
             remedy=hint,
         )

@@ -31,7 +31,7 @@ SORTS = (
         re.compile(r"[\[(]?-?[0-9]+(?:[\s,;|]+-?[0-9]+)+[\])]?"),
         WrongLabel(
             "several labels, or a label with something beside it",
-            f"give one class number a picture; of a model that tells several, {AGREEMENT}",
+            f"give one class number a picture; for a model that answers with several, {AGREEMENT}",
         ),
     ),
     (
@@ -42,13 +42,13 @@ SORTS = (
         re.compile(r"[0-9]+"),
         WrongLabel(
             "a text of digits: class numbers have no leading zero and are below 10,000,000",
-            f"number the classes from 0 in the order of the model's outputs; of texts, {AGREEMENT}",
+            f"number the classes from 0 in the order of the model's outputs; for texts, {AGREEMENT}",
         ),
     ),
 )
 """What a wrong label is, by the first pattern that matches all of it."""
 TEXT = WrongLabel(
-    "a text", f"number the classes from 0 in the order of the model's outputs; of texts, {AGREEMENT}"
+    "a text", f"number the classes from 0 in the order of the model's outputs; for texts, {AGREEMENT}"
 )
 
 
@@ -56,4 +56,4 @@ def wrong_label(label: str) -> WrongLabel | None:
     """None when the label is a class number; otherwise what the text is, and what to do."""
     if CLASS_NUMBER.fullmatch(label):
         return None
-    return next((said for pattern, said in SORTS if pattern.fullmatch(label)), TEXT)
+    return next((wrong for pattern, wrong in SORTS if pattern.fullmatch(label)), TEXT)

@@ -159,14 +159,14 @@ def _labels_checked(lines: Sequence[Reading], list_file: Path) -> bool:
 
     Raises: DataError when only some lines have one, or a label is something else.
     """
-    wrong = [(line, said) for line in lines if line.label and (said := wrong_label(line.label))]
+    wrong = [(line, label) for line in lines if line.label and (label := wrong_label(line.label))]
     if wrong:
-        line, said = wrong[0]
+        line, label = wrong[0]
         raise _refused(
-            f"{_told(line, list_file)}, which is {said.what}"
+            f"{_described(line, list_file)}, which is {label.what}"
             + (f"; {len(wrong)} of {len(lines)} lines have no class number" if len(wrong) > 1 else ""),
             "`relative/path label` with one class number from 0, or `relative/path` alone, in every line",
-            said.remedy,
+            label.remedy,
         )
     labelled = [bool(line.label) for line in lines]
     if any(labelled) and not all(labelled):
@@ -181,8 +181,8 @@ def _labels_checked(lines: Sequence[Reading], list_file: Path) -> bool:
     if len(orders) > 1:
         line = next(line for line in lines if line.label_first != lines[0].label_first)
         raise _refused(
-            f"{_told(line, list_file)}: the label stands {'first' if line.label_first else 'last'}, in line "
-            f"{lines[0].number} {'last' if line.label_first else 'first'}",
+            f"{_described(line, list_file)}: the label stands {'first' if line.label_first else 'last'}, in "
+            f"line {lines[0].number} {'last' if line.label_first else 'first'}",
             "the same order in every line",
             "write `relative/path label` in every line",
         )
@@ -195,7 +195,7 @@ def _require_inside(lines: Sequence[Reading], root: Path, list_file: Path) -> No
         folders = [root.absolute(), *(Path(line.file.path).parent for line in lines)]
         above = os.path.commonpath(folders)
         raise _refused(
-            f"{_told(outside[0], list_file)}: {outside[0].file.path} is outside of `root`, {root}"
+            f"{_described(outside[0], list_file)}: {outside[0].file.path} is outside of `root`, {root}"
             + (f"; so are {len(outside)} of {len(lines)} files" if len(outside) > 1 else ""),
             "files below `root`",
             f"set `root` to a folder above them all, such as {above}, with paths relative to it or absolute",
@@ -237,7 +237,7 @@ def _notes(lines: Sequence[Reading]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _told(line: Reading, list_file: Path) -> str:
+def _described(line: Reading, list_file: Path) -> str:
     absent = "" if line.file.there else ", which is not there,"
     label = f"label {line.label!r:.80}" if line.label else "no label"
     return (

@@ -1,4 +1,4 @@
-"""The kinds of sources of samples, a file each; every kind reads one sample at a time."""
+"""The kinds of sources of samples. Each kind is one file, and reads one sample at a time."""
 
 from paddle_int8.tasks.config.data import Preprocessing, Source
 from paddle_int8.tasks.config.registry import Registry

@@ -1,4 +1,4 @@
-"""Functions that return arrays."""
+"""The source `callable`: a function that returns arrays."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def open_arrays(source: CallableSource, preprocessing: Preprocessing) -> Samples
 
 
 def _column(values: object, name: str) -> Column:
-    """One array [N, ...]; of sequences of different lengths a list of N arrays [length, ...]."""
+    """One array [N, ...]; for sequences of different lengths, a list of N arrays [length, ...]."""
     if is_list_of_arrays(values):
         sequences = cast("list[Array]", values)
         if len({each.shape for each in sequences}) > 1:
@@ -94,7 +94,7 @@ def describe(source: CallableSource, written: Callable[[PurePath], str]) -> str:
 
 
 def content(source: CallableSource) -> Iterator[str]:
-    """The arrays by value."""
+    """A digest of each array's values, so that equal arrays count as equal data."""
     inputs, labels = call_source(source)
     named = inputs if isinstance(inputs, dict) else {"": inputs}
     for name, values in (*sorted(named.items()), ("labels", labels)):

@@ -1,4 +1,4 @@
-"""Samples out of arrays: a column for each input of the model."""
+"""Makes samples from arrays: one column for each input of the model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from paddle_int8.tasks.config.data import Preprocessing
-from paddle_int8.tasks.data.preprocessing import Array, place_array
+from paddle_int8.tasks.data.preprocessing import Array, frame_array
 from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Labels, Sample, Samples, error
 
 Column = Array | list[Array]
@@ -18,7 +18,10 @@ Column = Array | list[Array]
 def samples_of(
     columns: Mapping[str, Column], labels: object, preprocessing: Preprocessing, name: str
 ) -> Samples:
-    """Samples of one column a model input; labels one a sample, or of sequences a list of arrays."""
+    """Samples from `columns`, one for each model input.
+
+    labels: one for each sample; for sequences, a list of arrays; or None.
+    """
     count = _common_count(columns, name)
     names = [key if len(columns) > 1 else ONLY_INPUT for key in columns]
 
@@ -35,12 +38,12 @@ def samples_of(
                     "finite values",
                     "clean the data",
                 )
-            sample[key] = value if isinstance(column, list) else place_array(value, preprocessing)
+            sample[key] = value if isinstance(column, list) else frame_array(value, preprocessing)
         return sample
 
     several = is_list_of_arrays(labels)
     if several and len(cast("list[Array]", labels)) != count:
-        raise error(f"{name} has labels of another number", "labels for each sequence", "align them")
+        raise error(f"{name} has another number of labels", "labels for each sequence", "align them")
     one = None if labels is None or several else as_array(labels, name)
     return Samples(
         count=count,
@@ -52,7 +55,7 @@ def samples_of(
 
 
 def _common_count(columns: Mapping[str, Column], name: str) -> int:
-    """N. Raises: DataError when columns have another N each, or hold what are no numbers."""
+    """The number of samples. Raises: DataError when columns differ in it, or hold anything but numbers."""
     types = {key: {each.dtype for each in _parts(column)} for key, column in columns.items()}
     if strange := {
         key: ", ".join(sorted(str(dtype) for dtype in found))
@@ -66,8 +69,8 @@ def _common_count(columns: Mapping[str, Column], name: str) -> int:
     if len(set(counts.values())) != 1 or len(counts) != len(columns):
         raise error(
             f"{name} has inputs of shapes { {key: _shape(column) for key, column in columns.items()} }",
-            "one array [N, ...] a model input, of sequences a list of N arrays [length, ...], the same N in "
-            "each",
+            "for each model input one array [N, ...], or for sequences a list of N arrays [length, ...], "
+            "with the same N in all",
             "align the arrays",
         )
     return next(iter(counts.values()))
@@ -88,7 +91,7 @@ def is_list_of_arrays(values: object) -> bool:
 def as_array(values: object, name: str) -> Array:
     try:
         return np.asarray(values)
-    except ValueError as failure:  # NumPy's, for ragged lists
+    except ValueError as failure:  # NumPy raises it for ragged lists
         raise error(
             f"{name}: {failure}",
             "arrays of numbers",

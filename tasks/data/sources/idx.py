@@ -1,4 +1,4 @@
-"""IDX files, as MNIST's."""
+"""The source `idx`: files in MNIST's format."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class IdxSource(Source):
 
     model_config = ConfigDict(title="IDX files")
 
-    kind: Literal["idx"] = Field(description="IDX files, as MNIST's.")
+    kind: Literal["idx"] = Field(description="IDX files, such as MNIST's.")
     images: Path = Field(description="IDX file of the images.")
     labels: Path | None = Field(default=None, description="IDX file of the labels.")
 

@@ -1,4 +1,4 @@
-"""Pictures: what a list or class folders name."""
+"""The source `image_folder`: pictures that a list names, or that lie in class folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from paddle_int8.tasks.data.pictures.class_folders import images_by_folder
 from paddle_int8.tasks.data.pictures.image_files import ImageFiles
 from paddle_int8.tasks.data.pictures.list_file import listed_images
 from paddle_int8.tasks.data.pictures.picture_file import opened
-from paddle_int8.tasks.data.preprocessing import place
+from paddle_int8.tasks.data.preprocessing import frame_picture
 from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Sample, Samples, SourceKind, content_digest
 
 
@@ -41,7 +41,7 @@ class ImageFolderSource(Source):
 
 
 def image_files(source: ImageFolderSource) -> ImageFiles:
-    """The pictures of the source; a list's are looked for on the disk, a folder's are what is there.
+    """The pictures of the source: those that its list names, or all that are in its folder.
 
     Raises: DataError when the list or the folder is missing, or cannot be understood.
     """
@@ -67,7 +67,7 @@ def open_images(source: ImageFolderSource, preprocessing: Preprocessing) -> Samp
 
     def read(index: int) -> Sample:
         with opened(found.files[index]) as picture:
-            return {ONLY_INPUT: place(picture, preprocessing)}
+            return {ONLY_INPUT: frame_picture(picture, preprocessing)}
 
     return Samples(
         count=len(found.files),
@@ -85,7 +85,7 @@ def describe(source: ImageFolderSource, written: Callable[[PurePath], str]) -> s
 
 
 def content(source: ImageFolderSource) -> Iterator[str]:
-    """The folder's own path does not count."""
+    """Path, label and content of every picture. The paths are relative to the folder."""
     found = image_files(source)
     for path, label in zip(found.files, found.labels or repeat(None), strict=False):
         yield f"{os.path.relpath(path, source.root)} {label} {content_digest(path)}"

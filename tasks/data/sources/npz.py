@@ -1,4 +1,4 @@
-"""NumPy archives."""
+"""The source `npz`: a NumPy archive."""
 
 from __future__ import annotations
 

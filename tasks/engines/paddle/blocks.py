@@ -1,4 +1,4 @@
-"""Who writes and who reads a variable of a `paddle.static` block, and changes to its parts."""
+"""Finds the operators of a `paddle.static` block that write or read a variable, and changes the block."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 SKIPPED = "skip_quant"
-"""What PaddleSlim looks for in an operator's name scope."""
+"""PaddleSlim leaves an operator in FP32 when this word is in the operator's name scope."""
 
 
 def operators(loaded: LoadedProgram, kind: str) -> list[tuple[Block, Operator]]:
-    """Each operator of this type in the main block, with it."""
+    """The operators of this type in the main block, each as a pair of the block and the operator."""
     block = loaded.program.global_block()
     return [(block, op) for op in block.ops if op.type == kind]
 
@@ -41,17 +41,17 @@ def writer(block: Block, name: str) -> Operator | None:
 
 
 def hide_from_slim(op: Operator) -> None:
-    """Has PaddleSlim leave `op` in FP32."""
+    """Makes PaddleSlim leave `op` in FP32."""
     set_attribute(op, "op_namescope", SKIPPED)
 
 
 def is_skipped(op: Operator) -> bool:
-    """Whether PaddleSlim was told to leave this operator in FP32."""
+    """Whether PaddleSlim leaves this operator in FP32, see `hide_from_slim`."""
     return bool(op.has_attr("op_namescope") and SKIPPED in op.attr("op_namescope"))
 
 
-def place(block: Block, op: Operator) -> int:
-    """Where `op` stands among the block's operators."""
+def position(block: Block, op: Operator) -> int:
+    """The position of `op` among the block's operators."""
     return next(index for index, other in enumerate(block.ops) if other is op)
 
 
@@ -61,7 +61,7 @@ def scale_before(
     """Inserts `target` = `source` * factor + bias in front of `op`."""
     insert_operator(
         block,
-        place(block, op),
+        position(block, op),
         type="scale",
         inputs={"X": [source]},
         outputs={"Out": [target]},
@@ -72,7 +72,7 @@ def scale_before(
 def remove(block: Block, op: Operator) -> None:
     """Removes `op` and the variables that only it wrote."""
     outputs = op.output_arg_names
-    remove_operator(block, place(block, op))
+    remove_operator(block, position(block, op))
     for name in outputs:
         if block.has_var(name) and not any(name in o.input_arg_names + o.output_arg_names for o in block.ops):
             remove_variable(block, name)
@@ -113,7 +113,7 @@ def remove_unread(block: Block, fetches: Sequence[str]) -> None:
 
 
 def tensor_of(scope: Scope, name: str) -> Tensor:
-    """Where the scope keeps the values of `name`. Raises: KeyError when it has none."""
+    """The tensor in which the scope keeps the values of `name`. Raises: KeyError when it has none."""
     holder = scope.find_var(name)
     if holder is None:
         raise KeyError(name)
@@ -121,7 +121,7 @@ def tensor_of(scope: Scope, name: str) -> Tensor:
 
 
 def value(loaded: LoadedProgram, name: str) -> Array:
-    """What the parameter `name` holds, as an array of its own."""
+    """A copy of the values of the parameter `name`."""
     return np.array(tensor_of(loaded.scope, name))
 
 
@@ -132,8 +132,8 @@ def overwrite(loaded: LoadedProgram, name: str, values: Array) -> None:
     tensor_of(loaded.scope, name).set(values, paddle.CPUPlace())
 
 
-def store(loaded: LoadedProgram, name: str, values: Array) -> None:
-    """Makes `name` a parameter with these values, whatever it was."""
+def put_parameter(loaded: LoadedProgram, name: str, values: Array) -> None:
+    """Makes `name` a parameter with these values, whatever it was before."""
     import paddle
 
     block = loaded.program.global_block()

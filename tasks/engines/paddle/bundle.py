@@ -51,9 +51,10 @@ class ValidatedIsa:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """`deployment.json`. `preprocessing` is what the model's inputs went through before they got here.
+    """The content of `deployment.json`.
 
-    pythons: those that `versions` of Paddle has wheels for.
+    preprocessing: what samples go through before they are inputs of the model.
+    pythons: the versions of Python for which the Paddle of `versions` has wheels.
     """
 
     schema_version: int
@@ -72,9 +73,9 @@ class Deployment:
 
 
 def write_bundle(request: BundleRequest) -> Bundle:
-    """Fills the empty folder; the example comes from beside the native evidence's outcomes.
+    """Fills the request's empty folder. The example is copied from beside the first measured outcomes.
 
-    Raises: StorageError when the evidence is not of these bytes, or the disk refuses.
+    Raises: StorageError when the evidence belongs to other bytes, or the disk refuses.
     """
     folder, deployable, evidence = request.folder, request.deployable, request.evidence
     if evidence.digest != deployable.digest:
@@ -93,8 +94,8 @@ def write_bundle(request: BundleRequest) -> Bundle:
     shutil.copyfile(SERVING, folder / "examples" / "predict.py")
     text = TypeAdapter(Deployment).dump_json(deployment, indent=2).decode()
     (folder / "deployment.json").write_text(text + "\n", encoding="utf-8")
-    for place, text in render(asdict(deployment)).items():
-        (folder / place).write_text(text, encoding="utf-8")
+    for name, text in render(asdict(deployment)).items():
+        (folder / name).write_text(text, encoding="utf-8")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Bundle(folder=StoredPath(folder), digest=folder_digest(folder), size_bytes=size)
 
@@ -105,7 +106,7 @@ def bundle_digest(bundle: Path) -> str:
 
 
 def pythons() -> tuple[str, ...]:
-    """The Pythons that this Paddle has wheels for, "3.8" and on."""
+    """The versions of Python that this Paddle has wheels for, from "3.8" on."""
     classifiers = metadata(PADDLE).get_all("Classifier") or []
     return tuple(text.split()[-1] for text in classifiers if text.startswith(PYTHON_OF_A_WHEEL))
 
@@ -138,7 +139,10 @@ def _deployment(request: BundleRequest) -> Deployment:
 
 
 def held_to(evidence: CandidateEvidence) -> str:
-    """What oneDNN was held to when it was measured for this host; "" when it had all that the CPU has."""
+    """The instruction set that oneDNN was held to when the model was measured for this host.
+
+    "" when it was measured with all that the CPU has.
+    """
     served = next((item.isa for item in evidence.per_isa if not item.emulated), evidence.host.isa)
     return "" if served is evidence.host.isa else served.value
 

@@ -1,4 +1,4 @@
-"""What a bundle says in words and in C++, rendered of its `deployment.json`. Rendering cannot fail."""
+"""The README and the C++ example of a bundle, rendered from its `deployment.json`. Rendering cannot fail."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ ELEMENTS = {
 Source: instances of `Tensor::CopyFromCpu` in paddle/fluid/inference/api/details/zero_copy_tensor.cc."""
 
 PLAIN = frozenset(b"-._/: ,+=@[]()<>|0123456789") | frozenset(range(65, 91)) | frozenset(range(97, 123))
-"""What a C++ literal holds as it is: no quote, no backslash, no question mark, nothing beyond ASCII."""
+"""Bytes that a C++ literal holds as they are: no quote, no backslash, no question mark, and ASCII only."""
 
 logger = logging.getLogger(__name__)
 
 
 def render(deployment: Mapping[str, Any]) -> dict[str, str]:
-    """Texts by their place in the bundle: the README, and the C++ example where there can be one."""
+    """Texts by their path in the bundle: the README, and the C++ example where there can be one."""
     reason = why_no_cpp(deployment)
     values = {**deployment, "why_no_cpp": reason}
     texts = {README: _environment().get_template("bundle_readme.md.jinja").render(values)}
@@ -61,7 +61,7 @@ def cpp_string(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A Markdown code span of any text, on one line and without an end of a table's cell."""
+    """A Markdown code span of any text, on one line, with nothing in it that ends a table's cell."""
     text = " ".join(text.split("\n")).replace("|", "¦")
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"

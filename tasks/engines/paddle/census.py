@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Program
 
 CONVOLUTIONS = frozenset({"conv2d", "depthwise_conv2d"})
-"""Those with an INT8 path, before their fusion."""
+"""Convolutions with an INT8 path, by their names before fusion."""
 QUANTIZABLE = CONVOLUTIONS | frozenset(
     {
         "fused_conv2d",
@@ -67,7 +67,10 @@ def census(program: Program) -> OperatorCensus:
 
 
 def count_operators(types: Iterable[str], bodies: Iterable[str] = ()) -> OperatorCensus:
-    """The census of operators given by type, `bodies` those in loops and branches; not of feed and fetch."""
+    """The census of operators, given by type. Those in loops and branches are in `bodies`.
+
+    Feed and fetch are not counted.
+    """
     inner = Counter(bodies)
     counts = Counter(name for name in types if name not in ("feed", "fetch")) + inner
     never = {name: reason for name, reason in NEVER.items() if counts[name]}

@@ -1,4 +1,4 @@
-"""Where a program's inputs and outputs hang: what is read, and what an output ends in.
+"""Finds which inputs of a program are read, and which operators compute its outputs.
 
 Imports Paddle for the program's format, so only functions of the isolated process import this module.
 """
@@ -30,20 +30,24 @@ TRANSPARENT = frozenset(
         "unsqueeze2",
     }
 )
-"""Operators that only write down what their input holds in another form."""
+"""Operators that only write the values of their input in another form."""
 BIASED = frozenset({"elementwise_add", "elementwise_mul", "elementwise_sub"})
-"""Transparent too, where the other operand is a parameter."""
+"""Operators that count as transparent where the other operand is a parameter."""
 
 SHAPE_ALONE = frozenset(
     {"fill_any_like", "fill_constant_batch_size_like", "fill_zeros_like", "shape", "size"}
 )
-"""Operators that read how many values there are, and none of them."""
+"""Operators that read the shape of their input, and none of its values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ends:
-    """`operators`: by output, the operator that makes what it holds. `constant` outputs depend on no
-    input's values, as a program without loops and branches shows it; nothing reads the `unread` inputs."""
+    """What is known of a program's inputs and outputs.
+
+    operators: the operator that computes each output, by the output's name.
+    constant: outputs that depend on no input's values. None is found in a program with loops or branches.
+    unread: inputs that nothing reads.
+    """
 
     operators: dict[str, str]
     constant: frozenset[str]
@@ -51,7 +55,7 @@ class Ends:
 
 
 def ends(program: Path) -> Ends:
-    """Raises: ModelFormatError when `program` is no inference program."""
+    """The inputs and outputs of `program`. Raises: ModelFormatError when it is no inference program."""
     desc = parse_program(program.read_bytes(), program)
     block = desc.blocks[0]
     makers = {name: op for op in block.ops for name in _names(op.outputs)}
@@ -93,7 +97,7 @@ def _reached(name: str, makers: Mapping[str, StoredOperator]) -> set[str]:
 
 
 def _names(slots: Iterable[Slot], *, main: bool = False) -> list[str]:
-    """Tensors of an operator; `main`: its data, without those that hold a shape or a factor."""
+    """The tensors in `slots`. main: only the data, without tensors that hold a shape or a factor."""
     return [
         name for slot in slots if not main or slot.parameter in ("X", "Y", "Input") for name in slot.arguments
     ]

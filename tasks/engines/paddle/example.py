@@ -13,9 +13,9 @@ EXAMPLE_INPUT, EXAMPLE_OUTPUT = "example_input.npz", "example_output.npz"
 
 
 def write_example(folder: Path, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
-    """Writes both files of the example, arrays by name: any name, which `numpy.savez` does not take."""
-    for place, arrays in ((EXAMPLE_INPUT, inputs), (EXAMPLE_OUTPUT, outputs)):
-        with zipfile.ZipFile(folder / place, "w") as archive:
+    """Writes both files of the example, with arrays by name. `numpy.savez` does not take every name."""
+    for file, arrays in ((EXAMPLE_INPUT, inputs), (EXAMPLE_OUTPUT, outputs)):
+        with zipfile.ZipFile(folder / file, "w") as archive:
             for name, values in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
                     np.save(stream, values, allow_pickle=False)

@@ -27,7 +27,7 @@ REEXPORT = (
 
 
 class ModelFormat(StrEnum):
-    """How Paddle laid the program and its parameters out in files."""
+    """The formats of Paddle's files for a program and its parameters."""
 
     COMBINED = "pdmodel"
     LEGACY_COMBINED = "legacy combined"

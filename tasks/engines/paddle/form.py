@@ -1,4 +1,4 @@
-"""What a program is as far as quantization goes, told from the program alone, before parameters are read."""
+"""Recognises how a program is quantized, from the program alone, before parameters are read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ FUSED_RECURRENT = frozenset({"fusion_gru", "multi_gru", "fusion_lstm"})
 QUANTIZE, DEQUANTIZE = "quantize_linear", "dequantize_linear"
 FAKE = "fake_"
 HOLDER = "save"
-"""Type of the operator in whose attributes Paddle's passes hand scales on; only our conversion leaves one."""
+"""The type of the operator in whose attributes Paddle's passes hand scales on. Only our conversion leaves
+such an operator in a saved program."""
 GPU_QUANTIZED = frozenset(
     {
         *("weight_only_linear", "llm_int8_linear", "quant_linear", "weight_quantize", "weight_dequantize"),
@@ -27,7 +28,7 @@ GPU_QUANTIZED = frozenset(
 """Operators on INT8 weights that multiply floating-point activations."""
 DATA_TYPE, WEIGHT_TYPE = "mkldnn_data_type", "quantization_type"
 WEIGHTS_ALONE = "post_weight_"
-"""What `quant_post_dynamic` begins the attribute `quantization_type` with."""
+"""The beginning of the attribute `quantization_type` that `quant_post_dynamic` writes."""
 NAMED_AT_MOST = 3
 
 
@@ -50,7 +51,7 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognised:
-    """A program's form, and what of the program shows it, "" for `FLOAT`."""
+    """A program's form, and the operators that show it; "" for `FLOAT`."""
 
     form: Form
     evidence: str
@@ -70,30 +71,30 @@ def recognise(source: ModelSource) -> Recognised:
 
 
 def form_of(desc: StoredProgram) -> Recognised:
-    """The form of a ProgramDesc message; the first that fits, as conversions leave marks of what was."""
+    """The form of a ProgramDesc message. The first that fits counts, as conversions leave earlier marks."""
     operators = [op for block in desc.blocks for op in block.ops]
     types = {op.type for op in operators}
     integer = _with_attribute(operators, DATA_TYPE, "int8")
     if found := sorted(types & ONEDNN_QUANTIZERS) or integer:
         return Recognised(
-            form=Form.RECURRENT if types & FUSED_RECURRENT else Form.OFFLINE, evidence=_said(found)
+            form=Form.RECURRENT if types & FUSED_RECURRENT else Form.OFFLINE, evidence=_listed(found)
         )
     if found := sorted(types & {QUANTIZE, DEQUANTIZE}):
         if QUANTIZE not in types:
-            return Recognised(form=Form.WEIGHTS, evidence=_said(found))
+            return Recognised(form=Form.WEIGHTS, evidence=_listed(found))
         if HOLDER in types:
-            return Recognised(form=Form.DEPLOYABLE_QDQ, evidence=_said([*found, f"{HOLDER} with scales"]))
-        return Recognised(form=Form.QDQ, evidence=_said(found))
+            return Recognised(form=Form.DEPLOYABLE_QDQ, evidence=_listed([*found, f"{HOLDER} with scales"]))
+        return Recognised(form=Form.QDQ, evidence=_listed(found))
     if found := sorted(name for name in types if name.startswith(FAKE)):
-        return Recognised(form=Form.FAKE_QUANT, evidence=_said(found))
+        return Recognised(form=Form.FAKE_QUANT, evidence=_listed(found))
     weights = _with_attribute(operators, WEIGHT_TYPE, WEIGHTS_ALONE)
     if found := sorted(types & GPU_QUANTIZED) or weights:
-        return Recognised(form=Form.WEIGHTS, evidence=_said(found))
+        return Recognised(form=Form.WEIGHTS, evidence=_listed(found))
     return Recognised(form=Form.FLOAT, evidence="")
 
 
 def _with_attribute(operators: list[StoredOperator], name: str, beginning: str) -> list[str]:
-    """Types of the operators whose text attribute `name` begins so, each with that attribute."""
+    """Types of the operators whose text attribute `name` begins with `beginning`, each with its attribute."""
     return sorted(set(_attributed(operators, name, beginning)))
 
 
@@ -104,6 +105,6 @@ def _attributed(operators: list[StoredOperator], name: str, beginning: str) -> I
                 yield f"{op.type} with {name} {attribute.s}"
 
 
-def _said(found: list[str]) -> str:
+def _listed(found: list[str]) -> str:
     more = len(found) - NAMED_AT_MOST
     return ", ".join(found[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""What each command says of a model whose form it does not take: what it is, and a command that works."""
+"""Errors for models in a form that a command does not take. They name the form, and a command that works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators that Paddle makes for GPUs, and that no CPU runs. A model with one dies when it first runs."""
+"""Refuses models with operators that only GPUs run. Such a model would die when it first runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ GPU_ONLY = frozenset(
         "variable_length_memory_efficient_attention",
     }
 )
-"""Operators that Paddle 2.6 knows and has no CPU kernel for."""
+"""Operators of Paddle 2.6 that have no kernel for CPUs."""
 
 
 def require_cpu(loaded: LoadedProgram, program: Path) -> None:

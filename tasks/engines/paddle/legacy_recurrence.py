@@ -1,7 +1,7 @@
-"""The operator `rnn` of `paddle.nn.LSTM`, never INT8 on oneDNN, rewritten with `lstm`, which can be.
+"""Rewrites the operator `rnn` of `paddle.nn.LSTM`, which oneDNN never runs in INT8, with `lstm`.
 
 Inputs and outputs of the program stay what they were: batches are unpadded into sequences (LoD) before the
-first layer and padded after the last. Imports Paddle; isolated process only.
+first layer, and padded after the last one. Imports Paddle; isolated process only.
 
 Source: the documentation of paddle.nn.LSTM (gates i, f, c, o) and of the operator `lstm` (c, i, f, o).
 """
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 OPERATOR = "rnn"
 LEGACY_GATES = (2, 0, 1, 3)
-"""Places in i, f, c, o of the gates c, i, f, o."""
+"""Positions of the gates c, i, f, o in the order i, f, c, o."""
 SWAP = [1, 0, 2]
 HIDDEN, CELL = 0, 1
-"""Places of the states of an `rnn`."""
+"""Positions of the two states among an operator's `State` outputs."""
 ZEROS = frozenset({"fill_constant", "fill_constant_batch_size_like"})
 FP32, INT32, INT64 = paddle.float32, paddle.int32, paddle.int64
 
@@ -50,9 +50,9 @@ def legacy_recurrence(loaded: LoadedProgram) -> int:
 
 
 def legacy_gates(values: Array) -> Array:
-    """[4 * hidden, ...] in the gates' order of `rnn`, in that of `lstm`."""
+    """`values`, [4 * hidden, ...], with the gates in the order of `lstm` instead of that of `rnn`."""
     gates = np.split(values, len(LEGACY_GATES))
-    return np.concatenate([gates[place] for place in LEGACY_GATES])
+    return np.concatenate([gates[position] for position in LEGACY_GATES])
 
 
 def _require_expressible(block: Block, op: Operator) -> None:
@@ -84,15 +84,13 @@ def _obstacle(block: Block, op: Operator) -> str:
 
 @dataclass(slots=True)
 class _Rewrite:
-    """One `rnn`, replaced where it stands."""
+    """The rewrite of one `rnn`: new operators are inserted in front of it, then it is removed."""
 
     loaded: LoadedProgram
     block: Block
     op: Operator
-    place: int = 0
 
     def apply(self) -> None:
-        self.place = self._index(self.op)
         source = self._batch_first(self.op.input("Input")[0])
         lengths = self.op.input("SequenceLength")
         length = self._cast(lengths[0]) if lengths else self._full_lengths(source)
@@ -119,8 +117,8 @@ class _Rewrite:
         arrays = [value(self.loaded, name) for name in self.op.input("WeightList")]
         kernels, biases = arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
         return [
-            (kernels[place], kernels[place + 1], biases[place] + biases[place + 1])
-            for place in range(0, len(kernels), 2)
+            (kernels[first], kernels[first + 1], biases[first] + biases[first + 1])
+            for first in range(0, len(kernels), 2)
         ]
 
     def _layer(self, values: str, weights: tuple[Array, Array, Array], *, reverse: bool) -> str:
@@ -138,9 +136,9 @@ class _Rewrite:
             {"is_reverse": reverse, "use_peepholes": False},
         )["Hidden"]
 
-    def _last(self, hidden: str, place: str) -> str:
-        """[batch, hidden]: the step of each sequence that its direction ends at."""
-        attributes = {"pooltype": place, "is_test": True}
+    def _last(self, hidden: str, end: str) -> str:
+        """The step at which a direction ends, "LAST" or "FIRST", of each sequence: [batch, hidden]."""
+        attributes = {"pooltype": end, "is_test": True}
         return self._append("sequence_pool", {"X": hidden}, {"Out": FP32, "MaxIndex": INT64}, attributes)[
             "Out"
         ]
@@ -149,14 +147,14 @@ class _Rewrite:
         return self._append("concat", {"X": list(values)}, {"Out": FP32}, {"axis": 1})["Out"]
 
     def _batch_first(self, name: str) -> str:
-        """[steps, batch, ...] as [batch, steps, ...]; what was transposed for the `rnn`, as it was."""
+        """A tensor [batch, steps, ...] for one of [steps, batch, ...]: its source, if that was transposed."""
         source = writer(self.block, name)
         if source is not None and source.type == "transpose2" and source.attr("axis") == SWAP:
             return str(source.input("X")[0])
         return self._append("transpose2", {"X": name}, {"Out": FP32, "XShape": FP32}, {"axis": SWAP})["Out"]
 
     def _full_lengths(self, source: str) -> str:
-        """[batch] int64: the steps that there are, for every sequence."""
+        """The number of steps of the batch, for every sequence: [batch], int64."""
         steps = int(self.block.var(source).shape[1])
         filled = self._append(
             "fill_constant_batch_size_like",
@@ -212,7 +210,10 @@ class _Rewrite:
         attributes: dict[str, Any] | None = None,
         named: str = "",
     ) -> dict[str, str]:
-        """An operator before the `rnn`; names of its outputs by slot. `named`: the first, when it exists."""
+        """Inserts an operator in front of the `rnn`; returns the names of its outputs by slot.
+
+        named: the existing variable that its first output is.
+        """
         names: dict[str, str] = {}
         for slot, dtype in outputs.items():
             name = named if named and not names else paddle.utils.unique_name.generate(f"legacy_{kind}")

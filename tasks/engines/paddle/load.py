@@ -1,4 +1,4 @@
-"""From the user's model files to the FP32 model that every later step starts from.
+"""Turns the user's model files into the FP32 model from which every later step starts.
 
 `prepare_model` runs in the isolated process; importing this module does not load Paddle.
 """
@@ -33,9 +33,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedModel:
-    """What `prepare_model` wrote, see `tasks.contracts.artifacts.ModelArtifact` for the fields.
+    """What `prepare_model` wrote. `tasks.contracts.artifacts.ModelArtifact` describes the fields.
 
-    cast_from: floating-point types other than FP32 that the model was given in.
+    cast_from: the floating-point types other than FP32 that the user's model has.
     """
 
     digest: str
@@ -59,10 +59,11 @@ def prepare_model(
     `model.pdiparams`.
 
     legacy: rewrite operators `rnn` with `lstm`; the model with the `rnn` is then kept in `ORIGINAL` below
-    `folder`. The census is of the repaired program.
+    `folder`.
     native_ops: operator types that Paddle's own kernels are to run.
     keep_fp32: patterns of operators (`tasks.contracts.operators.select`). They are checked here and change
     nothing: what they mean is kept in FP32 when a candidate is quantized.
+    The census counts the operators of the repaired program.
     Raises: ConfigError when a pattern means no operator; ModelFormatError when the files cannot be used, hold
     a model that is quantized already, that FP32 cannot hold or that only a GPU runs, or an `rnn` that cannot
     be rewritten.

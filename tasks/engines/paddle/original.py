@@ -8,6 +8,6 @@ ORIGINAL = "original"
 
 
 def baseline_folder(folder: Path) -> Path:
-    """The FP32 model to compare with: as the user gave it, so that a slow rewrite flatters no candidate."""
+    """The folder of the FP32 baseline: as the user gave it, so that a slow rewrite flatters no candidate."""
     original = folder / ORIGINAL
     return original if original.is_dir() else folder

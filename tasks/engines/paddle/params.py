@@ -33,14 +33,14 @@ COPY_AGAIN = "copy or export the model again, program and parameters together"
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A stored tensor: its VarType number and its shape. Also what a program expects of a parameter."""
+    """The VarType number and the shape of a stored tensor, or those that a program expects of it."""
 
     dtype: int
     shape: tuple[int, ...]
 
 
 def expected_headers(program: StoredProgram) -> dict[str, Header]:
-    """What the parsed ProgramDesc wants loaded, by name in the order of a combined file."""
+    """The parameters that the parsed ProgramDesc needs, by name, in the order of a combined file."""
     found = {}
     for block in program.blocks:
         for var in block.vars:
@@ -77,7 +77,7 @@ def _compare(path: Path, expected: Mapping[str, Header], *, strict: bool) -> Non
 
 
 def holds_integer_weights(source: ModelSource, names: Iterable[str]) -> bool:
-    """Whether one of the parameters `names`, stored in one file or in one each, is of 8 or 16 bit integers.
+    """Whether one of the parameters `names` holds integers of 8 or 16 bits.
 
     Raises: ModelFormatError when a file is truncated or no parameter file.
     """
@@ -131,15 +131,16 @@ def _parse_desc(message: bytes, where: str) -> Header:
     return Header(desc.data_type, tuple(desc.dims))
 
 
-def _unpack(stream: IO[bytes], layout: str, where: str) -> tuple[int, ...]:
-    data = stream.read(struct.calcsize(layout))
-    if len(data) < struct.calcsize(layout):
+def _unpack(stream: IO[bytes], fields: str, where: str) -> tuple[int, ...]:
+    """The next fields of a header. fields: as `struct` writes their types."""
+    data = stream.read(struct.calcsize(fields))
+    if len(data) < struct.calcsize(fields):
         raise _error(f"{where}: truncated", "a whole tensor")
-    return struct.unpack(layout, data)
+    return struct.unpack(fields, data)
 
 
 def _matches(stored: Header, wanted: Header) -> bool:
-    """A scalar may be [] or [1]; a wanted -1 is free."""
+    """Whether a stored tensor is the wanted one. A scalar may be [] or [1]; a wanted -1 is any size."""
     if stored.dtype != wanted.dtype:
         return False
     if math.prod(stored.shape) == math.prod(wanted.shape) == 1:

@@ -14,7 +14,7 @@ MODEL_FILENAME, PARAMS_FILENAME = "model.pdmodel", "model.pdiparams"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictorSpec:
-    """A model and how to run it. `params` is None for one file per parameter beside `program`."""
+    """A model, and how to run it. `params` is None when each parameter has a file beside `program`."""
 
     program: Path
     params: Path | None

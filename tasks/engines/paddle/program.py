@@ -109,7 +109,7 @@ def save_program(
     model_filename: str = "model.pdmodel",
     params_filename: str = "model.pdiparams",
 ) -> None:
-    """Writes `loaded` into `folder`, every operator attribute and every name kept.
+    """Writes `loaded` into `folder`, with every attribute and every name.
 
     Raises: StorageError when the files could not be written whole.
 

@@ -1,6 +1,6 @@
-"""The MLflow model of a bundle, from code: nothing is pickled, no switch can be forgotten.
+"""The MLflow model of a bundle, from code: nothing is pickled, and no switch can be forgotten.
 
-Imports nothing of the project that wrote it: it opens the bundle with the bundle's own
+This file imports nothing of the project that wrote it. It opens the bundle with the bundle's own
 `examples/predict.py`.
 """
 
@@ -20,7 +20,8 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 class Int8Model(PythonModel):
     """Predicts from preprocessed inputs, see `preprocessing` in the bundle's `deployment.json`.
 
-    Any number of threads may predict, as MLflow's scoring server does: see `SharedPredictor` of the bundle.
+    Any number of threads may call it, as those of MLflow's scoring server do: see the bundle's
+    `SharedPredictor`.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -38,9 +39,9 @@ class Int8Model(PythonModel):
         """Outputs by name, for a batch.
 
         model_input: arrays by input name; one array for a model with one input; or a DataFrame with a
-        column per input (flat or nested lists), or, for one input, a column per value. Of a sequence input, a
-        list of sequences; outputs are then padded with zeros to the longest. Without type hints,
-        since MLflow makes a schema of them that admits lists only.
+        column per input (flat or nested lists), or, for one input, a column per value. For a sequence input,
+        give a list of sequences; outputs are then padded with zeros to the longest. There are no type hints,
+        since MLflow would make a schema of them that admits lists only.
         """
         outputs = self._predictor.run(self._feeds(model_input))
         return dict(zip(self._predictor.output_names, outputs, strict=True))
@@ -73,15 +74,15 @@ def _sequences(values: Any, spec: dict[str, Any]) -> dict[str, np.ndarray[Any, A
     if not rows:
         raise ValueError(f"input {spec['name']} holds no sequence: give at least one")
     rows = [row[:, None] if row.ndim == 1 and rest == [1] else row for row in rows]
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         if row.ndim != 1 + len(rest) or len(row) == 0:
             raise ValueError(
-                f"sequence {place} of {spec['name']} has shape {row.shape}, the model takes [length, *{rest}]"
+                f"sequence {index} of {spec['name']} has shape {row.shape}, the model takes [length, *{rest}]"
             )
     lengths = np.array([len(row) for row in rows])
     padded = np.zeros((len(rows), lengths.max(initial=0), *rows[0].shape[1:]), spec["dtype"])
-    for place, row in enumerate(rows):
-        padded[place, : len(row)] = row
+    for index, row in enumerate(rows):
+        padded[index, : len(row)] = row
     return {spec["name"]: padded, f"{spec['name']}.lengths": lengths}
 
 

@@ -22,7 +22,7 @@ def load() -> None:
 
 
 def open_model(folder: Path, switches: Switches, threads: int) -> Predictor:
-    """Raises: ModelFormatError when files are missing or Paddle refuses them."""
+    """Opens a model. Raises: ModelFormatError when files are missing or Paddle refuses them."""
     return open_predictor(spec_of(folder, switches, threads))
 
 
@@ -34,11 +34,11 @@ def audit(
     expect_int8: bool,
     census: OperatorCensus | None = None,
 ) -> KernelAudit:
-    """What oneDNN says that it executed."""
+    """The kernels that ran, as oneDNN's own log names them."""
     lines = recorded(lambda: predictor.run(feed), inferences=inferences)
     return kernels.audit(lines, inferences=inferences, expect_int8=expect_int8, census=census)
 
 
 def isa() -> IsaLevel:
-    """What oneDNN uses in this process."""
+    """The instruction set that oneDNN uses in this process."""
     return effective_isa()

@@ -30,10 +30,11 @@ Feed = Dict[str, Array]
 LENGTHS = ".lengths"
 """A sequence input `x`, [N, longest, ...], comes with `x.lengths`, [N]; what lies beyond is not read."""
 GROUP_SEQUENCES, STEPS_APART = 24, 32
-"""Most sequences that run together, and by how many steps the shapes of a bucket differ at least: more than a
-group has sequences, its fillers among them."""
+"""At most GROUP_SEQUENCES sequences of a batch run together. Groups of one bucket with the same number of
+sequences have total lengths that are STEPS_APART or more apart. A group with its fillers has fewer sequences
+than that, so that its total length tells the number of its sequences: see `_fillers`."""
 FILLED = 0
-"""In the place of a number of sequences: any, with fillers."""
+"""The key of the executor that runs all groups with fillers, whatever their number of sequences."""
 
 
 def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], threads: int) -> Any:
@@ -101,7 +102,7 @@ def offsets(lengths: Array) -> list[int]:
 
 
 class Executor:
-    """What runs a program. Kernels that it has prepared are its own."""
+    """Runs a program. Each executor keeps the kernels that it has prepared to itself."""
 
     def __init__(self, predictor: Any) -> None:
         self._predictor = predictor
@@ -133,9 +134,9 @@ class Predictor:
     length_buckets: longest sequence of each bucket, ascending, from 8 steps. A batch is run bucket by bucket,
     see `filled`; a sequence that is alone in its bucket, or longer than all, is run as it is.
 
-    Paddle finds the kernels prepared for sequences by the sum of their lengths, some by the longest besides,
-    and dies of those for another number of sequences, or answers wrongly. So each number has an executor of
-    its own; groups that are filled share one, since their sum tells their number.
+    Paddle looks prepared kernels up by the sum of the sequences' lengths, and some by the longest length too.
+    With kernels for another number of sequences it dies or answers wrongly. So each number of sequences has
+    an executor of its own. Groups with fillers share one, since their sum tells their number.
     """
 
     def __init__(self, config: Any, length_buckets: Sequence[int] = ()) -> None:
@@ -215,17 +216,18 @@ def _room(values: Array, steps: Array | None, lengths: Array) -> Array:
 def filled(lengths: Array, buckets: Sequence[int]) -> list[tuple[Array, list[int]]]:
     """Which sequences to run together, and the lengths of fillers to run with them.
 
-    Kernels compute each step for every sequence up to the longest, and are built anew for each shape. So
-    sequences of a bucket go together, and fillers round their number, their longest and the sum of their
-    lengths up to one of few shapes. Sequences don't influence each other: outputs stay what they were.
+    Kernels compute as many steps for every sequence as the longest one has, and are built again for each
+    shape. So sequences of a bucket run together, and fillers round their number, their longest length and the
+    sum of their lengths up to one of few shapes. Sequences don't influence each other: outputs stay what they
+    were.
     """
     bucket = np.searchsorted(buckets, lengths)
     groups: list[tuple[Array, list[int]]] = []
-    for place in sorted(set(bucket.tolist())):
-        rows = np.flatnonzero(bucket == place)
-        size = GROUP_SEQUENCES if place < len(buckets) else 1
+    for number in sorted(set(bucket.tolist())):
+        rows = np.flatnonzero(bucket == number)
+        size = GROUP_SEQUENCES if number < len(buckets) else 1
         for part in np.split(rows, range(size, len(rows), size)):
-            groups.append((part, [] if len(part) == 1 else _fillers(lengths[part], buckets[place])))
+            groups.append((part, [] if len(part) == 1 else _fillers(lengths[part], buckets[number])))
     return groups
 
 
@@ -240,13 +242,15 @@ def _fillers(lengths: Array, longest: int) -> list[int]:
     sequences of 18 + 8 + 5 = 31 steps. With 10 more they have 41, 9 above 32. So the five have 8, 4, 1, 1, 1.
     """
     apart = max(longest, STEPS_APART)
-    count = _missing_to_round(len(lengths)) + -(-(apart - 1) // (longest - 1))
+    growing = -(-(apart - 1) // (longest - 1))  # fillers enough to take up any missing steps; rounded up
+    count = _missing_to_round(len(lengths)) + growing
     sequences, steps = len(lengths) + 1 + count, int(lengths.sum()) + longest + count
-    return [longest, *_shared_out(count + (sequences - steps) % apart, count, longest)]
+    missing = (sequences - steps) % apart
+    return [longest, *_shared_out(count + missing, count, longest)]
 
 
 def _missing_to_round(sequences: int) -> int:
-    """How many more make a round number, at most a quarter: to 9 it is 1 of 10, to 17 it is 3 of 20."""
+    """How many more make a round number, at most a quarter more: 1 for 9, which makes 10, and 3 for 17."""
     coarse = 1 << max(0, sequences.bit_length() - 3)
     return -sequences % coarse
 
@@ -330,7 +334,7 @@ def load_bundle(bundle: Path, threads: int | None = None) -> Predictor:
 
 
 def open_bundle(bundle: Path, threads: int | None = None) -> SharedPredictor:
-    """As `load_bundle`, for any number of threads."""
+    """A predictor as from `load_bundle`, which any number of threads may call."""
     import paddle  # noqa: F401 - here, not in the predictor's thread: it keeps modes for the thread that imports it
 
     return SharedPredictor(lambda: load_bundle(bundle, threads))

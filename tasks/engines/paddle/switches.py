@@ -1,4 +1,4 @@
-"""How each kind of model is opened: what can be switched in Paddle's predictor, and the usual settings."""
+"""The settings of Paddle's predictor that can be switched, and those with which each kind of model opens."""
 
 from __future__ import annotations
 
@@ -26,24 +26,32 @@ pass takes the first set that it finds out of the graph and uses it, so that it 
 """
 
 CACHED_SHAPES = 200
-"""Input shapes whose kernels are kept: each size of a batch and each size of its pictures is one. Each takes
-memory: 2.1 MiB in INT8 and 4.3 MiB in FP32 for a MobileNet-V1 of half its width on pictures of 32 to 108
-pixels, 300 sizes, so that 1,000 took gigabytes. The cache is the process's: predictors that run in one keep
-equally many, or the one with fewer empties it for the others. Paddle's own is 10."""
+"""The number of input shapes whose kernels are kept. Paddle's own default is 10.
+
+Each combination of a batch size and a picture size is one shape, and each shape takes memory. A MobileNet-V1
+of half its width, on 300 sizes of pictures from 32 to 108 pixels, took for each shape
+
+    in INT8     in FP32
+    2.1 MiB     4.3 MiB
+
+so that 1,000 shapes would take gigabytes. The cache belongs to the process. Predictors that share a process
+must keep equally many shapes, since one that keeps fewer empties the cache for the others.
+"""
 CACHED_LENGTHS = 1000
 """The same for sequences. Each length is a shape, and building its kernels takes longer than running them."""
 LENGTH_BUCKETS = (16, 32, 64, 128, 256, 512, 1024, 2048)
-"""Each twice as long as the one before: another group costs more than steps that shorter sequences wait."""
+"""The longest sequence of each bucket, twice that of the bucket before. With more buckets there would be more
+groups, which cost more than the steps for which shorter sequences wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switches:
     """The settings of `paddle.inference.Config`; their names are those in `deployment.json`.
 
-    onednn_cache_capacity: input shapes for which prepared kernels are kept.
-    inserted_passes: each with the one that it goes in front of.
-    length_buckets: longest sequence of each bucket that a batch is run in; none runs it whole.
-    max_isa: what oneDNN is held to, on a stronger CPU too; "" is all that there is.
+    onednn_cache_capacity: the number of input shapes for which prepared kernels are kept.
+    inserted_passes: pairs of a pass and the pass that it is inserted in front of.
+    length_buckets: the longest sequence of each bucket that a batch is run in; none runs the batch whole.
+    max_isa: the instruction set that oneDNN is held to, also on a CPU with more; "" for all that the CPU has.
     """
 
     onednn: bool = True
@@ -63,16 +71,16 @@ BASELINE = Switches()
 NATIVE_FP32 = Switches(onednn=False)
 BF16 = Switches(onednn_bf16=True)
 QUANTIZED = Switches(deleted_passes=INT8_DELETED)
-"""For programs that hold quantize operators and INT8 attributes already."""
+"""The switches for programs that hold quantize operators and INT8 attributes already."""
 QDQ = Switches(onednn_int8=True, deleted_passes=INT8_DELETED, inserted_passes=(SPENT_SCALES_REMOVAL,))
 """Without `onednn_int8` a QDQ program silently runs in FP32, slower than the baseline."""
 FOREIGN_QDQ = Switches(onednn_int8=True, deleted_passes=INT8_DELETED)
-"""For a QDQ program as PaddleSlim writes it, which has not been converted."""
+"""The switches for a QDQ program as PaddleSlim writes it, which has not been converted."""
 RECURRENT = replace(QUANTIZED, length_buckets=LENGTH_BUCKETS, onednn_cache_capacity=CACHED_LENGTHS)
 
 
 def beside(switches: Switches, other: object) -> Switches:
-    """`switches` of a predictor that runs in one process with a predictor of the `other` ones."""
+    """`switches` for a predictor that shares its process with a predictor opened with `other`."""
     if not isinstance(other, Switches):
         return switches
     return replace(switches, onednn_cache_capacity=other.onednn_cache_capacity)

@@ -1,6 +1,6 @@
-"""What this project uses of Paddle's objects, which have no types of their own.
+"""Protocols for those of Paddle's objects that this project uses, since Paddle has no types.
 
-Nothing is implemented here: an object of Paddle fits the protocol that bears its name.
+Nothing is implemented here: an object of Paddle's fits the protocol that bears its name.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class GraphOperator(Protocol):
 
 
 class GraphNode(Protocol):
-    """A node of a graph that stands for an operator; its name is that from before any fusion."""
+    """A node of a graph that stands for an operator. It keeps the name from before any fusion."""
 
     def id(self) -> int: ...
 
@@ -162,7 +162,7 @@ class Slot(Protocol):
 
 
 class Attribute(Protocol):
-    """An attribute of a stored operator; `s` is its text and `b` its truth, "" and False of another type."""
+    """An attribute of a stored operator. `s` is its text and `b` its truth; another type has "" and False."""
 
     name: str
     s: str

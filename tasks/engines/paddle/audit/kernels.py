@@ -4,8 +4,8 @@ The `prim_template` header names the fields of a line. The data types stand in t
 `src_u8:a:blocked:acdb::f0` is an input of unsigned 8-bit integers. Counting the operators of the converted
 program would be no proof, because a `quantize` operator around one layer looks converted too.
 
-Paddle's own kernels print no line. How many operators ran in them is the difference to the number of compute
-operators in the model's census.
+Paddle's own kernels print no line. The number of operators that ran in them is that of the compute operators
+in the model's census, less those that oneDNN printed.
 
 Source: oneDNN 3.2 developer guide, "Verbose Mode".
 """
@@ -85,9 +85,9 @@ def audit(
 ) -> KernelAudit:
     """Counts and times of one inference: the mean over the verbose lines of `inferences` inferences.
 
-    `expect_int8` is False for an FP32 model, of which no layer is listed as having stayed FP32. `census` is
-    of the model's operators, of a layout in which one primitive is one of them: those that oneDNN did not
-    execute count as not INT8.
+    expect_int8: False for an FP32 model, whose layers are not listed as having stayed FP32.
+    census: the model's operators, for a layout in which one primitive is one operator. Those that oneDNN did
+        not execute count as not INT8.
     """
     isa, executed = parse_verbose(lines)
     compute = [primitive for primitive in executed if primitive.kind in COMPUTE_KINDS]
@@ -126,7 +126,7 @@ def _outside(compute: Sequence[Primitive], inferences: int, census: OperatorCens
 def _announced(
     compute: Sequence[Primitive], inferences: int, outside: int, census: OperatorCensus | None
 ) -> dict[str, int]:
-    """How many operators of one inference stayed FP32 as the census had said, by kind."""
+    """How many operators of one inference stayed FP32 as the census had announced, by kind."""
     kinds = Counter(kind for primitive in compute if (kind := _never_int8(primitive)))
     announced = {kind: round(count / inferences) for kind, count in kinds.items()}
     if census and "while" in census.never:
@@ -149,7 +149,7 @@ def _records(lines: Iterable[str]) -> Iterable[str]:
 
 
 def _primitive(fields: Sequence[str], template: Sequence[str]) -> Primitive | None:
-    start = next((place for place, field in enumerate(fields[:4]) if field == "exec"), None)
+    start = next((index for index, field in enumerate(fields[:4]) if field == "exec"), None)
     if start is None or len(fields) - start != len(template):
         return None
     named = dict(zip(template, fields[start:], strict=True))
@@ -200,7 +200,7 @@ def _movement(primitive: Primitive) -> str:
 
 
 def _fp32_layers(compute: Sequence[Primitive], inferences: int) -> tuple[Fp32Layer, ...]:
-    """One entry for each layer that did not run in INT8, equal layers repeated, the slowest first."""
+    """One entry for each layer that did not run in INT8, the slowest first. Equal layers are repeated."""
     groups: dict[tuple[str, str, str, str], list[Primitive]] = defaultdict(list)
     nothing_int8 = not any(primitive.dtype == "int8" for primitive in compute)
     for primitive in compute:

@@ -41,7 +41,7 @@ def _recorder() -> VerboseRecorder:
 
 
 def recorded(run: Callable[[], object], *, inferences: int) -> list[str]:
-    """`VerboseRecorder.record` of the one recorder of this process."""
+    """The lines of `VerboseRecorder.record`, by the only recorder of this process."""
     return _recorder().record(run, inferences=inferences)
 
 

@@ -1,4 +1,4 @@
-"""One scale for all tensors between which no kernel changes it. Isolated process only."""
+"""Gives one common scale to all tensors between which kernels pass bytes on. Isolated process only."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 
 def common_scales(scales: Mapping[str, float], program: Program, *, fp32_too: bool) -> dict[str, float]:
-    """`scales` (INT8 steps a unit, up to a factor) by tensor, and those of what shares a kernel's bytes.
+    """`scales` by tensor, with one common scale for all tensors that share a kernel's bytes.
 
-    Pooling, reshaping and the like write with the scale that they read, and all that one concatenation
-    touches has that of the widest range. Paddle does this in one pass, in which a concatenation hands its
-    scale to tensors that others have read already: where one goes into a concatenation and into something
-    else, and of chained concatenations, a layer takes bytes of one scale for those of another.
-    fp32_too: also for concatenations that stay in FP32, which `qdq`'s predictor treats alike where the result
-    has a scale. Where nothing reads the result as bytes it is given none.
+    Pooling, reshaping and the like write with the scale that they read. All tensors that one concatenation
+    reads or writes get the scale of the widest range among them. Paddle does this in one pass, in which a
+    concatenation hands its scale to tensors that other operators have read already. A layer then takes bytes
+    of one scale for bytes of another. It happens where a tensor goes into a concatenation and into something
+    else, and where concatenations are chained.
+    scales: INT8 steps a unit, up to a factor.
+    fp32_too: also treats concatenations that stay in FP32, since the predictor of `qdq` does so where the
+        result has a scale. A result that nothing reads as bytes gets no scale.
     """
     block = program.global_block()
     sources = quantized_sources(block) if fp32_too else {}
@@ -43,10 +45,10 @@ def common_scales(scales: Mapping[str, float], program: Program, *, fp32_too: bo
 
 
 def scales_before_factors(scales: Mapping[str, float], program: Program) -> dict[str, float]:
-    """The scales of what operators `scale` read, where they have none, by tensor.
+    """Scales for the tensors that `scale` operators read and that have none yet, by tensor.
 
-    A product takes in the factor in front of it, such as that of an attention's queries, and then reads what
-    was never calibrated.
+    A product takes in the factor in front of it, such as that of an attention's queries, and then reads a
+    tensor that was never calibrated.
     """
     found: dict[str, float] = {}
     for op in reversed(program.global_block().ops):
@@ -59,7 +61,7 @@ def scales_before_factors(scales: Mapping[str, float], program: Program) -> dict
 
 
 def _handing_on(block: Block, sources: Mapping[str, str]) -> set[str]:
-    """What is read as bytes in a `qdq` program, and what hands a scale to it."""
+    """Tensors of a `qdq` program that are read as bytes, and tensors that hand their scale on to these."""
     found = set(read_as_bytes(block))
     for op in reversed(block.ops):
         if op.type in SCALE_KEEPING | {CONCAT} and not found.isdisjoint(op.output_arg_names):
@@ -68,7 +70,7 @@ def _handing_on(block: Block, sources: Mapping[str, str]) -> set[str]:
 
 
 def _unscaled(block: Block, sources: Mapping[str, str], scaled: set[str]) -> set[str]:
-    """Results of concatenations that are not in `scaled`, and what has their values in FP32."""
+    """Results of concatenations that are not in `scaled`, and tensors that hold their values in FP32."""
     found: set[str] = set()
     for op in block.ops:
         inputs = {sources.get(name, name) for name in op.input_arg_names}
@@ -78,7 +80,7 @@ def _unscaled(block: Block, sources: Mapping[str, str], scaled: set[str]) -> set
 
 
 def _groups(block: Block, concatenations: list[Operator]) -> list[list[str]]:
-    """Tensors that share a scale, those that are written first in front."""
+    """Groups of tensors that share a scale, in the order in which they are written."""
     parents: dict[str, str] = {}
 
     def root(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a conversion came to, in any layout."""
+"""The result of a conversion, in any layout."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from paddle_int8.tasks.contracts.errors import ConversionError
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
 
 CAST = "cast_to_fp32"
-"""Name of the change that a model in another floating-point type gets before all others."""
+"""The name of the repair that comes before all others: a cast of a model in another floating-point type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertedModel:
-    """What was written: layout, content digest, INT8 operators by type, rewrites by name, bytes on disk.
+    """What a conversion wrote: layout, content digest, repairs by name, bytes on disk.
 
-    `int8_ops` of `offline` are the operators that Paddle's passes marked INT8; of `qdq` the compute
-    operators that read quantized input, which the predictor will turn into INT8 when it loads them.
+    int8_ops: INT8 operators by type. For `offline` they are the operators that Paddle's passes marked INT8.
+        For `qdq` they are the compute operators that read quantized input: the predictor makes them INT8 when
+        it loads the model.
     """
 
     folder: Path

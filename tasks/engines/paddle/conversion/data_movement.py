@@ -1,4 +1,4 @@
-"""Which operators that only move data INT8 serves. Isolated process only."""
+"""Keeps operators that only move data in FP32 where INT8 does not serve them. Isolated process only."""
 
 from __future__ import annotations
 
@@ -26,26 +26,31 @@ COMBINING = frozenset(
     for name in ("{}", "fused_{}")
 )
 NARROWED = 2.0
-"""By this factor a mean may have a smaller range than what it is of: one bit of eight."""
+"""A mean's range may be smaller than its input's by this factor, which is one bit of eight."""
 TAKING_INT8 = LAYERS | {"elementwise_add", "fused_elementwise_add"}
 
 
 def keep_data_movement_fp32(program: Program, scales: Mapping[str, float], *, fused: bool = True) -> int:
-    """Marks pooling, concatenation, reshaping, sums and the like so that no layout quantizes them, but where
-    INT8 layers read the result; concatenations where one input would be signed and another unsigned, or where
-    a layer reads one of them, which would have the scale of a much wider one; and means whose range is much
-    smaller than their input's, or whose input was not calibrated.
+    """Marks operators that only move data so that no layout quantizes them where INT8 does not serve them.
 
-    Paddle quantizes each of them, with the scale of its input: a mean over a picture then has a few of the
-    255 steps left when FP32 reads it, as before a classifier. In front of BatchNorm, as in DenseNet, INT8
-    rounds once more than was calibrated, and gains nothing. Of bytes with and without a sign no kernel makes
-    one tensor: the predictor dies, "could not create a primitive descriptor for a concat primitive". A mean
-    over a picture, as of squeeze and excite, has the scale of the picture; where that has none, the picture
-    has the scale of the mean, and is cut off there.
-    scales: INT8 steps a unit, up to a factor, of what was calibrated.
-    fused: False for a program whose layers the predictor of `qdq` fuses. That one takes what is concatenated
-    for signed: it requantizes rectified inputs, at half their resolution and at a cost, so that in `qdq` no
-    concatenation is in INT8.
+    They are pooling, concatenation, reshaping, sums and the like. Paddle quantizes each of them with the
+    scale of its input. Marked are:
+
+    - Operators whose result anything but INT8 layers reads. For example, a mean over a picture in front of a
+      classifier would have a few of the 255 steps left when FP32 reads it. In front of BatchNorm, as in
+      DenseNet, INT8 would round once more than was calibrated, and gain nothing.
+    - Concatenations of signed and unsigned inputs. No kernel makes one tensor of bytes with and without a
+      sign: the predictor dies, "could not create a primitive descriptor for a concat primitive".
+    - Concatenations where another layer reads one of the inputs, which would get the scale of a much wider
+      one.
+    - In `qdq`, all concatenations. Its predictor takes concatenated tensors for signed: it requantizes
+      rectified inputs, at half their resolution and at a cost.
+    - Means whose range is much smaller than their input's, or whose input was not calibrated. A mean over a
+      picture, as in squeeze and excite, gets the scale of the picture. If the picture has none, it gets the
+      scale of the mean and is cut off there.
+
+    scales: INT8 steps a unit, up to a factor, for each calibrated tensor.
+    fused: False for a program of `qdq`, whose layers the predictor fuses.
     Returns how many were marked.
     """
     block = program.global_block()
@@ -75,7 +80,7 @@ def is_mean(op: Operator) -> bool:
 
 
 def _narrows(op: Operator, scales: Mapping[str, float]) -> bool:
-    """Whether `op` is a mean that bytes of its input's scale are too coarse for."""
+    """Whether `op` is a mean for which bytes of its input's scale are too coarse."""
     if not is_mean(op):
         return False
     (source,), (target,) = op.input("X"), op.output("Out")
@@ -83,7 +88,7 @@ def _narrows(op: Operator, scales: Mapping[str, float]) -> bool:
 
 
 def _coarsens(readers: Mapping[str, list[Operator]], op: Operator, scales: Mapping[str, float]) -> bool:
-    """Whether another operator reads bytes of an input, which would have the scale of a much wider one."""
+    """Whether another layer reads an input of `op` that would get the scale of a much wider tensor."""
     known = [scales[name] for name in op.input("X") + op.output("Out") if scales.get(name)]
     return any(
         scales.get(name, 0) > NARROWED * min(known)
@@ -95,7 +100,7 @@ def _coarsens(readers: Mapping[str, list[Operator]], op: Operator, scales: Mappi
 
 
 def _feeds_int8(readers: Mapping[str, list[Operator]], op: Operator, passing: frozenset[str]) -> bool:
-    """Whether something reads what `op` writes, and all that does takes bytes."""
+    """Whether the result of `op` is read, and every operator that reads it takes bytes."""
     reading = [reader for name in op.output_arg_names for reader in readers.get(name, ())]
     return bool(reading) and all(
         not is_kept_fp32(reader)

@@ -1,4 +1,4 @@
-"""Weights of a QDQ program as INT8, which is how Paddle's predictor tells a quantized weight.
+"""Stores the weights of a QDQ program as INT8, by which Paddle's predictor recognises quantized weights.
 
 Isolated process only.
 """
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paddle_int8.tasks.engines.paddle.blocks import store, value
+from paddle_int8.tasks.engines.paddle.blocks import put_parameter, value
 from paddle_int8.tasks.engines.paddle.conversion.signed_residuals import S8_MAX
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ INTEGERS = "store_integer_weights"
 def store_integer_weights(loaded: LoadedProgram) -> int:
     """Stores weights as INT8 that an export kept as FP32 numbers from -127 to 127. Returns how many.
 
-    `paddle.quantization` (`PTQ`, `QAT`) exports them so. At load `quant_dequant_mkldnn_pass` gives only INT8
-    weights their scales back; the others are multiplied as they are, 127 times too large and more.
+    `paddle.quantization` (`PTQ`, `QAT`) exports them so. At load `quant_dequant_mkldnn_pass` applies scales
+    to INT8 weights only. The others are multiplied as they are, 127 times too large or more.
     """
     names = integers_in_fp32(loaded)
     for name in names:
-        store(loaded, name, value(loaded, name).astype(np.int8))
+        put_parameter(loaded, name, value(loaded, name).astype(np.int8))
     return len(names)
 
 

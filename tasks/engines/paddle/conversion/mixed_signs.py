@@ -1,4 +1,4 @@
-"""Operators that INT8 would give one signed and one unsigned input. Isolated process only."""
+"""Keeps operators in FP32 that INT8 would give one signed and one unsigned input. Isolated process only."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def keep_mixed_signs_fp32(program: Program) -> int:
     """Marks sums, differences and products of a rectified and a signed input so that they stay in FP32.
 
     A layer with a ReLU fused in writes unsigned bytes, which the conversion does not know. No kernel takes
-    such a pair, and the predictor dies in the operator. What was rectified and went through FP32 since, as
-    through a factor, comes back signed. `program` is fused already: residual sums are part of their
-    convolutions.
+    signed bytes with unsigned ones, and the predictor dies in the operator. A rectified tensor that went
+    through FP32 afterwards, for example through a factor, comes back signed. `program` is fused already:
+    residual sums are part of their convolutions.
     Returns how many there were.
     """
     block = program.global_block()
@@ -39,10 +39,10 @@ def keep_mixed_signs_fp32(program: Program) -> int:
 
 
 def hide_mixed_products(program: Program) -> int:
-    """Has products of a rectified and a signed input read copies without a scale, so that they stay in FP32.
+    """Makes products of a rectified and a signed input read a copy without a scale, so that they stay FP32.
 
-    For `qdq`, whose predictor knows the signs and refuses such a product; the mark that other operators have
-    it loses, when it renames the product. `program` is as PaddleSlim writes it.
+    The predictor of `qdq` knows the signs and refuses such a product. The mark that keeps other operators in
+    FP32 would be lost, since the predictor renames the product. `program` is as PaddleSlim writes it.
     Returns how many there were.
     """
     block = program.global_block()

@@ -50,7 +50,7 @@ OPS_TO_QUANTIZE = {
         )
     },
 }
-"""What a user calls an operator, and what Paddle's fusions call it by the time it is quantized."""
+"""For each name that a user gives an operator, the names that it has after Paddle's fusions."""
 DEBUG_FOLDER = "debug"
 
 logger = logging.getLogger(__name__)
@@ -58,13 +58,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineRepairs:
-    """The repairs of Paddle's conversion. Turned off only to prove that the gate sees the defect.
+    """The repairs of Paddle's conversion. They are turned off only to prove that the gate sees the defect.
 
-    fused_conv: quantize what Paddle's fusion renamed to `fused_conv2d`; off, no convolution is.
+    fused_conv: quantize what Paddle's fusion renamed to `fused_conv2d`; without it no convolution is INT8.
     keep_fp32_params: skip `params_quantization_mkldnn_pass`, whose biases oneDNN 3 applies differently.
     keep_fc: skip `repeated_fc_relu_fuse_pass`, which makes FC layers unquantizable.
     keep_score_sums: skip `matmul_elementwise_add_mkldnn_fuse_pass`, whose INT8 kernel adds unset memory.
-    weight_layout: spare the executor from giving each weight oneDNN's layout at every inference.
+    weight_layout: give each weight oneDNN's memory layout at load instead of at every inference.
     """
 
     fused_conv: bool = True
@@ -88,8 +88,8 @@ class OfflineRepairs:
 class OfflineRequest:
     """A fake-quantized model, where its INT8 form goes, and the published script's options.
 
-    weight_bits: of the integers that the weights become, 2 to 8.
-    layout: the name of what comes out.
+    weight_bits: the bits of the integers that the weights become, 2 to 8.
+    layout: the name of the layout that comes out.
     """
 
     source: ModelSource
@@ -107,7 +107,7 @@ class OfflineRequest:
 def convert_offline(request: OfflineRequest) -> ConvertedModel:
     """Writes the INT8 model into `request.folder`; drawings go into `debug/` below it.
 
-    It may come out without any INT8 operator: `require_int8` is the check.
+    The result may hold no INT8 operator at all; `require_int8` checks it.
     Raises: ModelFormatError for files that cannot be used, ConversionError for a model that is not
     fake-quantized or an option that it cannot honour.
     """

@@ -1,6 +1,6 @@
-"""Tensors of which INT8 reads a copy, so that FP32 keeps a tensor of its own. Isolated process only.
+"""Gives INT8 operators a copy of a tensor, so that FP32 operators keep the tensor. Isolated process only.
 
-A copy has the scale of what it is of.
+A copy has the scale of its tensor.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 PARTED_MEANS, PARTED_CONCATENATIONS = "part_means", "part_concatenations"
 PARTED_SATURATED, STRAIGHTENED = "part_saturated", "straighten_convolved"
 SATURATING = frozenset({"relu6", "clip", "hard_sigmoid", "hard_swish", "sigmoid", "tanh"})
-"""Activations that make little of large values, so that the steps of the small ones count."""
+"""Activations that flatten large values, so that the steps of the small ones count."""
 
 
 def part_means(program: Program) -> int:
-    """Has what quantizes an FP32 mean read a copy, for `qdq`, whose predictor gives the mean the scale of its
-    input whether it is in INT8 or not. Returns how many copies there are.
+    """Makes operators that quantize an FP32 mean read a copy of it. The layout `qdq` needs it.
+
+    The predictor gives a mean the scale of its input, whether the mean is in INT8 or not.
+    Returns how many copies there are.
     """
     block = program.global_block()
     means = [name for op in block.ops if is_mean(op) and is_kept_fp32(op) for name in op.output("Out")]
@@ -37,10 +39,11 @@ def part_means(program: Program) -> int:
 
 
 def part_concatenations(program: Program) -> int:
-    """Has what quantizes an FP32 concatenation read a copy where its inputs are quantized for others too.
+    """Makes operators that quantize an FP32 concatenation read a copy of it. The layout `qdq` needs it.
 
-    For `qdq`, whose predictor gives the inputs of a concatenation the scale of its result, if that has one,
-    whether it is in INT8 or not. Returns how many copies there are.
+    It matters where inputs of the concatenation are quantized for other operators too: the predictor gives
+    them the scale of the result, if that has one, whether the concatenation is in INT8 or not.
+    Returns how many copies there are.
     """
     block = program.global_block()
     sources = quantized_sources(block)
@@ -55,12 +58,12 @@ def part_concatenations(program: Program) -> int:
 
 
 def part_saturated(program: Program, scales: Mapping[str, float]) -> dict[str, float]:
-    """Has INT8 layers read a copy of a layer's result that a saturating function reads too, for `offline`.
+    """Makes INT8 layers read a copy of a result that a saturating function reads too. `offline` needs it.
 
-    Else the layer writes bytes for all its readers. Of the scale that its whole range needs a function that
-    cuts most of it off is left with few steps, which calibration did not see. `program` is fused: what reads
-    alone is part of the layer.
-    scales: see `keep_data_movement_fp32`. Returns those of the copies.
+    Without the copy the layer that computes the result writes bytes for all its readers, in the scale that
+    its whole range needs. A function that cuts most of this range off is left with few steps, which the
+    calibration did not see. `program` is fused: a function that reads the result alone is part of the layer.
+    scales: see `keep_data_movement_fp32`. Returns the scales of the copies.
     """
     block = program.global_block()
     found = {}
@@ -74,7 +77,7 @@ def part_saturated(program: Program, scales: Mapping[str, float]) -> dict[str, f
 
 
 def part_saturated_quantized(program: Program) -> int:
-    """As `part_saturated`, for `qdq`. Returns how many copies there are."""
+    """Does for `qdq` what `part_saturated` does for `offline`. Returns how many copies there are."""
     block = program.global_block()
     sources = quantized_sources(block)
     saturating: dict[str, list[Any]] = {}
@@ -91,11 +94,11 @@ def part_saturated_quantized(program: Program) -> int:
 
 
 def straighten_convolved(program: Program) -> int:
-    """Has what quantizes the result of an FP32 convolution read a copy, in either layout.
+    """Makes operators that quantize the result of an FP32 convolution read a copy of it, in either layout.
 
-    Such a convolution may write blocks of channels, and the kernel that quantizes takes their strides for
-    those of dimensions: the predictor dies, "could not construct a memory descriptor using strides". Which
-    convolutions do depends on their channels and on the instruction set.
+    Such a convolution may write its channels in blocks. The kernel that quantizes takes the strides of the
+    blocks for those of dimensions: the predictor dies, "could not construct a memory descriptor using
+    strides". Whether a convolution writes blocks depends on its channels and on the instruction set.
     Returns how many copies there are.
     """
     block = program.global_block()
@@ -117,7 +120,7 @@ def straighten_convolved(program: Program) -> int:
 
 
 def _part(block: Block, name: str) -> str:
-    """Has all that quantizes `name` read one copy; returns the copy's name, "" where nothing does."""
+    """Makes all operators that quantize `name` read one copy; returns its name, "" if there are none."""
     quantizing = [op for op in block.ops if op.type == QUANTIZE and op.input("X") == [name]]
     if not quantizing:
         return ""
@@ -129,7 +132,7 @@ def _part(block: Block, name: str) -> str:
 
 
 def _saturated(block: Block) -> list[str]:
-    """Results of layers that a saturating function reads beside others."""
+    """Results of layers that a saturating function and other operators read."""
     names = dict.fromkeys(op.input("X")[0] for op in block.ops if op.type in SATURATING)
     return [
         name

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.engines.paddle.blocks import overwrite, place, value
+from paddle_int8.tasks.engines.paddle.blocks import overwrite, position, value
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
 from paddle_int8.tasks.engines.paddle.conversion.converted import CAST, ConvertedModel
 from paddle_int8.tasks.engines.paddle.conversion.data_movement import (
@@ -62,7 +62,7 @@ def convert_qdq(
 ) -> ConvertedModel:
     """Writes the QDQ model `source` into `folder`, ready for the predictor.
 
-    It may have no compute operator with quantized input: `require_int8` is the check.
+    The result may have no compute operator with quantized input; `require_int8` checks it.
     Raises: ModelFormatError for files that cannot be used, ConversionError for a model of another form.
     """
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program
@@ -74,7 +74,7 @@ def convert_qdq(
     operators = loaded.program.global_block().ops
     int8_ops = dict(sorted(_reading_quantized(operators).items()))
     integers = store_integer_weights(loaded)
-    weights = weight_scales(loaded)  # before the square ones lose theirs
+    weights = weight_scales(loaded)  # before square weights lose their scales
     repairs = {
         CAST: cast,
         INTEGERS: integers,
@@ -101,12 +101,13 @@ def convert_qdq(
 
 
 def dequantize_square_weights(loaded: LoadedProgram) -> int:
-    """Stores the weights in FP32 whose scales the predictor would apply along the wrong axis.
+    """Stores in FP32 the weights whose scales the predictor would apply along the wrong axis.
 
     At load `quant_dequant_mkldnn_pass` guesses the axis from the number of scales and takes 0 when it
     fits, which is wrong for a square weight of a fully connected layer (4096 x 4096 in VGG16, 768 x 768
-    in ERNIE). An FP32 weight it leaves alone and quantizes itself, so the kernel stays INT8 and only the
-    file grows. Returns how many weights there were.
+    in ERNIE). The predictor quantizes an FP32 weight itself, so that the kernel stays INT8 and only the
+    file grows.
+    Returns how many weights there were.
     """
     import numpy
     import paddle
@@ -132,12 +133,12 @@ def dequantize_square_weights(loaded: LoadedProgram) -> int:
 
 
 def _read_directly(block: Block, dequantize: Operator) -> None:
-    """Removes `dequantize`; its readers read what it read."""
+    """Removes `dequantize`, and makes the operators that read its output read its input."""
     source, target = dequantize.input("X")[0], dequantize.output("Y")[0]
     for op in block.ops:
         if target in op.input_arg_names:
             rename_input(op, target, source)
-    remove_operator(block, place(block, dequantize))
+    remove_operator(block, position(block, dequantize))
     remove_variable(block, target)
 
 

@@ -36,17 +36,22 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Graph, GraphNode, Operator, Program
 
 NO_ID = -1
-"""Keeps the set that goes to C++ from being empty, which would arrive there as a set of strings."""
+"""No operator's id. It keeps a set of ids from being empty: an empty one reaches C++ as a set of strings."""
 
 WEIGHT_SCALE = "Scale_weights"
-"""Attribute with the integer that one unit of a weight becomes, one a channel."""
+"""The attribute that holds, for each channel, the integer that one unit of a weight becomes."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassOptions:
-    """`ops_to_quantize` are the operators' names after fusion, empty for all; ids as in the drawings."""
+    """What the pass quantizes, skips and draws.
+
+    ops_to_quantize: names of operators after fusion; empty for all.
+    op_ids_to_skip: ids of operators as the drawings show them.
+    repairs: filled by the pass: how often each repair matched, by name.
+    """
 
     ops_to_quantize: frozenset[str]
     op_ids_to_skip: frozenset[int]
@@ -57,7 +62,7 @@ class PassOptions:
 
 
 class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle is not typed
-    """The shipped pass with `options` honoured; a `fused_conv2d` is a convolution to it."""
+    """The shipped pass, which here honours `options` and takes a `fused_conv2d` for a convolution."""
 
     def __init__(self, loaded: LoadedProgram, options: PassOptions) -> None:
         place = paddle.CPUPlace()
@@ -69,11 +74,11 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
             self._conv_ops = [*sorted(CONVOLUTIONS), "fused_conv2d"]
 
     def _is_any_of_op_types_in_graph(self, op_types: list[str], graph: Graph) -> bool:
-        """As shipped, but by type: a node keeps the name that it had before fusion."""
+        """Compares types, where the shipped code compares names: a node keeps its name from before fusion."""
         return any(node.op().type() in op_types for node in graph.all_op_nodes())
 
     def _gather_weight_thresholds_from_fake(self, graph: Graph) -> Graph:
-        """As shipped, and remembers along which axis of the weight each row of scales lies."""
+        """Gathers as shipped, and remembers along which axis of the weight each row of scales lies."""
         for node in graph.all_op_nodes():
             if node.name() in self._fake_dequantize_types and node.op().has_attr("quant_axis"):
                 self._scale_axes[node.input("X")[0]] = node.op().attr("quant_axis")
@@ -83,7 +88,7 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
     def _dequantize_op_weights(
         self, graph: Graph, op_node: GraphNode, weight_name: str, output_name: str
     ) -> None:
-        """As shipped, but along the axis that was quantized.
+        """Dequantizes as shipped, but along the axis that was quantized.
 
         The shipped code guesses the axis from the number of scales, and guesses wrong for every square
         weight of a fully connected layer (4096 x 4096 in VGG16, 768 x 768 in ERNIE).
@@ -100,7 +105,7 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
         self._restore_var(weight_var, (weight / self._s8_max * scales.reshape(along)).astype(numpy.float32))
 
     def _optimize_fp32_graph(self, graph: Graph) -> Graph:
-        """Repairs the graph that the fake operators have just left, then fuses as shipped."""
+        """Repairs the graph, which has lost its fake operators just now, then fuses it as shipped."""
         loaded = replace(self._loaded, program=graph.to_program())
         self._options.repairs.update(repair(loaded))
         graph = super()._optimize_fp32_graph(graph_of(loaded.program))
@@ -118,12 +123,12 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
         return graph
 
     def _propagate_scales(self, graph: Graph) -> Graph:
-        """As shipped, but whatever hands a scale on ends with a common one."""
+        """Gives one common scale to all tensors between which operators hand a scale on."""
         self._set_scales(common_scales(self._single_scales(), graph.to_program(), fp32_too=False))
         return graph
 
     def _single_scales(self) -> dict[str, float]:
-        """Those of activations; a weight has one a channel."""
+        """The scales of activations. A weight is not among them, since it has one for each channel."""
         tensors = {name: numpy.array(tensor) for name, (_, tensor) in self._var_quant_scales.items()}
         return {name: values.item() for name, values in tensors.items() if values.size == 1}
 
@@ -168,7 +173,7 @@ def quantize_graph(loaded: LoadedProgram, options: PassOptions) -> LoadedProgram
 
 
 def narrow_weights(program: Program, bits: int) -> None:
-    """Has the weights quantized to `bits` instead of 8.
+    """Makes oneDNN quantize the weights to `bits` bits instead of 8.
 
     Without VNNI, oneDNN adds two products of an unsigned and a signed byte in 16 bits, which saturate: two of
     255 x 127 need 17. With weights of 7 bits they fit. oneDNN quantizes weights when it loads them, and

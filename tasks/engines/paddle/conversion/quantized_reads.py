@@ -1,8 +1,7 @@
-"""Which tensors of a `qdq` program are read as bytes. Isolated process only.
+"""Finds the tensors of a `qdq` program that are read as bytes. Isolated process only.
 
-PaddleSlim quantizes whatever an operator reads that it knows. The predictor takes each pair of
-`quantize_linear` and `dequantize_linear` out, and quantizes for those operators alone that have an INT8
-kernel.
+PaddleSlim quantizes every input of the operators that it knows. The predictor removes each pair of
+`quantize_linear` and `dequantize_linear`, and quantizes only for operators that have an INT8 kernel.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def quantized_sources(block: Block) -> dict[str, str]:
-    """By what pairs of quantizers write, the tensor that it is of."""
+    """The tensor in front of each pair of quantizers, by the name of the tensor that the pair writes."""
     sources: dict[str, str] = {}
     for op in block.ops:
         if op.type in QUANT_PAIR and not block.var(op.input("X")[0]).persistable:
@@ -28,7 +27,7 @@ def quantized_sources(block: Block) -> dict[str, str]:
 
 
 def read_as_bytes(block: Block) -> dict[str, list[Any]]:
-    """By tensor, the operators that read it quantized and have an INT8 kernel."""
+    """The operators that read a tensor quantized and have an INT8 kernel, by tensor."""
     sources = quantized_sources(block)
     found: dict[str, list[Any]] = {}
     for op in block.ops:

@@ -1,4 +1,4 @@
-"""Scales in a `qdq` program, where the predictor looks for them before it computes its own.
+"""Writes scales into a `qdq` program, where the predictor looks for them before it computes its own.
 
 Isolated process only.
 """
@@ -24,9 +24,10 @@ Scales = dict[str, list[float]]
 
 
 def weight_scales(loaded: LoadedProgram) -> Scales:
-    """By weight of a fully connected layer, what one unit of each column is divided by to lie within 1.
+    """The scales of the weights of fully connected layers, by weight.
 
-    One scale for all columns where it was quantized so; 0 for a column of zeros.
+    A scale is the factor with which a column lies within [-1, 1]; 0 for a column of zeros. A weight that was
+    quantized with one scale for all columns has one.
     """
     block = loaded.program.global_block()
     products = {op.input("Y")[0] for op in block.ops if op.type in PRODUCTS}
@@ -46,12 +47,12 @@ def weight_scales(loaded: LoadedProgram) -> Scales:
 def record_scales(loaded: LoadedProgram, weights: Scales) -> int:
     """Writes `weights`, and the scales of all activations, into an operator that does nothing else.
 
-    At load `compute_propagate_scales_mkldnn_pass` takes the largest value of as many consecutive weights as
-    a layer has inputs for that of an output's column, so its scales are those of other weights. It computes
-    none that it is given. It is given them as attributes of a `save` operator, the first in the graph, so
-    that this one goes before the one that `quant_dequant_mkldnn_pass` adds, and must say all that it says.
-    The latter stays behind: the predictor's `inserted_passes` remove it. Where nobody asks for INT8 the
-    operator saves one number to nowhere.
+    At load `compute_propagate_scales_mkldnn_pass` computes the scale of an output's column from as many
+    consecutive weights as the layer has inputs. These are weights of several columns, so that the scale is
+    wrong. The pass computes no scale that the graph holds already, as an attribute of its first `save`
+    operator. `quant_dequant_mkldnn_pass` adds such an operator. The one that is added here stands in front of
+    it, and so must hold all that Paddle's holds. Paddle's stays in the graph until the predictor's
+    `inserted_passes` remove it. Where nobody asks for INT8, the operator saves one number to nowhere.
     Returns how many weights there were.
     Source: `GetInfoFromTheTmpOp` of mkldnn_pass_util.h and `ComputeVarScales` of
     compute_propagate_scales_mkldnn_pass.cc, Paddle 2.6.
@@ -73,7 +74,10 @@ def record_scales(loaded: LoadedProgram, weights: Scales) -> int:
 
 
 def activation_scales(loaded: LoadedProgram) -> dict[str, float]:
-    """As `quant_dequant_mkldnn_pass` gathers them; what comes first stays."""
+    """Scales of activations by tensor, found in the order in which `quant_dequant_mkldnn_pass` looks.
+
+    The first that is found for a tensor stays.
+    """
     operators = loaded.program.global_block().ops
     found: dict[str, float] = {}
     for op in [op for op in operators if op.type == "dequantize_linear"]:

@@ -1,4 +1,4 @@
-"""Makes a recurrent model INT8: fused, and with the calibrated scales written into it.
+"""Makes a recurrent model INT8: fuses its operators, and writes the calibrated scales into them.
 
 `convert_recurrent` runs in the isolated process; importing this module does not load Paddle.
 """
@@ -44,15 +44,19 @@ EXPECTED_ATTRIBUTES: dict[str, bool | str | float | list[float]] = {
     "Shift_data": 0.0,
     "Scale_weights": [1.0],
 }
-"""Attributes that `fusion_gru` and `fusion_lstm` need. The first fusion leaves them out;
-`multi_gru_fuse_pass` then passes the operator by without a word (in Paddle's own predictor it never fuses
-anything), and so does the quantization."""
+"""Attributes that `fusion_gru` and `fusion_lstm` need. The first fusion leaves them out.
+
+Without them `multi_gru_fuse_pass` silently leaves the operator alone (in Paddle's own predictor it never
+fuses anything), and so does the quantization.
+"""
 
 logger = logging.getLogger(__name__)
 
 
 def convert_recurrent(source: ModelSource, folder: Path) -> ConvertedModel:
-    """Writes `source`, recurrent operators fused and INT8, into `folder`; `scales.json` is beside `source`.
+    """Writes `source` into `folder`, with its recurrent operators fused and in INT8.
+
+    The thresholds are in `scales.json`, beside the files of `source`.
 
     Raises: ModelFormatError for files that cannot be used, ConversionError when an operator did not fuse.
     """
@@ -94,8 +98,12 @@ def quantize_fused(loaded: LoadedProgram, thresholds: Mapping[str, float]) -> Lo
 
     A layer's input and hidden state share a scale, and so do all layers of one `multi_gru`. Embeddings are
     several times as large as any hidden state, which would then have a few levels of the 255. So the input
-    is quantized by its own threshold, the operator is told the hidden states' scale, and its weights make
+    is quantized by its own threshold, the operator gets the scale of the hidden states, and its weights make
     up for the difference, which changes nothing in exact arithmetic.
+
+    Example: inputs reach 4, hidden states 1. Inputs are quantized in steps of 4 / 127, and the operator takes
+    a step for 1 / 127. The weights that multiply the input are therefore multiplied by 4.
+
     Source: after Nagel et al. 2019, data-free quantization, arXiv:1906.04721, section 4.1.
     """
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
@@ -135,9 +143,10 @@ def _input_weights(op: GraphOperator) -> list[str]:
 def input_factors(
     reads: Iterable[tuple[str, Sequence[str]]], ranges: Mapping[str, float]
 ) -> dict[str, float]:
-    """What to multiply each weight by, for `ranges` of the inputs over the hidden states' own.
+    """The factor by which each weight is multiplied, by weight.
 
-    reads: of every operator, its input and the weights of it.
+    reads: for every operator, its input and the names of the weights that multiply it.
+    ranges: for each input, its range divided by that of the hidden states.
     Raises: ConversionError when one weight multiplies inputs of different ranges.
     """
     factors: dict[str, float] = {}
@@ -160,8 +169,8 @@ def _scale_input_weights(loaded: LoadedProgram, factors: Mapping[str, float]) ->
 def gru_weight_scale(by_input: Array, by_hidden: Array) -> Array:
     """Greatest magnitude of each gate channel: [3 * hidden].
 
-    by_input: [in, 3 * hidden]. by_hidden: [hidden, 3 * hidden] in size, its memory a matrix for update and
-    reset gate, [hidden, 2 * hidden], and then one for the candidate, [hidden, hidden].
+    by_input: [in, 3 * hidden]. by_hidden: [hidden, 3 * hidden]; its memory holds a matrix for the update and
+    the reset gate, [hidden, 2 * hidden], and then one for the candidate state, [hidden, hidden].
     Source: the kernel of `fusion_gru` in paddle/phi/kernels/fusion/onednn.
     """
     width = len(by_hidden)
@@ -180,14 +189,14 @@ def lstm_weight_scale(by_input: Array, by_hidden: Array) -> Array:
 
 
 def _scale(greatest: Array | list[float]) -> tuple[bool, Tensor]:
-    """As Paddle's pass takes it: whether unsigned, and 1 / greatest; a channel of zeros gets 0."""
+    """A scale for Paddle's pass: whether it is unsigned, and 1 / greatest; 0 for a channel of zeros."""
     values = np.asarray(greatest, np.float64)
     inverse = np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
     return False, new_tensor(inverse)
 
 
 def fuse_recurrent(loaded: LoadedProgram) -> LoadedProgram:
-    """`gru` and `lstm` with the layer before them in one operator, both directions and layers in one."""
+    """Fuses each `gru` and `lstm` with the layer in front of it, then both directions and all layers."""
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 
     graph = graph_of(loaded.program, loaded.scope)

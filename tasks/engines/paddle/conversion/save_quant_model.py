@@ -27,7 +27,7 @@ from paddle_int8.tasks.process.isolated import run_isolated
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertOptions:
-    """The script's options by the script's names; lists are comma separated, "" is its default.
+    """The script's options, by the script's names. Lists are separated by commas; "" is the script's default.
 
     `save_model_filename` without `save_params_filename` is a prefix, as in the script: `x` makes
     `x.pdmodel` and `x.pdiparams`, and none makes `__model__.pdmodel` and `__model__.pdiparams`.
@@ -45,7 +45,7 @@ class ConvertOptions:
 
 
 def save_quant_model(options: ConvertOptions, *, log: Path, timeout_s: float = 1800) -> ConvertedModel:
-    """Converts in an isolated process and puts the result in place when it is whole.
+    """Converts in an isolated process, and moves the result to its path when it is whole.
 
     A save path that exists keeps its other files. Drawings of `debug` go into `debug/` below it.
     Raises: ConfigError for an option that cannot be read, else what `convert_by_form` and `require_int8` do.
@@ -78,7 +78,7 @@ def save_quant_model(options: ConvertOptions, *, log: Path, timeout_s: float = 1
 
 
 def convert_by_form(request: OfflineRequest) -> ConvertedModel:
-    """Converts a model in either of PaddleSlim's formats, each to its own layout. Isolated process only.
+    """Converts a model in one of PaddleSlim's two formats to that format's layout. Isolated process only.
 
     Raises: ConversionError for any other model, and for an option that a QDQ model has no use for; else what
     `convert_offline` and `convert_qdq` do.
@@ -116,7 +116,7 @@ def _beside(target: Path) -> Iterator[Path]:
 
 
 def _put(folder: Path, target: Path) -> None:
-    """One rename when `target` is new, one per file when it is not."""
+    """Moves the result to `target`: with one rename when `target` is new, file by file when it exists."""
     folder.chmod(0o755)  # mkdtemp's is private
     if not target.exists():
         folder.rename(target)

@@ -1,4 +1,4 @@
-"""Residual sums whose INT8 type the `qdq` predictor gets wrong.
+"""Corrects the scales of residual sums whose INT8 type the predictor of `qdq` gets wrong.
 
 Isolated process only.
 """

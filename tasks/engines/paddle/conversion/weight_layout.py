@@ -1,4 +1,4 @@
-"""Has weights given oneDNN's layout when a model is loaded, instead of at each inference."""
+"""Gives weights oneDNN's memory layout when a model is loaded, instead of at each inference."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ if TYPE_CHECKING:
 LAID_OUT = "lay_out_weights"
 IDENTITY = {"scale": 1.0, "bias": 0.0, "bias_after_scale": True, "use_mkldnn": True}
 LARGEST_BYTES = 4 << 20
-"""The largest tensor that is laid out, and so is twice in memory. For a larger one the time that is saved is
-little beside that of its computation."""
+"""The largest weight that is laid out, and so is in memory twice. For a larger one, the time that is saved is
+small beside the time of its computation."""
 
 
 def lay_out_weights(program: Program) -> int:
-    """Puts an operator of oneDNN that changes nothing behind each weight; returns how many there are.
+    """Puts an operator of oneDNN that changes no value behind each weight; returns how many there are.
 
-    Loaded weights have the plain layout. Paddle's executor finds that at each inference anew, makes a scope
-    and a tensor of the other layout for each of them, and goes the long way for the operator that reads them.
-    Layers only: others may hold what they read to be what they write, as BatchNorm does its statistics.
-    What an operator of oneDNN writes has its layout, and the predictor's `constant_folding_pass` runs this
-    one when the model is loaded.
+    Loaded weights have the plain memory layout. At each inference Paddle's executor notices that again, makes
+    a scope and a tensor in oneDNN's memory layout for each weight, and takes a slower path for the operator
+    that reads it. The operator that is added here writes oneDNN's memory layout, and the predictor's
+    `constant_folding_pass` runs it once, when the model is loaded.
+    Only weights of layers are treated: other operators may write the tensor that they read, as BatchNorm does
+    with its statistics.
     Source: `PrepareData` of operator.cc and `NeedTransformLayout` of data_layout_transform.h, Paddle 2.6.
     """
     block = program.global_block()

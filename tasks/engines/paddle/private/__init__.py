@@ -1,8 +1,8 @@
-"""Everything of Paddle that is not public, in one place.
+"""The only modules that use what is not public in Paddle.
 
-No other module takes it, but those that subclass one of Paddle's own classes whole: the calibrator and the
-conversion `quant2int8`. What is taken is listed in `guard.py`, which refuses another Paddle at once instead
-of letting it behave otherwise. docs/upgrading.md says what to check.
+There are two exceptions, which subclass a whole class of Paddle's: the calibrator and the conversion
+`quant2int8`. `guard.py` lists all that is used, and refuses another Paddle at once instead of letting it
+behave differently. docs/upgrading.md says what to check.
 
 Importing these modules does not load Paddle.
 """
@@ -13,5 +13,5 @@ from typing import Any
 
 
 def raw(thing: object) -> Any:
-    """An object of Paddle with all that its protocol in `types.py` does not promise."""
+    """The same object of Paddle, untyped: its protocol in `types.py` names only public members."""
     return thing

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def graph_of(program: Program, scope: Scope | None = None) -> Graph:
-    """scope: that of the parameters, for passes that change them."""
+    """The program as a graph. scope: holds the parameters, for passes that change them."""
     from paddle.base.core import Graph as NativeGraph
     from paddle.base.framework import IrGraph
 

@@ -1,4 +1,7 @@
-"""What is taken of Paddle's inside, and the check that the installed Paddle has it. Isolated process only."""
+"""What is used of Paddle's private interface, and a check that the installed Paddle has it.
+
+Isolated process only.
+"""
 
 from __future__ import annotations
 
@@ -150,9 +153,10 @@ SLIM_PACKAGE = Borrowed(
 
 @cache
 def require_tested_paddle() -> None:
-    """Raises: InstallationError for another Paddle or PaddleSlim, or when one lacks what is taken of it.
+    """Refuses a Paddle or a PaddleSlim that was not tested.
 
-    Every way into Paddle's private interface begins here: reading a program, and training.
+    All code that uses Paddle's private interface begins with this call: reading a program, and training.
+    Raises: InstallationError for another version, or when one lacks something that is used here.
     """
     for borrowed in (PADDLE, SLIM_PACKAGE, CALIBRATOR, QUANT2INT8):
         borrowed.require()

@@ -20,7 +20,7 @@ def insert_operator(
     outputs: Mapping[str, Sequence[Any]] | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> Operator:
-    """Makes an operator the block's operator `index`. Inputs and outputs: by slot, names or variables."""
+    """Inserts an operator at position `index`. Inputs and outputs are names or variables, by slot."""
     made: Operator = raw(block)._insert_op(
         index, type=type, inputs=dict(inputs), outputs=dict(outputs or {}), attrs=dict(attrs or {})
     )
@@ -44,7 +44,7 @@ def set_output(op: Operator, slot: str, names: Sequence[str]) -> None:
 
 
 def rename_input(op: Operator, old: str, new: str) -> None:
-    """Has `op` read `new` wherever it read `old`."""
+    """Makes `op` read `new` wherever it read `old`."""
     raw(op).desc._rename_input(old, new)
 
 
@@ -57,7 +57,7 @@ def set_attribute(op: Operator | GraphOperator, name: str, value: object) -> Non
 
 
 def add_flag(op: Operator, name: str) -> None:
-    """Sets an attribute to true that the operator's type does not declare."""
+    """Gives `op` an attribute that is true, and that its type does not declare."""
     raw(op).desc._set_bool_attr(name, True)
 
 
@@ -75,7 +75,7 @@ def declared_attributes(kind: str) -> set[str]:
 
 
 def declared_outputs(kind: str) -> list[tuple[str, bool]]:
-    """The output slots of operators of this type; True for those that only gradients need."""
+    """The output slots of operators of this type, each with whether only gradients need it."""
     return [(output.name, output.intermediate) for output in _declarations().get_op_proto(kind).outputs]
 
 

@@ -28,7 +28,7 @@ def append_fetches(program: Program, names: Sequence[str]) -> None:
 
 
 def serialized(program: Program) -> bytes:
-    """The program's file, every attribute kept: `paddle.static.serialize_program` clips some of them."""
+    """The program's file, with every attribute; `paddle.static.serialize_program` leaves some of them out."""
     data: bytes = raw(program).desc.serialize_to_string()
     return data
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def new_tensor(values: Array, offsets: Sequence[int] | None = None) -> Tensor:
-    """A tensor on the CPU. offsets: where each sequence begins, and the last one ends."""
+    """A tensor on the CPU. offsets: where each sequence begins, and where the last one ends."""
     import paddle
     from paddle.base.core import LoDTensor
 

@@ -17,7 +17,7 @@ def variable_of(block: Block, name: str) -> Variable:
 
 
 def find_variable(block: Block, name: str) -> Variable | None:
-    """As `variable_of`; None when there is none."""
+    """The variable that `variable_of` returns, or None when there is none."""
     found: Variable | None = raw(block)._find_var_recursive(name)
     return found
 
@@ -35,7 +35,7 @@ def set_data_type(variable: Variable, dtype: DataType) -> None:
 
 
 def is_dense(variable: Variable) -> bool:
-    """Whether the variable is a tensor, and no list of them, feed or reader."""
+    """Whether the variable is a tensor: no list of tensors, no feed and no reader."""
     from paddle.base.core import VarDesc
 
     return bool(raw(variable).type == VarDesc.VarType.LOD_TENSOR)
@@ -50,7 +50,7 @@ def holds_numbers(variable: Variable) -> bool:
 
 
 def make_parameter(block: Block, variable: Variable) -> Variable:
-    """A trainable parameter in the place of `variable`."""
+    """A trainable parameter that replaces `variable` in its block."""
     from paddle.base.framework import Parameter
 
     made: Variable = Parameter(

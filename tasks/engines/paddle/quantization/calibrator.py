@@ -1,6 +1,6 @@
-"""PaddleSlim's post-training quantization as this project runs it: with its own loop over the samples.
+"""Runs PaddleSlim's post-training quantization with a loop over the samples of its own.
 
-Beyond PaddleSlim it has progress, checked thresholds, and roundings that work.
+It adds to PaddleSlim's code progress, checks of the thresholds, and roundings that work.
 
 Imports Paddle, so only functions of the isolated process import this module.
 """
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Program, Scope, Tensor
 
 DEAD_THRESHOLD = 1e-8
-"""Threshold of an activation that was 0 throughout, whose scale would be infinite; as PaddleSlim's `mse`."""
+"""The threshold of an activation that was 0 throughout, as in PaddleSlim's `mse`: 0 has no finite scale."""
 
 Batch = dict[str, Array]
 
 
 class Batches(Protocol):
-    """What is calibrated on."""
+    """The samples that a model is calibrated on."""
 
     def __len__(self) -> int: ...
 
@@ -43,7 +43,7 @@ class Batches(Protocol):
 
 
 class Loader(paddle.io.DataLoader):  # type: ignore[misc]  # Paddle has no types
-    """A DataLoader to PaddleSlim's `isinstance`; in fact the reader's batches, fed as they are."""
+    """Yields the reader's batches as they are. It is a DataLoader only for PaddleSlim's `isinstance`."""
 
     def __init__(self, reader: Batches, batch_size: int) -> None:
         self._reader = reader
@@ -60,7 +60,7 @@ class Loader(paddle.io.DataLoader):  # type: ignore[misc]  # Paddle has no types
 
 
 class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle has no types
-    """PaddleSlim's quantization of a model whose program is in `_program` after `quantize`."""
+    """PaddleSlim's quantization of one model. After `quantize` the quantized program is in `program`."""
 
     def __init__(
         self,
@@ -86,12 +86,15 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
 
     @property
     def thresholds(self) -> dict[str, float | list[float]]:
-        """Per tensor: of an activation a float, of a weight one per channel. Empty before `quantize`."""
+        """Thresholds by tensor: a float for an activation, one for each channel for a weight.
+
+        Empty before `quantize`.
+        """
         return self._scales()
 
     @property
     def calibrated(self) -> int:
-        """Activation tensors with a threshold."""
+        """How many activations have a threshold."""
         return sum(name in self._scales() for name in self._quantized_act_var_name)
 
     def quantize(self) -> None:
@@ -123,9 +126,12 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         self._advance("program")
 
     def _leave_skipped_tensors(self) -> None:
-        """PaddleSlim measures the weights of operators that it skips too, and fails on a vector; and tensors
-        inside loops and branches, which are gone when it looks, or that a loop writes anew; and it quantizes
-        FP64, for which there is no kernel.
+        """Excludes tensors that PaddleSlim would measure, but cannot or should not.
+
+        - Weights that only skipped operators read: PaddleSlim fails on a vector.
+        - Tensors that exist only inside a loop or a branch: they are gone when PaddleSlim looks.
+        - Tensors that a loop writes again.
+        - Tensors in FP64, for which there is no INT8 kernel.
         """
         read: dict[bool, set[str]] = {True: set(), False: set()}
         written: Counter[str] = Counter()
@@ -153,7 +159,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
             )
 
     def _name_channel_scales(self) -> None:
-        """Names weight scales by what they scale.
+        """Names the scales of weights after the weights.
 
         PaddleSlim numbers them in the order of a hash table, so that equal models get unequal programs.
         """
@@ -171,7 +177,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
             yield
 
     def _load(self, scope: Scope, name: str) -> Array:
-        """A tensor's values; of a scalar one sample, as `avg` takes the first dimension for the batch."""
+        """A tensor's values. A scalar gets a dimension, as `avg` takes the first dimension for the batch."""
         values: Array = np.atleast_1d(np.array(tensor_of(scope, name)))
         return values
 
@@ -195,7 +201,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         return scales
 
     def _settle_thresholds(self) -> None:
-        """Makes thresholds of what was sampled."""
+        """Computes the thresholds from the samples; learned ones replace them."""
         if self._algo == "avg":
             for name, maxima in self._quantized_var_avg.items():
                 self._quantized_threshold[name] = np.array(maxima).mean()
@@ -208,7 +214,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
             scales[name] = checked(name, float(np.max(scales[name])))
 
     def _round_weights(self) -> None:
-        """Puts weights on their grids, by the inputs of their layers when `adaround` wants it."""
+        """Rounds weights to the grids of their scales; `adaround` goes by the inputs of their layers too."""
         layers = layers_of(self._program, self._quantized_weight_var_name)
         weights = {layer.weight: np.array(self._tensor(layer.weight)) for layer in layers}
         grams = Grams()
@@ -229,7 +235,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
             self._tensor(layer.weight).set(rounded, self._place)
 
     def _fetch(self, batch: Batch, names: list[str]) -> list[Tensor]:
-        """Tensors of one forward pass, in plain order."""
+        """The tensors `names` of one forward pass, with their values in plain order."""
         tensors: list[Tensor] = self._executor.run(
             program=self._program,
             feed=fed(batch, self._feed_list),
@@ -243,8 +249,11 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         return tensor_of(self._scope, name)
 
     def _get_hist_scaling_factor(self, hist: Array, hist_edges: Array) -> float:
-        """PaddleSlim's percentile, except that where its running sum ends below the percentile by rounding
-        (it answers half a bin below zero) the threshold is in the last bin."""
+        """PaddleSlim's percentile, but never below zero.
+
+        Rounding can leave PaddleSlim's running sum below the percentile. PaddleSlim then answers half a bin
+        below zero; here the threshold is in the last bin.
+        """
         threshold = float(super()._get_hist_scaling_factor(hist, hist_edges))
         width = float(hist_edges[1] - hist_edges[0])
         return threshold if threshold > 0 else (hist.size - 0.5) * width
@@ -262,6 +271,7 @@ def replaced(owner: object, name: str, value: object) -> Iterator[None]:
 
 
 def checked(name: str, threshold: float) -> float:
+    """`threshold`, or `DEAD_THRESHOLD` for 0. Raises: QuantizationError when it is not finite."""
     if not math.isfinite(threshold):
         raise QuantizationError(
             found=f"activation {name} reached {threshold} on the calibration data",

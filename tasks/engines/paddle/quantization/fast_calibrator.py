@@ -1,9 +1,9 @@
-"""The same calibration in a fraction of the time, with the same thresholds.
+"""Calibrates with PaddleSlim's thresholds in a fraction of PaddleSlim's time.
 
-PaddleSlim's time goes into its KL search in pure Python, a sort for each histogram, copies of every
-activation, and a forward pass without oneDNN. Here all four are replaced, and tensors are counted on all
-cores; on the same activations the thresholds are PaddleSlim's, bit for bit, and oneDNN's activations differ
-by rounding only.
+PaddleSlim spends its time on a KL search in pure Python, on a sort for each histogram, on copies of every
+activation, and on a forward pass without oneDNN. Here all four are replaced, and tensors are counted on all
+cores. On the same activations the thresholds equal PaddleSlim's bit for bit; the activations that oneDNN
+computes differ from Paddle's by rounding only.
 
 Imports Paddle, so only functions of the isolated process import this module.
 """
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class FastCalibrator(Calibrator):
     """Runs the network on oneDNN, reads activations without copying them, and counts without sorting.
 
-    For programs of one block: PaddleSlim's scopes of inner blocks have no such short cut.
+    It takes programs of one block only, since PaddleSlim's scopes of inner blocks have no such short cut.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -110,9 +110,9 @@ class FastCalibrator(Calibrator):
 
 
 class _OneSearch(slim.AddQuantDequantForInferencePass):  # type: ignore[misc]  # Paddle has no types
-    """Lists a graph's parameters once instead of twice an operator, which is quadratic.
+    """Lists a graph's parameters once. PaddleSlim lists them twice for each operator, which is quadratic.
 
-    The pass looks up a tensor's own scale only, so what it adds meanwhile is never asked for.
+    The pass looks up only a tensor's own scale, so that it never needs what it adds meanwhile.
     """
 
     def apply(self, graph: Any) -> Graph:

@@ -1,8 +1,8 @@
-"""Quantization-aware training: the FP32 model learns on with its rounding simulated (`quant_aware`).
+"""Quantization-aware training: the FP32 model is trained further with its rounding simulated (`quant_aware`).
 
-One training serves every layout. What it learns are the weights and the scales of the activations; the
-code that writes a post-training candidate then writes both layouts with them, where PaddleSlim's own
-`convert` writes one format a training.
+One training serves every layout. It learns the weights and the scales of the activations. The code that
+writes post-training candidates then writes each layout with them, while PaddleSlim's own `convert` would
+write one format for each training.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuneRequest:
-    """`op_types` to `weight_quantize_type` are the release's; `checkpoint` belongs to this very request."""
+    """A model to train further, and the data to train it on.
+
+    `op_types` to `weight_quantize_type` are those of the release. `checkpoint` belongs to this very request.
+    """
 
     model: ModelArtifact
     data: DatasetArtifact
@@ -165,7 +168,7 @@ def _train(request: FinetuneRequest, loaded: LoadedProgram) -> tuple[History, di
         found: dict[str, float] = {}
 
         def step(number: int) -> tuple[float, float]:
-            # PaddleSlim's program has lost the optimizer's schedule: the rate would stay what it was
+            # PaddleSlim's program has lost the optimizer's schedule, so that the rate would never change
             now = np.array([cosine_rate(number, steps, config.learning_rate)], np.float32)
             rate.set(now, paddle.CPUPlace())
             rows = epoch_rows(number, samples=len(reader), batch=config.batch_size, seed=config.seed)
@@ -195,7 +198,7 @@ def _train(request: FinetuneRequest, loaded: LoadedProgram) -> tuple[History, di
 
 
 def _skip(program: Program, tensors: tuple[str, ...]) -> None:
-    """Marks the operators that read one of `tensors` as PaddleSlim knows those that stay FP32."""
+    """Makes PaddleSlim leave the operators in FP32 that read one of `tensors`."""
     for op in program.global_block().ops:
         if set(op.input_arg_names) & set(tensors):
             hide_from_slim(op)
@@ -222,7 +225,10 @@ def _quant_aware(request: FinetuneRequest, program: Program, scope: Scope) -> Pr
 
 
 def _learned_scales(program: Program, scope: Scope) -> dict[str, float]:
-    """By tensor; those of weights, one a channel, are read off the trained weights later."""
+    """The learned scale of each activation, by tensor.
+
+    Scales of weights, one for each channel, are computed from the trained weights later.
+    """
     scales = {}
     for variable in program.list_vars():
         if variable.persistable and variable.name.endswith(SCALE):
@@ -233,7 +239,10 @@ def _learned_scales(program: Program, scope: Scope) -> dict[str, float]:
 
 
 def _require_finite(parameters: list[Variable], scope: Scope) -> None:
-    """The last step's update has been seen by no loss."""
+    """Checks the weights after the last step, since no loss has seen its update.
+
+    Raises: TrainingError for NaN or infinity.
+    """
     for parameter in parameters:
         if not np.isfinite(np.array(tensor_of(scope, parameter.name))).all():
             raise TrainingError(
@@ -244,7 +253,7 @@ def _require_finite(parameters: list[Variable], scope: Scope) -> None:
 
 
 def _objective(name: str) -> Callable[[list[Variable], Variable], Variable]:
-    """(outputs, label [N, 1]) -> loss, built into the static program."""
+    """The function (outputs, label [N, 1]) -> loss, which builds the loss into the static program."""
     if name == "cross_entropy":
         return _cross_entropy
     try:

@@ -1,4 +1,4 @@
-"""Counts of magnitudes in equal bins, equal to NumPy's but without its sort.
+"""Counts magnitudes in equal bins with the result of NumPy, but without its sort.
 
 `np.histogram` sorts when it is given an edge array, which costs more than the network's forward pass.
 Here a bin is one multiplication in float32; only the values so near to an edge that float32 cannot tell
@@ -12,10 +12,11 @@ import numpy as np
 from paddle_int8.tasks.contracts.arrays import Array
 
 CHUNK = 1 << 17
-"""Values at a time: the working set stays in a core's caches."""
+"""How many values are counted at a time. So many stay in a core's caches."""
 
 WORST_MARGIN = 2.0**-4
-"""In bins. Beyond it, for ranges narrow against their distance from 0, most values are near an edge."""
+"""The largest margin, in bins, for which this way is used. Beyond it most values are near an edge: the range
+is narrow beside its distance from 0."""
 
 
 def magnitude_range(values: Array) -> tuple[float, float]:

@@ -2,8 +2,8 @@
 
 PaddleSlim's `cal_kl_threshold` rebuilds the clipped and the quantized distribution for each of about a
 thousand thresholds in pure Python. Prefix sums give every divergence at once; the few thresholds that
-rounding cannot tell apart are then evaluated in PaddleSlim's own order of summation, so the chosen
-threshold is bit-equal to its.
+rounding cannot tell apart are then evaluated in PaddleSlim's own order of summation, so that the chosen
+threshold equals PaddleSlim's bit for bit.
 
 Source: Migacz, "8-bit inference with TensorRT", GTC 2017; paddle/static/quantization/cal_kl_threshold.py.
 """
@@ -21,7 +21,7 @@ def kl_threshold(hist: Array, bin_width: float, bits: int) -> float:
     """The clipping threshold of a histogram of magnitudes.
 
     hist: int [bins], counts of equal bins of width `bin_width`. Thresholds from half of the bins upwards
-    whose last bin is not empty are compared; when there is none, the last bin in use decides.
+    whose last bin is not empty are compared; when there is none, the threshold is in the last bin in use.
     Raises: ValueError when `hist` has fewer than four bins.
     """
     if hist.ndim != 1 or hist.size < 4:
@@ -100,6 +100,6 @@ def _divergence_in_order(hist: Array, length: int, levels: int) -> float:
 
 
 def _x_log_x(values: Array) -> Array:
-    """x log x, 0 at 0."""
+    """x log x for each of `values`, with 0 for 0."""
     product: Array = values * np.log(np.maximum(values, 1.0))
     return product

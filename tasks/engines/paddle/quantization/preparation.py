@@ -1,4 +1,4 @@
-"""What is done to an FP32 model before one candidate is quantized. Isolated process only.
+"""Prepares an FP32 model before one candidate is made from it. Isolated process only.
 
 The candidate's algorithm may change the model, and the candidate's overrides mark operators that stay FP32.
 The FP32 model that the candidate is compared with stays as the user gave it.
@@ -55,7 +55,7 @@ Magnitudes = Callable[[Sequence[Array], QuantizationConfig], float]
 
 @contextmanager
 def prepared(request: PtqRequest) -> Iterator[PtqRequest]:
-    """`request` of the model as its algorithm and its overrides leave it, which is gone afterwards.
+    """`request`, but for the model as the algorithm and the overrides change it. It is gone afterwards.
 
     Raises: QuantizationError when the algorithm's preparation fails, or an override cannot be honoured.
     """
@@ -76,7 +76,7 @@ def _of_model(request: PtqRequest, folder: Path) -> PtqRequest:
 
 def _changed(request: PtqRequest, prepare: Prepare, folder: Path) -> Path:
     folder.mkdir()
-    asked = PrepareRequest(
+    preparation = PrepareRequest(
         model=request.model.folder,
         inputs=request.model.inputs,
         calibration=request.calibration,
@@ -84,7 +84,7 @@ def _changed(request: PtqRequest, prepare: Prepare, folder: Path) -> Path:
     )
     name = request.candidate.algorithm
     try:
-        prepare(asked)
+        prepare(preparation)
     except PipelineError:
         raise
     except Exception as error:  # the code of another package may raise anything

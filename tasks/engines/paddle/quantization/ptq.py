@@ -1,7 +1,7 @@
 """Post-training quantization of one candidate with PaddleSlim, in an isolated process.
 
-PaddleSlim's `quant_post_static` retries with fewer arguments when anything fails, and so shows the
-second error; here its class is called directly and the first one is shown.
+PaddleSlim's `quant_post_static` retries with fewer arguments when anything fails, and so shows the error of
+the second try. Here its class is called directly, and the first error is shown.
 """
 
 from __future__ import annotations
@@ -39,13 +39,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PtqRequest:
-    """One candidate to make of `model`, into the existing `folder`. `batch_size` is in samples.
+    """One candidate to make from `model`, into the existing `folder`.
 
-    `form` is what the layout of the candidate takes. The others say what its algorithm is: `slim` is
-    PaddleSlim's own algorithm, which samples activations; `magnitudes` is its rule for layouts that take FP32
-    models with scales, None where it has none; `prepare` is what it does to the FP32 model; and `trained`
-    says that the model was trained with its rounding simulated.
-    `learned` are thresholds by tensor that a training has found; they replace the calibrated ones.
+    form: the form that the candidate's layout takes.
+    batch_size: in samples.
+    slim: PaddleSlim's own algorithm, which samples activations.
+    magnitudes: the algorithm's rule for layouts that take FP32 models with scales; None where it has none.
+    prepare: what the algorithm does to the FP32 model.
+    trained: whether the model was trained with its rounding simulated.
+    learned: thresholds that a training has found, by tensor; they replace the calibrated ones.
     """
 
     model: ModelArtifact
@@ -64,7 +66,7 @@ class PtqRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PtqOutcome:
-    """What `quantize` wrote: the QuantizedArtifact without its paths. `digest` is of the content."""
+    """What `quantize` wrote: the fields of a QuantizedArtifact, without its paths."""
 
     digest: str
     quantized_ops: dict[str, int]
@@ -172,9 +174,9 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Scope) -> Calibrat
 
 
 def _quantized_operators(program: Program, op_types: tuple[str, ...]) -> dict[str, str]:
-    """By output tensor, the type of each operator of `op_types` that reads a quantized tensor and was not
-    told to be skipped.
+    """The types of the operators that were quantized, each by its output tensor.
 
+    These are operators of `op_types` that read a quantized tensor and are not to be skipped.
     Raises: QuantizationError when there is none.
     """
     operators = [op for block in program.blocks for op in block.ops]

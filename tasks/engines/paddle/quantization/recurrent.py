@@ -1,8 +1,9 @@
 """Calibration of the recurrent operators `gru` and `lstm`, which PaddleSlim does not quantize for oneDNN.
 
-oneDNN gives a recurrent layer one scale for its input and its hidden state together, so what counts is the
-larger threshold of the two. Paddle's own quantizer, at load, gives other scales each time it is run on the
-same batch; these are computed once, and the conversion writes them into the model.
+oneDNN gives a recurrent layer one scale for its input and its hidden state together, so that the larger
+threshold of the two counts. Paddle's own quantizer works when a model is loaded, and gives other scales each
+time that it runs on the same batch. Here the scales are computed once, and the conversion writes them into
+the model.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Slot, StoredOperator
 
 EQUAL = 1e-5
-"""Largest difference that sums in another order explain, of the greatest output or of 1, whichever is more.
+"""The largest difference that another order of sums explains, as a share of the greatest output or of 1,
+whichever is more.
 
 FP32 rounds to 6e-8 of a value, so what some hundred additions leave grows with the values: scores near 20,
 such as those of a trained CTC reader, differ by 1.6e-5 between two right programs. Outputs below 1 are held
@@ -55,7 +57,7 @@ def quantize_recurrent(request: PtqRequest) -> PtqOutcome:
     recurrent operator. Isolated process only.
 
     Raises: QuantizationError when the model has no operator that this layout reaches, or was rewritten
-    for it and answers otherwise now.
+    for it and now gives other answers.
     """
     started = time.monotonic()
     rule = _rule(request)
@@ -66,7 +68,9 @@ def quantize_recurrent(request: PtqRequest) -> PtqOutcome:
 
 
 def _rule(request: PtqRequest) -> Magnitudes:
-    """Raises: QuantizationError when the candidate's algorithm finds no threshold for this layout, or the
+    """The algorithm's rule for thresholds.
+
+    Raises: QuantizationError when the candidate's algorithm finds no threshold for this layout, or the
     candidate has overrides.
     """
     if request.candidate.overrides:
@@ -125,7 +129,7 @@ def _recurrent_tensors(folder: Path) -> tuple[Counter[str], tuple[str, ...]]:
 
 
 def _tensors_of(op: StoredOperator, operators: Sequence[StoredOperator]) -> tuple[str, str]:
-    """What the fully connected layer before `op` reads, and the hidden state."""
+    """The names of the input of the fully connected layer in front of `op`, and of the hidden state."""
     writers = {name: each for each in operators for slot in each.outputs for name in slot.arguments}
     before = writers.get(_argument(op.inputs, "Input"))
     if before is not None and before.type == "elementwise_add":
@@ -144,7 +148,7 @@ def _argument(slots: Iterable[Slot], name: str) -> str:
 
 
 class _Network:
-    """The FP32 model, for its inner activations."""
+    """The FP32 model, run to read its inner activations."""
 
     def __init__(self, folder: Path) -> None:
         import paddle
@@ -168,7 +172,7 @@ class _Network:
 
 
 def _require_equal(folder: Path, feed: Feed) -> None:
-    """Raises: QuantizationError when a rewritten model answers otherwise than the user's, in FP32."""
+    """Raises: QuantizationError when a rewritten model and the user's give different answers in FP32."""
     if baseline_folder(folder) == folder:
         return
     original, rewritten = (
@@ -186,9 +190,9 @@ def _require_equal(folder: Path, feed: Feed) -> None:
 
 
 def difference(original: Array, rewritten: Array) -> float:
-    """Greatest absolute difference, over the greatest magnitude of `original` where that is above 1.
+    """The greatest absolute difference, divided by the greatest magnitude of `original` if that is above 1.
 
-    NaN when either holds one, which no limit lets pass.
+    NaN when either holds one; NaN is below no limit.
     """
     greatest = float(np.abs(original).max(initial=1.0))
     return float(np.abs(original - rewritten).max(initial=0)) / greatest

@@ -1,7 +1,7 @@
-"""Which of the two neighbouring integers a weight becomes.
+"""Chooses which of the two neighbouring integers a weight becomes.
 
-PaddleSlim's own `adaround` and `bias_correction` don't do what they are named after (see `weights`), so
-these take their place. Both keep PaddleSlim's scales and move a weight by less than one step.
+PaddleSlim's own `adaround` and `bias_correction` don't do what they are named after (see `weights`), so that
+these functions replace them. Both keep PaddleSlim's scales and move a weight by less than one step.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import numpy as np
 from paddle_int8.tasks.contracts.arrays import Array
 
 SWEEPS = 4
-"""Passes of coordinate descent at most; it ends when nothing moves, commonly after two or three."""
+"""Coordinate descent makes at most this many passes. It ends when nothing moves, commonly after two or
+three."""
 DAMPING = 0.01
 """The share of the mean diagonal that is added to the diagonal, since few samples leave directions unseen.
 
@@ -26,7 +27,7 @@ def nearest(steps: Array) -> Array:
 
 
 def mean_preserving(steps: Array) -> Array:
-    """The nearest integers, save for those that take the error out of each channel's mean.
+    """The nearest integers, but with some rounded the other way to take the error out of each channel's mean.
 
     steps: [channels, n]. Shifting rounded weights by their mean error, as the paper does, is undone by the
     next rounding, since the shift is far below half a step. Instead the weights nearest to the middle of

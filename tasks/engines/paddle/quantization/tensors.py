@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Tensor
 
 WIDEST_BLOCK = 16
-"""Channels in a block of oneDNN's layouts (nChw16c); other channel counts may be padded in memory."""
+"""Channels in a block of oneDNN's memory layouts (nChw16c); other channel counts may be padded in memory."""
 
 
 class _Borrowed:
-    """A Paddle tensor for `np.from_dlpack`, which wants the protocol's two methods."""
+    """A Paddle tensor with the two methods that `np.from_dlpack` needs."""
 
     def __init__(self, tensor: Tensor) -> None:
         self._tensor = tensor
@@ -48,7 +48,7 @@ def view(tensor: Tensor) -> Array:
 
 
 def fed(feed: Feed, names: Iterable[str]) -> dict[str, Array | Tensor]:
-    """What an executor takes for a batch: arrays as they are, sequences packed, with where each begins."""
+    """A batch as an executor takes it: arrays as they are, sequences packed, with where each one begins."""
     tensors: dict[str, Array | Tensor] = {}
     for name in names:
         lengths = feed.get(name + LENGTHS)
@@ -60,7 +60,7 @@ def fed(feed: Feed, names: Iterable[str]) -> dict[str, Array | Tensor]:
 
 
 def may_be_padded(tensor: Tensor) -> bool:
-    """Whether the memory may hold more than the values; their order doesn't matter to a threshold."""
+    """Whether the memory may hold more than the values. Their order does not matter for a threshold."""
     if not is_laid_out_by_onednn(tensor):
         return False
     shape = tensor.shape()

@@ -1,4 +1,4 @@
-"""An inference program made trainable again: what exporting took away is put back.
+"""Makes an inference program trainable again: what the export took away is put back.
 
 Imports Paddle, so only functions of the isolated process import this module.
 """
@@ -28,7 +28,8 @@ BATCH_NORM_OUTPUTS = ("SavedMean", "SavedVariance", "ReserveSpace")
 def make_trainable(program: Program, *, freeze_batch_norm: bool) -> list[Variable]:
     """Turns weights into parameters and operators into their training form, in place; returns the parameters.
 
-    freeze_batch_norm: BatchNorm keeps the statistics that it was exported with; its scale and shift learn.
+    freeze_batch_norm: BatchNorm keeps the statistics that it was exported with; its scale and shift are
+        trained.
     """
     block = program.global_block()
     for index in reversed(range(len(block.ops))):
@@ -45,14 +46,14 @@ def make_trainable(program: Program, *, freeze_batch_norm: bool) -> list[Variabl
 
 
 def use_onednn(program: Program) -> None:
-    """Convolutions and their gradients run in oneDNN, several times as fast as in Paddle's own kernels."""
+    """Makes oneDNN run convolutions and their gradients, several times as fast as Paddle's own kernels."""
     for op in program.global_block().ops:
         if op.type.removesuffix("_grad") in CONVOLUTIONS:
             set_attribute(op, "use_mkldnn", True)
 
 
 def _restore_outputs(block: Block, op: Operator) -> None:
-    """Outputs that only gradients or statistics need, and that exporting therefore drops."""
+    """Adds the outputs that only gradients or statistics need, which an export therefore drops."""
     for slot, intermediate in declared_outputs(op.type):
         if (intermediate or slot in BATCH_NORM_OUTPUTS) and slot not in op.output_names:
             kept = block.create_var(name=f"{op.output_arg_names[0]}.{slot}", dtype="float32")

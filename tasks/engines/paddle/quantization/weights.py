@@ -8,7 +8,7 @@ What PaddleSlim 2.6 does under these names, in both layouts:
 - `bias_correction` adds one channel's mean error to the weights of others (`offline`), or is not passed on
   (`qdq`).
 
-Here weights are put on the integer grid before PaddleSlim rounds them, which then changes nothing, so both
+Here weights are put on the integer grid before PaddleSlim rounds them, which then changes nothing. So both
 options mean the same in both layouts.
 """
 
@@ -56,8 +56,8 @@ class Layer:
 def layers_of(program: Program, weights: set[str]) -> list[Layer]:
     """The operators whose weights can be rounded by choice, each weight once.
 
-    Not among them, and so rounded to the nearest: those told to be skipped, transposed operands,
-    transposed, channels-last and `SAME` convolutions.
+    Not among them, and so rounded to the nearest, are skipped operators, transposed operands, and transposed,
+    channels-last and `SAME` convolutions.
     """
     found: dict[str, Layer] = {}
     for op in program.global_block().ops:
@@ -106,7 +106,7 @@ class Grams:
             self._rows[layer.weight] = self._rows.get(layer.weight, 0) + rows.shape[1]
 
     def mean(self, layer: Layer) -> Array | None:
-        """None when the layer saw nothing."""
+        """The mean of x x^T over the inputs of a layer; None when it had no input."""
         if not self._rows.get(layer.weight):
             return None
         mean: Array = self._sums[layer.weight] / self._rows[layer.weight]
@@ -114,7 +114,11 @@ class Grams:
 
 
 def _rows(layer: Layer, values: Array, weight_shape: tuple[int, ...]) -> Iterator[Array]:
-    """Yields inputs of single output values: [groups, rows, n]."""
+    """Yields the inputs of each output value, as rows: [groups, rows, n].
+
+    Example: a convolution has a kernel of 3 x 3 over 8 channels, one group, and 10 x 10 output values a
+    picture. Every picture gives [1, 100, 72]: a row holds the 72 inputs of one output value.
+    """
     if layer.kind == "product":
         yield values.reshape(1, -1, weight_shape[0])
         return

@@ -1,8 +1,8 @@
-"""Rewrites that take factors and offsets into the weight and the bias of the layer beside them.
+"""Rewrites that fold factors and offsets into the weight and the bias of the layer beside them.
 
-PP-OCR's networks multiply by a learned scalar and add another behind each convolution and each activation,
-vision Transformers multiply by a learned vector behind their layers. Each is an operator of its own, which
-keeps activations from being fused, and in INT8 rounds once more. Isolated process only.
+PP-OCR's networks multiply by a learned scalar and add another behind each convolution and each activation.
+Vision Transformers multiply by a learned vector behind their layers. Each of these is an operator of its own,
+which keeps activations from being fused, and which rounds once more in INT8. Isolated process only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paddle_int8.tasks.engines.paddle.blocks import (
-    place,
+    position,
     readers,
     remove,
     remove_unread,
@@ -48,7 +48,7 @@ class Affine:
 def fold_affine_behind_layers(loaded: LoadedProgram) -> int:
     """layer [+ bias], * a + b -> layer with the weight * a, + (bias * a + b), for all channels or by channel.
 
-    Also a bias in another shape than the one that Paddle fuses -> a vector.
+    A bias in a shape that Paddle does not fuse becomes a vector in the same way.
     """
     return _sweep(loaded, _fold_into_writer, list(loaded.program.global_block().ops))
 
@@ -56,8 +56,9 @@ def fold_affine_behind_layers(loaded: LoadedProgram) -> int:
 def fold_factors_before_layers(loaded: LoadedProgram) -> int:
     """x * a, layers -> layers with the weight * a.
 
-    An offset stays, also where no layer pads: it centres what bytes hold with a sign. PP-OCRv4's detector has
-    15.1 dB with the offsets in front of its layers, and 13.4 with them in the biases.
+    An offset stays where it is, also where no layer pads, since it centres values that bytes hold with a
+    sign. PP-OCRv4's detector has 15.1 dB with the offsets in front of its layers, and 13.4 dB with them in
+    the biases.
     """
     return _sweep(loaded, _fold_into_readers, loaded.program.global_block().ops[::-1])
 
@@ -70,7 +71,10 @@ def join_scalars(loaded: LoadedProgram) -> int:
 def _sweep(
     loaded: LoadedProgram, fold: Callable[[LoadedProgram, Operator], bool], ops: Sequence[Operator]
 ) -> int:
-    """An operator that `fold` removes besides the one that it is given must have had its turn."""
+    """Calls `fold` on each of `ops`; returns how often it matched.
+
+    Besides the operator that it is given, `fold` may remove only operators that have had their turn.
+    """
     matched = sum(fold(loaded, op) for op in ops)
     if matched:
         remove_unread(loaded.program.global_block(), loaded.fetches)
@@ -100,7 +104,7 @@ def _fold_into_writer(loaded: LoadedProgram, op: Operator) -> bool:
         factor, offset = factor * more, offset * more + added
     multiply_weight(loaded, layer, factor)
     (target,) = op.output("Out")
-    remove_operator(block, place(block, op))
+    remove_operator(block, position(block, op))
     if bias is not None:
         remove(block, bias.op)
     rename_output(layer.op, layer.answer, target)
@@ -136,13 +140,13 @@ def _join_with_reader(loaded: LoadedProgram, op: Operator) -> bool:
     offset = first.offset * second.factor + second.offset
     (target,) = second.op.output("Out")
     scale_before(block, second.op, first.source, target, factor.item(), bias=offset.item())
-    remove_operator(block, place(block, second.op))
+    remove_operator(block, position(block, second.op))
     remove(block, op)
     return True
 
 
 def _affine(loaded: LoadedProgram, op: Operator | None) -> Affine | None:
-    """None, unless `op` multiplies or adds what is stored."""
+    """`op` with its factor and offset, if it multiplies by a stored value or adds one; else None."""
     import paddle
 
     block = loaded.program.global_block()
@@ -171,14 +175,14 @@ def _affine(loaded: LoadedProgram, op: Operator | None) -> Affine | None:
 
 
 def _aligned(values: Array, axis: int, rank: int) -> Array | None:
-    """`values` with as many dimensions as Paddle broadcasts it over, None where it has more."""
+    """`values` with all the dimensions over which Paddle broadcasts it; None where it has more than those."""
     front = rank - values.ndim if axis == -1 else axis
     behind = rank - front - values.ndim
     return None if min(front, behind) < 0 else values.reshape((1,) * front + values.shape + (1,) * behind)
 
 
 def _by_channel(values: Array, dimension: int, channels: int) -> Array | None:
-    """One value for each channel, None where they differ along another dimension."""
+    """One value for each channel; None where `values` differ along another dimension."""
     if values.size != 1 and values.size != values.shape[dimension]:
         return None
     return np.broadcast_to(values.ravel(), channels) if values.size in (1, channels) else None

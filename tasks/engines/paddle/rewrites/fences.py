@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from paddle_int8.tasks.engines.paddle.blocks import operators, place, readers, writer
+from paddle_int8.tasks.engines.paddle.blocks import operators, position, readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
 from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, rename_input, set_input
 from paddle_int8.tasks.engines.paddle.private.variables import variable_of
@@ -23,7 +23,7 @@ CONVOLVED = CONVOLUTIONS | {
     *("fused_conv2d", "conv2d_transpose", "conv3d", "conv3d_transpose", "depthwise_conv2d_transpose"),
 }
 LAID_OUT = CONVOLVED | {"pool2d", "pool3d", "batch_norm", "lrn"}
-"""Operators that write memory in the order which suits their kernel."""
+"""Operators that write their values in the order that suits their kernel."""
 PLAIN = frozenset(
     {
         *("feed", "assign", "cast", "fc", "mul", *PRODUCTS, "fused_matmul", "layer_norm", "lookup_table_v2"),
@@ -31,16 +31,16 @@ PLAIN = frozenset(
         *("squeeze2", "unsqueeze2", "flatten2", "flatten_contiguous_range"),
     }
 )
-"""Operators that write their values in plain order, whatever the order that they read."""
+"""Operators that write their values in plain order, whatever order they read."""
 LEAST_RANK = 3
-"""How many dimensions a tensor has at least whose values can be in another order."""
+"""A tensor with fewer dimensions has its values always in plain order."""
 
 
 def separate_second_activations(loaded: LoadedProgram) -> int:
     """activation -> activation, with a copy between.
 
-    Paddle fuses each into the layer in front, and the layer knows one: it computes the second function of
-    the first one's parameters, and not the first.
+    Paddle fuses both into the layer in front, which holds only one: the layer then computes the second
+    function with the parameters of the first, and leaves the first out.
     """
     found = [
         fence(block, op, op.input("X")[0])
@@ -54,8 +54,8 @@ def separate_second_activations(loaded: LoadedProgram) -> int:
 def separate_normalised_readers(loaded: LoadedProgram) -> int:
     """batch_norm -> ReLU and others, with a copy in front of the ReLU.
 
-    The conversion to `offline` fuses the two without asking for others, which then read what nothing writes:
-    the predictor dies.
+    The conversion to `offline` fuses the two without looking for other readers. These then read a tensor that
+    nothing writes, and the predictor dies.
     """
     found = [
         fence(block, op, op.input("X")[0])
@@ -70,8 +70,8 @@ def separate_normalised_readers(loaded: LoadedProgram) -> int:
 def order_operands(loaded: LoadedProgram) -> int:
     """convolution or pooling -> product, with a copy between.
 
-    Their kernels interleave the channels, and oneDNN's product takes its operands for plain rows. What a loop
-    has changed has several writers, of which one cannot be told, and is left alone.
+    The kernels of the former interleave the channels, and oneDNN's product takes its operands for plain rows.
+    A tensor that a loop has changed is left alone: it has several writers, so that its order is unknown.
     """
     matched, written = 0, writers(loaded.program.global_block())
     for block, op in [pair for kind in ("mul", *PRODUCTS) for pair in operators(loaded, kind)]:
@@ -83,9 +83,11 @@ def order_operands(loaded: LoadedProgram) -> int:
 
 
 def separate_equal_factors(loaded: LoadedProgram) -> int:
-    """x times x -> a copy of x times another. Paddle quantizes inputs by their names, and does none twice.
+    """x times x -> a copy of x times another copy.
 
-    Both are copies, since the predictor of `qdq` knows no sign of a copy, and multiplies no two signs.
+    Paddle quantizes inputs by their names, and each name once. Both inputs become copies because the
+    predictor of `qdq` knows the sign of x but not that of a copy, and refuses to multiply two tensors whose
+    signs differ.
     """
     block = loaded.program.global_block()
     found = [op for op in block.ops if op.type in PRODUCTS and op.input("X") == op.input("Y")]
@@ -98,7 +100,7 @@ def separate_equal_factors(loaded: LoadedProgram) -> int:
 
 
 def writers(block: Block) -> dict[str, list[Any]]:
-    """By variable, the operators that write it."""
+    """The operators that write each variable, by its name."""
     found: dict[str, list[Any]] = {}
     for op in block.ops:
         for name in op.output_arg_names:
@@ -127,7 +129,7 @@ def is_laid_out(written: Mapping[str, list[Any]], name: str, lays_out: Callable[
 
 
 def fence(block: Block, op: Operator, source: str) -> str:
-    """Has `op` read a copy of `source`; returns the copy's name."""
+    """Makes `op` read a copy of `source`; returns the copy's name."""
     copy = _copy(block, op, source, "copy")
     rename_input(op, source, copy)
     return copy
@@ -141,5 +143,7 @@ def _copy(block: Block, op: Operator, source: str, suffix: str) -> str:
     """The name of a copy of `source`, made in front of `op`."""
     copy = f"{source}.{op.output_arg_names[0]}.{suffix}"
     block.create_var(name=copy, shape=block.var(source).shape, dtype=block.var(source).dtype)
-    insert_operator(block, place(block, op), type="assign", inputs={"X": [source]}, outputs={"Out": [copy]})
+    insert_operator(
+        block, position(block, op), type="assign", inputs={"X": [source]}, outputs={"Out": [copy]}
+    )
     return copy

@@ -1,4 +1,4 @@
-"""Programs in FP16, BF16 or FP64 as FP32, the type that quantization and oneDNN's kernels start from.
+"""Casts programs in FP16, BF16 or FP64 to FP32, from which quantization and oneDNN's kernels start.
 
 Isolated process only.
 """
@@ -43,7 +43,7 @@ def other_float_types(loaded: LoadedProgram) -> tuple[str, ...]:
 def cast_to_fp32(loaded: LoadedProgram) -> int:
     """Makes every FP16, BF16 and FP64 variable FP32: parameters, activations, inputs and outputs.
 
-    What `native_kernels` put into FP64 stays there. Casts that are left without an effect are removed.
+    Variables that `native_kernels` put into FP64 stay in it. Casts that have no effect any more are removed.
     Returns how many variables there were.
     Raises: ModelFormatError for a parameter that FP32 cannot hold, or an operator that reads bits.
     """
@@ -76,7 +76,7 @@ def _others(loaded: LoadedProgram) -> Iterator[Variable]:
 
 
 def _kept(block: Block) -> set[str]:
-    """What `native_kernels` has in FP64 so that Paddle's own kernels compute it."""
+    """Variables that `native_kernels` put into FP64, so that Paddle's own kernels compute with them."""
     return {
         name
         for op in block.ops
@@ -97,7 +97,10 @@ def _require_castable(loaded: LoadedProgram, types: list[str]) -> None:
 
 
 def _as_fp32(values: Array, variable: Variable) -> Array:
-    """Paddle hands BF16 out as uint16."""
+    """`values` in FP32; Paddle hands BF16 out as uint16.
+
+    Raises: ModelFormatError when FP32 cannot hold them.
+    """
     if values.dtype == np.uint16:
         return (values.astype(np.uint32) << BF16_SHIFT).view(np.float32)
     with np.errstate(over="ignore"):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MARK = "skip_quant"
 ELEMENTWISE = frozenset({"elementwise_add", "elementwise_sub", "elementwise_mul"})
 BEFORE_SOFTMAX = ELEMENTWISE | {"scale", "cast", "reshape2"}
-"""What may stand between the product of an attention and its softmax."""
+"""Operators that may stand between the product of an attention and its softmax."""
 ENDS = frozenset({"feed", "fetch"})
 CONTROL_FLOW = frozenset({"while", "conditional_block"})
 
@@ -34,7 +34,7 @@ def is_kept_fp32(op: Operator) -> bool:
 
 
 def keep_named_fp32(loaded: LoadedProgram, outputs: Sequence[str]) -> None:
-    """Has PaddleSlim and every layout leave the operators alone that write these tensors.
+    """Makes PaddleSlim and every layout leave the operators in FP32 that write these tensors.
 
     Raises: QuantizationError when no operator writes one of them.
     """
@@ -53,10 +53,10 @@ def keep_named_fp32(loaded: LoadedProgram, outputs: Sequence[str]) -> None:
 
 
 def keep_control_flow_fp32(loaded: LoadedProgram) -> int:
-    """Has PaddleSlim leave loops and branches alone, and operators that read what a loop has changed.
+    """Makes PaddleSlim leave loops and branches alone, and operators that read what a loop has changed.
 
-    Paddle's conversion does not look into them. A variable that is written twice stands for two tensors, of
-    which PaddleSlim would quantize one: "Generated graph shouldn't contain cycle".
+    Paddle's conversion does not look into loops and branches. A variable that is written twice stands for two
+    tensors, of which PaddleSlim would quantize one: "Generated graph shouldn't contain cycle".
     """
     main, *nested = loaded.program.blocks
     writers = Counter(name for op in main.ops for name in set(op.output_arg_names))
@@ -123,8 +123,8 @@ def keep_normalised_sums_fp32(loaded: LoadedProgram) -> int:
 def keep_differences_fp32(loaded: LoadedProgram) -> int:
     """Marks differences of two activations so that no layout quantizes them.
 
-    Twins compare what is nearly equal: of a difference that is small beside its terms, two roundings to bytes
-    leave nothing.
+    Twin networks compare tensors that are nearly equal. A difference that is small beside its terms is lost
+    when both terms are rounded to bytes.
     """
     found = [
         op
@@ -137,6 +137,6 @@ def keep_differences_fp32(loaded: LoadedProgram) -> int:
 
 
 def pooled_size(block: Block, pool: Operator) -> list[int]:
-    """Height and width of the pooling's input, -1 where free."""
+    """Height and width of the pooling's input; -1 where any size is possible."""
     shape = variable_of(block, pool.input("X")[0]).shape
     return list(shape[1:3] if pool.attr("data_format") == "NHWC" else shape[2:4])

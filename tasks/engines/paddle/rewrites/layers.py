@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paddle_int8.tasks.engines.paddle.blocks import place, readers, store, value
+from paddle_int8.tasks.engines.paddle.blocks import position, put_parameter, readers, value
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
 from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, rename_output
 
@@ -27,7 +27,8 @@ FLAGS = {"matmul": ("transpose_X", "transpose_Y"), "matmul_v2": ("trans_x", "tra
 class Layer:
     """`op` multiplies `source` by the stored `weight` and writes `answer`.
 
-    outputs: the dimension of the weight that has the output channels. channels: that of the answer, 1 or -1.
+    outputs: the dimension of the weight that has the output channels.
+    channels: the dimension of the answer that has them, 1 or -1.
     """
 
     op: Operator
@@ -82,12 +83,12 @@ def add_bias(loaded: LoadedProgram, layer: Layer, bias: Array) -> None:
     block = loaded.program.global_block()
     answer = block.var(layer.answer)
     vector, product = f"{layer.answer}.bias", f"{layer.answer}.product"
-    store(loaded, vector, bias.astype(np.float32))
+    put_parameter(loaded, vector, bias.astype(np.float32))
     block.create_var(name=product, shape=answer.shape, dtype=answer.dtype)
     rename_output(layer.op, layer.answer, product)
     insert_operator(
         block,
-        place(block, layer.op) + 1,
+        position(block, layer.op) + 1,
         type="elementwise_add",
         inputs={"X": [product], "Y": [vector]},
         outputs={"Out": [layer.answer]},
@@ -96,8 +97,8 @@ def add_bias(loaded: LoadedProgram, layer: Layer, bias: Array) -> None:
 
 
 def multiply_weight(loaded: LoadedProgram, layer: Layer, factor: Array) -> None:
-    """factor: one for all output channels, or one for each."""
+    """Multiplies the layer's weight by `factor`: one for all output channels, or one for each."""
     weight = value(loaded, layer.weight)
     shape = [1] * weight.ndim
     shape[layer.outputs] = -1
-    store(loaded, layer.weight, (weight * factor.reshape(shape)).astype(weight.dtype))
+    put_parameter(loaded, layer.weight, (weight * factor.reshape(shape)).astype(weight.dtype))

@@ -1,8 +1,8 @@
-"""Operators that oneDNN computes otherwise than Paddle: rewritten so that Paddle's own kernels run them.
+"""Rewrites operators that oneDNN computes wrongly, so that Paddle's own kernels run them.
 
-A program cannot keep an operator off oneDNN: Paddle marks whatever has a kernel there, each time that it
-opens the program. So the operator is given a form that has none, which baseline, layouts and bundle share.
-Isolated process only.
+A program cannot keep an operator off oneDNN: Paddle marks every operator that has a kernel there, each time
+that it opens the program. So the operator gets a form that has no such kernel. Baseline, layouts and bundle
+share this form. Isolated process only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paddle_int8.tasks.contracts.errors import ModelFormatError
-from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, operators, place
+from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, operators, position
 from paddle_int8.tasks.engines.paddle.private.operators import (
     insert_operator,
     rename_input,
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 RESAMPLING = {"nearest_interp": "bicubic_interp", "nearest_interp_v2": "bicubic_interp_v2"}
-"""By operator, one with the same kernel in Paddle, which goes by `interp_method`, and none in oneDNN."""
+"""For each operator, one that runs the same kernel in Paddle, by its `interp_method`, and none in oneDNN."""
 SIZE_INPUTS = ("OutSize", "SizeTensor", "Scale")
 LONGEST = 1024
-"""The longest free side that is looked at."""
+"""The longest side that is tried where a side can have any length."""
 OF_ONE_TENSOR = ACTIVATIONS | {"elu", "exp", "round", "scale", "softplus"}
 SURE_THRESHOLD = 15.0
 """From here on, x and ln(1 + exp(x)) are one number in FP32."""
@@ -41,9 +41,10 @@ NEVER_MOVED = frozenset({"feed", "fetch", "while", "conditional_block", "cast", 
 
 
 def resample_natively(loaded: LoadedProgram) -> int:
-    """`nearest` resizing -> Paddle's own kernel, but where a size grows by a whole factor.
+    """`nearest` resizing -> Paddle's own kernel, except where a size grows by a whole factor.
 
-    Paddle takes pixel floor(i * ratio), oneDNN the one whose centre is nearest, and knows no `align_corners`.
+    For output pixel i Paddle takes pixel floor(i * ratio), and oneDNN the pixel whose centre is nearest.
+    oneDNN does not know `align_corners` either.
     """
     return sum(_resample(block, op) for kind in RESAMPLING for block, op in operators(loaded, kind))
 
@@ -51,7 +52,7 @@ def resample_natively(loaded: LoadedProgram) -> int:
 def divide_by_reciprocals(loaded: LoadedProgram) -> int:
     """a / b -> a * (1 / b), where `a` may be the smaller tensor.
 
-    oneDNN's kernel then swaps the two, which a product does not mind.
+    oneDNN's kernel then swaps the two, which changes a quotient and not a product.
     """
     matched = 0
     for block, op in operators(loaded, "elementwise_div"):
@@ -63,7 +64,11 @@ def divide_by_reciprocals(loaded: LoadedProgram) -> int:
         target = f"{op.output('Out')[0]}.reciprocal"
         block.create_var(name=target, shape=variable_of(block, denominator).shape, dtype="float32")
         insert_operator(
-            block, place(block, op), type="reciprocal", inputs={"X": [denominator]}, outputs={"Out": [target]}
+            block,
+            position(block, op),
+            type="reciprocal",
+            inputs={"X": [denominator]},
+            outputs={"Out": [target]},
         )
         set_type(op, "elementwise_mul")
         set_input(op, "Y", [target])
@@ -73,15 +78,18 @@ def divide_by_reciprocals(loaded: LoadedProgram) -> int:
 
 
 def compute_wrong_kernels_natively(loaded: LoadedProgram) -> int:
-    """Poolings and activations with attributes that oneDNN ignores or misreads, and functions of a tensor
-    without dimensions, of which it has none -> Paddle's own kernels."""
+    """Makes Paddle's own kernels run the operators that oneDNN gets wrong.
+
+    They are poolings and activations with attributes that oneDNN ignores or misreads, and functions of a
+    tensor without dimensions, for which oneDNN has no kernels.
+    """
     kinds = sorted(WRONG.keys() | OF_ONE_TENSOR)
     found = [pair for kind in kinds for pair in operators(loaded, kind) if _is_wrong(*pair)]
     return sum(_compute_in_double(block, op) for block, op in found)
 
 
 def compute_natively(loaded: LoadedProgram, kinds: Collection[str]) -> int:
-    """Has Paddle's own kernels run every operator of these types. Inside loops and branches they do anyway.
+    """Makes Paddle's own kernels run every operator of these types. In loops and branches they do so anyway.
 
     Raises: ModelFormatError when the program has none of a type.
     """
@@ -104,7 +112,7 @@ def _resample(block: Block, op: Operator) -> bool:
 
 
 def _grows_by_whole_factors(block: Block, op: Operator) -> bool:
-    """Whether it is known that Paddle and oneDNN take the same pixels."""
+    """Whether Paddle and oneDNN surely take the same pixels."""
     if op.attr("align_corners") or op.attr("data_layout") not in ("NCHW", "NCDHW"):
         return False
     before, after = (variable_of(block, name).shape[2:] for name in (op.input("X")[0], op.output("Out")[0]))
@@ -128,7 +136,7 @@ def _takes_the_same(before: int, after: int) -> bool:
 
 
 def _covers(numerator: Sequence[int], denominator: Sequence[int], axis: int) -> bool:
-    """Whether the first of two shapes, -1 where free, surely has at least as many elements."""
+    """Whether the first of two shapes surely has at least as many elements; -1 is any size."""
     if len(numerator) < len(denominator):
         return False
     start = len(numerator) - len(denominator) if axis == -1 else axis
@@ -137,8 +145,11 @@ def _covers(numerator: Sequence[int], denominator: Sequence[int], axis: int) -> 
 
 
 def _pools_beyond_the_edge(block: Block, pool: Operator) -> bool:
-    """Whether windows of an average that counts the padding reach further than the padding, or further on one
-    side: oneDNN divides by another number."""
+    """Whether oneDNN divides the sum of a window by a wrong number.
+
+    It does so in an average that counts the padding, if windows reach further than the padding, or further on
+    one side.
+    """
     if pool.attr("pooling_type") != "avg" or pool.attr("exclusive") or pool.attr("adaptive"):
         return False
     if pool.attr("global_pooling"):
@@ -161,17 +172,18 @@ def _fits(block: Block, pool: Operator, padding: list[int]) -> bool:
 
 
 def _has_low_threshold(block: Block, op: Operator) -> bool:
-    """oneDNN's kernels know no threshold from which on the function is the identity."""
+    """Whether the function is the identity from a threshold on that matters: oneDNN's kernels ignore it."""
     return bool(op.has_attr("threshold") and op.attr("threshold") < SURE_THRESHOLD)
 
 
 def _has_computed_bounds(block: Block, op: Operator) -> bool:
-    """The fusion of `clip` into the layer in front of it goes by the stored bounds alone."""
+    """Whether bounds are computed. When Paddle fuses `clip` into a layer it uses the stored bounds only."""
     return any(slot in op.input_names and op.input(slot) for slot in ("Min", "Max"))
 
 
 def _always(block: Block, op: Operator) -> bool:
-    """oneDNN's kernel writes beyond its memory: the process hangs or ends."""
+    """True, for every operator of this type: oneDNN's kernel writes beyond its memory, and the process hangs
+    or ends."""
     return True
 
 
@@ -183,7 +195,7 @@ WRONG: dict[str, Callable[[Block, Operator], bool]] = {
     "softplus": _has_low_threshold,
     "mish": _has_low_threshold,
 }
-"""By type of operator, whether oneDNN gets this one wrong."""
+"""For each type of operator, a test whether oneDNN gets one of them wrong."""
 
 
 def _is_wrong(block: Block, op: Operator) -> bool:
@@ -197,13 +209,13 @@ def _compute_in_double(block: Block, op: Operator) -> bool:
     for name in dict.fromkeys(op.input_arg_names):
         if _is_float(block, name):
             target = f"{op.output_arg_names[0]}.{name}.double"
-            _cast(block, place(block, op), name, target, to_double=True)
+            _cast(block, position(block, op), name, target, to_double=True)
             rename_input(op, name, target)
     for name in dict.fromkeys(op.output_arg_names):
         if _is_float(block, name):
             source = f"{name}.double"
             rename_output(op, name, source)
-            _cast(block, place(block, op) + 1, source, name, to_double=False)
+            _cast(block, position(block, op) + 1, source, name, to_double=False)
     keep_fp32(op)
     hide_from_slim(op)
     return True

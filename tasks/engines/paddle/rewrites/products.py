@@ -1,4 +1,4 @@
-"""Rewrites that make of products with a stored matrix the fully connected layers that Paddle quantizes.
+"""Rewrites that turn products with a stored matrix into the fully connected layers that Paddle quantizes.
 
 Isolated process only.
 """
@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, operators, place, readers, remove_unread
+from paddle_int8.tasks.engines.paddle.blocks import (
+    hide_from_slim,
+    operators,
+    position,
+    readers,
+    remove_unread,
+)
 from paddle_int8.tasks.engines.paddle.private.operators import (
     insert_operator,
     remove_operator,
@@ -31,15 +37,15 @@ ACTIVATIONS = frozenset(
         *("sigmoid", "sqrt", "swish", "tanh"),
     }
 )
-"""Those that Paddle fuses into a layer."""
+"""Activations that Paddle fuses into a layer."""
 LARGEST_RANK = 3
 """The most dimensions of an input that oneDNN's fully connected layer takes."""
 
 
 def multiply_rows(loaded: LoadedProgram) -> int:
-    """`mul` of four and more dimensions, or of several together -> reshape2, matmul_v2.
+    """`mul` on four or more dimensions, or over several of them together -> reshape2, matmul_v2.
 
-    Paddle makes a fully connected layer of such a `mul` that runs outside of oneDNN, in FP32, or dies.
+    Paddle makes a fully connected layer of such a `mul`, and runs it outside of oneDNN in FP32, or dies.
     """
     matched = 0
     for block, op in operators(loaded, "mul"):
@@ -51,16 +57,16 @@ def multiply_rows(loaded: LoadedProgram) -> int:
         if kept < len(shape) - 1:
             target = f"{op.output('Out')[0]}.rows"
             block.create_var(name=target, shape=[*shape[:kept], joined], dtype=block.var(source).dtype)
-            source = _rows(block, source, [0] * kept + [joined], place(block, op), named=target)
+            source = _rows(block, source, [0] * kept + [joined], position(block, op), named=target)
         insert_operator(
             block,
-            place(block, op),
+            position(block, op),
             type="matmul_v2",
             inputs={"X": [source], "Y": [weight]},
             outputs={"Out": op.output("Out")},
             attrs={"trans_x": False, "trans_y": False},
         )
-        remove_operator(block, place(block, op))
+        remove_operator(block, position(block, op))
         matched += 1
     return matched
 
@@ -77,8 +83,9 @@ def give_products_a_bias(loaded: LoadedProgram) -> int:
 def flatten_layer_inputs(loaded: LoadedProgram) -> int:
     """product of four or more dimensions -> reshape2 to three, product, reshape2 back.
 
-    Paddle runs such a layer outside of oneDNN, in FP32, or gives it a kernel that dies. Bias and activation
-    come before the way back, so that they are fused; a layer behind it takes the three dimensions.
+    Paddle runs such a layer outside of oneDNN in FP32, or gives it a kernel that dies. The bias and the
+    activation stand in front of the second reshape2, so that they are fused. A layer that follows reads the
+    three dimensions.
     """
     block = loaded.program.global_block()
     flat: dict[str, str] = {}
@@ -89,12 +96,12 @@ def flatten_layer_inputs(loaded: LoadedProgram) -> int:
         if len(shape) <= LARGEST_RANK or sum(side < 0 for side in shape[1:]) > 1 or shape[-1] < 0:
             continue
         if source not in flat:
-            flat[source] = _rows(block, source, [0, -1, shape[-1]], place(block, op))
+            flat[source] = _rows(block, source, [0, -1, shape[-1]], position(block, op))
         set_input(op, "X", [flat[source]])
         last, output = _flatten_outputs(block, layer)
         back = [0, *block.var(output).shape[1:]]
         flat[output] = last.output("Out")[0]
-        _rows(block, flat[output], back, place(block, last) + 1, named=output)
+        _rows(block, flat[output], back, position(block, last) + 1, named=output)
         matched += 1
     if matched:
         remove_unread(block, loaded.fetches)
@@ -102,10 +109,10 @@ def flatten_layer_inputs(loaded: LoadedProgram) -> int:
 
 
 def keep_unusual_products_fp32(loaded: LoadedProgram) -> int:
-    """Has PaddleSlim leave products alone whose stored operand is no matrix, or stands in front.
+    """Makes PaddleSlim leave products alone whose stored operand is no matrix, or is the first operand.
 
-    It takes each for a layer's weight: the scales are along the wrong axis, so that answers are wrong (-13 dB
-    where the simulation has 33), or it fails, or the predictor does.
+    PaddleSlim takes each such operand for a layer's weight. Its scales are then along the wrong axis, so that
+    answers are wrong (-13 dB where the simulation has 33), or PaddleSlim fails, or the predictor does.
     """
     block = loaded.program.global_block()
     found = [
@@ -127,7 +134,7 @@ def _products(block: Block) -> list[Layer]:
 
 
 def _flatten_outputs(block: Block, layer: Layer) -> tuple[Operator, str]:
-    """Has the layer write rows, and the bias and activation that Paddle fuses into it read and write them.
+    """Makes the layer write rows, and the bias and activation that Paddle fuses into it read and write them.
 
     Example: a layer of 8 channels with a bias and a relu, on activations [N, 4, 5, 6].
 
@@ -136,8 +143,8 @@ def _flatten_outputs(block: Block, layer: Layer) -> tuple[Operator, str]:
         y + bias         -> z  [N, 4, 5, 8]         y.rows + bias         -> z.rows  [N, 20, 8]
         relu(z)          -> r  [N, 4, 5, 8]         relu(z.rows)          -> r.rows  [N, 20, 8]
 
-    Returns the last of these operators, and the name of what it wrote before: the relu and `r`, which nobody
-    writes any more until the caller makes it of `r.rows`.
+    Returns the last of these operators, and the name of the tensor that it wrote before: the relu and `r`.
+    Nothing writes `r` any more until the caller computes it from `r.rows`.
     """
     op = layer.op
     while True:
@@ -151,14 +158,14 @@ def _flatten_outputs(block: Block, layer: Layer) -> tuple[Operator, str]:
 
 
 def _rows_variable(block: Block, name: str) -> str:
-    """A new variable for what `name` holds, [N, ..., C], as rows, [N, -1, C]."""
+    """A new variable that holds the values of `name`, [N, ..., C], as rows, [N, -1, C]."""
     variable, rows = block.var(name), f"{name}.rows"
     block.create_var(name=rows, shape=[variable.shape[0], -1, variable.shape[-1]], dtype=variable.dtype)
     return rows
 
 
 def _read_rows(op: Operator, rows: str) -> None:
-    """Has a bias or an activation read `rows`, along whose last dimension the bias then lies."""
+    """Makes a bias or an activation read `rows`; the bias then lies along their last dimension."""
     set_input(op, "X", [rows])
     if op.has_attr("axis"):
         set_attribute(op, "axis", -1)
@@ -172,7 +179,7 @@ def _activation(block: Block, name: str) -> Operator | None:
 def _rows(block: Block, source: str, shape: list[int], index: int, named: str = "") -> str:
     """Inserts a `reshape2` of `source` as the block's operator `index`; returns the name of its output.
 
-    shape: as `reshape2` reads it; 0 keeps the dimension at this place, -1 takes what is left.
+    shape: as `reshape2` reads it; 0 keeps the dimension at this position, -1 takes what is left.
     named: the variable to write; without it a new one, `<source>.rows`.
     Example: `x` [N, 4, 5, 6] with the shape [0, -1, 6] becomes `x.rows` [N, 20, 6].
     """

@@ -67,7 +67,7 @@ ANY_CONVOLUTION = CONVOLUTIONS | {"conv2d_transpose"}
 LAYERS = ANY_CONVOLUTION | {"mul", "matmul", "matmul_v2"}
 FUSED_INTO_LAYERS = ACTIVATIONS | {"batch_norm", "elementwise_add"}
 NEARLY_NOTHING = float.fromhex("0x1p-126")
-"""The smallest normal float: no sum with a value above 1e-31 differs by it."""
+"""The smallest normal float. Adding it changes no value above 1e-31."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +79,15 @@ class Rewrite:
 
 
 def repair(loaded: LoadedProgram) -> dict[str, int]:
-    """Applies every rewrite to `loaded` in place; matches by name, zeros included."""
+    """Applies every rewrite to `loaded` in place; returns how often each one matched, by name."""
     return {rewrite.name: rewrite.apply(loaded) for rewrite in REWRITES}
 
 
 def fold_convolution_bias(loaded: LoadedProgram) -> int:
     """conv + reshape2(bias, [1, C, 1, 1]) + elementwise_add -> conv + elementwise_add(bias, axis=1).
 
-    `paddle.jit.save` writes the first, Paddle's convolution fusions know only the second, so bias and
-    activation ran as FP32 operators of their own.
+    `paddle.jit.save` writes the first form, and Paddle's convolution fusions know only the second. Without
+    the rewrite bias and activation run as FP32 operators of their own.
     """
     matched = 0
     for block, reshape in operators(loaded, "reshape2"):
@@ -104,8 +104,9 @@ def fold_convolution_bias(loaded: LoadedProgram) -> int:
 def remove_inference_dropout(loaded: LoadedProgram) -> int:
     """dropout in inference mode -> nothing, or the factor that it then is (`downgrade_in_infer`).
 
-    Calibration otherwise gives the dropout's output a scale that is lost with it in the conversion; and
-    Paddle makes a factor of the second kind only where `keep_scale_factors` does not see it any more.
+    Without the rewrite the calibration gives the dropout's output a scale, which the conversion loses
+    together with the dropout. Paddle itself puts the factor in too late, where `keep_scale_factors` does not
+    see it.
     """
     return sum(
         bypass(block, dropout)
@@ -128,8 +129,8 @@ def remove_identity_pooling(loaded: LoadedProgram) -> int:
 def sign_rectified_residuals(loaded: LoadedProgram) -> int:
     """rectified + convolution -> rectified * 1 + convolution, where no ReLU follows.
 
-    Paddle fuses the sum into the convolution, and the kernel then writes the residual's type: unsigned, so
-    that whatever of the sum is negative becomes 0. Behind a factor the residual is signed.
+    Paddle fuses the sum into the convolution, and the kernel then writes the residual's type. It is unsigned,
+    so that negative values of the sum become 0. A residual that comes out of a factor is signed.
     """
     block, matched = loaded.program.global_block(), 0
     unsigned = unsigned_tensors(block, fused=False)
@@ -145,7 +146,7 @@ def sign_rectified_residuals(loaded: LoadedProgram) -> int:
 
 
 def keep_scale_factors(loaded: LoadedProgram) -> int:
-    """Gives `scale` behind a convolution or a fully connected layer a bias that is nothing, but not 0.
+    """Gives `scale` behind a convolution or a fully connected layer a bias that is not 0 but changes nothing.
 
     Without a bias Paddle moves the factor into the dequantization between the two, and then lets the layer
     write FP32 itself, without dequantization: the factor is lost.
@@ -175,7 +176,7 @@ def mark_inference(loaded: LoadedProgram) -> int:
 
 
 REWRITES = (
-    # what later ones go by: marks, and stored weights where layers have theirs
+    # what later rewrites look for: marks, and stored weights in the slots where layers have theirs
     Rewrite("mark_inference", mark_inference),
     Rewrite("keep_control_flow_fp32", keep_control_flow_fp32),
     Rewrite("fold_computed_weights", fold_computed_weights),
@@ -191,11 +192,11 @@ REWRITES = (
     Rewrite("fold_affine_behind_layers", fold_affine_behind_layers),
     Rewrite("fold_factors_before_layers", fold_factors_before_layers),
     Rewrite("join_scalars", join_scalars),
-    # products as Paddle quantizes them: those that are no layers hidden, then a bias, then three dimensions
+    # products as Paddle quantizes them: hide those that are no layers, then add a bias, then flatten
     Rewrite("keep_unusual_products_fp32", keep_unusual_products_fp32),
     Rewrite("give_products_a_bias", give_products_a_bias),
     Rewrite("flatten_layer_inputs", flatten_layer_inputs),
-    # copies between operators that stay; a copy of equal factors serves for the order of their values too
+    # copies between operators that stay; a copy of equal factors also puts their values in plain order
     Rewrite("separate_second_activations", separate_second_activations),
     Rewrite("separate_normalised_readers", separate_normalised_readers),
     Rewrite("order_operands", order_operands),
@@ -205,7 +206,7 @@ REWRITES = (
     Rewrite("keep_attention_scores_fp32", keep_attention_scores_fp32),
     Rewrite("keep_normalised_sums_fp32", keep_normalised_sums_fp32),
     Rewrite("keep_differences_fp32", keep_differences_fp32),
-    # INT8 arithmetic; the former puts factors in that the latter keeps
+    # INT8 arithmetic; the first adds factors that the second keeps
     Rewrite("sign_rectified_residuals", sign_rectified_residuals),
     Rewrite("keep_scale_factors", keep_scale_factors),
     # wrong kernels last, since their forms hide an operator from the patterns above
@@ -217,7 +218,10 @@ REWRITES = (
 
 
 def _scales_a_layer(block: Block, scale: Operator) -> bool:
-    """A product that is scaled directly takes the factor in by itself, before INT8."""
+    """Whether `scale` multiplies the result of a layer.
+
+    A product that is scaled directly does not count, since it takes the factor in by itself, before INT8.
+    """
     source = direct = writer(block, scale.input("X")[0])
     while source is not None and source.type in FUSED_INTO_LAYERS:
         source = writer(block, source.input("X")[0])
@@ -227,7 +231,7 @@ def _scales_a_layer(block: Block, scale: Operator) -> bool:
 
 
 def _rectified_residual(block: Block, add: Operator, unsigned: set[str]) -> str | None:
-    """The rectified term of a sum with a convolution, of which no ReLU makes an unsigned one."""
+    """The rectified term of a sum with a convolution, if no ReLU rectifies the sum; else None."""
     terms = add.input("X") + add.input("Y")
     rectified = [name for name in terms if name in unsigned]
     others = [name for name in terms if name not in unsigned]
@@ -243,7 +247,7 @@ def _rectified_residual(block: Block, add: Operator, unsigned: set[str]) -> str 
 
 
 def _scale_instead(block: Block, op: Operator, factor: float) -> bool:
-    """Replaces `op` (X -> Out)."""
+    """Replaces `op` (X -> Out) by a factor."""
     scale_before(block, op, op.input("X")[0], op.output("Out")[0], factor)
     remove(block, op)
     return True

@@ -1,10 +1,10 @@
-"""Tensors without dimensions, on which oneDNN's kernels fail. Isolated process only."""
+"""Gives a dimension to tensors that have none, on which oneDNN's kernels fail. Isolated process only."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.engines.paddle.blocks import operators, place
+from paddle_int8.tasks.engines.paddle.blocks import operators, position
 from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, rename_input
 from paddle_int8.tasks.engines.paddle.private.variables import variable_of
 
@@ -16,9 +16,9 @@ ELEMENTWISE = tuple(f"elementwise_{kind}" for kind in ("add", "sub", "mul", "div
 
 
 def give_scalars_a_dimension(loaded: LoadedProgram) -> int:
-    """A tensor without dimensions beside one that has some -> one of a single element.
+    """A tensor without dimensions beside one that has some -> a vector of one element.
 
-    oneDNN's kernel fails on a stored one: "could not reshape a memory descriptor".
+    oneDNN's kernel fails on a stored tensor without dimensions: "could not reshape a memory descriptor".
     """
     matched = 0
     for block, op in [pair for kind in ELEMENTWISE for pair in operators(loaded, kind)]:
@@ -31,13 +31,13 @@ def give_scalars_a_dimension(loaded: LoadedProgram) -> int:
 
 
 def _lengthen(block: Block, op: Operator, name: str) -> None:
-    """Has `op` read `name` as a vector of one element."""
+    """Makes `op` read `name` as a vector of one element."""
     target = f"{op.output_arg_names[0]}.{name}.vector"
     for copy in (target, f"{target}.shape"):
         block.create_var(name=copy, shape=[1], dtype=variable_of(block, name).dtype)
     insert_operator(
         block,
-        place(block, op),
+        position(block, op),
         type="reshape2",
         inputs={"X": [name]},
         outputs={"Out": [target], "XShape": [f"{target}.shape"]},

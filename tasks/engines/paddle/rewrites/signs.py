@@ -1,4 +1,4 @@
-"""Which tensors INT8 kernels write as unsigned bytes. Isolated process only."""
+"""Finds the tensors that INT8 kernels write as unsigned bytes. Isolated process only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ACTIVATIONS = ("fuse_activation", "activation_type")
 LAYERS = frozenset(
     {"conv2d", "depthwise_conv2d", "fused_conv2d", "fc", "mul", "matmul", "matmul_v2", "fused_matmul"}
 )
-"""Before and after their fusion, those whose INT8 kernels multiply."""
+"""Operators whose INT8 kernels multiply, by their names before and after fusion."""
 CONCAT = "concat"
 QUANT_PAIR = frozenset({"quantize_linear", "dequantize_linear"})
 SCALE_KEEPING = frozenset(
@@ -35,10 +35,10 @@ SIGN_KEEPING = SCALE_KEEPING | QUANT_PAIR
 
 
 def unsigned_tensors(block: Block, *, fused: bool = True, passing: frozenset[str] = SIGN_KEEPING) -> set[str]:
-    """Outputs of layers with a rectifier fused in, and of what passes their bytes on.
+    """Outputs of layers with a rectifier fused in, and of operators that pass their bytes on.
 
-    fused: False for a program of which the predictor of `qdq` makes such layers. It knows the sign of what
-    any rectifier writes, also where operators that pass it on stay in FP32.
+    fused: False for a program whose layers the predictor of `qdq` fuses. That predictor knows the sign of
+    what any rectifier writes, also where operators that pass it on stay in FP32.
     """
     unsigned: set[str] = set()
     for op in block.ops:

@@ -1,6 +1,6 @@
-"""Rewrites that give each layer a stored weight of its own, in the layout that Paddle quantizes.
+"""Rewrites that give each layer a stored weight of its own, in the shape that Paddle quantizes.
 
-Like those of `repairs`, and beside the program they change the scope that holds its parameters. Isolated
+They change the program, as those of `repairs` do, and also the scope that holds its parameters. Isolated
 process only.
 """
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paddle_int8.tasks.engines.paddle.blocks import place, remove_unread, store, value
+from paddle_int8.tasks.engines.paddle.blocks import position, put_parameter, remove_unread, value
 from paddle_int8.tasks.engines.paddle.private.operators import remove_operator, set_attribute, set_input
 from paddle_int8.tasks.engines.paddle.private.programs import ending_with
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import CONTROL_FLOW
@@ -34,8 +34,9 @@ NOT_CONSTANT = CONTROL_FLOW | {"dropout", "gaussian_random", "uniform_random", "
 def fold_computed_weights(loaded: LoadedProgram) -> int:
     """Stores weights that the program computes from stored ones alone.
 
-    `paddle.nn.Conv1D` exports the filter of a two-dimensional convolution as `unsqueeze2` of its own, weight
-    normalisation as a product. Paddle quantizes only what is stored, and its conversion fails on the rest.
+    For example, `paddle.nn.Conv1D` exports a two-dimensional convolution whose filter is computed from the
+    stored one by `unsqueeze2`, and weight normalisation computes a weight as a product. Paddle quantizes
+    stored weights only, and its conversion fails on computed ones.
     """
     import paddle
 
@@ -52,25 +53,25 @@ def fold_computed_weights(loaded: LoadedProgram) -> int:
             ending_with(loaded.program, targets), fetch_list=names
         )
     for name, found in zip(names, values, strict=True):
-        store(loaded, name, np.asarray(found))
+        put_parameter(loaded, name, np.asarray(found))
     for op in [op for op in block.ops if not set(names).isdisjoint(op.output_arg_names)]:
-        remove_operator(block, place(block, op))
+        remove_operator(block, position(block, op))
     remove_unread(block, loaded.fetches)
     return len(names)
 
 
 def transpose_stored_weights(loaded: LoadedProgram) -> int:
-    """Products with a stored matrix that they transpose -> with the transposed matrix.
+    """product that transposes a stored matrix -> product with the transposed matrix.
 
-    So exports a language model that uses its embedding as the last layer too. PaddleSlim takes the wrong axis
-    of such a matrix for that of its scales and fails, or it stays in FP32.
+    A language model that reuses its embedding as the last layer is exported like this. PaddleSlim takes the
+    scales along the wrong axis of such a matrix and fails, or the product stays in FP32.
     """
     block, matched = loaded.program.global_block(), 0
     for op, slot in _layers(block):
         flag = TRANSPOSED.get(op.type, "")
         (name,) = op.input(slot)
         if flag and op.attr(flag) and block.var(name).persistable and len(block.var(name).shape) == 2:
-            store(loaded, f"{name}.transposed", value(loaded, name).T)
+            put_parameter(loaded, f"{name}.transposed", value(loaded, name).T)
             set_input(op, slot, [f"{name}.transposed"])
             set_attribute(op, flag, False)
             matched += 1
@@ -80,11 +81,11 @@ def transpose_stored_weights(loaded: LoadedProgram) -> int:
 
 
 def separate_shared_weights(loaded: LoadedProgram) -> int:
-    """A weight that several operators read -> a copy for each layer but the first.
+    """weight that several operators read -> a copy for each layer but the first.
 
-    Paddle multiplies a weight's scales by 127 once for each layer that reads it, in place, so that all but
-    the first are quantized to nothing: twins, and heads that run on several levels. Of a matrix that an
-    embedding reads too, the rows would come out as integers.
+    Paddle multiplies a weight's scales by 127 once for each layer that reads it, in place, so that all layers
+    but the first are quantized to nothing. Twin networks share weights, and so do heads that run on several
+    levels. If an embedding reads the matrix too, its rows would come out as integers.
     """
     block, copies = loaded.program.global_block(), 0
     taken = {name for op in block.ops if op.type not in WEIGHT_SLOTS for name in op.input_arg_names}
@@ -94,7 +95,7 @@ def separate_shared_weights(loaded: LoadedProgram) -> int:
             continue
         if name in taken:
             copies += 1
-            store(loaded, f"{name}.copy_{copies}", value(loaded, name))
+            put_parameter(loaded, f"{name}.copy_{copies}", value(loaded, name))
             set_input(op, slot, [f"{name}.copy_{copies}"])
         taken.add(name)
     return copies
@@ -105,7 +106,7 @@ def _layers(block: Block) -> list[tuple[Operator, str]]:
 
 
 def _computed_from_stored(block: Block) -> set[str]:
-    """Variables that follow from stored values alone."""
+    """Variables that are computed from stored values alone."""
     written = {name for op in block.ops for name in _written(op)}
     known = {name for name, variable in block.vars.items() if variable.persistable} - written - {"feed"}
     computed: set[str] = set()
@@ -117,5 +118,5 @@ def _computed_from_stored(block: Block) -> set[str]:
 
 
 def _written(op: Operator) -> set[str]:
-    """What `op` writes, but for what it reads too, as BatchNorm its statistics."""
+    """What `op` writes and does not also read, as BatchNorm does with its statistics."""
     return set(op.output_arg_names) - set(op.input_arg_names)

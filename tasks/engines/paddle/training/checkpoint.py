@@ -1,4 +1,4 @@
-"""Where a training run is, on disk, so that one that was killed goes on as if it had not been."""
+"""The state of a training on disk, with which a killed run goes on as if it had never been killed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VALUE, LOSS, ACCURACY = "value/", "loss", "accuracy"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """`losses` and `accuracies` of the steps done so far; their number is where to go on."""
+    """A saved state. `losses` and `accuracies` are those of the steps done so far, one for each step."""
 
     arrays: Arrays
     losses: list[float]
@@ -26,7 +26,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """One file in `folder`, whole or absent. The folder's name is the caller's promise of what it is of."""
+    """One file in `folder`, whole or absent. The caller names the folder after the training."""
 
     folder: Path
 
@@ -59,5 +59,5 @@ class Checkpoint:
             return None
 
     def clear(self) -> None:
-        """When the result is safe elsewhere."""
+        """Deletes the checkpoint, once the result of the training is safe elsewhere."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The training loop: one step after the other, resumed where a killed run was, stopped when it diverges.
+"""The training loop: it resumes where a killed run was, and stops when the loss is not finite.
 
 Imports Paddle, so only functions of the isolated process import this module.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Program, Scope, Tensor
 
 REPORTED = 20
-"""Steps that a reported loss and accuracy are the mean of."""
+"""A reported loss or accuracy is the mean over this many steps."""
 
 QUANTIZERS = ("fake_", "moving_average_")
 
@@ -79,8 +79,8 @@ class Variables:
     """Every persistable value of a program: parameters, BatchNorm statistics, the optimizer's and the
     quantizers' accumulators. A resumed run equals an uninterrupted one only with all of them.
 
-    PaddleSlim numbers the quantizers' accumulators in the order of a hash table, another in each process:
-    here they are called by what they accumulate.
+    PaddleSlim numbers the quantizers' accumulators in the order of a hash table, which differs between
+    processes. Here they are named after what they accumulate.
     """
 
     program: Program
@@ -105,14 +105,14 @@ class Variables:
         return found
 
     def _accumulators(self) -> dict[str, str]:
-        """Name of a quantizer's variable to its operator, the tensor that this quantizes, and the slot."""
+        """New names of the quantizers' variables: operator, tensor that it quantizes, and slot."""
         names: dict[str, str] = {}
         for op in self.program.global_block().ops:
             if op.type.startswith(QUANTIZERS):
                 for slot in op.input_names:
                     for name in op.input(slot) if slot != "X" else ():
-                        said = f"{op.type}/{op.input('X')[0]}/{slot}"
-                        names[name] = min(said, names.get(name, said))
+                        label = f"{op.type}/{op.input('X')[0]}/{slot}"
+                        names[name] = min(label, names.get(name, label))
         return names
 
 
@@ -159,15 +159,16 @@ def fit(
 
 
 def epoch_rows(step: int, *, samples: int, batch: int, seed: int) -> Array:
-    """Rows of the samples of a step: each epoch in an order of its own, that `seed` and the epoch decide."""
+    """The rows of a step's samples. Each epoch has an order of its own, which `seed` and the epoch decide."""
     per_epoch = max(1, samples // batch)
-    epoch, place = divmod(step, per_epoch)
+    epoch, position = divmod(step, per_epoch)
     order = np.random.default_rng((seed, epoch)).permutation(samples)
-    return order[place * batch : (place + 1) * batch]
+    return order[position * batch : (position + 1) * batch]
 
 
 def cosine_rate(step: int, steps: int, peak: float, *, warm_up: float = 0.1) -> float:
-    """Linear to `peak` in the first `warm_up` of the steps, then half a cosine to nearly nothing."""
+    """The learning rate of a step: it rises linearly to `peak` in the first `warm_up` of the steps, and then
+    falls along half a cosine to nearly nothing."""
     rising = max(1, round(warm_up * steps))
     if step < rising:
         return peak * (step + 1) / rising
