@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paddle_int8.tasks.contracts.arrays import Array
-from paddle_int8.tasks.engines.paddle.blocks import place, store, value, writer
+from paddle_int8.tasks.engines.paddle.blocks import position, put_parameter, value, writer
 from paddle_int8.tasks.engines.paddle.private.operators import (
     insert_operator,
     remove_operator,
@@ -59,7 +59,7 @@ def _round(loaded: LoadedProgram, block: Block, op: Operator, name: str, scale: 
     if block.var(name).persistable:
         if not block.has_var(rounded):
             weight = value(loaded, name)
-            store(loaded, rounded, _rounded_weight(weight, scale))
+            put_parameter(loaded, rounded, _rounded_weight(weight, scale))
     elif not block.has_var(rounded):
         _round_activation(block, op, name, rounded, float(np.max(scale)))
     rename_input(op, name, rounded)
@@ -105,7 +105,7 @@ def _round_activation(block: Block, op: Operator, name: str, rounded: str, thres
     for (kind, attributes), source, target in zip(kinds, chain, chain[1:], strict=False):
         insert_operator(
             block,
-            place(block, op),
+            position(block, op),
             type=kind,
             inputs={"X": [source]},
             outputs={"Out": [target]},
