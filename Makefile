@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 CONFIG ?= configs/digits_mobilenet_v1.yaml
 
-.PHONY: help demo test check static docs lock deploy stack screenshots ui bench crash lost soak slow fuzz environments image-steps data clean
+.PHONY: help demo test check static docs lock deploy stack screenshots ui bench crash lost soak slow fuzz serving environments image-steps data clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -80,6 +80,9 @@ lost: $(READY)  ## kill a worker with its flow run, and see Prefect end the run
 
 slow: $(READY)  ## run a first release with a fifth of a core; needs the right to make a cgroup
 	$(BIN)/pytest -m sweep tests/e2e/test_quota.py
+
+serving: $(READY)  ## MLflow's server and the pyfunc under 16 clients, and on an instruction set that was not validated
+	$(BIN)/pytest -q -m sweep tests/integration/test_serving_soak.py tests/integration/test_other_isa.py
 
 environments: $(READY)  ## open bundles with each Python from 3.8 to 3.13 and each Paddle, in environments of their own (.envs)
 	$(BIN)/pytest -q -s -m sweep tests/e2e/test_serving_environments.py
