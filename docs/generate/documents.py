@@ -12,7 +12,7 @@ from docs.generate.schema import references, table, words
 from paddle_int8.tasks.contracts.artifacts import Bundle, HostProfile
 from paddle_int8.tasks.contracts.evidence import KernelAudit
 from paddle_int8.tasks.contracts.verdict import Release
-from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
+from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.promotion.decision import Decision
 from paddle_int8.tasks.promotion.ledger import History
 

@@ -12,7 +12,6 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import paddle_int8.tasks.engines.paddle
 from paddle_int8.tasks.contracts.artifacts import Bundle, RegisteredVersion
 from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.contracts.sequences import LENGTHS
@@ -27,11 +26,9 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.models import ModelSignature
 
-PYFUNC = Path(paddle_int8.tasks.engines.paddle.__path__[0]) / "pyfunc_model.py"
+PYFUNC = Path(__file__).with_name("pyfunc_model.py")
 PROMOTIONS = ".promotions"
 """The decisions on the model `digits` are kept in a second registered model, `digits` + this suffix."""
-REQUIREMENTS = ("paddlepaddle==2.6.2", "numpy<2", "setuptools<81")
-"""The packages that the pyfunc model needs. Paddle imports setuptools without declaring it."""
 
 
 def register(
@@ -42,9 +39,12 @@ def register(
     name: str,
     alias: str,
     verdict: Verdict,
+    description: str | None = None,
     python_model: Path = PYFUNC,
 ) -> RegisteredVersion:
     """Logs `bundle` under the run, makes it a version of `name`, and points `alias` at the version.
+
+    description: what MLflow's page of a new version shows as its description.
 
     A bundle that is registered already keeps its version, so running a release again adds none.
     Raises: RegistryError when the verdict is not an approval or is about another model, when the bundle's
@@ -66,7 +66,12 @@ def register(
             logged = _log_pyfunc(client, run_id, bundle, python_model, deployment, tags)
             # `models:/<id>` would not do: MLflow looks it up at the process-wide tracking URI
             version = client.create_model_version(
-                name, source=logged.artifact_location, run_id=run_id, tags=tags, model_id=logged.model_id
+                name,
+                source=logged.artifact_location,
+                run_id=run_id,
+                tags=tags,
+                model_id=logged.model_id,
+                description=description,
             ).version
         _set_alias(client, name, alias, str(version))
     return RegisteredVersion(name=name, version=str(version), alias=alias, uri=f"models:/{name}@{alias}")
@@ -138,7 +143,7 @@ def _log_pyfunc(
                     path=str(path),
                     python_model=str(python_model),
                     artifacts={"bundle": bundle.folder.absolute().as_uri()},  # MLflow parses it as a URI
-                    pip_requirements=list(REQUIREMENTS),
+                    pip_requirements=deployment["requirements"],
                     signature=signature(deployment),
                     mlflow_model=Model(
                         artifact_path=logged.artifact_location,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ from paddle_int8.tasks.hardware.levels import environment
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
-from paddle_int8.tasks.validation.measure import MeasureRequest, measure
+from paddle_int8.tasks.validation.measure import measure
+from paddle_int8.tasks.validation.request import MeasureRequest
+from paddle_int8.tasks.validation.timing import time_process
 
 SIDE, CLASSES, SAMPLES = 32, 10, 50
 SLIM = ("offline", "qdq")
@@ -169,7 +172,7 @@ def measured(
 
     The baseline's outputs are computed unless `folder` has them.
     """
-    config = changes.pop("config", ValidationConfig(repeats=20, warmup=2))
+    config = changes.pop("config", ValidationConfig(repeats=20, warmup=2, processes=2))
     variables = environment(isa, emulated=emulated, threads=config.threads)
     baseline_load = run_isolated(
         measure_baseline,
@@ -213,11 +216,8 @@ def measured(
         baseline_outputs=outputs,
         baseline_load=baseline_load,
     )
-    return run_isolated(
-        measure,
-        replace(request, **changes),
-        step="measure",
-        log=request.log,
-        timeout_s=300,
-        environment=variables,
-    )
+    request = replace(request, **changes)
+    isolated = partial(run_isolated, log=request.log, timeout_s=300, environment=variables)
+    timings = [isolated(time_process, request, place, step="time") for place in range(config.processes)]
+    evidence: IsaEvidence = isolated(measure, request, timings, step="measure")
+    return evidence

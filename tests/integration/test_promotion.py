@@ -28,6 +28,7 @@ from paddle_int8.tasks.promotion.export import export_bundle
 from paddle_int8.tasks.promotion.request import PromoteRequest, RollbackRequest
 from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.registry import PROMOTIONS, ensure_registered_model
+from tests import databases
 from tests.decision_factory import build_decision
 from tests.e2e.command_line import variables
 from tests.integration.registry_ground import RegistryGround, pack
@@ -64,7 +65,7 @@ def ground(
     }
     assert {each.verdict.outcome for each in packed.values()} == {Outcome.APPROVED}
     return RegistryGround(
-        uri=f"sqlite:///{folder / 'mlflow.db'}", release=small_release, packed=packed, folder=folder
+        uri=databases.mlflow_in(folder), release=small_release, packed=packed, folder=folder
     )
 
 

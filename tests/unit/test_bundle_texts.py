@@ -12,7 +12,9 @@ import pytest
 
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
-from paddle_int8.tasks.engines.paddle.bundle import Deployment, ValidatedIsa, pythons
+from paddle_int8.tasks.engines.bundle import Deployment, ValidatedIsa
+from paddle_int8.tasks.engines.example import EXAMPLE_INPUT, write_example
+from paddle_int8.tasks.engines.paddle.bundle import pythons, requirements
 from paddle_int8.tasks.engines.paddle.bundle_texts import (
     CPP,
     ELEMENTS,
@@ -24,7 +26,6 @@ from paddle_int8.tasks.engines.paddle.bundle_texts import (
     render,
     why_no_cpp,
 )
-from paddle_int8.tasks.engines.paddle.example import EXAMPLE_INPUT, write_example
 from paddle_int8.tasks.layouts import LAYOUTS
 
 OTHERS = ("int16", "uint16", "complex64", "<U5")
@@ -60,6 +61,7 @@ def deployment(*inputs: TensorSpec, outputs: tuple[TensorSpec, ...] = (), layout
         baseline_digest="b" * 64,
         validation_digest="v" * 64,
         versions={"paddlepaddle": "2.6.2", "numpy": "1.26.4", "onednn": "3.3.6"},
+        requirements=requirements(),
         pythons=("3.8", "3.12"),
         strict=False,
     )

@@ -6,7 +6,7 @@ A copy has the scale of its tensor.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
@@ -80,7 +80,7 @@ def part_saturated_quantized(program: Program) -> int:
     """Does for `qdq` what `part_saturated` does for `offline`. Returns how many copies there are."""
     block = program.global_block()
     sources = quantized_sources(block)
-    saturating: dict[str, list[Any]] = {}
+    saturating: dict[str, list[Operator]] = {}
     for op in block.ops:
         if op.type in SATURATING and op.input("X")[0] in sources:
             saturating.setdefault(sources[op.input("X")[0]], []).append(op)
@@ -98,7 +98,9 @@ def straighten_convolved(program: Program) -> int:
 
     Such a convolution may write its channels in blocks. The kernel that quantizes takes the strides of the
     blocks for those of dimensions: the predictor dies, "could not construct a memory descriptor using
-    strides". Whether a convolution writes blocks depends on its channels and on the instruction set.
+    strides". Whether a convolution writes blocks depends on its channels and on the instruction set. The
+    predictor of `qdq` quantizes in front of operators that keep the scale, such as reshaping, if their
+    results are quantized.
     Returns how many copies there are.
     """
     block = program.global_block()
@@ -115,7 +117,7 @@ def straighten_convolved(program: Program) -> int:
     found = [op for op in quantizing if is_laid_out(written, op.input("Input")[0], lays_out)]
     for op in found:
         fence(block, op, op.input("Input")[0])
-    names = [name for name in read_as_bytes(block) if is_laid_out(written, name, lays_out)]
+    names = [name for name in read_as_bytes(block) if is_laid_out(written, name, lays_out, SCALE_KEEPING)]
     return len(found) + len([copy for name in names if (copy := _part(block, name))])
 
 

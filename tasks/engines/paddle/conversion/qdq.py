@@ -10,15 +10,16 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.blocks import overwrite, position, value
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
-from paddle_int8.tasks.engines.paddle.conversion.converted import CAST, ConvertedModel
+from paddle_int8.tasks.engines.paddle.conversion.converted import CAST
 from paddle_int8.tasks.engines.paddle.conversion.data_movement import (
     DATA_MOVEMENT,
     keep_data_movement_fp32,
 )
 from paddle_int8.tasks.engines.paddle.conversion.integer_weights import INTEGERS, store_integer_weights
-from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_SIGNS, hide_mixed_products
+from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_PRODUCTS, hide_mixed_products
 from paddle_int8.tasks.engines.paddle.conversion.parted import (
     PARTED_CONCATENATIONS,
     PARTED_MEANS,
@@ -84,7 +85,7 @@ def convert_qdq(
         PARTED_CONCATENATIONS: part_concatenations(loaded.program),
         PARTED_SATURATED: part_saturated_quantized(loaded.program),
         STRAIGHTENED: straighten_convolved(loaded.program),
-        MIXED_SIGNS: hide_mixed_products(loaded.program),
+        MIXED_PRODUCTS: hide_mixed_products(loaded.program),
         SIGNED_RESIDUALS: widen_signed_residual_sums(loaded),
         WEIGHT_SCALES: record_scales(loaded, weights),
     }

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.errors import ConfigError, ConversionError, storage_error
-from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel, require_int8
+from paddle_int8.tasks.engines.converted import ConvertedModel
+from paddle_int8.tasks.engines.paddle.conversion.converted import require_int8
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import find_model

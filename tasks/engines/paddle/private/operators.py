@@ -16,9 +16,9 @@ def insert_operator(
     index: int,
     *,
     type: str,
-    inputs: Mapping[str, Sequence[Any]],
-    outputs: Mapping[str, Sequence[Any]] | None = None,
-    attrs: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Sequence[object]],
+    outputs: Mapping[str, Sequence[object]] | None = None,
+    attrs: Mapping[str, object] | None = None,
 ) -> Operator:
     """Inserts an operator at position `index`. Inputs and outputs are names or variables, by slot."""
     made: Operator = raw(block)._insert_op(

@@ -50,6 +50,9 @@ Prepare = Callable[[PrepareRequest], None]
 """Changes an FP32 model. The changed one has the inputs and outputs of the given one, by the same names."""
 Magnitudes = Callable[[Sequence[Array], QuantizationConfig], float]
 """(magnitudes of a tensor in each batch, each [values]; the section `quantization`) -> threshold above 0"""
+Histogram = Callable[[Array, Array, QuantizationConfig], float]
+"""(counts [bins] of a tensor's magnitudes on all samples, edges [bins + 1] of the equal bins, the section
+`quantization`) -> threshold above 0"""
 
 
 @contextmanager
@@ -58,9 +61,11 @@ def prepared(request: PtqRequest) -> Iterator[PtqRequest]:
 
     Raises: QuantizationError when the algorithm's preparation fails, or an override cannot be honoured.
     """
-    with TemporaryDirectory(
-        dir=Path.cwd()
-    ) as name:  # an isolated process's own folder, gone when it is killed
+    if request.prepare is None and not request.candidate.overrides:
+        yield request
+        return
+    # in the isolated process's own folder, which is gone when the process is killed
+    with TemporaryDirectory(dir=Path.cwd()) as name:
         if request.prepare is not None:
             request = _of_model(request, _changed(request, request.prepare, Path(name, "changed")))
         if request.candidate.overrides:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import operators, position, readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
@@ -99,25 +99,50 @@ def separate_equal_factors(loaded: LoadedProgram) -> int:
     return len(found)
 
 
-def writers(block: Block) -> dict[str, list[Any]]:
+def separate_reshaped_factors(loaded: LoadedProgram) -> int:
+    """reshape2 -> transpose2, times what the reshape2 writes -> a copy in front of the transpose2.
+
+    The conversion to `offline` fuses the two into the product, which then reads as its other factor what
+    nothing writes: the predictor dies.
+    """
+    block, matched = loaded.program.global_block(), 0
+    for op in [op for op in block.ops if op.type in PRODUCTS]:
+        factors = op.input("X") + op.input("Y")
+        for transpose in [writer(block, name) for name in factors]:
+            if transpose is None or transpose.type != "transpose2" or transpose.input("X")[0] not in factors:
+                continue
+            reshape = writer(block, transpose.input("X")[0])
+            if reshape is not None and reshape.type == "reshape2":
+                fence(block, transpose, transpose.input("X")[0])
+                matched += 1
+    return matched
+
+
+def writers(block: Block) -> dict[str, list[Operator]]:
     """The operators that write each variable, by its name."""
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[Operator]] = {}
     for op in block.ops:
         for name in op.output_arg_names:
             found.setdefault(name, []).append(op)
     return found
 
 
-def is_laid_out(written: Mapping[str, list[Any]], name: str, lays_out: Callable[[Any], bool]) -> bool:
+def is_laid_out(
+    written: Mapping[str, list[Operator]],
+    name: str,
+    lays_out: Callable[[Operator], bool],
+    passing: frozenset[str] = frozenset(),
+) -> bool:
     """Whether the order in which an operator writes may reach `name`.
 
-    written: see `writers`. lays_out: whether an operator has an order of its own.
+    written: see `writers`. lays_out: whether an operator has an order of its own. passing: operators that
+    count as if they passed it on, though they write plain order.
     """
     waiting, seen = [name], set()
     while waiting:
         target = waiting.pop()
         sources = written.get(target, [])
-        if len(sources) != 1 or sources[0].type in PLAIN or target in seen:
+        if len(sources) != 1 or sources[0].type in PLAIN - passing or target in seen:
             continue
         if lays_out(sources[0]):
             return True

@@ -5,14 +5,15 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+
+from paddle_int8.tasks.contracts.arrays import Array
 
 EXAMPLE_INPUT, EXAMPLE_OUTPUT = "example_input.npz", "example_output.npz"
 
 
-def write_example(folder: Path, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
+def write_example(folder: Path, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
     """Writes both files of the example, with arrays by name. `numpy.savez` does not take every name."""
     for file, arrays in ((EXAMPLE_INPUT, inputs), (EXAMPLE_OUTPUT, outputs)):
         with zipfile.ZipFile(folder / file, "w") as archive:
