@@ -52,6 +52,15 @@ class StepDisplay:
         with self._bars, progress.listen(self.show):
             yield
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves the terminal to a question for as long as the context is open."""
+        self._bars.stop()
+        try:
+            yield
+        finally:
+            self._bars.start()
+
     def show(self, event: progress.Progress) -> None:
         """Shows one progress report. Any thread may call it."""
         with self._lock:

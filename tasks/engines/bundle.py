@@ -84,7 +84,7 @@ class Deployment:
     versions: dict[str, str]
     requirements: tuple[str, ...]
     pythons: tuple[str, ...]
-    strict: bool = False
+    strict: bool
 
 
 def bundled(files: tuple[str, ...]) -> tuple[str, ...]:

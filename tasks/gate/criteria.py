@@ -119,13 +119,18 @@ def accuracy(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Criterio
             yield _accuracy_of(metric, item.isa, gate)
 
 
+def required_of_baseline_pp(gate: GateConfig) -> float:
+    """The percentage of samples on which FP32 must be right."""
+    return min(BASELINE_MARGINS * gate.max_drop_pp, BASELINE_ENOUGH_PP)
+
+
 def baseline_quality(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
     """The FP32 model must be right often enough for a drop to be possible at all (0/1 outcomes only).
 
     Top-1 is checked even when another metric is gated, because top-5 can hide wrong labels: with ten
     classes, a third of the labels of a shifted list is still among the top five.
     """
-    required_pp = min(BASELINE_MARGINS * gate.max_drop_pp, BASELINE_ENOUGH_PP)
+    required_pp = required_of_baseline_pp(gate)
     for item in evidence.per_isa:
         wanted = gated(item, gate)
         for metric in item.metrics:
@@ -152,7 +157,7 @@ def baseline_answers(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
     """
     most = 1 - gate.max_drop_pp / 100
     for item in evidence.per_isa:
-        if AGREEMENT not in {metric.name for metric in _gated(item, gate)}:
+        if AGREEMENT not in {metric.name for metric in gated(item, gate)}:
             continue
         shares = {
             output.name: output.commonest

@@ -13,7 +13,7 @@ import jinja2
 from paddle_int8.tasks.contracts.sequences import LENGTHS
 
 TEMPLATES = Path(__file__).parent / "templates"
-README, CPP, TRITON, TRITON_MODEL = "README.md", "examples/predict.cpp", "config.pbtxt", "1/model.py"
+README, CPP, TRITON = "README.md", "examples/predict.cpp", "config.pbtxt"
 ELEMENTS = {
     "bool": ("bool", "|b1"),
     "int8": ("int8_t", "|i1"),
@@ -71,7 +71,6 @@ def render(deployment: Mapping[str, Any]) -> dict[str, str]:
                 ],
             )
         )
-        texts[TRITON_MODEL] = Path(__file__).with_name("triton_model.py").read_text(encoding="utf-8")
     return texts
 
 
