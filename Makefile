@@ -23,7 +23,7 @@ define resolve
 	echo uv >$(VENV)/uv.in && $(RESOLVE) $(VENV)/uv.in --constraints $(1)/dev.lock --output-file $(1)/uv.lock
 endef
 
-.PHONY: help install demo test check static docs lock deploy stack screenshots ui bench crash lost soak slow fuzz environments image-steps data \
+.PHONY: help install demo test check static docs lock deploy stack screenshots ui bench crash lost soak slow fuzz serving environments image-steps data \
 	paddle3 clean
 
 help:  ## list the targets
@@ -103,6 +103,9 @@ lost: $(DEVELOPED)  ## kill a worker with its flow run, and see Prefect end the 
 
 slow: $(DEVELOPED)  ## run a first release with a fifth of a core; needs the right to make a cgroup
 	$(BIN)/pytest -m sweep tests/e2e/test_quota.py
+
+serving: $(DEVELOPED)  ## MLflow's server and the pyfunc under 16 clients, and on an instruction set that was not validated
+	$(BIN)/pytest -q -m sweep tests/integration/test_serving_soak.py tests/integration/test_other_isa.py
 
 environments: $(DEVELOPED)  ## open bundles with each Python from 3.8 to 3.13 and each Paddle, in environments of their own (.envs)
 	$(BIN)/pytest -q -s -m sweep tests/e2e/test_serving_environments.py

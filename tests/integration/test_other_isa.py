@@ -18,7 +18,7 @@ from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from tests.patience import allowed
 
-pytestmark = pytest.mark.paddle
+pytestmark = [pytest.mark.paddle, pytest.mark.sweep]
 OTHER = IsaLevel.AVX2
 LIMITED = {"ONEDNN_MAX_CPU_ISA": OTHER.value.upper()}
 LOAD = "import mlflow, sys; mlflow.pyfunc.load_model(sys.argv[1])"

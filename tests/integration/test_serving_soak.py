@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,12 @@ import pytest
 
 from benchmarks.serving.models import Served, build
 from benchmarks.serving.server import Server, serving
-from benchmarks.serving.shapes import run_all
 from benchmarks.serving.soak import CLIENTS, soaks
 from paddle_int8.tasks.contracts.sequences import LENGTHS
-from paddle_int8.tasks.process.isolated import run_isolated
 from tests.patience import allowed
 
-pytestmark = pytest.mark.paddle
+pytestmark = [pytest.mark.paddle, pytest.mark.sweep]
 REQUESTS = 320
-SIZES, SIZE_MIB = 100, 2.0
-"""How many sizes of pictures, and the most memory that the kernels of one take in this model."""
 GROWTH_MIB = 100
 """Most that a server may grow after the first fifth of its requests."""
 
@@ -43,23 +38,6 @@ def test_answer_to_each_of_sixteen_clients_is_its_own_and_memory_stays(
         assert soak.right == soak.requests == REQUESTS
         memory = [mib for _, mib in soak.settled]
         assert max(memory) - memory[0] < GROWTH_MIB, soak.memory
-
-
-def test_memory_stays_within_its_bound_over_many_picture_sizes(
-    served: dict[str, Served], tmp_path: Path
-) -> None:
-    """Each size takes memory for its kernels, and as many sizes as are kept; the last ones take no more."""
-    deployment = json.loads((served["qdq"].bundle / "deployment.json").read_text(encoding="utf-8"))
-    kept = deployment["switches"]["onednn_cache_capacity"]
-    few, more = (
-        run_isolated(
-            run_all, served["qdq"], each, SIZES, step="shapes", log=tmp_path / "log", timeout_s=300
-        ).memory_mib
-        for each in (kept, SIZES)
-    )
-    assert kept < SIZES / 3
-    assert max(few) < kept * SIZE_MIB
-    assert max(few) < max(more) / 2
 
 
 def asked(server: Server, inputs: Mapping[str, Any]) -> httpx.Response:
