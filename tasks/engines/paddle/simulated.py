@@ -96,7 +96,7 @@ def _round_activation(block: Block, op: Operator, name: str, rounded: str, thres
     chain = [name, *(f"{name}.{part}" for part in ("clipped", "steps", "integers")), rounded]
     for made in chain[1:]:
         block.create_var(name=made, shape=shape, dtype=variable_of(block, name).dtype)
-    kinds = (
+    kinds: tuple[tuple[str, dict[str, object]], ...] = (
         ("clip", {"min": -threshold, "max": threshold}),
         ("scale", {"scale": 1 / step, "bias": 0.0, "bias_after_scale": True}),
         ("round", {}),
