@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from paddle_int8.flows.release import release
+from paddle_int8.tasks.config.parameter import Parameter
 from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.following.followers import pinned
@@ -14,7 +15,7 @@ from paddle_int8.tasks.tracking.source import SourceVersion
 
 
 @flow(name="follow", flow_run_name="{request.model} version {request.version}", persist_result=False)
-def follow(request: FollowRequest) -> tuple[Release, ...]:
+def follow(request: Parameter[FollowRequest]) -> tuple[Release, ...]:
     """Runs the releases that follow the model and have no verdict on this version yet.
 
     When a release fails, the others still run.

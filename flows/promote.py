@@ -6,6 +6,7 @@ from prefect import flow
 
 from paddle_int8.flows.server.approval import ask
 from paddle_int8.flows.server.events import Happening, announce_decision, failure_announced
+from paddle_int8.tasks.config.parameter import Parameter
 from paddle_int8.tasks.process import isolated as process
 from paddle_int8.tasks.promotion.decision import Decision, DecisionOutcome
 from paddle_int8.tasks.promotion.request import PromoteRequest
@@ -13,7 +14,7 @@ from paddle_int8.tasks.promotion.task import assess_promotion, settle
 
 
 @flow(name="promote", flow_run_name="{request.model}", persist_result=False)
-def promote(request: PromoteRequest) -> Decision:
+def promote(request: Parameter[PromoteRequest]) -> Decision:
     """Checks the version, records the decision, and moves the alias.
 
     The checks are: the gate's verdict, unchanged files, the instruction sets, and the comparison with the

@@ -15,6 +15,7 @@ from paddle_int8.flows.server.fan_out import fanned_out
 from paddle_int8.flows.server.lifecycle.cancellation import cancelled_with_the_program
 from paddle_int8.tasks.config.hardware import HardwareConfig, HardwarePolicy
 from paddle_int8.tasks.config.model import TrainedModel
+from paddle_int8.tasks.config.parameter import Parameter
 from paddle_int8.tasks.config.release import FanOut, ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import HostProfile
@@ -39,7 +40,7 @@ from paddle_int8.tasks.training.task import start_training
 
 
 @flow(name="published-table", flow_run_name="published table", persist_result=False)
-def published_table(request: TableRequest) -> tuple[Table, Path]:
+def published_table(request: Parameter[TableRequest]) -> tuple[Table, Path]:
     """Measures every row that has a release and publishes the table. Returns it with its Markdown file.
 
     All models are trained first, several at a time. Then one release runs after another. When a training or

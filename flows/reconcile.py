@@ -9,6 +9,7 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from paddle_int8.flows.server.following import attempts
+from paddle_int8.tasks.config.parameter import Parameter
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.following.request import FollowRequest, ReconcileRequest
 from paddle_int8.tasks.following.task import find_unreleased
@@ -27,7 +28,7 @@ class Reconciled:
 
 
 @flow(name="reconcile", persist_result=False)
-def reconcile(request: ReconcileRequest) -> tuple[Reconciled, ...]:
+def reconcile(request: Parameter[ReconcileRequest]) -> tuple[Reconciled, ...]:
     """Starts the releases that promoted FP32 models do not have yet, and puts aliases right.
 
     A release can be missing because a webhook was lost or an attempt failed; it is started again until

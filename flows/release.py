@@ -12,13 +12,14 @@ from paddle_int8.flows.releasing.inputs import Inputs, gather
 from paddle_int8.flows.server.events import announce_verdict, failure_announced
 from paddle_int8.flows.server.lifecycle.release_run import begun
 from paddle_int8.tasks.config.callables import require_all_allowed
+from paddle_int8.tasks.config.parameter import Parameter
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.verdict import Judged, Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.gate.choice import choose
 from paddle_int8.tasks.layouts.task import pack_bundle
-from paddle_int8.tasks.tracking.task import publish_report, register
+from paddle_int8.tasks.tracking.task import count_looks, publish_report, register
 
 
 @flow(
@@ -27,7 +28,7 @@ from paddle_int8.tasks.tracking.task import publish_report, register
     persist_result=False,
     result_serializer="json",  # of its errors; nothing is ever unpickled
 )
-def release(config: ReleaseConfig) -> Release:
+def release(config: Parameter[ReleaseConfig]) -> Release:
     """Gathers what candidates share, explores them, chooses one, and registers it when the gate approved it.
 
     The verdict, or the error that there is none, is announced to Prefect's automations.
@@ -45,10 +46,11 @@ def _released(config: ReleaseConfig) -> Release:
     with begun(config) as run_id:
         inputs = gather(config, run_id)
         findings = explore(inputs)
-        chosen = choose(findings.judged)
+        chosen = findings.confirmed or choose(findings.judged)
         if chosen is None:
             raise findings.errors[0]
-        result = _conclude(inputs, findings, chosen, started)
+        looks = count_looks(run_id, tuple(each.evidence for each in findings.tested), config.gate)
+        result = replace(_conclude(inputs, findings, chosen, started), looks=looks)
         report = publish_report(result, config, tuple(each.quantized for each in findings.judged))
         return replace(result, report=report)
 
@@ -62,16 +64,21 @@ def _conclude(inputs: Inputs, findings: Findings, chosen: Judged, started: float
         chosen.evidence,
         config.data.preprocessing,
         config.validation.threads,
+        config.serving,
     )
     approved = verdict.outcome is Outcome.APPROVED and config.registry.enabled
-    registered = register(inputs.run_id, bundle, verdict, config.registry, config.name) if approved else None
+    registered = (
+        register(inputs.run_id, bundle, chosen.evidence, verdict, config.registry, config.name)
+        if approved
+        else None
+    )
     return Release(
         name=config.name,
         outcome=verdict.outcome,
         host=inputs.host,
         model=inputs.model,
         calibration=inputs.calibration,
-        validation=inputs.validation,
+        validation=inputs.confirmation or inputs.validation,
         evidence=tuple(each.evidence for each in findings.judged),
         failed=findings.failed,
         verdicts=tuple(each.verdict for each in findings.judged),

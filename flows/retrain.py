@@ -16,6 +16,7 @@ from paddle_int8.flows.server.deployments import runs
 from paddle_int8.flows.server.events import Happening, announce, failure_announced
 from paddle_int8.tasks.config.callables import require_all_allowed
 from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.parameter import Parameter
 from paddle_int8.tasks.config.retraining import PromotionPolicy, RetrainConfig
 from paddle_int8.tasks.contracts.artifacts import RegisteredVersion
 from paddle_int8.tasks.contracts.verdict import Release
@@ -38,7 +39,7 @@ class Trained:
 
 
 @flow(name="retrain", flow_run_name="{config.release.name}", persist_result=False, result_serializer="json")
-def retrain(config: RetrainConfig) -> Release | State[Any]:
+def retrain(config: Parameter[RetrainConfig]) -> Release | State[Any]:
     """Trains, releases and promotes. Ends as Skipped when data, recipe and configuration did not change.
 
     Raises: PipelineError when a step fails. The next run then does all of it again.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from paddle_int8.flows.cli import first_steps
 from paddle_int8.flows.cli import registry as registry_cli
 from paddle_int8.flows.cli.console import Json, err, out
 from paddle_int8.flows.cli.console import guard as _guard
@@ -32,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(first_steps.app)
 app.add_typer(registry_cli.app)
 
 

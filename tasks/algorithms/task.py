@@ -26,11 +26,11 @@ from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune as f
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize as quantize_model
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
-from paddle_int8.tasks.hardware.limits import threads_each
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.layouts.code import chosen_form
 from paddle_int8.tasks.process.host_lock import computing
 from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.process.limits import threads_each
 from paddle_int8.tasks.steps.step import cached, own_key, stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 

@@ -67,6 +67,7 @@ class Deployment:
     """The content of `deployment.json`. `switches`, `versions`, `requirements` and `pythons`: see `Contents`.
 
     preprocessing: what samples go through before they are inputs of the model.
+    strict: whether it refuses to open on an instruction set beside those in `validated_on`.
     """
 
     schema_version: int
@@ -83,6 +84,7 @@ class Deployment:
     versions: dict[str, str]
     requirements: tuple[str, ...]
     pythons: tuple[str, ...]
+    strict: bool
 
 
 def bundled(files: tuple[str, ...]) -> tuple[str, ...]:
@@ -116,6 +118,7 @@ def fill_bundle(
     text = TypeAdapter(Deployment).dump_json(deployment, indent=2).decode()
     (folder / DEPLOYMENT).write_text(text + "\n", encoding="utf-8")
     for place, text in texts(deployment).items():
+        (folder / place).parent.mkdir(exist_ok=True)
         (folder / place).write_text(text, encoding="utf-8")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Bundle(folder=StoredPath(folder), digest=folder_digest(folder), size_bytes=size)
@@ -146,6 +149,7 @@ def _deployment(request: BundleRequest, contents: Contents) -> Deployment:
         versions=contents.versions,
         requirements=contents.requirements,
         pythons=contents.pythons,
+        strict=request.strict,
     )
 
 

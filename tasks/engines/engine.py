@@ -48,6 +48,7 @@ class BundleRequest:
     """What a bundle is made of. `folder` is empty.
 
     switches: the layout's switches, with which the model was measured.
+    strict: the bundle does not open on an instruction set that it was not validated on.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class BundleRequest:
     preprocessing: Preprocessing
     threads: int
     switches: Any
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

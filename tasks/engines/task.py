@@ -7,7 +7,6 @@ from functools import partial
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import ModelArtifact
-from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.process.isolated import run_isolated
@@ -43,15 +42,5 @@ def load_model(
         summary.append(f"{prepared.digest[:12]}, INT8 can reach {census.quantizable} of {census.compute}")
         summary.extend(f"{WARNING}given in {name}, cast to FP32" for name in given_in)
         summary.extend(f"{WARNING}never INT8: {name} ({why})" for name, why in census.never.items())
-        return ModelArtifact(
-            folder=commit(folder, Settings().store, "models", prepared.digest),
-            digest=prepared.digest,
-            source=StoredPath(files.path).relative() or str(files.path),
-            source_format=", ".join((source.format.value, *given_in)),
-            source_digest=source.source_digest,
-            inputs=prepared.inputs,
-            outputs=prepared.outputs,
-            census=census,
-            repairs=prepared.repairs,
-            size_bytes=prepared.size_bytes,
-        )
+        committed = commit(folder, Settings().store, "models", prepared.digest)
+        return prepared.artifact(source, files.path, committed)

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from paddle_int8.tasks.config.hardware import HardwareConfig
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.hardware import onednn
@@ -21,10 +22,11 @@ from paddle_int8.tasks.hardware.levels import (
     published_band,
     rank,
 )
-from paddle_int8.tasks.hardware.limits import memory_limit, usable_cores
 from paddle_int8.tasks.hardware.onednn import OneDnnReport
+from paddle_int8.tasks.hardware.policy import enforce
 from paddle_int8.tasks.process import host_lock, temporary
 from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.process.limits import memory_limit, usable_cores
 from paddle_int8.tasks.process.pace import slowness
 
 QUERY_TIMEOUT_S = 120
@@ -33,10 +35,13 @@ QUERY_TIMEOUT_S = 120
 logger = logging.getLogger(__name__)
 
 
-def host_profile(log: Path | None = None) -> HostProfile:
+def host_profile(log: Path | None = None, config: HardwareConfig | None = None) -> HostProfile:
     """The profile of this host. oneDNN is queried in an isolated process, whose output goes to `log`.
 
-    Raises: HardwareError or IsolatedProcessError when oneDNN cannot be queried.
+    config: what a release requires of the host. Its policy decides which warnings on the CPU are given;
+    that others may disturb the measurements is said in any case.
+    Raises: HardwareError when `config` requires more than this CPU has; HardwareError or IsolatedProcessError
+    when oneDNN cannot be queried.
     """
     own_folder = nullcontext("") if log else tempfile.TemporaryDirectory(prefix=temporary.prefix())
     with own_folder as folder:
@@ -47,8 +52,9 @@ def host_profile(log: Path | None = None) -> HostProfile:
             timeout_s=QUERY_TIMEOUT_S * slowness(),
         )
     profile = describe(Path("/"), report, affinity=len(os.sched_getaffinity(0)))
-    if (others := host_lock.not_excluded()) is not None:
-        profile = replace(profile, warnings=(*profile.warnings, others))
+    warnings = enforce(profile, config) if config else profile.warnings
+    others = filter(None, [host_lock.not_excluded()])
+    profile = replace(profile, warnings=(*warnings, *others))
     logger.info(
         "%s (%s), %s, %.1f of %d cores",
         profile.cpu_model,

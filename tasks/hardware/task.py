@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from paddle_int8.tasks.config.hardware import HardwareConfig
 from paddle_int8.tasks.contracts.artifacts import HostProfile
-from paddle_int8.tasks.hardware.policy import enforce
 from paddle_int8.tasks.hardware.profile import host_profile
 from paddle_int8.tasks.process.progress import WARNING
 from paddle_int8.tasks.steps.step import stage, step, step_log
@@ -19,8 +16,7 @@ def check_hardware(config: HardwareConfig) -> HostProfile:
     Raises: HardwareError when the policy requires more than this CPU has.
     """
     with stage("hardware check") as summary:
-        profile = host_profile(step_log("hardware-check"))
-        profile = replace(profile, warnings=enforce(profile, config))
+        profile = host_profile(step_log("hardware-check"), config)
         summary.append(f"{profile.cpu_model}, {profile.isa} (oneDNN: {profile.onednn_isa})")
         summary.extend(f"{WARNING}{warning}" for warning in profile.warnings)
         return profile

@@ -116,14 +116,15 @@ def accuracy_drop(evidence: Sequence[CandidateEvidence], margin_pp: float) -> Pl
             )
         _rows(axes[0], [item.candidate.name for item in evidence], headroom=0.5)
         confidence = evidence[0].per_isa[0].metrics[0].confidence
-        axes[0].set_xlabel(f"worse → (dot: measured, bar: one-sided {100 * confidence:g} % bounds)")
+        together = ", together" if any(map(_corrected, evidence)) else ""
+        axes[0].set_xlabel(f"worse → (dot: measured, bar: one-sided {100 * confidence:g} % bounds{together})")
         return Plot(
             svg=save(), description=f"Accuracy drop of each candidate beside the margin of {margin_pp:g}."
         )
 
 
 def speedup_bars(evidence: Sequence[CandidateEvidence], required: float | None) -> Plot:
-    """Draws the FP32/INT8 latency ratio on the native instruction set, with its bootstrap interval."""
+    """Draws the FP32/INT8 latency ratio on the native instruction set, with its interval."""
     with _figure(0.34 * len(evidence) + 0.7) as ((axis,), save):
         for row, item in enumerate(evidence):
             speed = item.per_isa[0].latency.speedup
@@ -277,6 +278,11 @@ def _rows(axis: Axes, names: Sequence[str], *, grid: bool = True, headroom: floa
     axis.spines["left"].set_visible(False)
     if grid:
         axis.grid(axis="x")
+
+
+def _corrected(evidence: CandidateEvidence) -> bool:
+    """Whether the upper bounds were widened for several candidates, so that all of them hold together."""
+    return any(metric.correction for item in evidence.per_isa for metric in item.metrics)
 
 
 def _interval(axis: Axes, row: int, metric: MetricEvidence, margin_pp: float) -> None:

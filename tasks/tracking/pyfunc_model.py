@@ -39,16 +39,19 @@ class Int8Model(PythonModel):
         """Outputs by name, for a batch.
 
         model_input: arrays by input name; one array for a model with one input; or a DataFrame with a
-        column per input (flat or nested lists), or, for one input, a column per value. For a sequence input,
-        give a list of sequences; outputs are then padded with zeros to the longest. There are no type hints,
-        since MLflow would make a schema of them that admits lists only.
+        column per input (flat or nested lists), or, for one input, a column per value. A sequence input `x`
+        is `x` [N, longest, ...] with `x.lengths` [N], or a list of sequences where no signature of MLflow's
+        forbids it; outputs are then padded with zeros to the longest. There are no type hints, since MLflow
+        would make a schema of them that admits lists only.
         """
         outputs = self._predictor.run(self._feeds(model_input))
         return dict(zip(self._predictor.output_names, outputs, strict=True))
 
     def _feeds(self, model_input: Any) -> dict[str, np.ndarray[Any, Any]]:
         names = [spec["name"] for spec in self._inputs]
+        by_name: Any = {}
         if isinstance(model_input, Mapping) or set(names) <= set(getattr(model_input, "columns", ())):
+            by_name = model_input
             if missing := [name for name in names if name not in model_input]:
                 raise ValueError(
                     f"inputs {', '.join(missing)} are missing; the model takes {', '.join(names)}"
@@ -61,9 +64,14 @@ class Int8Model(PythonModel):
             raise ValueError(f"the model takes {', '.join(names)}: give a dict of arrays by these names")
         feeds: dict[str, np.ndarray[Any, Any]] = {}
         for spec, values in zip(self._inputs, given, strict=True):
-            feeds.update(
-                _sequences(values, spec) if spec["sequence"] else {spec["name"]: _shaped(values, spec)}
-            )
+            name, lengths = spec["name"], f"{spec['name']}.lengths"
+            if not spec["sequence"]:
+                feeds[name] = _shaped(values, spec)
+            elif lengths in by_name:
+                feeds[lengths] = np.asarray(by_name[lengths], dtype=np.int64)
+                feeds[name] = _shaped(values, {**spec, "shape": [-1, *spec["shape"]]})
+            else:
+                feeds.update(_sequences(values, spec))
         return feeds
 
 

@@ -5,6 +5,7 @@ Outputs are dropped after each batch. Memory grows only by the scores and the la
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +16,14 @@ from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.evidence import ClassDrop, JudgedOutput, MetricEvidence, OutputEvidence
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
-from paddle_int8.tasks.data.metrics.agreement import AGREEMENT, UNJUDGED, agreements, least
+from paddle_int8.tasks.data.metrics.agreement import (
+    AGREEMENT,
+    DECIDING,
+    UNJUDGED,
+    agreements,
+    decision_counts,
+    least,
+)
 from paddle_int8.tasks.data.metrics.metric import Metric, RelativeMetric
 from paddle_int8.tasks.data.metrics.scoring import of_classes, score
 from paddle_int8.tasks.validation.noise import Noise
@@ -34,6 +42,7 @@ class Comparison:
     outputs: tuple[JudgedOutput, ...]
     noise: Noise = field(init=False)
     _columns: dict[str, list[Array]] = field(default_factory=dict)
+    _decisions: dict[int, Counter[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.noise = Noise(ignored=ignored(self.outputs))
@@ -51,6 +60,7 @@ class Comparison:
         """
         _require_comparable(baseline, candidate, self.noise.ignored)
         self.noise.add(baseline, candidate)
+        self._count(baseline, lengths)
         for subject, outputs in (("baseline", baseline), ("candidate", candidate)):
             scores = agreements(outputs, baseline, self.outputs, lengths)
             for place, each in enumerate(scores):
@@ -95,6 +105,7 @@ class Comparison:
                 agreement=self._mean(f"candidate/output {place}"),
                 sqnr_db=None if output.kind in NUMBERS_WITHOUT_SIZE else sqnr_db,
                 judged_by=tuple(name for name in self.metrics if judges(name, output)),
+                commonest=self._commonest(place),
             )
             for place, (output, sqnr_db) in enumerate(
                 zip(self.outputs, self.noise.by_output_db(len(self.outputs)), strict=True)
@@ -104,6 +115,16 @@ class Comparison:
     def _mean(self, column: str) -> float | None:
         parts = self._columns.get(column)
         return float(np.concatenate(parts).mean()) if parts else None
+
+    def _count(self, baseline: Sequence[Array], lengths: Array | None) -> None:
+        for place, (output, values) in enumerate(zip(self.outputs, baseline, strict=True)):
+            if output.kind in DECIDING:
+                counts = self._decisions.setdefault(place, Counter())
+                counts.update(decision_counts(values, output, lengths if output.sequence else None))
+
+    def _commonest(self, place: int) -> float | None:
+        counts = self._decisions.get(place)
+        return max(counts.values()) / counts.total() if counts else None
 
     def _append(self, name: str, values: Array) -> None:
         self._columns.setdefault(name, []).append(values)

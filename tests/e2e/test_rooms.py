@@ -33,7 +33,10 @@ RECORDS = {
     },
     "paddle_int8.metrics": {"reciprocal_rank": "tests.e2e.someones_metric:METRIC"},
     "paddle_int8.sources": {"arrays": "tests.e2e.someones_source:SOURCE"},
-    "paddle_int8.strategies": {"first_kept": "tests.e2e.someones_strategy:STRATEGY"},
+    "paddle_int8.strategies": {
+        "first_kept": "tests.e2e.someones_strategy:STRATEGY",
+        "first_kept_learning": "tests.e2e.someones_strategy:LEARNING",
+    },
 }
 
 
@@ -163,6 +166,25 @@ def test_release_with_a_strategy_of_another_package_keeps_an_operator_in_fp32(
     params = {run.data.tags["candidate"]: run.data.params for run in candidate_runs(release)}
     tensor, _ = kept[0].candidate.overrides[0]
     assert params[kept[0].candidate.name]["overrides"] == f"{tensor}: fp32"
+
+
+def test_release_with_a_strategy_that_learns_is_confirmed_on_samples_that_it_did_not_see(
+    warm_ground: Ground, installed: None
+) -> None:
+    grid = {"algorithms": ["abs_max"], "layouts": ["offline", "qdq"], "strategy": "first_kept_learning"}
+    release = released(warm_ground, quantization=grid)
+    assert release.outcome is Outcome.APPROVED, [verdict.results for verdict in release.verdicts]
+    assert release.registered is not None
+    (confirmed,) = [each for each in release.evidence if each.candidate == release.chosen]
+    searched = [each for each in release.evidence if each.candidate != release.chosen]
+    assert confirmed.validation_digest == release.validation.digest
+    assert len(searched) == 3
+    assert {each.validation_digest for each in searched}.isdisjoint({confirmed.validation_digest})
+    assert release.validation.samples + searched[0].per_isa[0].metrics[0].samples == SAMPLES_TAUGHT
+    approved = [each.candidate for each in release.verdicts if each.outcome is Outcome.APPROVED]
+    assert approved == [release.chosen]
+    assert release.looks is not None
+    assert release.looks.candidates == 1
 
 
 def test_release_with_an_algorithm_a_source_and_a_metric_of_another_package(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,15 @@ from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import ConversionConfig, QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
-from paddle_int8.tasks.contracts.errors import PipelineError
+from paddle_int8.tasks.contracts.errors import ModelFormatError, PipelineError
 from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.audit.kernels import audit
 from paddle_int8.tasks.engines.paddle.audit.verbose import VerboseRecorder
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
-from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_SIGNS
+from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_PRODUCTS
 from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.load import RNN, prepare_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_with
 from paddle_int8.tasks.engines.paddle.switches import BASELINE, NATIVE_FP32, Switches
@@ -33,6 +34,7 @@ from paddle_int8.tasks.layouts.layout import ConversionRequest
 from paddle_int8.tasks.validation import simulation
 from tests.fuzzing.graphs import Graph
 from tests.fuzzing.network import Feed, disturbed, export, samples
+from tests.fuzzing.shortcuts import one_conversion
 from tests.integration.small_release import prepare
 
 Outputs = list[Any]
@@ -55,7 +57,8 @@ COMPARED = ("offline", "offline_7bit", "qdq")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check that failed. check: `prepare`, `onednn`, `sqnr`, `share`, `error` or `died`."""
+    """One check that failed. check: `prepare`, `onednn`, `legacy`, `sqnr`, `batch`, `share`, `error` or
+    `died`."""
 
     check: str
     where: str
@@ -116,8 +119,17 @@ class Checks:
         self.result.repairs = {name: count for name, count in model.repairs.items() if count}
         self._compare("prepare", prepared, NATIVE_FP32, feed, exact, nearly)
         self._compare("onednn", prepared, BASELINE, feed, exact, nearly)
+        if RNN in model.census.counts:
+            self._legacy(feed, exact, nearly)
         self._exact = exact
         return model
+
+    def _legacy(self, feed: Feed, exact: Outputs, nearly: Outputs) -> None:
+        """The model as the layout `recurrent` takes it, unless it is refused by name for that layout."""
+        exported, rewritten = find_model(ModelFiles(path=self._folder / "exported")), self._folder / "legacy"
+        with self._timed("prepare legacy"), self._guarded("prepare legacy"), suppress(ModelFormatError):
+            prepare_model(exported, rewritten, legacy=True)
+            self._compare("legacy", rewritten, NATIVE_FP32, feed, exact, nearly)
 
     def _compare(
         self, check: str, folder: Path, switches: Switches, feed: Feed, exact: Outputs, nearly: Outputs
@@ -136,11 +148,13 @@ class Checks:
         simulated: Outputs = []
         with self._timed("simulate"), self._guarded("simulate"):
             simulated = self._simulated(feed)
-        for layout in COMPARED:
-            source = "offline" if layout == "offline_7bit" else layout
-            if simulated and (self._folder / f"{source}-fake" / "model.pdmodel").is_file():
-                with self._timed(layout), self._guarded(layout):
-                    self._layout(layout, self._folder / f"{source}-fake", model, feed, simulated)
+        promised = model.census.quantizable - _hidden(self._folder / "fp32")
+        with one_conversion():
+            for layout in COMPARED:
+                source = self._folder / f"{'qdq' if layout == 'qdq' else 'offline'}-fake"
+                if simulated and (source / "model.pdmodel").is_file():
+                    with self._timed(layout), self._guarded(layout):
+                        self._layout(layout, source, model, promised, feed, simulated)
 
     def _simulated(self, feed: Feed) -> Outputs:
         """The simulation in the format that Paddle runs: one knows channels last, one casts from FP64."""
@@ -154,8 +168,15 @@ class Checks:
             return simulation.outputs(others[0], [feed])[0]
 
     def _layout(
-        self, layout: str, quantized: Path, model: ModelArtifact, feed: Feed, simulated: Outputs
+        self,
+        layout: str,
+        quantized: Path,
+        model: ModelArtifact,
+        promised: int,
+        feed: Feed,
+        simulated: Outputs,
     ) -> None:
+        """promised: the layers that run in INT8 by the census, but for those that a rewrite keeps in FP32."""
         deployable = self._folder / layout
         converted = _convert(layout, quantized, deployable)
         predictor = open_predictor(spec_of(deployable, LAYOUTS.find(layout).switches, 1))
@@ -164,9 +185,7 @@ class Checks:
         lines = VerboseRecorder().record(lambda: predictor.run(few), inferences=1)
         census = LAYOUTS.find(layout).comparable(model.census)
         audited = audit(lines, inferences=1, expect_int8=True, census=census)
-        promised = model.census.quantizable - _hidden(self._folder / "fp32")
-        if layout == "qdq":  # counts products alone there
-            promised -= converted.repairs[MIXED_SIGNS]
+        promised -= converted.repairs[MIXED_PRODUCTS]
         self.result.int8[layout] = (audited.int8_primitives, promised)
         if audited.int8_primitives != promised:
             self._find("share", layout, f"{audited.int8_primitives} of {promised} layers in INT8")

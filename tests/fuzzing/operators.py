@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fuzzing import arithmetic, layers, movement, norms, pointwise, pooling, reductions
+from tests.fuzzing import arithmetic, layers, movement, norms, pointwise, pooling, recurrence, reductions
 from tests.fuzzing.draft import Draft
 
 
@@ -24,6 +24,6 @@ class Operator:
 
 OPERATORS: dict[str, Operator] = {
     name: Operator(*described)
-    for family in (layers, norms, pointwise, arithmetic, pooling, movement, reductions)
+    for family in (layers, norms, pointwise, arithmetic, pooling, movement, reductions, recurrence)
     for name, described in family.OPERATORS.items()
 }

@@ -16,13 +16,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tests.fuzzing import shortcuts
 from tests.fuzzing.checks import Checks, Finding, Result
 from tests.fuzzing.graphs import Graph
 
 CPU_LIMIT_S, LIMIT_S = 60, 900
 """The most seconds that one graph may take: of its own work, where the slowest take some five, and with the
 waiting that a busy machine adds."""
-STACKED = 20
+STACKED = 50
 """How many graphs share a process. Starting one costs as much as a graph, and what a graph leaves behind in
 it is found in this way."""
 
@@ -74,6 +75,7 @@ def _work(graphs: Sequence[Callable[[], Graph]], root: Path, pipe: int, *, int8:
         os.dup2(log, descriptor)
     for number in (signal.SIGALRM, signal.SIGPROF):
         signal.signal(number, signal.SIG_DFL)
+    shortcuts.take()
     code = 1
     with suppress(Exception), os.fdopen(pipe, "w", encoding="utf-8") as stream:
         for index, graph in enumerate(graphs):

@@ -22,8 +22,15 @@ PLAIN: dict[str, Any] = {
     "transposed": False,
     "channels": 4,
     "outputs": 4,
+    "hidden": 4,
+    "layers": 1,
+    "bidirectional": False,
+    "last": False,
 }
 """Settings that are tried instead of what was drawn."""
+
+FP32 = tuple(f"{error}{check}" for error in ("", "error ") for check in ("prepare", "onednn", "legacy"))
+"""Kinds of findings that need no INT8."""
 
 
 def reduced(graph: Graph, *, int8: bool = True) -> tuple[Graph, list[str]]:
@@ -32,7 +39,7 @@ def reduced(graph: Graph, *, int8: bool = True) -> tuple[Graph, list[str]]:
     if not wanted:
         return graph, []
     kind, changed = wanted[0], True
-    int8 = int8 and not kind.startswith(("prepare", "onednn", "error onednn", "error prepare"))
+    int8 = int8 and not kind.startswith(FP32)
     while changed:
         changed = False
         for smaller in _smaller(graph):

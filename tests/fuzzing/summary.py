@@ -36,7 +36,7 @@ def kind_of(finding: dict[str, str]) -> str:
     """Check and place; of errors, how they end."""
     if finding["check"] in ("error", "died"):
         return f"{finding['check']} {finding['where']}: {_last_line(finding['detail'])}"
-    where = "" if finding["check"] in ("prepare", "onednn") else finding["where"]
+    where = "" if finding["check"] in ("prepare", "onednn", "legacy") else finding["where"]
     return f"{finding['check']} {where}".strip()
 
 

@@ -165,6 +165,79 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
             ("n2", "n4"),
         ),
     ),
+    "quotient_in_front_of_a_layer": (
+        "divide_by_reciprocals",
+        _graph(
+            (-1, 4, 4, 5),
+            _conv("a", "x", kernel=[3, 2]),
+            _node("b", "with_parameter", "a", kind="divide", shape=(1,), first=True),
+            _conv("c", "b", kernel=[2, 2]),
+        ),
+    ),
+    "square_in_front_of_a_layer": (
+        "keep_equal_operands_fp32",
+        Graph(
+            533,
+            (Input("in0", (-1, 6, 12)),),
+            (
+                _node("n0", "conv1d", "in0", **LAYER | {"kernel": [1]}, data_format="NCL"),
+                _node("n1", "split", "n0", parts=2, part=0, axis=1),
+                _node("n3", "binary", "n1", "n1", kind="multiply"),
+                _node("n5", "matmul_stored", "n3", outputs=4, transposed=False),
+            ),
+            ("n5",),
+        ),
+    ),
+    "reshaped_times_its_transpose": (
+        "separate_reshaped_factors",
+        _graph(
+            (-1, 8),
+            _node("a", "tanh", "x"),
+            _node("b", "linear", "x", outputs=4, bias=False),
+            _node("c", "reshape", "a", shape=[0, 2, 4]),
+            _node("d", "transpose", "c", order=[0, 2, 1]),
+            _node("e", "matmul", "d", "c", **PRODUCT),
+            outputs=("b", "e"),
+        ),
+    ),
+    "product_of_rectified_and_signed": (
+        "",
+        _graph(
+            (-1, 1, 2, 1),
+            _node("a", "linear", "x", outputs=8, bias=False),
+            _node("b", "relu", "a"),
+            _node("c", "slice", "b", axis=3, start=6, stop=7, step=1),
+            _node("d", "matmul", "c", "x", transpose_x=True, transpose_y=False),
+        ),
+    ),
+    "reshaped_behind_a_transposed_convolution": (
+        "",
+        _graph(
+            (-1, 4, 6, 6),
+            _node("a", "conv2d_transpose", "x", **LAYER | {"kernel": [5, 1]}, data_format="NCHW"),
+            _node("b", "linear", "a", outputs=4, bias=False),
+        ),
+    ),
+    "window_larger_than_the_picture": (
+        "compute_wrong_kernels_natively",
+        _graph(
+            (-1, 8, 7, 8),
+            _conv("a", "x", kernel=[3, 3], stride=3),
+            _node(
+                "b",
+                "pool2d",
+                "a",
+                **{
+                    "kind": "avg",
+                    "size": 3,
+                    "stride": 2,
+                    "padding": 0,
+                    "ceil_mode": False,
+                    "exclusive": False,
+                },
+            ),
+        ),
+    ),
     "average_beyond_the_edge": (
         "compute_wrong_kernels_natively",
         _graph(

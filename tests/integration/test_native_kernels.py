@@ -38,6 +38,7 @@ AGAINST_WRONG_KERNELS = {
     "divide_by_reciprocals": ("divide [1] first", "mean divided", "maximum divided"),
     "compute_wrong_kernels_natively": (
         *("average beyond the edge", "average of uneven padding", "clip by tensors"),
+        *("average of padding alone", "average of a window larger than the picture"),
         *("softplus with a low threshold", "padded batch"),
         *("absolute value without dimensions", "mean without dimensions halved"),
     ),

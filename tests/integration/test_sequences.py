@@ -75,7 +75,7 @@ from tests.integration.test_bundle import PYFUNC, python, run
 
 pytestmark = pytest.mark.paddle
 METRIC = "paddle_int8.tasks.data.metrics.sequences:label_accuracy"
-CONFIG = ValidationConfig(metrics=(METRIC,), repeats=20, warmup=5)
+CONFIG = ValidationConfig(metrics=(METRIC,), repeats=20, warmup=5, processes=2)
 isolated = partial(run_isolated, step="test", timeout_s=120)
 
 

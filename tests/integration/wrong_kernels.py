@@ -107,6 +107,13 @@ OTHERS: dict[str, Body] = {
     "mean without dimensions halved": lambda x: x - x.mean() * 0.5,
     "average beyond the edge": _averaged(kernel_size=3, stride=2, ceil_mode=True, exclusive=False),
     "average of uneven padding": _averaged(kernel_size=3, stride=2, padding="SAME", exclusive=False),
+    "average of padding alone": _averaged(
+        kernel_size=2, stride=3, padding=1, ceil_mode=True, exclusive=False
+    ),
+    "average of a window larger than the picture": lambda x: functional.avg_pool2d(
+        x[:, :, :2, :2], kernel_size=3, stride=2, exclusive=False
+    ),
+    "product of two vectors": lambda x: x * paddle.matmul(parameter(5), parameter(5)),
     "average within the edge": _averaged(kernel_size=2, stride=2, ceil_mode=True, exclusive=False),
     "softplus with a low threshold": lambda x: functional.softplus(x, 2.0, 1.0),
     "clip by tensors": lambda x: paddle.clip(x, parameter(1) - 2, parameter(1)),

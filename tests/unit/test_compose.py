@@ -11,12 +11,14 @@ import yaml
 
 from deploy.compose import Host, Service, services
 from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.process.host_lock import PLACES
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
 PROJECT: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = PROJECT["services"]
 SECRETS = re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+WORKER = ["paddle-int8", "worker"]
 GIVEN = {name: f"secret-of-{name.lower()}" for name in SECRETS}
 
 
@@ -61,6 +63,16 @@ def test_services_come_after_what_they_need() -> None:
     order = list(read())
     for name, service in SERVICES.items():
         assert all(order.index(need) < order.index(name) for need in service.get("depends_on", {}))
+
+
+def test_containers_that_measure_share_the_lock_with_one_another_and_with_the_host() -> None:
+    measuring = [name for name, service in SERVICES.items() if service.get("command", [])[:2] == WORKER]
+    assert measuring
+    for name in measuring:
+        folder = SERVICES[name]["environment"]["PADDLE_INT8_LOCK_FOLDER"]
+        assert f"{folder}:{folder}" in SERVICES[name]["volumes"]  # the host's folder, under the same name
+        assert Path(folder) in PLACES
+        assert read()[name].environment["PADDLE_INT8_LOCK_FOLDER"] == folder  # without containers too
 
 
 def test_service_outside_its_container_keeps_its_command_on_other_ports_hosts_and_folders() -> None:

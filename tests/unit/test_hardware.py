@@ -19,10 +19,13 @@ from paddle_int8.tasks.hardware.levels import (
     published_band,
     rank,
 )
-from paddle_int8.tasks.hardware.limits import memory_limit, usable_cores
 from paddle_int8.tasks.hardware.onednn import OneDnnReport
 from paddle_int8.tasks.hardware.policy import enforce
 from paddle_int8.tasks.hardware.profile import describe, host_profile
+from paddle_int8.tasks.hardware.task import check_hardware
+from paddle_int8.tasks.process import limits
+from paddle_int8.tasks.process.limits import memory_limit, usable_cores
+from paddle_int8.tasks.process.progress import listen
 
 AVX2 = "sse4_1 sse4_2 avx avx2 fma"
 AVX512 = f"{AVX2} avx512f avx512dq avx512cd avx512bw avx512vl"
@@ -253,3 +256,27 @@ def test_profile_of_this_host_agrees_with_onednn(monkeypatch: pytest.MonkeyPatch
 def test_profile_says_whose_work_a_measurement_here_does_not_exclude(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("paddle_int8.tasks.process.host_lock.not_excluded", lambda: "others do not wait")
     assert host_profile().warnings[-1] == "others do not wait"
+
+
+@pytest.mark.paddle
+@pytest.mark.parametrize("policy", HardwarePolicy)
+def test_release_says_so_in_log_and_report_under_every_policy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, policy: HardwarePolicy
+) -> None:
+    monkeypatch.setenv("PADDLE_INT8_HOME", str(tmp_path))
+    monkeypatch.setattr("paddle_int8.tasks.process.host_lock.not_excluded", lambda: "others do not wait")
+    logged: list[str] = []
+    with listen(lambda event: logged.append(event.note)):
+        profile = check_hardware.fn(HardwareConfig(policy=policy, minimum_isa=IsaLevel.SSE41))
+    assert profile.warnings[-1] == "others do not wait"
+    assert "others do not wait" in logged[-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, "1"), ({"OMP_NUM_THREADS": "3"}, "3")], ids=["quota", "own"]
+)
+def test_threads_of_a_process_follow_the_quota_unless_they_are_set(
+    given: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "own_cores", lambda: 0.5)
+    assert (limits.default_threads() | given)["OMP_NUM_THREADS"] == expected

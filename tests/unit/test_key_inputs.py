@@ -266,7 +266,14 @@ def test_baselines_key_holds_what_the_baseline_is_measured_with(changes: dict[st
 
 @pytest.mark.parametrize(
     "changes",
-    [{"confidence": 0.99}, {"outputs": "others"}, {"repeats": 400}, {"metrics": ("top1",)}, {"threads": 2}],
+    [
+        {"confidence": 0.99},
+        {"outputs": "others"},
+        {"repeats": 400},
+        {"processes": 7},
+        {"metrics": ("top1",)},
+        {"threads": 2},
+    ],
     ids=lambda changes: next(iter(changes)),
 )
 def test_validate_key_holds_what_is_measured_and_compared_with(

@@ -59,6 +59,8 @@ EDITS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "a layout": (("layouts/qdq.py",), {"convert qdq"}),
     "another layout": (("layouts/offline_7bit.py",), {"convert offline_7bit"}),
     "a measurement": (("validation/latency.py",), VALIDATE),
+    "the timing": (("validation/stopwatch.py",), VALIDATE),
+    "what else the host does": (("hardware/disturbance.py",), VALIDATE),
     "the audit": (("engines/paddle/audit/kernels.py",), VALIDATE),
     "the baseline's outputs": (("validation/baseline.py",), {"baseline_outputs"} | VALIDATE),
     "the predictors' switches": (("engines/paddle/switches.py",), CACHED - {"train", "finetune"}),

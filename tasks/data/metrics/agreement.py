@@ -6,6 +6,7 @@ lowest of their scores: whoever uses the answer reads all outputs, and a mean wo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
@@ -79,6 +80,15 @@ def decided(values: Array, output: JudgedOutput) -> Array:
     return greatest
 
 
+def decision_counts(values: Array, output: JudgedOutput, lengths: Array | None = None) -> Counter[int]:
+    """How often an output expresses each decision; steps beyond a sample's length do not count."""
+    found = decided(values, output)
+    if lengths is not None and found.ndim > 1 and lengths.max(initial=0) <= found.shape[1]:
+        found = found[_within(lengths, found.shape[1])]
+    kinds, counts = np.unique(found, return_counts=True)
+    return Counter(dict(zip(kinds.tolist(), counts.tolist(), strict=True)))
+
+
 def _same_decisions(ours: Array, theirs: Array, output: JudgedOutput, lengths: Array | None) -> Array:
     same = decided(ours, output) == decided(theirs, output)
     steps = same[:, None] if same.ndim == 1 else same
@@ -109,6 +119,9 @@ SCORES: dict[OutputKind, Callable[[Array, Array, JudgedOutput, Array | None], Ar
     OutputKind.BOXES: _same_boxes,
 }
 
+DECIDING = frozenset(kind for kind, scores in SCORES.items() if scores is _same_decisions)
+"""Kinds of output that hold decisions, which agree or do not."""
+
 
 def _mean_of_steps(scores: Array, lengths: Array | None) -> Array:
     """The mean over time steps, [N, T] to [N]; steps beyond a sample's length do not count."""
@@ -116,9 +129,15 @@ def _mean_of_steps(scores: Array, lengths: Array | None) -> Array:
     if lengths is None or lengths.max(initial=0) > steps:
         mean: Array = scores.mean(axis=1) if steps else np.ones(len(scores))
         return mean
-    there = np.arange(steps) < lengths[:, None]
+    there = _within(lengths, steps)
     shares: Array = (scores * there).sum(axis=1) / there.sum(axis=1)
     return shares
+
+
+def _within(lengths: Array, steps: int) -> Array:
+    """Whether each of `steps` belongs to its sample: [N, steps]."""
+    there: Array = np.arange(steps) < lengths[:, None]
+    return there
 
 
 def _seen(rows: Array, output: JudgedOutput) -> Array:

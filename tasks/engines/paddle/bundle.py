@@ -8,13 +8,14 @@ from pathlib import Path
 
 from paddle_int8.tasks.contracts.artifacts import Bundle
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
-from paddle_int8.tasks.engines.bundle import MODEL, Contents, bundled, fill_bundle
+from paddle_int8.tasks.engines.bundle import MODEL, Contents, Deployment, bundled, fill_bundle
 from paddle_int8.tasks.engines.engine import BundleRequest
-from paddle_int8.tasks.engines.paddle.bundle_texts import render
+from paddle_int8.tasks.engines.paddle.bundle_texts import TRITON, render
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.predictor import MODEL_FILENAME, PARAMS_FILENAME
 
 SERVING = Path(__file__).with_name("serving.py")
+TRITON_MODEL = Path(__file__).with_name("triton_model.py")
 FILES = (MODEL_FILENAME, PARAMS_FILENAME)
 BUNDLED = bundled(FILES)
 PADDLE = "paddlepaddle"
@@ -33,7 +34,15 @@ def write_bundle(request: BundleRequest) -> Bundle:
         requirements=requirements(),
         pythons=pythons(),
     )
-    return fill_bundle(request, contents, lambda deployment: render(asdict(deployment)))
+    return fill_bundle(request, contents, _texts)
+
+
+def _texts(deployment: Deployment) -> dict[str, str]:
+    """The bundle's own pages, and the backend of Triton where the bundle can be a model of Triton's."""
+    texts = render(asdict(deployment))
+    if TRITON in texts:
+        texts |= {"1/model.py": TRITON_MODEL.read_text(encoding="utf-8")}
+    return texts
 
 
 def bundle_digest(bundle: Path) -> str:

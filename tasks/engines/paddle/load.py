@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.contracts.artifacts import OperatorCensus, TensorSpec
+from paddle_int8.tasks.contracts.artifacts import ModelArtifact, OperatorCensus, TensorSpec
+from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.engines.paddle.census import census
 from paddle_int8.tasks.engines.paddle.conversion.converted import CAST
 from paddle_int8.tasks.engines.paddle.digest import program_digest
@@ -44,6 +45,21 @@ class PreparedModel:
     census: OperatorCensus
     repairs: dict[str, int]
     size_bytes: int
+
+    def artifact(self, source: ModelSource, given: Path, folder: Path) -> ModelArtifact:
+        """The model in `folder`, as other steps take it. `given`: the path that the user gave."""
+        return ModelArtifact(
+            folder=StoredPath(folder),
+            digest=self.digest,
+            source=StoredPath(given).relative() or str(given),
+            source_format=", ".join((source.format.value, *self.cast_from)),
+            source_digest=source.source_digest,
+            inputs=self.inputs,
+            outputs=self.outputs,
+            census=self.census,
+            repairs=self.repairs,
+            size_bytes=self.size_bytes,
+        )
 
 
 def prepare_model(

@@ -11,7 +11,8 @@ from paddle_int8.tasks.engines.paddle.rewrites.signs import QUANT_PAIR, SIGN_KEE
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Block, Operator, Program
 
-MIXED_SIGNS = "keep_mixed_signs_fp32"
+MIXED_SIGNS, MIXED_PRODUCTS = "keep_mixed_signs_fp32", "keep_mixed_products_fp32"
+"""Of sums and differences, and of products, which count as layers."""
 PRODUCTS = frozenset({"matmul", "matmul_v2", "fused_matmul"})
 OF_TWO_INPUTS = PRODUCTS | {
     name.format(kind)
@@ -22,20 +23,21 @@ PASSING = SIGN_KEEPING | {"scale", "flatten_contiguous_range", "squeeze2", "unsq
 """Operators behind which the predictor of `qdq` still knows the sign."""
 
 
-def keep_mixed_signs_fp32(program: Program) -> int:
+def keep_mixed_signs_fp32(program: Program) -> dict[str, int]:
     """Marks sums, differences and products of a rectified and a signed input so that they stay in FP32.
 
     A layer with a ReLU fused in writes unsigned bytes, which the conversion does not know. No kernel takes
     signed bytes with unsigned ones, and the predictor dies in the operator. A rectified tensor that went
     through FP32 afterwards, for example through a factor, comes back signed. `program` is fused already:
     residual sums are part of their convolutions.
-    Returns how many there were.
+    Returns how many there were, by name.
     """
     block = program.global_block()
     found = _mixed(block, OF_TWO_INPUTS, unsigned_tensors(block))
     for op in found:
         keep_fp32(op)
-    return len(found)
+    products = sum(op.type in PRODUCTS for op in found)
+    return {MIXED_SIGNS: len(found) - products, MIXED_PRODUCTS: products}
 
 
 def hide_mixed_products(program: Program) -> int:

@@ -98,7 +98,9 @@ def straighten_convolved(program: Program) -> int:
 
     Such a convolution may write its channels in blocks. The kernel that quantizes takes the strides of the
     blocks for those of dimensions: the predictor dies, "could not construct a memory descriptor using
-    strides". Whether a convolution writes blocks depends on its channels and on the instruction set.
+    strides". Whether a convolution writes blocks depends on its channels and on the instruction set. The
+    predictor of `qdq` quantizes in front of operators that keep the scale, such as reshaping, if their
+    results are quantized.
     Returns how many copies there are.
     """
     block = program.global_block()
@@ -115,7 +117,7 @@ def straighten_convolved(program: Program) -> int:
     found = [op for op in quantizing if is_laid_out(written, op.input("Input")[0], lays_out)]
     for op in found:
         fence(block, op, op.input("Input")[0])
-    names = [name for name in read_as_bytes(block) if is_laid_out(written, name, lays_out)]
+    names = [name for name in read_as_bytes(block) if is_laid_out(written, name, lays_out, SCALE_KEEPING)]
     return len(found) + len([copy for name in names if (copy := _part(block, name))])
 
 

@@ -99,6 +99,25 @@ def separate_equal_factors(loaded: LoadedProgram) -> int:
     return len(found)
 
 
+def separate_reshaped_factors(loaded: LoadedProgram) -> int:
+    """reshape2 -> transpose2, times what the reshape2 writes -> a copy in front of the transpose2.
+
+    The conversion to `offline` fuses the two into the product, which then reads as its other factor what
+    nothing writes: the predictor dies.
+    """
+    block, matched = loaded.program.global_block(), 0
+    for op in [op for op in block.ops if op.type in PRODUCTS]:
+        factors = op.input("X") + op.input("Y")
+        for transpose in [writer(block, name) for name in factors]:
+            if transpose is None or transpose.type != "transpose2" or transpose.input("X")[0] not in factors:
+                continue
+            reshape = writer(block, transpose.input("X")[0])
+            if reshape is not None and reshape.type == "reshape2":
+                fence(block, transpose, transpose.input("X")[0])
+                matched += 1
+    return matched
+
+
 def writers(block: Block) -> dict[str, list[Operator]]:
     """The operators that write each variable, by its name."""
     found: dict[str, list[Operator]] = {}
@@ -109,17 +128,21 @@ def writers(block: Block) -> dict[str, list[Operator]]:
 
 
 def is_laid_out(
-    written: Mapping[str, list[Operator]], name: str, lays_out: Callable[[Operator], bool]
+    written: Mapping[str, list[Operator]],
+    name: str,
+    lays_out: Callable[[Operator], bool],
+    passing: frozenset[str] = frozenset(),
 ) -> bool:
     """Whether the order in which an operator writes may reach `name`.
 
-    written: see `writers`. lays_out: whether an operator has an order of its own.
+    written: see `writers`. lays_out: whether an operator has an order of its own. passing: operators that
+    count as if they passed it on, though they write plain order.
     """
     waiting, seen = [name], set()
     while waiting:
         target = waiting.pop()
         sources = written.get(target, [])
-        if len(sources) != 1 or sources[0].type in PLAIN or target in seen:
+        if len(sources) != 1 or sources[0].type in PLAIN - passing or target in seen:
             continue
         if lays_out(sources[0]):
             return True

@@ -136,7 +136,24 @@ def keep_differences_fp32(loaded: LoadedProgram) -> int:
     return len(found)
 
 
+def keep_equal_operands_fp32(loaded: LoadedProgram) -> int:
+    """Marks sums and products of a tensor with itself so that no layout quantizes them.
+
+    The conversion to `offline` knows operands by their names. Where both have one name, the INT8 kernel's
+    answer is far from PaddleSlim's simulation.
+    """
+    found = [
+        op
+        for kind in sorted(ELEMENTWISE)
+        for _, op in operators(loaded, kind)
+        if op.input("X") == op.input("Y")
+    ]
+    for op in found:
+        keep_fp32(op)
+    return len(found)
+
+
 def pooled_size(block: Block, pool: Operator) -> list[int]:
-    """Height and width of the pooling's input; -1 where any size is possible."""
+    """The sides of the pooling's input, such as height and width; -1 where any size is possible."""
     shape = variable_of(block, pool.input("X")[0]).shape
-    return list(shape[1:3] if pool.attr("data_format") == "NHWC" else shape[2:4])
+    return list(shape[1:-1] if pool.attr("data_format").endswith("C") else shape[2:])

@@ -8,6 +8,7 @@ share this form. Isolated process only.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -144,31 +145,64 @@ def _covers(numerator: Sequence[int], denominator: Sequence[int], axis: int) -> 
     return all(right in (1, left) for left, right in zip(along, denominator, strict=False))
 
 
-def _pools_beyond_the_edge(block: Block, pool: Operator) -> bool:
-    """Whether oneDNN divides the sum of a window by a wrong number.
+def _pools_otherwise(block: Block, pool: Operator) -> bool:
+    """Whether oneDNN has no kernel for a pooling, or divides the sum of a window by a wrong number.
 
-    It does so in an average that counts the padding, if windows reach further than the padding, or further on
-    one side.
+    It has none for windows that hold padding alone. It divides wrongly in an average that counts the padding,
+    if windows reach further than the padding, or further on one side.
     """
-    if pool.attr("pooling_type") != "avg" or pool.attr("exclusive") or pool.attr("adaptive"):
+    if pool.attr("adaptive") or pool.attr("global_pooling"):
         return False
-    if pool.attr("global_pooling"):
-        return False
-    padding = list(pool.attr("paddings"))
-    uneven = len(padding) > len(pool.attr("ksize")) and padding[::2] != padding[1::2]
-    if pool.attr("padding_algorithm") == "SAME" or uneven:
+    same, sides = pool.attr("padding_algorithm") == "SAME", _sides(block, pool)
+    if not same and any(_holds_padding_alone(side) for side in sides):
         return True
-    return bool(pool.attr("ceil_mode")) and not _fits(block, pool, padding)
+    if pool.attr("pooling_type") != "avg" or pool.attr("exclusive"):
+        return False
+    return same or any(side.before != side.after or _reaches_beyond(side) for side in sides)
 
 
-def _fits(block: Block, pool: Operator, padding: list[int]) -> bool:
-    """Whether the windows end where the padded input does."""
-    window, strides, size = pool.attr("ksize"), pool.attr("strides"), pooled_size(block, pool)
-    both = padding[::2] if len(padding) > len(window) else padding
-    return len(window) == 2 and all(
-        have > 0 and (have + 2 * pad - want) % stride == 0
-        for have, pad, want, stride in zip(size, both, window, strides, strict=True)
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One side of a pooled picture: its length, 0 or less where free, the padding before and after it, the
+    window and its steps, and whether a window that begins in it may end beyond it."""
+
+    length: int
+    before: int
+    after: int
+    window: int
+    stride: int
+    ceil: bool
+
+
+def _sides(block: Block, pool: Operator) -> list[_Side]:
+    window, padding = list(pool.attr("ksize")), list(pool.attr("paddings"))
+    pairs = zip(
+        *([padding] * 2 if len(padding) == len(window) else [padding[::2], padding[1::2]]), strict=True
     )
+    lengths = pooled_size(block, pool)
+    return [
+        _Side(length, *pair, kernel, stride, bool(pool.attr("ceil_mode")))
+        for length, pair, kernel, stride in zip(lengths, pairs, window, pool.attr("strides"), strict=True)
+    ]
+
+
+def _holds_padding_alone(side: _Side) -> bool:
+    """Whether the first window ends before the picture begins, or the last one begins behind it."""
+    if side.before >= side.window:
+        return True
+    if side.length <= 0:
+        return side.after >= side.window or (side.ceil and side.stride + side.after > side.window)
+    rest = side.length + side.before + side.after - side.window
+    steps = -(-rest // side.stride) if side.ceil else int(rest / side.stride)  # as C++ divides
+    return steps * side.stride - side.before >= side.length
+
+
+def _reaches_beyond(side: _Side) -> bool:
+    """Whether windows may end behind the padding."""
+    if side.length <= 0:
+        return side.ceil
+    rest = side.length + side.before + side.after - side.window
+    return rest < 0 or (side.ceil and rest % side.stride != 0)
 
 
 def _has_low_threshold(block: Block, op: Operator) -> bool:
@@ -188,8 +222,8 @@ def _always(block: Block, op: Operator) -> bool:
 
 
 WRONG: dict[str, Callable[[Block, Operator], bool]] = {
-    "pool2d": _pools_beyond_the_edge,
-    "pool3d": _pools_beyond_the_edge,
+    "pool2d": _pools_otherwise,
+    "pool3d": _pools_otherwise,
     "pad": _always,
     "clip": _has_computed_bounds,
     "softplus": _has_low_threshold,

@@ -29,12 +29,14 @@ from paddle_int8.tasks.engines.paddle.rewrites.fences import (
     order_operands,
     separate_equal_factors,
     separate_normalised_readers,
+    separate_reshaped_factors,
     separate_second_activations,
 )
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import (
     keep_attention_scores_fp32,
     keep_control_flow_fp32,
     keep_differences_fp32,
+    keep_equal_operands_fp32,
     keep_normalised_sums_fp32,
     keep_uneven_pooling_fp32,
     pooled_size,
@@ -188,7 +190,8 @@ REWRITES = (
     Rewrite("remove_identity_pooling", remove_identity_pooling),
     Rewrite("compute_channels_first", compute_channels_first),
     Rewrite("fold_convolution_bias", fold_convolution_bias),
-    # factors and offsets into layers that have their biases by now
+    # factors and offsets into layers that have their biases by now, those of a division's other form too
+    Rewrite("divide_by_reciprocals", divide_by_reciprocals),
     Rewrite("fold_affine_behind_layers", fold_affine_behind_layers),
     Rewrite("fold_factors_before_layers", fold_factors_before_layers),
     Rewrite("join_scalars", join_scalars),
@@ -201,18 +204,19 @@ REWRITES = (
     Rewrite("separate_normalised_readers", separate_normalised_readers),
     Rewrite("order_operands", order_operands),
     Rewrite("separate_equal_factors", separate_equal_factors),
+    Rewrite("separate_reshaped_factors", separate_reshaped_factors),
     # what no layout quantizes
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
     Rewrite("keep_attention_scores_fp32", keep_attention_scores_fp32),
     Rewrite("keep_normalised_sums_fp32", keep_normalised_sums_fp32),
     Rewrite("keep_differences_fp32", keep_differences_fp32),
+    Rewrite("keep_equal_operands_fp32", keep_equal_operands_fp32),
     # INT8 arithmetic; the first adds factors that the second keeps
     Rewrite("sign_rectified_residuals", sign_rectified_residuals),
     Rewrite("keep_scale_factors", keep_scale_factors),
     # wrong kernels last, since their forms hide an operator from the patterns above
     Rewrite("give_scalars_a_dimension", give_scalars_a_dimension),
     Rewrite("resample_natively", resample_natively),
-    Rewrite("divide_by_reciprocals", divide_by_reciprocals),
     Rewrite("compute_wrong_kernels_natively", compute_wrong_kernels_natively),
 )
 

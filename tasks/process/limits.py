@@ -17,6 +17,15 @@ def own_threads() -> int:
     return max(1, int(own_cores()))
 
 
+def default_threads() -> dict[str, str]:
+    """Environment variables by which a process starts as many threads as can compute at once.
+
+    OpenMP and OpenBLAS by themselves go by the CPU affinity alone. Under a quota of half a CPU on two CPUs
+    they would start two threads, which then wait for one another.
+    """
+    return dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(own_threads()))
+
+
 def threads_each(processes: int) -> int:
     """How many threads each of `processes` processes may use, when they work on this host together."""
     return max(1, own_threads() // processes)
@@ -27,43 +36,43 @@ def usable_cores(affinity: int, root: Path) -> float:
 
     root: the root of the file system. The quota of an outer cgroup also limits the groups inside it.
     """
-    quotas = [quota for folder in _groups(root, "cpu") if (quota := _cpu_quota(folder)) is not None]
+    quotas = [quota for folder in groups(root, "cpu") if (quota := _cpu_quota(folder)) is not None]
     return min([float(affinity), *quotas])
 
 
 def memory_limit(root: Path) -> int:
     """Bytes of memory that this process may use: the host's, or the cgroup limit when that is lower."""
-    limits = [limit for folder in _groups(root, "memory") if (limit := _memory_limit(folder)) is not None]
+    limits = [limit for folder in groups(root, "memory") if (limit := _memory_limit(folder)) is not None]
     return min([_memory_total(root), *limits])
 
 
 def _cpu_quota(folder: Path) -> float | None:
-    if (fields := _read(folder / "cpu.max").split()) and fields[0].isdigit():
+    if (fields := read(folder / "cpu.max").split()) and fields[0].isdigit():
         return int(fields[0]) / int(fields[1])
-    quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+    quota, period = read(folder / "cpu.cfs_quota_us"), read(folder / "cpu.cfs_period_us")
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None
 
 
 def _memory_limit(folder: Path) -> int | None:
-    text = _read(folder / "memory.max") or _read(folder / "memory.limit_in_bytes")
+    text = read(folder / "memory.max") or read(folder / "memory.limit_in_bytes")
     return int(text) if text.isdigit() else None
 
 
 def _memory_total(root: Path) -> int:
-    for line in _read(root / "proc/meminfo").splitlines():
+    for line in read(root / "proc/meminfo").splitlines():
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) * 1024
     return 0
 
 
-def _groups(root: Path, controller: str) -> Iterator[Path]:
+def groups(root: Path, controller: str) -> Iterator[Path]:
     """Every cgroup folder that limits this process's `controller`, innermost first.
 
     In a container, the path in /proc is often that of the host and does not exist here. The mount point
     itself is then the container's own group, so the search goes up to it.
     """
     mount = root / "sys/fs/cgroup"
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in read(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers:
             bases = [mount, mount / "unified"]
@@ -76,7 +85,8 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
             yield from (base / part for part in (inner, *inner.parents))
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """The text of one of the kernel's files; "" where it does not exist or may not be read."""
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError:
