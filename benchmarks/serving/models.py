@@ -20,7 +20,7 @@ from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.sequences import LENGTHS
 from paddle_int8.tasks.hardware.profile import host_profile
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.tracking.registry import PYFUNC, REQUIREMENTS, signature
+from paddle_int8.tasks.tracking.registry import PYFUNC, signature
 from tests.integration import small_release, small_sequences
 from tests.integration.registry_ground import pack
 
@@ -97,7 +97,7 @@ def save(bundle: Path, folder: Path) -> Path:
             path=str(folder),
             python_model=str(PYFUNC),
             artifacts={"bundle": bundle.absolute().as_uri()},
-            pip_requirements=list(REQUIREMENTS),
+            pip_requirements=deployment["requirements"],
             signature=signature(deployment),
         )
     return folder
