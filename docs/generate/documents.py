@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema
 from docs.generate.schema import references, table, words
 from paddle_int8.tasks.contracts.artifacts import Bundle, HostProfile
 from paddle_int8.tasks.contracts.evidence import KernelAudit
+from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.drafting.draft import Draft
 from paddle_int8.tasks.engines.converted import ConvertedModel
@@ -24,6 +25,7 @@ OTHERS: dict[str, type[Any]] = {
     "hardware": HostProfile,
     "audit": KernelAudit,
     "convert": ConvertedModel,
+    "sensitivity": Sensitivity,
     "promote": Decision,
     "history": History,
     "export": Bundle,

@@ -95,6 +95,45 @@ def release(
     raise typer.Exit(_status(result.outcome))
 
 
+@app.command()
+def sensitivity(
+    config: Annotated[Path, typer.Argument(help="YAML file of a release.")],
+    most: Annotated[int, typer.Option(min=1, help="How many operators to list, the worst first.")] = 10,
+    json_output: Json = False,
+) -> None:
+    """Show what each operator costs when it alone is quantized, by the layer's name, and the likely reason.
+
+    Nothing is converted or timed: PaddleSlim calibrates the first candidate of the release, and its operators
+    are simulated one by one on a few calibration samples. Layers that cost much are what
+    `quantization.keep_fp32` is for.
+
+    Example: paddle-int8 sensitivity configs/digits_mobilenet_v1.yaml
+    """
+    from paddle_int8.flows.cli.embedded import surroundings
+    from paddle_int8.flows.server.lifecycle.cancellation import cancellable
+    from paddle_int8.tasks.config.file import load_config
+    from paddle_int8.tasks.config.settings import Settings
+
+    sys.path += [str(Path.cwd()), str(config.resolve().parent)]
+    loaded = _guard(lambda: load_config(config))
+    settings = Settings()
+    _guard(lambda: surroundings.prepare(settings))
+    from paddle_int8.flows.cli.sensitivity_table import print_sensitivity
+    from paddle_int8.flows.cli.terminal import StepDisplay
+
+    def load() -> Any:
+        from paddle_int8.flows.sensitivity import sensitivity as sensitivity_flow
+
+        return sensitivity_flow
+
+    with cancellable(_say_cancelled), StepDisplay(err).shown():
+        measured = _guard(lambda: surroundings.run_flow(settings, load, loaded))
+    if json_output:
+        _print_json("sensitivity", measured)
+    else:
+        print_sensitivity(out, measured, most)
+
+
 @app.command("published-table")
 def published_table(
     configs: Annotated[Path, typer.Option(help="Folder of the releases' YAML files.")] = Path(

@@ -151,6 +151,7 @@ def _train(inputs: Inputs, findings: Findings) -> FinetunedArtifact | None:
                 qat,
                 settings.op_types,
                 settings.skip_tensors,
+                settings.keep_fp32,
                 settings.weight_quantize_type,
             )
     except PipelineError as error:

@@ -58,13 +58,7 @@ def gather(config: ReleaseConfig, run_id: str) -> Inputs:
     """Runs the steps that every candidate needs. Raises: PipelineError when one of them fails."""
     host = check_hardware(config.hardware)
     log_input(run_id, host)
-    files = _model_files(config, run_id)
-    model = load_model(
-        files,
-        legacy_recurrence=any(LAYOUTS.find(name).legacy_recurrence for name in config.quantization.layouts),
-        native_ops=config.conversion.native_ops,
-    )
-    log_input(run_id, model)
+    model = load(config, run_id)
     calibration = draw_calibration_data(config.data, model)
     log_input(run_id, calibration, "calibration")
     validation = draw_validation_data(config.data, model)
@@ -104,6 +98,18 @@ def _parted(
     log_input(run_id, search, "search")
     log_input(run_id, confirmation, "validation")
     return search, confirmation
+
+
+def load(config: ReleaseConfig, run_id: str) -> ModelArtifact:
+    """The FP32 model, trained or fetched first where the configuration says so."""
+    model = load_model(
+        _model_files(config, run_id),
+        legacy_recurrence=any(LAYOUTS.find(name).legacy_recurrence for name in config.quantization.layouts),
+        native_ops=config.conversion.native_ops,
+        keep_fp32=config.quantization.keep_fp32,
+    )
+    log_input(run_id, model)
+    return model
 
 
 def outputs_for(

@@ -113,6 +113,7 @@ def finetune(
     config: QatConfig,
     op_types: tuple[str, ...],
     skip_tensors: tuple[str, ...],
+    keep_fp32: tuple[str, ...],
     weight_quantize_type: str,
 ) -> FinetunedArtifact:
     """Trains the model further with its rounding simulated, once for all layouts.
@@ -132,6 +133,7 @@ def finetune(
                 config=config,
                 op_types=op_types,
                 skip_tensors=skip_tensors,
+                keep_fp32=keep_fp32,
                 weight_quantize_type=weight_quantize_type,
                 folder=folder,
                 checkpoint=checkpoint,

@@ -19,19 +19,25 @@ TIMEOUT_S = 900
 
 @step(name="load model")
 def load_model(
-    files: ModelFiles, *, legacy_recurrence: bool = False, native_ops: tuple[str, ...] = ()
+    files: ModelFiles,
+    *,
+    legacy_recurrence: bool = False,
+    native_ops: tuple[str, ...] = (),
+    keep_fp32: tuple[str, ...] = (),
 ) -> ModelArtifact:
     """The user's model, repaired and in the store, with its inputs, its outputs and its census of operators.
 
     legacy_recurrence: rewrite operators `rnn` with `lstm`, for the layout `recurrent`.
     native_ops: operator types that Paddle's own kernels are to run, in the baseline and in every layout.
-    Raises: ModelFormatError when the files are not a usable FP32 model.
+    keep_fp32: the patterns of `quantization.keep_fp32`, of which each must mean an operator.
+    Raises: ModelFormatError when the files are not a usable FP32 model, ConfigError for a pattern that means
+    no operator.
     """
     with stage("load model") as summary, scratch(Settings().store, "model") as folder:
         source = find_model(files)
         log = step_log("load-model")
         prepared = run_isolated(
-            partial(prepare_model, legacy=legacy_recurrence, native_ops=native_ops),
+            partial(prepare_model, legacy=legacy_recurrence, native_ops=native_ops, keep_fp32=keep_fp32),
             source,
             folder,
             step="load model",

@@ -102,8 +102,9 @@ def _validated_s(config: ReleaseConfig, measured: Measured) -> float:
 
 def _turns_ms(config: ReleaseConfig, call_ms: float) -> float:
     """All turns of one subject (`tasks.validation.latency`), if it takes as long as FP32."""
-    rounds, calls = turns(config.validation.repeats)
+    processes = config.validation.processes
+    rounds, calls = turns(config.validation.repeats, processes)
     warm_up = 0.0
     if call_ms < LONG_CALL_MS:
         warm_up = min(config.validation.warmup, math.ceil(WARM_UP_MS / max(call_ms, 1e-3))) * call_ms
-    return rounds * (warm_up + calls * call_ms)
+    return processes * rounds * (warm_up + calls * call_ms)

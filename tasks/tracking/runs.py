@@ -298,6 +298,19 @@ def log_outcome(tracking_uri: str, release: Release, report_html: str, plots: Ma
             client.log_artifacts(release.run_id, str(folder))
 
 
+def log_files(tracking_uri: str, run_id: str, files: Mapping[str, bytes]) -> None:
+    """Logs files on a run, as artifacts by their path."""
+    with (
+        connection(tracking_uri) as client,
+        tempfile.TemporaryDirectory(prefix=temporary.prefix()) as name,
+    ):
+        for path, content in files.items():
+            target = Path(name, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        client.log_artifacts(run_id, name)
+
+
 def log_documents(
     tracking_uri: str, experiment: str, documents: Mapping[str, str], metrics: Mapping[str, float]
 ) -> str:

@@ -29,6 +29,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     RegisteredVersion,
 )
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
+from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.verdict import Looks, Release, Verdict
 from paddle_int8.tasks.gate.diagnosis import explain
@@ -41,6 +42,7 @@ from paddle_int8.tasks.tracking.looks import earlier_looks, record_looks
 from paddle_int8.tasks.tracking.plots import release_plots
 from paddle_int8.tasks.tracking.report import render_html, render_markdown
 from paddle_int8.tasks.tracking.runs import RunStatus
+from paddle_int8.tasks.tracking.sensitivity import CSV, PLOT, as_csv, sensitivity_plot
 from paddle_int8.tasks.tracking.source import fetch_source, resolve_source
 from paddle_int8.tasks.tracking.summary import focus, looks_said, native_is_faster
 
@@ -85,6 +87,13 @@ def log_input(run_id: str, item: HostProfile | ModelArtifact | DatasetArtifact, 
 def log_training(run_id: str, finetuned: FinetunedArtifact) -> None:
     """Logs loss and accuracy of the quantization-aware training, by step, on the parent run."""
     runs.log_training(Settings().tracking_uri, run_id, finetuned)
+
+
+@step(name="log sensitivity", **NETWORK)
+def log_sensitivity(run_id: str, measured: Sensitivity) -> None:
+    """Logs what each operator costs on the parent run, as CSV and as a plot."""
+    files = {CSV: as_csv(measured).encode(), PLOT: sensitivity_plot(measured).svg}
+    runs.log_files(Settings().tracking_uri, run_id, files)
 
 
 @step(name="fetch registered model", **NETWORK)

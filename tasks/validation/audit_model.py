@@ -24,6 +24,7 @@ from paddle_int8.tasks.engines.paddle import running
 from paddle_int8.tasks.engines.paddle.files import ModelSource, find_model
 from paddle_int8.tasks.engines.paddle.form import Form
 from paddle_int8.tasks.engines.paddle.form_errors import convert_command, require_runnable
+from paddle_int8.tasks.engines.paddle.pir.source import readable
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.switches import (
     BASELINE,
@@ -143,12 +144,12 @@ def audit_model(request: AuditRequest) -> KernelAudit:
     doesn't fit.
     """
     pin(request.threads)
-    source = find_model(request.files)
-    form = require_runnable(source)
-    switches, per_kernel = _opened_as(request.layout, form)
-    logger.info("auditing %s, which is %s, with %s", source.program, form, switches)
-    with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
-        return _audit(request, source, form, switches, per_kernel=per_kernel, folder=Path(folder))
+    with readable(find_model(request.files)) as source:
+        form = require_runnable(source)
+        switches, per_kernel = _opened_as(request.layout, form)
+        logger.info("auditing %s, which is %s, with %s", source.program, form, switches)
+        with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
+            return _audit(request, source, form, switches, per_kernel=per_kernel, folder=Path(folder))
 
 
 def _opened_as(name: str | None, form: Form) -> tuple[Switches, bool]:
@@ -183,7 +184,7 @@ def _audit(
     if form is Form.QDQ and switches.onednn_int8 and integers_in_fp32(loaded):
         raise _unscaled(source)
     spec = PredictorSpec(
-        program=source.program, params=source.params, switches=switches, threads=request.threads
+        program=source.readable, params=source.params, switches=switches, threads=request.threads
     )
     if cast_to_fp32(loaded):
         save_program(loaded, folder)

@@ -149,6 +149,7 @@ def test_training_on_sequences_is_refused_and_leads_to_post_training(
         config=QatConfig(data=CallableSource(kind="callable", function="a:b")),
         op_types=("mul",),
         skip_tensors=(),
+        keep_fp32=(),
         weight_quantize_type="abs_max",
         folder=tmp_path,
         checkpoint=tmp_path / "checkpoint",

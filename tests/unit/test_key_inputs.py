@@ -85,6 +85,7 @@ def test_quantize_key_ignores_other_candidates_and_limits(changes: dict[str, Any
     [
         {"op_types": ("conv2d",)},
         {"skip_tensors": ("scores",)},
+        {"keep_fp32": ("conv2d_0",)},
         {"round_type": "adaround"},
         {"bias_correction": True},
         {"weight_quantize_type": "abs_max"},
@@ -141,6 +142,7 @@ def _finetune_key(model: ModelArtifact, op_types: tuple[str, ...] = ("conv2d",),
         config=QatConfig.model_validate({"data": source} | changes),
         op_types=op_types,
         skip_tensors=(),
+        keep_fp32=(),
         weight_quantize_type="abs_max",
     )
 
