@@ -20,7 +20,8 @@ def share_below(factory: pytest.TempPathFactory, config: pytest.Config) -> None:
     global _run, _kept
     own = factory.getbasetemp()
     _run = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    _kept = config.cache.mkdir("shared") if config.cache else _run
+    cache = getattr(config, "cache", None)  # none with `-p no:cacheprovider`
+    _kept = cache.mkdir("shared") if cache else _run
 
 
 def made_once(name: str, make: Callable[[Path], object], *, kept: bool = False) -> Path:

@@ -241,7 +241,7 @@ def test_keys_of_measurements_ignore_the_name_of_the_host_and_hold_its_cpu(tmp_p
 
 @pytest.mark.parametrize(
     "changes",
-    [{"warmup": 1}, {"repeats": 400}, {"references": ()}, {"timeout_s": 60}],
+    [{"warmup": 1}, {"repeats": 400}, {"processes": 2}, {"references": ()}, {"timeout_s": 60}],
     ids=lambda changes: next(iter(changes)),
 )
 def test_baselines_key_ignores_how_candidates_are_timed(changes: dict[str, Any]) -> None:
