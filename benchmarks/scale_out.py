@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddle_int8.flows.cli.console import out
-from paddle_int8.tasks.hardware.limits import own_threads
+from paddle_int8.tasks.process.limits import own_threads
 
 SIZES = (1, 2, 4)
 ADDRESS = "PADDLE_INT8_DASK_SCHEDULER"

@@ -19,7 +19,7 @@ from paddle_int8.tasks.contracts.verdict import Judged, Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.gate.choice import choose
 from paddle_int8.tasks.layouts.task import pack_bundle
-from paddle_int8.tasks.tracking.task import publish_report, register
+from paddle_int8.tasks.tracking.task import count_looks, publish_report, register
 
 
 @flow(
@@ -46,10 +46,11 @@ def _released(config: ReleaseConfig) -> Release:
     with begun(config) as run_id:
         inputs = gather(config, run_id)
         findings = explore(inputs)
-        chosen = choose(findings.judged)
+        chosen = findings.confirmed or choose(findings.judged)
         if chosen is None:
             raise findings.errors[0]
-        result = _conclude(inputs, findings, chosen, started)
+        looks = count_looks(run_id, tuple(each.evidence for each in findings.tested), config.gate)
+        result = replace(_conclude(inputs, findings, chosen, started), looks=looks)
         report = publish_report(result, config, tuple(each.quantized for each in findings.judged))
         return replace(result, report=report)
 
@@ -63,16 +64,21 @@ def _conclude(inputs: Inputs, findings: Findings, chosen: Judged, started: float
         chosen.evidence,
         config.data.preprocessing,
         config.validation.threads,
+        config.serving,
     )
     approved = verdict.outcome is Outcome.APPROVED and config.registry.enabled
-    registered = register(inputs.run_id, bundle, verdict, config.registry, config.name) if approved else None
+    registered = (
+        register(inputs.run_id, bundle, chosen.evidence, verdict, config.registry, config.name)
+        if approved
+        else None
+    )
     return Release(
         name=config.name,
         outcome=verdict.outcome,
         host=inputs.host,
         model=inputs.model,
         calibration=inputs.calibration,
-        validation=inputs.validation,
+        validation=inputs.confirmation or inputs.validation,
         evidence=tuple(each.evidence for each in findings.judged),
         failed=findings.failed,
         verdicts=tuple(each.verdict for each in findings.judged),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 
 import hypothesis
 import pytest
 
 from paddle_int8.tasks.process.pace import slowness
-from tests.patience import allowed
+from tests.shared import share_below
 
 # An example's own time says how loaded the machine is, so no drawn example fails for it.
 hypothesis.settings.register_profile(
@@ -28,11 +29,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.timeout(stretch * seconds), append=False)
 
 
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[str]:
-    """A real temporary server for every flow that this process runs; its address."""
-    from prefect.settings import PREFECT_API_URL
-    from prefect.testing.utilities import prefect_test_harness
+@pytest.fixture(scope="session", autouse=True)
+def _shared(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> None:
+    share_below(tmp_path_factory, pytestconfig)
 
-    with prefect_test_harness(server_startup_timeout=int(allowed(180))):
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real temporary server, the program's own, for every flow that this process runs; its address."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from paddle_int8.flows.cli.embedded import temporary_server
+    from paddle_int8.flows.cli.embedded.surroundings import QUIET
+    from tests import databases
+
+    home = tmp_path_factory.mktemp("prefect_server")
+    databases.used(home)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (QUIET | {"PREFECT_HOME": str(home / "prefect")}).items():
+            patch.setenv(name, value)
+        server = temporary_server.start(home / "server.log")
+    atexit.register(server.stop)  # after Prefect has sent it the last logs, see `surroundings.start_prefect`
+    server.wait_until_ready()
+    with temporary_settings(updates={PREFECT_API_URL: f"{server.address}/api"}):
         yield str(PREFECT_API_URL.value())

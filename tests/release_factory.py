@@ -25,6 +25,7 @@ from paddle_int8.tasks.contracts.artifacts import (
 from paddle_int8.tasks.contracts.evidence import (
     CandidateEvidence,
     ClassDrop,
+    Disturbance,
     FailedCandidate,
     Fp32Layer,
     IsaEvidence,
@@ -187,8 +188,26 @@ def build_latency(speedup: float, *, seed: str, repeats: int = 200) -> LatencyEv
         calls=1,
         summaries={subject: build_summary(values) for subject, values in samples.items()},
         samples_ms=samples,
-        speedup=SpeedRatio(ratio=speedup, low=speedup * 0.97, high=speedup * 1.03, confidence=0.95),
+        speedup=build_ratio(speedup),
+        native_speedup=build_ratio(speedup * 1.9),
         skipped={"bf16": "this CPU has no BF16 instructions; emulated it is slower than FP32"},
+        disturbance=Disturbance(
+            seconds=12.5,
+            others_share=0.02,
+            steal_share=0.0,
+            waited_share=0.001,
+            throttled_share=0.0,
+            pressure_share=0.04,
+            load=1.1,
+            lowest_mhz=None,
+            highest_mhz=None,
+        ),
+    )
+
+
+def build_ratio(ratio: float) -> SpeedRatio:
+    return SpeedRatio(
+        ratio=ratio, low=ratio * 0.97, high=ratio * 1.03, confidence=0.95, processes=5, allowance=0.01
     )
 
 

@@ -22,7 +22,7 @@ from paddle_int8.tasks.engines.paddle.private.networks import groups_of, learnin
 from paddle_int8.tasks.engines.paddle.quantization.trainable import use_onednn
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.engines.paddle.training.loop import Variables, cosine_rate, epoch_rows, fit
-from paddle_int8.tasks.hardware.limits import own_threads
+from paddle_int8.tasks.process.limits import own_threads
 from paddle_int8.zoo.growth import Weights, deepen
 
 if TYPE_CHECKING:

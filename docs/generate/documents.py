@@ -11,15 +11,21 @@ from pydantic_core import CoreSchema
 from docs.generate.schema import references, table, words
 from paddle_int8.tasks.contracts.artifacts import Bundle, HostProfile
 from paddle_int8.tasks.contracts.evidence import KernelAudit
+from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.verdict import Release
-from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
+from paddle_int8.tasks.drafting.draft import Draft
+from paddle_int8.tasks.engines.converted import ConvertedModel
+from paddle_int8.tasks.preview.findings import Check
 from paddle_int8.tasks.promotion.decision import Decision
 from paddle_int8.tasks.promotion.ledger import History
 
 OTHERS: dict[str, type[Any]] = {
+    "init": Draft,
+    "check": Check,
     "hardware": HostProfile,
     "audit": KernelAudit,
     "convert": ConvertedModel,
+    "sensitivity": Sensitivity,
     "promote": Decision,
     "history": History,
     "export": Bundle,

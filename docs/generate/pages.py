@@ -19,6 +19,7 @@ from docs.generate.documents import documents
 from docs.generate.environment import environment
 from docs.generate.keys import keys
 from docs.generate.log import log
+from docs.generate.operators import operators
 from docs.generate.records import records
 from docs.generate.rooms import rooms
 from docs.generate.samples import samples
@@ -34,6 +35,7 @@ KINDS: dict[str, Callable[[str], str]] = {
     "environment": environment,
     "keys": keys,
     "log": log,
+    "operators": operators,
     "records": records,
     "rooms": rooms,
     "samples": samples,

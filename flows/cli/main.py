@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from paddle_int8.flows.cli import first_steps
 from paddle_int8.flows.cli import registry as registry_cli
 from paddle_int8.flows.cli.console import Json, err, out
 from paddle_int8.flows.cli.console import guard as _guard
@@ -32,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(first_steps.app)
 app.add_typer(registry_cli.app)
 
 
@@ -91,6 +93,45 @@ def release(
     else:
         print_release(out, result)
     raise typer.Exit(_status(result.outcome))
+
+
+@app.command()
+def sensitivity(
+    config: Annotated[Path, typer.Argument(help="YAML file of a release.")],
+    most: Annotated[int, typer.Option(min=1, help="How many operators to list, the worst first.")] = 10,
+    json_output: Json = False,
+) -> None:
+    """Show what each operator costs when it alone is quantized, by the layer's name, and the likely reason.
+
+    Nothing is converted or timed: PaddleSlim calibrates the first candidate of the release, and its operators
+    are simulated one by one on a few calibration samples. Layers that cost much are what
+    `quantization.keep_fp32` is for.
+
+    Example: paddle-int8 sensitivity configs/digits_mobilenet_v1.yaml
+    """
+    from paddle_int8.flows.cli.embedded import surroundings
+    from paddle_int8.flows.server.lifecycle.cancellation import cancellable
+    from paddle_int8.tasks.config.file import load_config
+    from paddle_int8.tasks.config.settings import Settings
+
+    sys.path += [str(Path.cwd()), str(config.resolve().parent)]
+    loaded = _guard(lambda: load_config(config))
+    settings = Settings()
+    _guard(lambda: surroundings.prepare(settings))
+    from paddle_int8.flows.cli.sensitivity_table import print_sensitivity
+    from paddle_int8.flows.cli.terminal import StepDisplay
+
+    def load() -> Any:
+        from paddle_int8.flows.sensitivity import sensitivity as sensitivity_flow
+
+        return sensitivity_flow
+
+    with cancellable(_say_cancelled), StepDisplay(err).shown():
+        measured = _guard(lambda: surroundings.run_flow(settings, load, loaded))
+    if json_output:
+        _print_json("sensitivity", measured)
+    else:
+        print_sensitivity(out, measured, most)
 
 
 @app.command("published-table")

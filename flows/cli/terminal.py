@@ -20,6 +20,7 @@ from paddle_int8.tasks.contracts.verdict import Release, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.tracking.connection import redact
+from paddle_int8.tasks.tracking.summary import headline, looks_said
 
 RARER = 2.0
 """A wait is reported again when it has lasted this many times as long as at the previous report."""
@@ -50,6 +51,15 @@ class StepDisplay:
     def shown(self) -> Iterator[None]:
         with self._bars, progress.listen(self.show):
             yield
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves the terminal to a question for as long as the context is open."""
+        self._bars.stop()
+        try:
+            yield
+        finally:
+            self._bars.start()
 
     def show(self, event: progress.Progress) -> None:
         """Shows one progress report. Any thread may call it."""
@@ -138,6 +148,8 @@ def print_release(console: Console, release: Release) -> None:
         )
     if release.chosen and (verdict := verdicts.get(release.chosen)):
         _print_verdict(console, verdict)
+    for sentence in looks_said(release.looks) if release.looks else ():
+        console.print(sentence, highlight=False, soft_wrap=True)
     console.print(
         f"run      {release.run_id} in {redact(release.tracking_uri)}", highlight=False, soft_wrap=True
     )
@@ -149,6 +161,8 @@ def print_release(console: Console, release: Release) -> None:
         f"\n[bold {COLOURS[release.outcome]}]{release.outcome.value.upper()}[/] in {release.seconds:.0f} s",
         highlight=False,
     )
+    if beside := headline(release).beside:
+        console.print(f"[yellow]but[/] {escape(beside)}", highlight=False, soft_wrap=True)
 
 
 def _print_verdict(console: Console, verdict: Verdict) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from prefect.futures import PrefectFuture
 
-from paddle_int8.flows.releasing.inputs import Inputs
+from paddle_int8.flows.releasing.inputs import Inputs, outputs_for
 from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.algorithms import section as quantization
 from paddle_int8.tasks.algorithms.task import finetune, quantize
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import (
     Candidate,
+    DatasetArtifact,
     DeployableArtifact,
     FinetunedArtifact,
     QuantizedArtifact,
@@ -20,20 +22,25 @@ from paddle_int8.tasks.contracts.artifacts import (
 from paddle_int8.tasks.contracts.errors import ConfigError, PipelineError
 from paddle_int8.tasks.contracts.evidence import FailedCandidate
 from paddle_int8.tasks.contracts.verdict import Attempt, Judged
-from paddle_int8.tasks.gate.task import gate
+from paddle_int8.tasks.gate.confirmation import finalist, unconfirmed
+from paddle_int8.tasks.gate.task import gate, gate_together
 from paddle_int8.tasks.layouts import section as conversion
 from paddle_int8.tasks.layouts.task import convert
 from paddle_int8.tasks.strategies import STRATEGIES
 from paddle_int8.tasks.tracking.live_curve import training_followed
-from paddle_int8.tasks.tracking.task import log_candidate, log_failure, log_training
+from paddle_int8.tasks.tracking.task import log_candidate, log_failure, log_training, log_verdict
 from paddle_int8.tasks.validation.task import validate
 
 
 @dataclass(slots=True)
 class Findings:
-    """What became of the candidates so far. `errors` are those of the failed ones, in order."""
+    """What became of the candidates so far. `errors` are those of the failed ones, in order.
+
+    confirmed: the candidate that a search found, as it was judged on the samples that the search did not see.
+    """
 
     tried: list[Attempt] = field(default_factory=list)
+    confirmed: Judged | None = None
     errors: list[PipelineError] = field(default_factory=list)
 
     @property
@@ -44,9 +51,21 @@ class Findings:
     def failed(self) -> tuple[FailedCandidate, ...]:
         return tuple(each for each in self.tried if isinstance(each, FailedCandidate))
 
+    @property
+    def tested(self) -> tuple[Judged, ...]:
+        """The candidates whose verdicts count: the confirmed one of a search, else all."""
+        return (self.confirmed,) if self.confirmed else self.judged
+
+    def replace(self, ruled: Iterable[Judged]) -> None:
+        """Puts verdicts in the place of earlier ones on the same candidates."""
+        final = {each.candidate: each for each in ruled}
+        self.tried = [
+            final.get(each.candidate, each) if isinstance(each, Judged) else each for each in self.tried
+        ]
+
 
 def explore(inputs: Inputs) -> Findings:
-    """Builds and measures candidates for as long as the strategy asks for more.
+    """Builds and measures candidates for as long as the strategy asks for more, and judges them together.
 
     Raises: ConfigError when it never asks for one.
     """
@@ -66,7 +85,57 @@ def explore(inputs: Inputs) -> Findings:
             required="a candidate",
             remedy="set `quantization.strategy: grid`, or widen what the strategy may choose from",
         )
+    _rule(inputs, findings)
     return findings
+
+
+def _rule(inputs: Inputs, findings: Findings) -> None:
+    """Replaces the verdicts on single candidates by those that hold for the release."""
+    before, gate_config = findings.judged, inputs.config.gate
+    if inputs.confirmation is None:
+        ruled = gate_together(before, gate_config) if before else ()
+    else:
+        found = finalist(before, gate_config, inputs.confirmation.samples)
+        findings.confirmed = found and _confirm(inputs, findings, found, inputs.confirmation)
+        ruled = tuple(replace(each, verdict=unconfirmed(each.verdict)) for each in before)
+    findings.replace(ruled)
+    for old, new in zip(before, ruled, strict=True):
+        if new != old:
+            log_verdict(inputs.run_id, new.evidence, new.verdict)
+    if findings.confirmed:
+        findings.replace([findings.confirmed])
+
+
+def _confirm(inputs: Inputs, findings: Findings, found: Judged, unseen: DatasetArtifact) -> Judged | None:
+    """Judges the finalist on samples that the search did not see; None when it cannot be measured there."""
+    config = inputs.config
+    outputs = outputs_for(config.validation, inputs.model, unseen, inputs.host, tuple(inputs.baselines))
+    try:
+        evidence = validate(
+            inputs.model,
+            found.deployable,
+            unseen,
+            inputs.baselines,
+            outputs,
+            config.validation,
+            config.gate.confidence,
+            inputs.host,
+        )
+    except PipelineError as error:
+        _fail(inputs, findings, found.candidate, "confirm", error)
+        return None
+    (confirmed,) = gate_together(
+        (replace(found, evidence=evidence, verdict=gate(evidence, config.gate)),), config.gate
+    )
+    log_candidate(
+        inputs.run_id,
+        confirmed.evidence,
+        confirmed.verdict,
+        found.quantized,
+        found.deployable,
+        config.quantization,
+    )
+    return confirmed
 
 
 def _train(inputs: Inputs, findings: Findings) -> FinetunedArtifact | None:
@@ -82,6 +151,7 @@ def _train(inputs: Inputs, findings: Findings) -> FinetunedArtifact | None:
                 qat,
                 settings.op_types,
                 settings.skip_tensors,
+                settings.keep_fp32,
                 settings.weight_quantize_type,
             )
     except PipelineError as error:

@@ -19,20 +19,28 @@ from paddle_int8.tasks.data.task import (
     draw_calibration_data,
     draw_training_data,
     draw_validation_data,
+    part_validation_data,
 )
 from paddle_int8.tasks.engines.task import load_model
 from paddle_int8.tasks.gate.task import check_number_of_samples
 from paddle_int8.tasks.hardware.task import check_hardware
 from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.strategies import STRATEGIES
 from paddle_int8.tasks.tracking.task import fetch_registered, log_input
 from paddle_int8.tasks.training.task import train_model
 from paddle_int8.tasks.validation.load import LoadEvidence
+from paddle_int8.tasks.validation.section import baseline_section
 from paddle_int8.tasks.validation.task import baseline_outputs, measure_baselines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """What every candidate of a release shares."""
+    """What every candidate of a release shares.
+
+    validation: the samples that candidates are measured on. When the strategy learns from what it sees there,
+    these are a part of the drawn ones, and `confirmation` is the other part, which tests what it found.
+    outputs: the FP32 baseline's outputs for `validation`.
+    """
 
     config: ReleaseConfig
     run_id: str
@@ -40,6 +48,7 @@ class Inputs:
     model: ModelArtifact
     calibration: DatasetArtifact
     validation: DatasetArtifact
+    confirmation: DatasetArtifact | None
     training: DatasetArtifact | None
     baselines: dict[IsaLevel, LoadEvidence]
     outputs: dict[IsaLevel, BaselineOutputsArtifact]
@@ -49,22 +58,18 @@ def gather(config: ReleaseConfig, run_id: str) -> Inputs:
     """Runs the steps that every candidate needs. Raises: PipelineError when one of them fails."""
     host = check_hardware(config.hardware)
     log_input(run_id, host)
-    files = _model_files(config, run_id)
-    model = load_model(
-        files,
-        legacy_recurrence=any(LAYOUTS.find(name).legacy_recurrence for name in config.quantization.layouts),
-        native_ops=config.conversion.native_ops,
-    )
-    log_input(run_id, model)
+    model = load(config, run_id)
     calibration = draw_calibration_data(config.data, model)
     log_input(run_id, calibration, "calibration")
     validation = draw_validation_data(config.data, model)
-    log_input(run_id, validation, "validation")
     qat = config.quantization.qat
     training = draw_training_data(config.data, qat, model) if qat else None
     check_data(calibration, validation, model, training)
-    check_number_of_samples(validation, calibration, config.gate)
-    baselines = measure_baselines(model, calibration, validation, config.validation, host)
+    validation, confirmation = _parted(config, run_id, model, validation)
+    looks = 1 if confirmation else len(config.quantization.candidates())
+    check_number_of_samples(confirmation or validation, calibration, config.gate, looks)
+    section = baseline_section(config.validation)
+    baselines = measure_baselines(model, calibration, validation, section, host)
     return Inputs(
         config=config,
         run_id=run_id,
@@ -72,28 +77,61 @@ def gather(config: ReleaseConfig, run_id: str) -> Inputs:
         model=model,
         calibration=calibration,
         validation=validation,
+        confirmation=confirmation,
         training=training,
         baselines=baselines,
-        outputs={isa: _outputs(config.validation, model, validation, host, isa) for isa in baselines},
+        outputs=outputs_for(config.validation, model, validation, host, tuple(baselines)),
     )
 
 
-def _outputs(
+def _parted(
+    config: ReleaseConfig, run_id: str, model: ModelArtifact, drawn: DatasetArtifact
+) -> tuple[DatasetArtifact, DatasetArtifact | None]:
+    """The samples to measure candidates on, and those that confirm one of them.
+
+    All are to measure on, and none to confirm, when the strategy does not learn.
+    """
+    if not STRATEGIES.find(config.quantization.strategy).learns:
+        log_input(run_id, drawn, "validation")
+        return drawn, None
+    search, confirmation = part_validation_data(drawn, model, config.validation.search_share)
+    log_input(run_id, search, "search")
+    log_input(run_id, confirmation, "validation")
+    return search, confirmation
+
+
+def load(config: ReleaseConfig, run_id: str) -> ModelArtifact:
+    """The FP32 model, trained or fetched first where the configuration says so."""
+    model = load_model(
+        _model_files(config, run_id),
+        legacy_recurrence=any(LAYOUTS.find(name).legacy_recurrence for name in config.quantization.layouts),
+        native_ops=config.conversion.native_ops,
+        keep_fp32=config.quantization.keep_fp32,
+    )
+    log_input(run_id, model)
+    return model
+
+
+def outputs_for(
     config: ValidationConfig,
     model: ModelArtifact,
     validation: DatasetArtifact,
     host: HostProfile,
-    isa: IsaLevel,
-) -> BaselineOutputsArtifact:
-    return baseline_outputs(
-        model,
-        validation,
-        config.accuracy_batch_size,
-        config.threads,
-        isa,
-        held=isa is not host.isa,
-        timeout_s=config.timeout_s,
-    )
+    isas: tuple[IsaLevel, ...],
+) -> dict[IsaLevel, BaselineOutputsArtifact]:
+    """The FP32 baseline's outputs for these samples, on each instruction set."""
+    return {
+        isa: baseline_outputs(
+            model,
+            validation,
+            config.accuracy_batch_size,
+            config.threads,
+            isa,
+            held=isa is not host.isa,
+            timeout_s=config.timeout_s,
+        )
+        for isa in isas
+    }
 
 
 def _model_files(config: ReleaseConfig, run_id: str) -> ModelFiles:

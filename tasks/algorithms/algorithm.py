@@ -7,9 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from paddle_int8.tasks.engines.paddle.quantization.preparation import Magnitudes, Prepare, PrepareRequest
+from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.engines.paddle.quantization.preparation import (
+    Histogram,
+    Magnitudes,
+    Prepare,
+    PrepareRequest,
+)
 
-__all__ = ["Algorithm", "Magnitudes", "Prepare", "PrepareRequest"]
+__all__ = ["Algorithm", "Histogram", "Magnitudes", "Prepare", "PrepareRequest"]
+
+HIST = "hist"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +25,8 @@ class Algorithm:
     """The record of an algorithm.
 
     slim: PaddleSlim's own algorithm that samples activations, by its name there.
+    histogram: the threshold of a tensor from the histogram of its magnitudes, in the place of PaddleSlim's
+        rule; `slim` is "hist" then, which makes the histogram.
     magnitudes: the threshold of a tensor from its magnitudes, batch by batch, as the layout `recurrent` asks
         for it; None where the algorithm has no such rule.
     prepare: changes the FP32 model before it is quantized; a function at the top of a module, which runs in
@@ -29,7 +39,16 @@ class Algorithm:
     name: str
     description: str
     slim: str
+    histogram: Histogram | None = None
     magnitudes: Magnitudes | None = None
     prepare: Prepare | None = None
     needs_training: bool = False
     reads: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.histogram is not None and self.slim != HIST:
+            raise ConfigError(
+                found=f"the algorithm {self.name} with a rule for histograms and slim={self.slim!r}",
+                required=f"slim={HIST!r}, for which PaddleSlim makes histograms",
+                remedy=f"correct the package that brings {self.name}",
+            )

@@ -32,6 +32,7 @@ def ptq_request(
         folder=folder,
         form=LAYOUTS.find(candidate.layout).form,
         slim=algorithm.slim,
+        histogram=algorithm.histogram,
         magnitudes=algorithm.magnitudes,
         prepare=algorithm.prepare,
         trained=algorithm.needs_training,

@@ -15,6 +15,7 @@ ROUNDING_OF_WEIGHTS = frozenset({"round_type", "bias_correction"})
 READ_BY_SLIM = ROUNDING_OF_WEIGHTS | {
     "op_types",
     "skip_tensors",
+    "keep_fp32",
     "weight_quantize_type",
     "fast_calibration",
 }

@@ -26,11 +26,11 @@ from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune as f
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize as quantize_model
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
-from paddle_int8.tasks.hardware.limits import threads_each
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.layouts.code import chosen_form
 from paddle_int8.tasks.process.host_lock import computing
 from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.process.limits import threads_each
 from paddle_int8.tasks.steps.step import cached, own_key, stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 
@@ -113,6 +113,7 @@ def finetune(
     config: QatConfig,
     op_types: tuple[str, ...],
     skip_tensors: tuple[str, ...],
+    keep_fp32: tuple[str, ...],
     weight_quantize_type: str,
 ) -> FinetunedArtifact:
     """Trains the model further with its rounding simulated, once for all layouts.
@@ -132,6 +133,7 @@ def finetune(
                 config=config,
                 op_types=op_types,
                 skip_tensors=skip_tensors,
+                keep_fp32=keep_fp32,
                 weight_quantize_type=weight_quantize_type,
                 folder=folder,
                 checkpoint=checkpoint,

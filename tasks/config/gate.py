@@ -29,7 +29,14 @@ class GateConfig(Section):
         default=0.95,
         gt=0.5,
         lt=1,
-        description="Confidence of the bounds that the criteria compare with their limits.",
+        description="Confidence of the bounds that the criteria compare with their limits. It holds for "
+        "the release: the bounds of several candidates are widened so that all hold together.",
+    )
+    releases: int = Field(
+        default=1,
+        ge=1,
+        description="How many releases are to use the same validation data. The error that `confidence` "
+        "allows is shared among them, so that it holds for all of them together.",
     )
     min_speedup: float | None = Field(
         default=None,

@@ -19,11 +19,13 @@ from paddle_int8.tasks.config.spoken import (
 
 
 class ModelFiles(Section):
-    """A trained FP32 model on disk: its folder, or its `.pdmodel` or `__model__` file."""
+    """A trained FP32 model on disk: its folder, or its `.pdmodel`, `.json` (Paddle 3) or `__model__` file."""
 
     model_config = ConfigDict(title="Model files")
 
-    path: Path = Field(description="Folder of the model, or its `.pdmodel` or `__model__` file.")
+    path: Path = Field(
+        description="Folder of the model, or its `.pdmodel`, `.json` (Paddle 3) or `__model__` file."
+    )
     model_filename: str | None = Field(
         default=None, description="Name of the program file, where it cannot be guessed."
     )

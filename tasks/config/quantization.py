@@ -100,6 +100,11 @@ class QuantizationConfig(Section):
     skip_tensors: tuple[str, ...] = Field(
         default=(), description="Names of tensors; an operator that reads one of them stays FP32."
     )
+    keep_fp32: tuple[str, ...] = Field(
+        default=(),
+        description="Operators that stay FP32: layers, output tensors or types, such as `conv2d_0`, "
+        "`conv2d_1*` or `matmul_v2`; `conv2d_0..conv2d_4` means all operators between the two.",
+    )
     round_type: Literal["round", "adaround"] = Field(
         default="round",
         description="How weights are rounded: `round` to the nearest integer, or `adaround`, which "
@@ -160,6 +165,16 @@ class QuantizationConfig(Section):
             raise ValueError(
                 f"the algorithm `{name}` trains for the layouts `offline` and `qdq`; the layout `{layout}` "
                 f"takes only scales that {_taken(layout)} find: take `{name}` or `{layout}` out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _kept_where_possible(self) -> QuantizationConfig:
+        whole = [name for name in self.layouts if LAYOUTS.find(name).form is QuantizedForm.FP32]
+        if self.keep_fp32 and whole:
+            raise ValueError(
+                f"layout `{whole[0]}` quantizes recurrent layers alone and keeps none of them in FP32: "
+                f"take `{whole[0]}` or `keep_fp32` out"
             )
         return self
 

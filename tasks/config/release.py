@@ -41,6 +41,16 @@ class RegistryConfig(Section):
     )
 
 
+class ServingConfig(Section):
+    """What the bundle demands of those who serve it."""
+
+    strict: bool = Field(
+        default=False,
+        description="Whether the bundle refuses to open where oneDNN uses an instruction set that the model "
+        "was not validated on; otherwise it warns.",
+    )
+
+
 class FanOut(StrEnum):
     """Where candidates are quantized and converted."""
 
@@ -73,6 +83,9 @@ class ReleaseConfig(Section):
     )
     validation: ValidationConfig = Field(default=ValidationConfig(), description="What is measured, and how.")
     gate: GateConfig = Field(default=GateConfig(), description="What a candidate must prove.")
+    serving: ServingConfig = Field(
+        default=ServingConfig(), description="What the bundle demands of those who serve it."
+    )
     registry: RegistryConfig = Field(
         default=RegistryConfig(), description="Where an approved candidate is registered."
     )

@@ -42,7 +42,7 @@ def _metrics_said() -> str:
     return f"a list of {names} or `package.module:function`"
 
 
-def _as_name(text: str) -> str:
+def as_name(text: str) -> str:
     return re.sub(r"[^\w.-]+", "-", text, flags=re.ASCII).strip("-._")[:LONGEST_NAME]
 
 
@@ -70,12 +70,12 @@ Objective = Annotated[
 ReleaseName = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME),
-    Spoken("letters, digits, `_`, `.` and `-`, the first of them a letter or a digit", _as_name),
+    Spoken("letters, digits, `_`, `.` and `-`, the first of them a letter or a digit", as_name),
 ]
 MetricNames = Annotated[tuple[str, ...], Spoken(_metrics_said)]
 ModelName = Annotated[
     str,
     Field(pattern=r"^[\w][\w. -]*$", max_length=200),
-    Spoken("letters, digits, `_`, `.`, `-` and blanks, the first of them a letter or a digit", _as_name),
+    Spoken("letters, digits, `_`, `.`, `-` and blanks, the first of them a letter or a digit", as_name),
 ]
 """Name of a registered model. MLflow forbids `/` and `:`; a quote would end the name in its searches."""

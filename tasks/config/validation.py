@@ -17,6 +17,7 @@ from paddle_int8.tasks.config.spoken import (
     CALLABLE,
     MetricNames,
 )
+from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.suggestion import did_you_mean
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, OutputKind
 
@@ -71,6 +72,13 @@ class ValidationConfig(Section):
         description="Highest instruction set that oneDNN may use, here and when serving; without it, "
         "oneDNN uses all that the CPU has.",
     )
+    search_share: Incidental[float] = Field(
+        default=0.3,
+        gt=0,
+        lt=1,
+        description="Share of the validation samples that a strategy sees which learns from verdicts. Its "
+        "best candidate is then tested on the other samples. Other strategies ignore it.",
+    )
     batch_size: int = Field(default=1, ge=1, description="How many samples each timed inference takes.")
     accuracy_batch_size: int = Field(
         default=16, ge=1, description="How many samples run together while accuracy is measured."
@@ -86,8 +94,15 @@ class ValidationConfig(Section):
     repeats: int = Field(
         default=200,
         ge=20,
-        description="Timed inferences of each model, at most. They are spread over at least 30 turns, or "
-        "one a turn when there are fewer.",
+        description="Timed inferences of each model, at most, in all processes together. They are spread "
+        "over at least 30 turns, or one a turn when there are fewer.",
+    )
+    processes: int = Field(
+        default=5,
+        ge=2,
+        le=100,
+        description="How many processes time the models, one after another. Speed differs between processes, "
+        "so more of them make the interval of the speed-up narrower, and each must load all models.",
     )
     references: tuple[Reference, ...] = Field(
         default=tuple(Reference),
@@ -95,7 +110,9 @@ class ValidationConfig(Section):
         "kernels, and BF16 on oneDNN.",
     )
     timeout_s: Limit = Field(
-        default=3600, gt=0, description="Seconds after which measuring one candidate is stopped."
+        default=3600,
+        gt=0,
+        description="Seconds after which each of the processes that measure one candidate is stopped.",
     )
 
     @field_validator("metrics")

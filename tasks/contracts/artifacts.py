@@ -35,7 +35,7 @@ class HostProfile:
     emulates: lower instruction sets to which oneDNN can be limited here.
     """
 
-    hostname: str
+    hostname: Incidental[str]
     cpu_model: str
     microarchitecture: str
     flags: tuple[str, ...]

@@ -45,7 +45,7 @@ class Borrowed:
         raise InstallationError(
             found=f"{self.package} {found}",
             required=f"{self.package} {self.release}, with which {self.adapter} was tested",
-            remedy=f"install the versions of requirements.lock; to upgrade {self.package}, follow "
+            remedy=f"install the versions of requirements/release.lock; to upgrade {self.package}, follow "
             f"docs/upgrading.md and correct {self.adapter}",
         )
 

@@ -44,24 +44,78 @@ class LatencySummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedRatio:
-    """How many times faster the candidate is: baseline over candidate, of paired median latencies.
+    """How many times faster the candidate is: another model's median latency over the candidate's.
 
-    low, high: the two-sided bootstrap interval of `ratio` at `confidence`.
+    low, high: the two-sided interval of `ratio` at `confidence`.
+    processes: how many processes it was measured in. With one, the interval describes that process alone.
+    allowance: by how much of `ratio` the ends were moved apart for what disturbed the measurement: 0.1 means
+    that `low` was divided, and `high` multiplied, by 1.1.
     """
 
     ratio: float
     low: float
     high: float
     confidence: float
+    processes: int = 1
+    allowance: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disturbance:
+    """What else the host did while latency was timed. Shares lie between 0 and 1.
+
+    seconds: how long was timed, in all processes together.
+    others_share: share of the CPU time of the whole host that other processes used.
+    steal_share: share that the hypervisor took from the CPUs on which was timed.
+    waited_share: share of `seconds` in which a timed thread was ready and waited for a CPU. It is not part of
+    the timings.
+    throttled_share: share of `seconds` in which the quota of a cgroup held the process back.
+    pressure_share: share of `seconds` in which some process of the host waited for a CPU; None where the
+    kernel does not tell.
+    load: the mean number of processes that ran or waited to run, over the minute before.
+    lowest_mhz, highest_mhz: the clock of the CPUs on which was timed; None where it cannot be read.
+    """
+
+    seconds: float
+    others_share: float
+    steal_share: float
+    waited_share: float
+    throttled_share: float
+    pressure_share: float | None
+    load: float
+    lowest_mhz: float | None
+    highest_mhz: float | None
+
+    @property
+    def taken_share(self) -> float:
+        """The share of the time in which the host, or this process's part of it, was taken by others."""
+        return min(1.0, max(self.others_share, self.waited_share, self.throttled_share) + self.steal_share)
+
+    def told(self) -> str:
+        """Example: `the host was taken for 47 % of the time`, with the parts in brackets that matter."""
+        parts = {
+            "other processes": self.others_share,
+            "the hypervisor": self.steal_share,
+            "the CPU quota": self.throttled_share,
+        }
+        by = ", ".join(f"{name} {100 * share:.0f} %" for name, share in parts.items() if share >= 0.01)
+        return f"the host was taken for {100 * self.taken_share:.0f} % of the time" + (
+            f" ({by})" if by else ""
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyEvidence:
     """Latencies of baseline, candidate and references, measured in turns on the same host.
 
-    In each round each of them has one turn: at most `warmup` untimed calls, then `calls` timed ones.
-    samples_ms: the raw timings by subject: "baseline", "candidate", "native_fp32", "bf16".
+    They were measured in several processes, one after another. In each round of a process each model has one
+    turn: at most `warmup` untimed calls, then `calls` timed ones.
+    samples_ms: the timings of all processes by subject: "baseline", "candidate", "native_fp32", "bf16". Time
+    in which a thread waited for a CPU is left out. Each process has equally many.
+    speedup: the candidate over the baseline.
+    native_speedup: the candidate over Paddle's own FP32 kernels; None where they were not timed.
     skipped: subjects that this CPU cannot run, with the reason; they are absent from the other fields.
+    disturbance: what else the host did; None in evidence of before this was measured.
     """
 
     threads: int
@@ -71,7 +125,24 @@ class LatencyEvidence:
     summaries: dict[str, LatencySummary]
     samples_ms: dict[str, tuple[float, ...]]
     speedup: SpeedRatio
+    native_speedup: SpeedRatio | None = None
     skipped: dict[str, str] = field(default_factory=dict)
+    disturbance: Disturbance | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """What an upper bound pays because several candidates were compared on the same samples.
+
+    candidates: how many of them could have been chosen.
+    confidence: the confidence of the corrected bound. It is so high that the bounds of all these candidates
+    hold together with the confidence that the gate asks for.
+    alone_upper_pp: the upper bound that this candidate would have if it were the only one.
+    """
+
+    candidates: int
+    confidence: float
+    alone_upper_pp: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +151,8 @@ class MetricEvidence:
 
     baseline, candidate: mean scores between 0 and 1.
     drop_pp: baseline minus candidate in percentage points; positive when the candidate is worse.
-    drop_lower_pp, drop_upper_pp: one-sided confidence bounds of the drop, each at `confidence`.
+    drop_lower_pp, drop_upper_pp: one-sided confidence bounds of the drop, each at `confidence`. After the
+    gate corrected for several candidates, the upper one has the confidence of `correction`.
     lost, gained: samples that only FP32, or only INT8, has right. None when scores are not just 0 and 1.
     """
 
@@ -94,6 +166,12 @@ class MetricEvidence:
     confidence: float
     lost: int | None
     gained: int | None
+    correction: Correction | None = None
+
+    @property
+    def upper_confidence(self) -> float:
+        """The confidence of `drop_upper_pp`."""
+        return self.correction.confidence if self.correction else self.confidence
 
     @property
     def title(self) -> str:

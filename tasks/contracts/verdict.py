@@ -60,6 +60,52 @@ Attempt = Judged | FailedCandidate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierLooks:
+    """What earlier releases looked at on the same validation samples.
+
+    releases, candidates: how many gave a verdict, and how many candidates they measured.
+    error: the sum of the chances with which each of them may have approved a wrong candidate.
+    """
+
+    releases: int = 0
+    candidates: int = 0
+    error: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looks:
+    """How often the validation samples were looked at, by this release and by earlier ones.
+
+    candidates: how many candidates of this release were tested on them together.
+    error: the chance with which this release may approve a wrong candidate.
+    planned: how many releases are to use these samples (`gate.releases`).
+    """
+
+    candidates: int
+    error: float
+    planned: int = 1
+    earlier: EarlierLooks = EarlierLooks()
+
+    @property
+    def total_error(self) -> float:
+        """The chance that any of these releases approved a wrong candidate is at most this."""
+        return min(1.0, self.error + self.earlier.error)
+
+    @property
+    def used_up(self) -> bool:
+        """Whether the errors add up to more than was planned; without a plan, to 1.
+
+        Without a plan each release speaks for itself. Together nothing is known of them any more once the
+        errors add up to 1, since by then one wrong approval is to be expected if all models are at the
+        margin.
+        """
+        total, rounding = self.error + self.earlier.error, 1e-9
+        if self.planned > 1:
+            return total > self.planned * self.error + rounding
+        return total >= 1 - rounding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """The result of a whole release. `chosen` is None when no candidate could be measured."""
 
@@ -79,3 +125,4 @@ class Release:
     tracking_uri: str
     report: Path | None
     seconds: float
+    looks: Looks | None = None

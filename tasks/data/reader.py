@@ -17,9 +17,15 @@ from paddle_int8.tasks.data.preprocessing import Array, normalise
 class BatchReader:
     """Reads samples through a memory map, so that memory does not grow with their number."""
 
-    def __init__(self, dataset: DatasetArtifact, inputs: tuple[TensorSpec, ...]) -> None:
+    def __init__(
+        self,
+        dataset: DatasetArtifact,
+        inputs: tuple[TensorSpec, ...],
+        preprocessing: Preprocessing | None = None,
+    ) -> None:
+        """preprocessing: whose arithmetic is applied instead of that with which the data were drawn."""
         text = (dataset.folder / PREPROCESSING).read_text(encoding="utf-8")
-        self._preprocessing = Preprocessing.model_validate_json(text)
+        self._preprocessing = preprocessing or Preprocessing.model_validate_json(text)
         self._inputs: dict[str, Array] = {
             spec.name: np.load(input_file(dataset.folder, spec.name), mmap_mode="r") for spec in inputs
         }

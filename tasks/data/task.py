@@ -7,6 +7,7 @@ decode any image file, so it is read in an isolated process.
 
 from __future__ import annotations
 
+import numpy as np
 from prefect import get_run_logger
 
 from paddle_int8.tasks.config.data import DataConfig, Source
@@ -20,7 +21,8 @@ from paddle_int8.tasks.data.dataset import (
     draw_dataset,
     sample_digests,
 )
-from paddle_int8.tasks.data.sampling import check_disjoint
+from paddle_int8.tasks.data.parts import in_search, part_of, write_part
+from paddle_int8.tasks.data.sampling import Indices, check_disjoint
 from paddle_int8.tasks.data.sources import describe
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.steps.step import stage, step, step_log
@@ -48,6 +50,24 @@ def draw_training_data(config: DataConfig, qat: QatConfig, model: ModelArtifact)
     return _draw("training data", qat.data, qat.samples, config, model)
 
 
+@step(name="part validation data")
+def part_validation_data(
+    validation: DatasetArtifact, model: ModelArtifact, share: float
+) -> tuple[DatasetArtifact, DatasetArtifact]:
+    """The samples that a search sees, about `share` of them, and those that confirm what it found.
+
+    Raises: DataError when one of the two has no sample.
+    """
+    with stage("part validation data") as summary:
+        searched = np.array(in_search(sample_digests(validation), share))
+        parts = (
+            _part("search data", validation, model, np.flatnonzero(searched)),
+            _part("confirmation data", validation, model, np.flatnonzero(~searched)),
+        )
+        summary.append(f"{parts[0].samples} samples for the search, {parts[1].samples} to confirm")
+        return parts
+
+
 @step(name="check data")
 def check_data(
     calibration: DatasetArtifact,
@@ -66,6 +86,12 @@ def check_data(
         check_disjoint(sample_digests(training), sample_digests(validation), use="trained on")
         check_labels(training, model.outputs)
         check_class_names(training, validation)
+
+
+def _part(name: str, dataset: DatasetArtifact, model: ModelArtifact, rows: Indices) -> DatasetArtifact:
+    with scratch(Settings().store, "data") as folder:
+        written = write_part(dataset, model.inputs, rows, folder, name)
+        return part_of(dataset, written, commit(folder, Settings().store, "data", written.digest))
 
 
 def _draw(

@@ -29,7 +29,7 @@ class Audit(Protocol):
 
     def __call__(
         self,
-        predictor: Any,
+        predictor: Predictor,
         feed: Feed,
         *,
         inferences: int,
@@ -48,6 +48,7 @@ class BundleRequest:
     """What a bundle is made of. `folder` is empty.
 
     switches: the layout's switches, with which the model was measured.
+    strict: the bundle does not open on an instruction set that it was not validated on.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class BundleRequest:
     preprocessing: Preprocessing
     threads: int
     switches: Any
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +71,9 @@ class Engine:
         Raises: ModelFormatError when the model cannot be opened.
     audit: see `Audit`.
     isa: the instruction set that the engine uses in this process.
-    write_bundle: fills the folder of a request with all that serving needs: `deployment.json`, which names
-        the model's `digest`, its `inputs` and the `versions` to install, and `examples/predict.py`, whose
-        function `open_bundle(folder)` opens a predictor that any number of threads may run.
+    write_bundle: fills the folder of a request with all that serving needs, by `fill_bundle` of
+        `tasks.engines.bundle`. It brings a script whose function `open_bundle(folder)` opens a predictor that
+        any number of threads may run, without this project.
     bundled: the files of a bundle without which it cannot be opened.
     digest: the digest of the model in a bundle; it equals the one that its conversion gave.
     open_bundle: opens a bundle for one thread, as it was validated.

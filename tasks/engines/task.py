@@ -7,7 +7,6 @@ from functools import partial
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import ModelArtifact
-from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.process.isolated import run_isolated
@@ -20,19 +19,25 @@ TIMEOUT_S = 900
 
 @step(name="load model")
 def load_model(
-    files: ModelFiles, *, legacy_recurrence: bool = False, native_ops: tuple[str, ...] = ()
+    files: ModelFiles,
+    *,
+    legacy_recurrence: bool = False,
+    native_ops: tuple[str, ...] = (),
+    keep_fp32: tuple[str, ...] = (),
 ) -> ModelArtifact:
     """The user's model, repaired and in the store, with its inputs, its outputs and its census of operators.
 
     legacy_recurrence: rewrite operators `rnn` with `lstm`, for the layout `recurrent`.
     native_ops: operator types that Paddle's own kernels are to run, in the baseline and in every layout.
-    Raises: ModelFormatError when the files are not a usable FP32 model.
+    keep_fp32: the patterns of `quantization.keep_fp32`, of which each must mean an operator.
+    Raises: ModelFormatError when the files are not a usable FP32 model, ConfigError for a pattern that means
+    no operator.
     """
     with stage("load model") as summary, scratch(Settings().store, "model") as folder:
         source = find_model(files)
         log = step_log("load-model")
         prepared = run_isolated(
-            partial(prepare_model, legacy=legacy_recurrence, native_ops=native_ops),
+            partial(prepare_model, legacy=legacy_recurrence, native_ops=native_ops, keep_fp32=keep_fp32),
             source,
             folder,
             step="load model",
@@ -43,15 +48,5 @@ def load_model(
         summary.append(f"{prepared.digest[:12]}, INT8 can reach {census.quantizable} of {census.compute}")
         summary.extend(f"{WARNING}given in {name}, cast to FP32" for name in given_in)
         summary.extend(f"{WARNING}never INT8: {name} ({why})" for name, why in census.never.items())
-        return ModelArtifact(
-            folder=commit(folder, Settings().store, "models", prepared.digest),
-            digest=prepared.digest,
-            source=StoredPath(files.path).relative() or str(files.path),
-            source_format=", ".join((source.format.value, *given_in)),
-            source_digest=source.source_digest,
-            inputs=prepared.inputs,
-            outputs=prepared.outputs,
-            census=census,
-            repairs=prepared.repairs,
-            size_bytes=prepared.size_bytes,
-        )
+        committed = commit(folder, Settings().store, "models", prepared.digest)
+        return prepared.artifact(source, files.path, committed)

@@ -25,6 +25,11 @@ def choose(judged: Sequence[Judged]) -> Judged | None:
     return min(judged, key=_rank, default=None)
 
 
+def fastest(judged: Sequence[Judged]) -> Judged | None:
+    """The candidate with the highest lower bound of the native speed-up, whatever its verdict."""
+    return min(judged, key=lambda each: (-_native_speedup(each.evidence), each.candidate.name), default=None)
+
+
 def _rank(judged: Judged) -> tuple[int, int, float, str, str]:
     """Sort key: the lowest is the best."""
     failed = sum(result.outcome is Outcome.REJECTED for result in judged.verdict.results)

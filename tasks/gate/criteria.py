@@ -23,7 +23,8 @@ from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.data.metrics.agreement import AGREEMENT
 from paddle_int8.tasks.gate.criterion import Criterion, stated
 from paddle_int8.tasks.gate.signal import every_output, signal
-from paddle_int8.tasks.validation.statistics import fewest_samples, samples_needed, speed_ratio
+from paddle_int8.tasks.validation.speed import FEWEST_PROCESSES
+from paddle_int8.tasks.validation.statistics import fewest_samples, samples_needed
 
 MIN_SPEEDUP = {
     IsaLevel.SSE41: 1.0,
@@ -41,7 +42,9 @@ With VNNI one instruction does the work of three, and Paddle publishes 3 to 3.7x
 AVX-512 without VNNI it publishes 1.5x. Below AVX-512, INT8 only saves memory, so it must not be slower.
 """
 
-NATIVE, NATIVE_SPEED = "native_fp32", "speed-up over native FP32"
+NATIVE_SPEED = "speed-up over native FP32"
+WORTH_TELLING = 0.05
+"""A line of a verdict says what else the host did from this share of the time on."""
 TOP1 = "top1"
 BASELINE_MARGINS, BASELINE_ENOUGH_PP = 10, 50.0
 """The FP32 baseline must be right on this many times the margin, or on this percentage of the samples.
@@ -102,7 +105,7 @@ def native_measurement(evidence: CandidateEvidence, gate: GateConfig) -> Iterato
 def accuracy(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
     """Every gated metric must be non-inferior: the upper bound of its drop must be within the margin."""
     for item in evidence.per_isa:
-        metrics = _gated(item, gate)
+        metrics = gated(item, gate)
         if not metrics:
             yield stated(
                 f"accuracy {gate.metric or ''}".strip(),
@@ -116,17 +119,22 @@ def accuracy(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Criterio
             yield _accuracy_of(metric, item.isa, gate)
 
 
+def required_of_baseline_pp(gate: GateConfig) -> float:
+    """The percentage of samples on which FP32 must be right."""
+    return min(BASELINE_MARGINS * gate.max_drop_pp, BASELINE_ENOUGH_PP)
+
+
 def baseline_quality(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
     """The FP32 model must be right often enough for a drop to be possible at all (0/1 outcomes only).
 
     Top-1 is checked even when another metric is gated, because top-5 can hide wrong labels: with ten
     classes, a third of the labels of a shifted list is still among the top five.
     """
-    required_pp = min(BASELINE_MARGINS * gate.max_drop_pp, BASELINE_ENOUGH_PP)
+    required_pp = required_of_baseline_pp(gate)
     for item in evidence.per_isa:
-        gated = _gated(item, gate)
+        wanted = gated(item, gate)
         for metric in item.metrics:
-            if metric.lost is None or (metric not in gated and metric.name != TOP1):
+            if metric.lost is None or (metric not in wanted and metric.name != TOP1):
                 continue
             if metric.name == AGREEMENT:  # FP32 always agrees with itself
                 continue
@@ -149,7 +157,7 @@ def baseline_answers(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
     """
     most = 1 - gate.max_drop_pp / 100
     for item in evidence.per_isa:
-        if AGREEMENT not in {metric.name for metric in _gated(item, gate)}:
+        if AGREEMENT not in {metric.name for metric in gated(item, gate)}:
             continue
         shares = {
             output.name: output.commonest
@@ -176,7 +184,7 @@ def speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionRe
     """The speed-up's confidence interval must lie above the lowest speed-up that is worth deploying."""
     for item in evidence.per_isa:
         least = MIN_SPEEDUP[item.isa] if gate.min_speedup is None else gate.min_speedup
-        yield _fast_enough("speed-up", item.isa, item.latency.speedup, least, gate)
+        yield _fast_enough("speed-up", item, item.latency.speedup, least, gate)
 
 
 def native_speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
@@ -188,10 +196,9 @@ def native_speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Crit
     if gate.min_native_speedup is None:
         return
     for item in evidence.per_isa:
-        samples = item.latency.samples_ms
         if item.emulated:
             continue
-        if NATIVE not in samples:
+        if (ratio := item.latency.native_speedup) is None:
             yield stated(
                 NATIVE_SPEED,
                 item.isa,
@@ -201,34 +208,32 @@ def native_speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Crit
                 remedy="add native_fp32 to `validation.references`",
             )
             continue
-        ratio = speed_ratio(
-            samples[NATIVE],
-            samples["candidate"],
-            calls=item.latency.calls,
-            confidence=gate.confidence,
-            seed=0,
-        )
-        yield _fast_enough(NATIVE_SPEED, item.isa, ratio, gate.min_native_speedup, gate)
+        yield _fast_enough(NATIVE_SPEED, item, ratio, gate.min_native_speedup, gate)
 
 
 def _fast_enough(
-    criterion: str, isa: IsaLevel, ratio: SpeedRatio, least: float, gate: GateConfig
+    criterion: str, item: IsaEvidence, ratio: SpeedRatio, least: float, gate: GateConfig
 ) -> CriterionResult:
+    disturbance = item.latency.disturbance
     found = (
         f"{ratio.ratio:.3f}x, between {ratio.low:.3f}x and {ratio.high:.3f}x "
-        f"with {100 * ratio.confidence:g} % confidence"
+        f"with {100 * ratio.confidence:g} % confidence, in {ratio.processes} processes"
     )
-    remedy = f"INT8 is not worth deploying on {isa}: see the diagnosis for where the time goes"
+    if disturbance and disturbance.taken_share >= WORTH_TELLING:
+        found += f"; {disturbance.told()}, so the interval is {100 * ratio.allowance:.0f} % wider either way"
+    remedy = f"INT8 is not worth deploying on {item.isa}: see the diagnosis for where the time goes"
     outcome = Outcome.INCONCLUSIVE
     if not _finite(ratio.ratio, ratio.low, ratio.high) or ratio.confidence < gate.confidence:
         remedy = f"measure the latency with {100 * gate.confidence:g} % confidence"
+    elif ratio.processes < FEWEST_PROCESSES:
+        remedy = "release it again: one process says nothing of the next one"
     elif ratio.low >= least:
         outcome = Outcome.APPROVED
     elif ratio.high < least:
         outcome = Outcome.REJECTED
     else:
-        remedy = "raise `validation.repeats`, or measure while nothing else runs on the host"
-    return stated(criterion, isa, outcome, found=found, required=f"at least {least:g}x", remedy=remedy)
+        remedy = "raise `validation.processes`, or measure while nothing else runs on the host"
+    return stated(criterion, item.isa, outcome, found=found, required=f"at least {least:g}x", remedy=remedy)
 
 
 def proof(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
@@ -367,6 +372,18 @@ CRITERIA: tuple[Criterion, ...] = (
 )
 
 
+SAMPLE_FREE: tuple[Criterion, ...] = (
+    identity,
+    native_measurement,
+    speed,
+    native_speed,
+    proof,
+    size,
+    latency_p99,
+)
+"""Criteria whose outcome does not depend on which samples were drawn for the validation."""
+
+
 def _accuracy_of(metric: MetricEvidence, isa: IsaLevel, gate: GateConfig) -> CriterionResult:
     low, high = metric.drop_lower_pp, metric.drop_upper_pp
     remedy = "calibrate with another algorithm or more samples, or keep the worst layers in FP32"
@@ -379,24 +396,50 @@ def _accuracy_of(metric: MetricEvidence, isa: IsaLevel, gate: GateConfig) -> Cri
         outcome = Outcome.APPROVED
     elif low > gate.max_drop_pp:
         outcome = Outcome.REJECTED
-    elif (needed := samples_needed(metric, margin_pp=gate.max_drop_pp)) is not None:
-        remedy = f"validate on about {needed:,} samples, or widen `gate.max_drop_pp`"
-    elif metric.samples < (fewest := fewest_samples(gate.max_drop_pp, confidence=gate.confidence)):
-        remedy = f"validate on at least {fewest:,} samples: with fewer, even no loss at all proves nothing"
     else:
-        remedy = f"the drop itself is not below the margin: more samples alone will not help; {remedy}"
+        remedy = _decided_by(metric, gate, remedy)
     return stated(
         f"accuracy {metric.title}",
         isa,
         outcome,
-        found=f"drop of {metric.drop_pp:.3f} points, between {low:.3f} and {high:.3f} with "
-        f"{100 * metric.confidence:g} % confidence in each bound, on {metric.samples:,} samples",
+        found=_drop_found(metric),
         required=_margin(gate),
         remedy=remedy,
     )
 
 
-def _gated(item: IsaEvidence, gate: GateConfig) -> tuple[MetricEvidence, ...]:
+def _decided_by(metric: MetricEvidence, gate: GateConfig, otherwise: str) -> str:
+    """What would decide a drop whose bounds enclose the margin. `otherwise` is what could lower the drop."""
+    fewest = fewest_samples(gate.max_drop_pp, confidence=metric.upper_confidence)
+    if (needed := samples_needed(metric, margin_pp=gate.max_drop_pp)) is not None:
+        remedy = f"validate on about {needed:,} samples, or widen `gate.max_drop_pp`"
+    elif metric.samples < fewest:
+        remedy = f"validate on at least {fewest:,} samples: with fewer, even no loss at all proves nothing"
+    else:
+        remedy = f"the drop itself is not below the margin: more samples alone will not help; {otherwise}"
+    if metric.correction and metric.correction.alone_upper_pp <= gate.max_drop_pp:
+        remedy += (
+            ". As the only candidate it would pass, but to leave the others out now, on the same samples, "
+            "proves nothing: they have been looked at"
+        )
+    return remedy
+
+
+def _drop_found(metric: MetricEvidence) -> str:
+    """The drop with its bounds in words, and what the correction for several candidates adds to them."""
+    low, high, surely = metric.drop_lower_pp, metric.drop_upper_pp, f"{100 * metric.confidence:g} %"
+    start, end = f"drop of {metric.drop_pp:.3f} points", f"on {metric.samples:,} samples"
+    if (paid := metric.correction) is None:
+        return f"{start}, between {low:.3f} and {high:.3f} with {surely} confidence in each bound, {end}"
+    among = f"; for one candidate of {paid.candidates}" if paid.candidates > 1 else ""
+    return (
+        f"{start}, at least {low:.3f} with {surely} confidence and at most {high:.3f} with "
+        f"{100 * paid.confidence:.4g} % ({paid.alone_upper_pp:.3f} with {surely}{among}), {end}"
+    )
+
+
+def gated(item: IsaEvidence, gate: GateConfig) -> tuple[MetricEvidence, ...]:
+    """The metrics that must pass: the one that `gate.metric` names, or all."""
     return tuple(metric for metric in item.metrics if gate.metric in (None, metric.name))
 
 

@@ -10,22 +10,27 @@ import sys
 import numpy as np
 
 from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.gate.looks import allowed_error
 from paddle_int8.tasks.validation.statistics import fewest_samples, metric_evidence, samples_needed
 
 MARGINS_PP = (0.5, 1.0, 1.5, 2.0, 5.0)
 CONFIDENCE = 0.95
 
 
-def too_few(samples: int, gate: GateConfig, calibration_samples: int = 0) -> str | None:
+def too_few(
+    samples: int, gate: GateConfig, calibration_samples: int = 0, *, candidates: int = 1
+) -> str | None:
     """The warning to give when so few samples cannot decide the margin; None when there are enough.
 
     calibration_samples: how many samples are used for calibration. The warning suggests to move some of
     them to the validation where that would be enough; 0 leaves the suggestion out.
+    candidates: how many candidates are tested together on the samples.
     """
-    fewest = fewest_samples(gate.max_drop_pp, confidence=gate.confidence)
+    error = allowed_error(gate)
+    fewest = fewest_samples(gate.max_drop_pp, confidence=1 - error)
     if samples >= fewest:
-        return None
-    reachable_pp = margin_within(samples, confidence=gate.confidence)
+        return _few_for_many(samples, gate, candidates)
+    reachable_pp = margin_within(samples, confidence=1 - error)
     fewer = (
         f"; or calibrate on fewer than {calibration_samples} samples and give the others to the validation"
         if calibration_samples and samples + calibration_samples > fewest
@@ -35,6 +40,20 @@ def too_few(samples: int, gate: GateConfig, calibration_samples: int = 0) -> str
         f"{samples:,} validation samples cannot decide `gate.max_drop_pp: {gate.max_drop_pp:g}`, since even "
         f"INT8 answers equal to FP32's would be inconclusive. Validate on at least {fewest:,} samples, "
         f"more as soon as one of them is lost; or widen `gate.max_drop_pp` to {reachable_pp:g} or more{fewer}"
+    )
+
+
+def _few_for_many(samples: int, gate: GateConfig, candidates: int) -> str | None:
+    """The warning when samples are enough only as long as all candidates err on the same ones."""
+    each = allowed_error(gate) / candidates
+    fewest = fewest_samples(gate.max_drop_pp, confidence=1 - each)
+    if samples >= fewest:
+        return None
+    return (
+        f"{samples:,} validation samples are few for {candidates} candidates and `gate.max_drop_pp: "
+        f"{gate.max_drop_pp:g}`: if the candidates err on different samples, even one that answers as FP32 "
+        f"does may be inconclusive. Validate on at least {fewest:,} samples, or release fewer candidates "
+        "(`quantization.algorithms`, `quantization.layouts`)"
     )
 
 

@@ -1,1 +1,1 @@
-"""The hardware check: which CPU this is, what oneDNN uses of it, and what to expect of INT8 on it."""
+"""Which CPU this is, what oneDNN uses of it, what to expect of INT8 on it, and what else the host does."""

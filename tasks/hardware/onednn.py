@@ -111,6 +111,6 @@ def library() -> ctypes.CDLL:
         raise HardwareError(
             found=f"no {LIBRARY} in the installed Paddle",
             required="paddlepaddle for Linux x86, which ships oneDNN",
-            remedy="install the versions in requirements.lock on a Linux x86 host",
+            remedy="install the versions of requirements/release.lock on a Linux x86 host",
         )
     return ctypes.CDLL(str(path))

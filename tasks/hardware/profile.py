@@ -22,11 +22,11 @@ from paddle_int8.tasks.hardware.levels import (
     published_band,
     rank,
 )
-from paddle_int8.tasks.hardware.limits import memory_limit, usable_cores
 from paddle_int8.tasks.hardware.onednn import OneDnnReport
 from paddle_int8.tasks.hardware.policy import enforce
 from paddle_int8.tasks.process import host_lock, temporary
 from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.process.limits import memory_limit, usable_cores
 from paddle_int8.tasks.process.pace import slowness
 
 QUERY_TIMEOUT_S = 120

@@ -1,11 +1,16 @@
-"""Which engine opens a bundle."""
+"""What a bundle says of itself: which engine opens it, and what goes in."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+from pydantic import TypeAdapter
+
+from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.engines import ENGINES
+from paddle_int8.tasks.engines.bundle import DEPLOYMENT
 from paddle_int8.tasks.engines.engine import Engine
 from paddle_int8.tasks.layouts import LAYOUTS
 
@@ -15,5 +20,13 @@ def engine_of(bundle: Path) -> Engine:
 
     Raises: ConfigError when no package here has that layout.
     """
-    deployment = json.loads((bundle / "deployment.json").read_text(encoding="utf-8"))
-    return ENGINES.find(LAYOUTS.find(deployment["layout"]).engine)
+    return ENGINES.find(LAYOUTS.find(_deployment(bundle)["layout"]).engine)
+
+
+def bundle_inputs(bundle: Path) -> tuple[TensorSpec, ...]:
+    """The model's inputs, as the bundle's `deployment.json` lists them."""
+    return TypeAdapter(tuple[TensorSpec, ...]).validate_python(_deployment(bundle)["inputs"])
+
+
+def _deployment(bundle: Path) -> Any:
+    return json.loads((bundle / DEPLOYMENT).read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.artifacts import OperatorCensus
 from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
-from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
+from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.files import ModelSource, find_model
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
+from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.layouts import offline
 from paddle_int8.tasks.layouts.layout import ConversionRequest
 

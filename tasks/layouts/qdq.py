@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
-from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel, require_int8
+from paddle_int8.tasks.engines.converted import ConvertedModel
+from paddle_int8.tasks.engines.paddle.conversion.converted import require_int8
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.switches import QDQ
 from paddle_int8.tasks.layouts.layout import ConversionRequest, Layout

@@ -9,6 +9,7 @@ from typing import Any
 
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.quantization import ConversionConfig
+from paddle_int8.tasks.config.release import ServingConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import (
     Bundle,
@@ -69,6 +70,7 @@ def pack_bundle(
     evidence: CandidateEvidence,
     preprocessing: Preprocessing,
     threads: int,
+    serving: ServingConfig,
 ) -> Bundle:
     """The bundle of the chosen candidate, in the store."""
     layout = LAYOUTS.find(deployable.candidate.layout)
@@ -81,6 +83,7 @@ def pack_bundle(
             preprocessing=preprocessing,
             threads=threads,
             switches=layout.switches,
+            strict=serving.strict,
         )
         bundle = ENGINES.find(layout.engine).write_bundle(request)
         summary.append(f"{bundle.size_bytes / 2**20:.1f} MiB")

@@ -37,6 +37,7 @@ from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import IsolatedProcessError, PipelineError, storage_error
 from paddle_int8.tasks.process import cpython, progress, temporary
 from paddle_int8.tasks.process.lifeline import Lifeline
+from paddle_int8.tasks.process.limits import default_threads
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -68,7 +69,8 @@ def run_isolated(
     function: a function at the top level of a module.
     step: the name of the step, for progress reports and messages.
     log: the file that receives everything that the process prints.
-    environment: variables that are added to those of this process.
+    environment: variables that are added to those of this process. Without one that sets the number of
+    threads, the process starts as many as the CPU affinity and the quota let compute at once.
     Raises: the PipelineError that the function raised; StorageError when the disk is full or `log` cannot be
     written; IsolatedProcessError when the function raised anything else, the process died, or it ran longer
     than `timeout_s`.
@@ -80,7 +82,7 @@ def run_isolated(
     folder = tempfile.mkdtemp(prefix=temporary.prefix())
     messages, pipe = _context.Pipe(duplex=False)
     lifeline, hold = _context.Pipe(duplex=False)
-    environment = {**os.environ, **Settings().elsewhere(), **(environment or {})}
+    environment = {**default_threads(), **os.environ, **Settings().elsewhere(), **(environment or {})}
     given = (Lifeline(lifeline), pipe, environment, folder, log, function, arguments)
     child = _context.Process(target=_child_main, args=given, name=step)
     try:

@@ -11,18 +11,13 @@ from uuid import uuid4
 from paddle_int8.tasks.contracts.errors import RegistryError
 from paddle_int8.tasks.contracts.verdict import CriterionResult
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
+from paddle_int8.tasks.layouts.bundled import bundle_inputs
 from paddle_int8.tasks.process import temporary
 from paddle_int8.tasks.promotion import ledger
 from paddle_int8.tasks.promotion.comparison import compare
 from paddle_int8.tasks.promotion.decision import Action, Decision, DecisionOutcome
 from paddle_int8.tasks.promotion.judgement import Challenger, Comparison, digest_check, judge, passed
-from paddle_int8.tasks.promotion.lookup import (
-    Registered,
-    bundle_inputs,
-    fetch,
-    resolve,
-    validation_data,
-)
+from paddle_int8.tasks.promotion.lookup import Registered, fetch, resolve, validation_data
 from paddle_int8.tasks.promotion.records import CHAMPION, Standing, champion_alias
 from paddle_int8.tasks.promotion.request import PromoteRequest, RollbackRequest, current_user
 from paddle_int8.tasks.tracking.connection import connection

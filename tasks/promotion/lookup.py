@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact
 from paddle_int8.tasks.contracts.errors import RegistryError, StorageError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.json import from_json
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.verdict import Verdict
+from paddle_int8.tasks.engines.bundle import DEPLOYMENT
 from paddle_int8.tasks.layouts.bundled import engine_of
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.promotion.judgement import Challenger
@@ -107,7 +107,7 @@ def fetch_bundle(client: MlflowClient, tracking_uri: str, version: ModelVersion,
     folder.mkdir(parents=True)
     if len(candidates) == 1:
         download(source, candidates[0], folder, wanted=lambda name: True)
-    _require_files(version, folder, ("deployment.json",))
+    _require_files(version, folder, (DEPLOYMENT,))
     _require_files(version, folder, engine_of(folder).bundled)
     return folder
 
@@ -153,12 +153,6 @@ def _stored_here(logged: DatasetArtifact) -> DatasetArtifact | None:
     except (ValueError, StorageError):
         return None
     return stored
-
-
-def bundle_inputs(bundle: Path) -> tuple[TensorSpec, ...]:
-    """The bundle's inputs, as its `deployment.json` lists them."""
-    deployment = json.loads((bundle / "deployment.json").read_text(encoding="utf-8"))
-    return TypeAdapter(tuple[TensorSpec, ...]).validate_python(deployment["inputs"])
 
 
 def _fetch_run(client: MlflowClient, tracking_uri: str, version: ModelVersion, folder: Path) -> None:

@@ -15,7 +15,7 @@ from paddle_int8.tasks.published.imagenet import on_imagenet
 from paddle_int8.tasks.published.measured import Unmeasured
 from paddle_int8.tasks.published.request import Column, TableRequest
 
-QUICK_REPEATS, QUICK_SAMPLES = 20, 4
+QUICK_REPEATS, QUICK_PROCESSES, QUICK_SAMPLES = 20, 3, 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,5 +96,5 @@ def _quickened(config: ReleaseConfig) -> ReleaseConfig:
     data = config.data.model_copy(
         update={"calibration_samples": QUICK_SAMPLES, "validation_samples": samples}
     )
-    validation = config.validation.model_copy(update={"repeats": QUICK_REPEATS})
+    validation = config.validation.model_copy(update={"repeats": QUICK_REPEATS, "processes": QUICK_PROCESSES})
     return config.model_copy(update={"quantization": quantization, "data": data, "validation": validation})

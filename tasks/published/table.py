@@ -150,8 +150,8 @@ def preamble(table: Table) -> list[str]:
         f"The tables were made by `{table.command}`. The published machine was a Xeon Gold 6271.",
         "Speeds are measured on architectures of the published size, with random weights that are scaled so "
         "that activations keep a normal size. A ratio is the median latency of FP32 on oneDNN over that of "
-        "INT8; both take turns in one process. The ratio in brackets is over Paddle's own FP32 kernels, "
-        "which the published GRU rows compare with.",
+        "INT8; both take turns, in several processes. The ratio in brackets is over Paddle's own FP32 "
+        "kernels, which the published GRU rows compare with.",
         "In the columns Cascade Lake and Skylake, this CPU runs with oneDNN limited to their instruction "
         "sets; their clock rates and caches are not emulated. The figure in dB is the "
         "signal-to-quantization-noise ratio there.",

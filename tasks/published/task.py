@@ -37,11 +37,12 @@ from paddle_int8.tasks.validation.baseline import write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
 from paddle_int8.tasks.validation.measure import measure
 from paddle_int8.tasks.validation.native import compare_with_native
+from paddle_int8.tasks.validation.timing import time_process
 
 NAME = "published-table"
 RELEASED = (
     *(prepare_model, draw_dataset, finetune, ptq_request, quantize, quantize_recurrent),
-    *(environment, measure_baseline, compare_with_native, write_baseline_outputs, measure),
+    *(environment, measure_baseline, compare_with_native, write_baseline_outputs, time_process, measure),
     *(GridSearch, judge, choose, measured),
 )
 """All that computes what a record holds, beside the layouts of its release and their engines."""

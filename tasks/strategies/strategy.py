@@ -23,8 +23,15 @@ class Search(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """All there is to know about one strategy. `start` begins a search for a configuration."""
+    """All there is to know about one strategy. `start` begins a search for a configuration.
+
+    learns: whether it chooses candidates by what was measured of others on the validation samples, such as
+    their drop or their verdict. The search of such a strategy sees only a part of these samples
+    (`validation.search_share`), and its best candidate is then tested on the others. A strategy that does not
+    learn asks for the same candidates whatever the samples say, and all of them are tested on all samples.
+    """
 
     name: str
     description: str
     start: Callable[[QuantizationConfig], Search]
+    learns: bool = True

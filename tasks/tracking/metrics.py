@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence, Disturbance, IsaEvidence
 
 
 def candidate_metrics(evidence: CandidateEvidence) -> dict[str, float]:
@@ -26,6 +26,7 @@ def _isa_metrics(item: IsaEvidence) -> dict[str, float]:
     metrics = {
         "speedup_ratio": latency.speedup.ratio,
         "speedup_lower_ratio": latency.speedup.low,
+        "speedup_upper_ratio": latency.speedup.high,
         "latency_p50_ms": candidate.p50_ms,
         "latency_p90_ms": candidate.p90_ms,
         "latency_p99_ms": candidate.p99_ms,
@@ -40,6 +41,10 @@ def _isa_metrics(item: IsaEvidence) -> dict[str, float]:
         "load_ms": item.load_ms,
         "peak_memory_bytes": float(item.peak_memory_bytes),
     }
+    if latency.native_speedup:
+        metrics["native_speedup_ratio"] = latency.native_speedup.ratio
+    if latency.disturbance:
+        metrics |= _disturbance_metrics(latency.disturbance)
     for metric in item.metrics:
         name = metric.title
         metrics |= {
@@ -62,6 +67,21 @@ def _isa_metrics(item: IsaEvidence) -> dict[str, float]:
     if item.worst_class:
         metrics["worst_class_drop_pp"] = item.worst_class.drop_pp
     return metrics
+
+
+def _disturbance_metrics(found: Disturbance) -> dict[str, float]:
+    """What else the host did while latency was timed. What the kernel does not tell is left out."""
+    metrics = {
+        "host_taken_pct": found.taken_share,
+        "host_others_pct": found.others_share,
+        "host_steal_pct": found.steal_share,
+        "host_throttled_pct": found.throttled_share,
+        "host_waited_pct": found.waited_share,
+        "host_pressure_pct": found.pressure_share,
+    }
+    told = {name: 100 * share for name, share in metrics.items() if share is not None}
+    clock = {"host_lowest_mhz": found.lowest_mhz, "host_highest_mhz": found.highest_mhz}
+    return told | {"host_load": found.load} | {name: mhz for name, mhz in clock.items() if mhz is not None}
 
 
 def _output_metrics(item: IsaEvidence) -> dict[str, float]:

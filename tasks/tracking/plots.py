@@ -94,7 +94,7 @@ def release_plots(release: Release, config: ReleaseConfig, scales: Scales) -> di
 def accuracy_drop(evidence: Sequence[CandidateEvidence], margin_pp: float) -> Plot:
     """Draws each metric's drop on the native instruction set, with its interval, beside the margin."""
     names = [metric.name for metric in evidence[0].per_isa[0].metrics]
-    with _figure(0.34 * len(evidence) + 1.1, columns=len(names), sharey=True) as (axes, save):
+    with figure(0.34 * len(evidence) + 1.1, columns=len(names), sharey=True) as (axes, save):
         for axis, index in zip(axes, range(len(names)), strict=True):
             metrics = [item.per_isa[0].metrics[index] for item in evidence]
             for row, metric in enumerate(metrics):
@@ -116,15 +116,16 @@ def accuracy_drop(evidence: Sequence[CandidateEvidence], margin_pp: float) -> Pl
             )
         _rows(axes[0], [item.candidate.name for item in evidence], headroom=0.5)
         confidence = evidence[0].per_isa[0].metrics[0].confidence
-        axes[0].set_xlabel(f"worse → (dot: measured, bar: one-sided {100 * confidence:g} % bounds)")
+        together = ", together" if any(map(_corrected, evidence)) else ""
+        axes[0].set_xlabel(f"worse → (dot: measured, bar: one-sided {100 * confidence:g} % bounds{together})")
         return Plot(
             svg=save(), description=f"Accuracy drop of each candidate beside the margin of {margin_pp:g}."
         )
 
 
 def speedup_bars(evidence: Sequence[CandidateEvidence], required: float | None) -> Plot:
-    """Draws the FP32/INT8 latency ratio on the native instruction set, with its bootstrap interval."""
-    with _figure(0.34 * len(evidence) + 0.7) as ((axis,), save):
+    """Draws the FP32/INT8 latency ratio on the native instruction set, with its interval."""
+    with figure(0.34 * len(evidence) + 0.7) as ((axis,), save):
         for row, item in enumerate(evidence):
             speed = item.per_isa[0].latency.speedup
             axis.barh(row, speed.ratio, height=0.5, color=BLUE if speed.low > 1 else VERMILION)
@@ -144,7 +145,7 @@ def latency_distribution(evidence: Sequence[CandidateEvidence], chosen: Candidat
     rows = [(item.candidate.name, item.per_isa[0].latency.samples_ms, "candidate") for item in evidence]
     references = chosen.per_isa[0].latency.samples_ms
     rows += [(SUBJECTS[key], references, key) for key in ("bf16", "native_fp32") if key in references]
-    with _figure(0.42 * len(rows) + 1.0) as ((axis,), save):
+    with figure(0.42 * len(rows) + 1.0) as ((axis,), save):
         for row, (_, samples, key) in enumerate(rows):
             paired = key == "candidate"
             _box(axis, row - 0.17 * paired, samples[key], BLUE if paired else ORANGE, label=True)
@@ -165,7 +166,7 @@ def kernel_time(evidence: CandidateEvidence) -> Plot:
     for item in evidence.per_isa:
         suffix = f" ({item.isa})" if len(evidence.per_isa) > 1 else ""
         bars += [(f"FP32{suffix}", item.baseline_audit), (f"INT8{suffix}", item.audit)]
-    with _figure(0.34 * len(bars) + 1.0) as ((axis,), save):
+    with figure(0.34 * len(bars) + 1.0) as ((axis,), save):
         for row, (_, audit) in enumerate(bars):
             start = 0.0
             for name, time_ms in _time_by_dtype(audit).items():
@@ -189,7 +190,7 @@ def isa_matrix(evidence: Sequence[CandidateEvidence], margin_pp: float) -> Plot:
     Cells whose drop may exceed the margin are outlined.
     """
     levels = [item.isa for item in evidence[0].per_isa]
-    with _figure(0.36 * len(evidence) + 0.9) as ((axis,), save):
+    with figure(0.36 * len(evidence) + 0.9) as ((axis,), save):
         ratios = [[item.latency.speedup.ratio for item in row.per_isa] for row in evidence]
         highest = max(map(max, ratios))
         axis.imshow(ratios, cmap="Blues", vmin=0, vmax=highest * 1.15, aspect="auto", alpha=0.75)
@@ -223,7 +224,7 @@ def isa_matrix(evidence: Sequence[CandidateEvidence], margin_pp: float) -> Plot:
 def calibration_ranges(ranges: Mapping[str, Mapping[str, float]]) -> Plot:
     """Draws each activation's threshold by algorithm, on a log scale, in the order of the model."""
     tensors = list(next(iter(ranges.values())))
-    with _figure(2.9) as ((axis,), save):
+    with figure(2.9) as ((axis,), save):
         for (algorithm, thresholds), colour in zip(ranges.items(), SERIES, strict=False):
             known = [(index, thresholds[name]) for index, name in enumerate(tensors) if name in thresholds]
             x, y = zip(*known, strict=True)
@@ -251,7 +252,7 @@ def activation_ranges(scales: Scales) -> dict[str, dict[str, float]]:
 
 
 @contextmanager
-def _figure(
+def figure(
     height_in: float, *, columns: int = 1, sharey: bool = False
 ) -> Iterator[tuple[Sequence[Axes], Callable[[], bytes]]]:
     """Gives the axes of a new figure, in one row, and a function that returns the figure as SVG."""
@@ -277,6 +278,11 @@ def _rows(axis: Axes, names: Sequence[str], *, grid: bool = True, headroom: floa
     axis.spines["left"].set_visible(False)
     if grid:
         axis.grid(axis="x")
+
+
+def _corrected(evidence: CandidateEvidence) -> bool:
+    """Whether the upper bounds were widened for several candidates, so that all of them hold together."""
+    return any(metric.correction for item in evidence.per_isa for metric in item.metrics)
 
 
 def _interval(axis: Axes, row: int, metric: MetricEvidence, margin_pp: float) -> None:

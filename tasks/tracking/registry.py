@@ -12,9 +12,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import paddle_int8.tasks.engines.paddle
 from paddle_int8.tasks.contracts.artifacts import Bundle, RegisteredVersion
 from paddle_int8.tasks.contracts.errors import RegistryError
+from paddle_int8.tasks.contracts.sequences import LENGTHS
 from paddle_int8.tasks.contracts.verdict import Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.process import temporary
@@ -26,11 +26,9 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.models import ModelSignature
 
-PYFUNC = Path(paddle_int8.tasks.engines.paddle.__path__[0]) / "pyfunc_model.py"
+PYFUNC = Path(__file__).with_name("pyfunc_model.py")
 PROMOTIONS = ".promotions"
 """The decisions on the model `digits` are kept in a second registered model, `digits` + this suffix."""
-REQUIREMENTS = ("paddlepaddle==2.6.2", "numpy<2", "setuptools<81")
-"""The packages that the pyfunc model needs. Paddle imports setuptools without declaring it."""
 
 
 def register(
@@ -41,9 +39,12 @@ def register(
     name: str,
     alias: str,
     verdict: Verdict,
+    description: str | None = None,
     python_model: Path = PYFUNC,
 ) -> RegisteredVersion:
     """Logs `bundle` under the run, makes it a version of `name`, and points `alias` at the version.
+
+    description: what MLflow's page of a new version shows as its description.
 
     A bundle that is registered already keeps its version, so running a release again adds none.
     Raises: RegistryError when the verdict is not an approval or is about another model, when the bundle's
@@ -65,7 +66,12 @@ def register(
             logged = _log_pyfunc(client, run_id, bundle, python_model, deployment, tags)
             # `models:/<id>` would not do: MLflow looks it up at the process-wide tracking URI
             version = client.create_model_version(
-                name, source=logged.artifact_location, run_id=run_id, tags=tags, model_id=logged.model_id
+                name,
+                source=logged.artifact_location,
+                run_id=run_id,
+                tags=tags,
+                model_id=logged.model_id,
+                description=description,
             ).version
         _set_alias(client, name, alias, str(version))
     return RegisteredVersion(name=name, version=str(version), alias=alias, uri=f"models:/{name}@{alias}")
@@ -137,8 +143,8 @@ def _log_pyfunc(
                     path=str(path),
                     python_model=str(python_model),
                     artifacts={"bundle": bundle.folder.absolute().as_uri()},  # MLflow parses it as a URI
-                    pip_requirements=list(REQUIREMENTS),
-                    signature=_signature(deployment),
+                    pip_requirements=deployment["requirements"],
+                    signature=signature(deployment),
                     mlflow_model=Model(
                         artifact_path=logged.artifact_location,
                         run_id=run_id,
@@ -154,18 +160,27 @@ def _log_pyfunc(
     return logged
 
 
-def _signature(deployment: dict[str, Any]) -> ModelSignature:
-    """The model's signature: the bundle's inputs and outputs, with -1 for free dimensions."""
+def signature(deployment: dict[str, Any]) -> ModelSignature:
+    """The model's signature: the bundle's inputs and outputs, with -1 for free dimensions.
+
+    A sequence input `x` is two tensors, as MLflow's are rectangular: `x` [N, longest, ...], `x.lengths` [N].
+    """
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    def schema(specs: list[dict[str, Any]]) -> Schema:
-        return Schema(
-            [TensorSpec(np.dtype(spec["dtype"]), tuple(spec["shape"]), spec["name"]) for spec in specs]
-        )
+    def tensors(spec: dict[str, Any]) -> list[TensorSpec]:
+        shape = (-1, *spec["shape"]) if spec.get("sequence") else tuple(spec["shape"])
+        return [TensorSpec(np.dtype(spec["dtype"]), shape, spec["name"])]
 
-    return ModelSignature(inputs=schema(deployment["inputs"]), outputs=schema(deployment["outputs"]))
+    def lengths(spec: dict[str, Any]) -> list[TensorSpec]:
+        return [TensorSpec(np.dtype("int64"), (-1,), spec["name"] + LENGTHS)] if spec.get("sequence") else []
+
+    inputs, outputs = deployment["inputs"], deployment["outputs"]
+    return ModelSignature(
+        inputs=Schema([tensor for spec in inputs for tensor in (*tensors(spec), *lengths(spec))]),
+        outputs=Schema([tensor for spec in outputs for tensor in tensors(spec)]),
+    )
 
 
 def ensure_ledger(client: MlflowClient, name: str) -> str:

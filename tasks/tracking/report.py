@@ -24,8 +24,11 @@ from paddle_int8.tasks.tracking.summary import (
     MARKS,
     audit_sentence,
     candidate_rows,
+    correction_said,
+    disturbance_sentence,
     focus,
     headline,
+    looks_said,
     metric_label,
     percent,
     reference_rows,
@@ -78,10 +81,12 @@ def render_html(
         verdict=verdict,
         native=native,
         note=LAYOUTS.find(evidence.candidate.layout).note if evidence else "",
+        looks=_looks(release),
         criteria=sorted(verdict.results, key=_urgency) if verdict else [],
         rows=candidate_rows(release),
         references=reference_rows(native) if native else (),
         audit_sentence=audit_sentence(native) if native else "",
+        disturbance_sentence=disturbance_sentence(native) if native else "",
         fp32_layers=_slowest(native) if native else [],
         fp32_layers_hidden=max(0, len(native.audit.fp32_layers) - FP32_LAYERS_SHOWN) if native else 0,
         plots={name: (base64.b64encode(plot.svg).decode(), plot.description) for name, plot in drawn.items()},
@@ -96,6 +101,7 @@ def render_markdown(release: Release, why: tuple[str, ...]) -> str:
     said = headline(release)
     code = f" `{_cell(said.code)}`" if said.code else ""
     lines = [f"# {said.word}: {_cell(release.name)}", "", _cell(said.sentence), ""]
+    lines += [f"**But:** {_cell(said.beside)}", ""] if said.beside else []
     lines += [f"**Next:** {_cell(said.next_step)}{code}"]
     focused = focus(release)
     if focused and focused[1]:
@@ -107,8 +113,12 @@ def render_markdown(release: Release, why: tuple[str, ...]) -> str:
         lines += _table(("", "Criterion", "On", "Found", "Required", "Remedy"), rows)
     if release.evidence:
         lines += ["", f"## Candidates on {release.evidence[0].per_isa[0].isa}", "", *_candidates(release)]
-        lines += _outputs((focused or (release.evidence[0], None))[0].per_isa[0])
-        lines += ["", _cell(audit_sentence((focused or (release.evidence[0], None))[0].per_isa[0]))]
+        native = (focused or (release.evidence[0], None))[0].per_isa[0]
+        lines += _outputs(native)
+        lines += ["", _cell(audit_sentence(native))]
+        lines += ["", _cell(disturbed)] if (disturbed := disturbance_sentence(native)) else []
+    if looks := _looks(release):
+        lines += ["", "## Looks at the validation samples", "", *map(_cell, looks)]
     if why:
         lines += ["", "## Why", "", *(f"- {_cell(reason)}" for reason in why)]
     for name, data in (("Calibration", release.calibration), ("Validation", release.validation)):
@@ -118,6 +128,16 @@ def render_markdown(release: Release, why: tuple[str, ...]) -> str:
         failures = [(item.candidate.name, item.step, item.error) for item in release.failed]
         lines += ["", "## Failed", "", *_table(("Candidate", "Step", "Message"), failures)]
     return "\n".join(lines) + "\n"
+
+
+def _looks(release: Release) -> tuple[str, ...]:
+    """How often the validation samples were looked at, and what that cost the candidate of the report."""
+    if release.looks is None:
+        return ()
+    focused = focus(release)
+    paid = correction_said(focused[0]) if focused else ""
+    said = looks_said(release.looks)
+    return (said[0], *filter(None, [paid]), *said[1:])
 
 
 def _candidates(release: Release) -> list[str]:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -43,11 +43,14 @@ from paddle_int8.tasks.tracking.live_curve import log_points, points
 from paddle_int8.tasks.tracking.metrics import candidate_metrics
 from paddle_int8.tasks.tracking.open_releases import OpenRelease
 from paddle_int8.tasks.tracking.schema import summary_json
+from paddle_int8.tasks.tracking.summary import headline
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 FLOW_RUN = "prefect_flow_run_id"
+DESCRIPTION = "mlflow.note.content"
+"""The tag whose text MLflow's page of a run shows as its description."""
 PACKAGES = ("paddlepaddle", "paddleslim", "mlflow", "numpy", "prefect")
 
 
@@ -66,7 +69,7 @@ def start_release(tracking_uri: str, config: ReleaseConfig, *, flow_run_id: str 
     """
     params = {
         f"{section}.{name}": value
-        for section in ("hardware", "quantization", "conversion", "validation", "gate", "registry")
+        for section in ("hardware", "quantization", "conversion", "validation", "gate", "serving", "registry")
         for name, value in getattr(config, section).model_dump(mode="json").items()
     }
     params |= {
@@ -151,9 +154,12 @@ def log_dataset(
     tracking_uri: str,
     run_id: str,
     dataset: DatasetArtifact,
-    context: Literal["calibration", "validation"],
+    context: str,
 ) -> None:
-    """Logs a dataset as an input of the run, identified by the digest of its content."""
+    """Logs a dataset as an input of the run, identified by the digest of its content.
+
+    context: what it is for: `calibration`, `validation`, or `search` of a strategy that learns.
+    """
     profile: dict[str, object] = {"samples": dataset.samples, "classes": dataset.classes}
     profile |= {"seed": dataset.seed, "left_out": dataset.left_out}
     with connection(tracking_uri) as client:
@@ -224,6 +230,22 @@ def log_candidate(
     return run_id
 
 
+def log_verdict(tracking_uri: str, parent_run_id: str, evidence: CandidateEvidence, verdict: Verdict) -> None:
+    """Replaces verdict and evidence on the nested run of a candidate by the final ones."""
+    with connection(tracking_uri) as client:
+        experiment_id = client.get_run(parent_run_id).info.experiment_id
+        wanted = (
+            f"tags.mlflow.parentRunId = '{parent_run_id}' and tags.candidate = '{evidence.candidate.name}' "
+            f"and tags.validation_digest = '{evidence.validation_digest}'"
+        )
+        for run in client.search_runs([experiment_id], wanted):
+            run_id = str(run.info.run_id)
+            _tag(client, run_id, {"outcome": verdict.outcome})
+            _log_metrics(client, run_id, candidate_metrics(evidence))
+            client.log_text(run_id, redact(to_json(evidence)), "evidence.json")
+            client.log_text(run_id, redact(to_json(verdict)), "verdict.json")
+
+
 def log_failed_candidate(
     tracking_uri: str,
     parent_run_id: str,
@@ -254,7 +276,9 @@ def log_outcome(tracking_uri: str, release: Release, report_html: str, plots: Ma
     if release.run_id is None:
         return
     with connection(tracking_uri) as client:
+        said = headline(release)
         tags = {"outcome": release.outcome, "chosen": release.chosen.name if release.chosen else "none"}
+        tags[DESCRIPTION] = " ".join(filter(None, (f"**{said.word}.**", said.sentence, said.beside)))
         if release.bundle:
             tags["bundle_digest"] = release.bundle.digest
         _tag(client, release.run_id, tags)
@@ -272,6 +296,19 @@ def log_outcome(tracking_uri: str, release: Release, report_html: str, plots: Ma
             for stem, svg in plots.items():
                 (folder / "plots" / f"{stem}.svg").write_bytes(svg)
             client.log_artifacts(release.run_id, str(folder))
+
+
+def log_files(tracking_uri: str, run_id: str, files: Mapping[str, bytes]) -> None:
+    """Logs files on a run, as artifacts by their path."""
+    with (
+        connection(tracking_uri) as client,
+        tempfile.TemporaryDirectory(prefix=temporary.prefix()) as name,
+    ):
+        for path, content in files.items():
+            target = Path(name, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        client.log_artifacts(run_id, name)
 
 
 def log_documents(

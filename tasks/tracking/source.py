@@ -89,7 +89,7 @@ def fetch_source(tracking_uri: str, source: SourceVersion, config: RegisteredMod
     if not any(folder.iterdir()):
         raise RegistryError(
             found=f"no files in {source.uri}" + (f", folder {config.folder}" if config.folder else ""),
-            required="the model's .pdmodel and .pdiparams, or __model__ and its parameters",
+            required="the model's .pdmodel or .json and its .pdiparams, or __model__ and its parameters",
             remedy="log Paddle's own files as artifacts of the version; `model.folder` names their folder",
         )
     return folder

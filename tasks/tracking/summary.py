@@ -11,7 +11,7 @@ from paddle_int8.tasks.contracts.evidence import (
     MetricEvidence,
     SpeedRatio,
 )
-from paddle_int8.tasks.contracts.verdict import CriterionResult, Release, Verdict
+from paddle_int8.tasks.contracts.verdict import CriterionResult, Looks, Release, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 
 SUBJECTS = {
@@ -27,12 +27,14 @@ MARKS = {Outcome.APPROVED: "✓", Outcome.REJECTED: "✗", Outcome.INCONCLUSIVE:
 class Headline:
     """The head of the report: the verdict as a word, its reason, and the next step.
 
-    `code` is the next step as a line of code, "" when there is none.
+    `beside` is what must be known beside an approval, "" when there is nothing. `code` is the next step as a
+    line of code, "" when there is none.
     """
 
     word: str
     sentence: str
     next_step: str
+    beside: str = ""
     code: str = ""
 
 
@@ -144,6 +146,88 @@ def reference_rows(item: IsaEvidence) -> tuple[ReferenceRow, ...]:
     return tuple(rows)
 
 
+def native_is_faster(evidence: CandidateEvidence) -> str:
+    """A sentence that says so when Paddle's own FP32 kernels are faster than this INT8 model; "" otherwise.
+
+    The baseline is FP32 on oneDNN, but many people run FP32 without it.
+    """
+    latency = evidence.per_isa[0].latency
+    ratio = latency.native_speedup
+    if ratio is None or ratio.ratio >= 1:
+        return ""
+    native, int8 = latency.summaries["native_fp32"], latency.summaries["candidate"]
+    sure = "is" if ratio.high < 1 else "may be"
+    return (
+        f"Paddle's own FP32, without oneDNN, {sure} faster than this INT8 model: {native.p50_ms:.2f} ms "
+        f"against {int8.p50_ms:.2f} ms a batch. INT8 runs {ratio.ratio:.2f}× as fast as that "
+        f"({ratio.low:.2f}–{ratio.high:.2f})."
+    )
+
+
+def disturbance_sentence(item: IsaEvidence) -> str:
+    """What the host did while latency was timed, and what it does to the interval; "" when it is unknown."""
+    latency = item.latency
+    found = latency.disturbance
+    if found is None:
+        return ""
+    told = [
+        f"While latency was timed in {latency.speedup.processes} processes, {found.told()}, and "
+        f"{found.load:.1f} processes ran or waited to run.",
+        f"The interval of the speed-up is {100 * latency.speedup.allowance:.1f} % wider either way for it.",
+    ]
+    if found.pressure_share is not None:
+        told.append(f"Some process waited for a CPU in {100 * found.pressure_share:.0f} % of the time.")
+    if found.highest_mhz:
+        told.append(f"The clock ran at {found.lowest_mhz:.0f} to {found.highest_mhz:.0f} MHz.")
+    return " ".join(told)
+
+
+def looks_said(looks: Looks) -> tuple[str, ...]:
+    """How often the validation samples were looked at, and what that costs, in sentences."""
+    number = {0: "No candidate", 1: "One candidate"}.get(looks.candidates, f"{looks.candidates} candidates")
+    said = [
+        f"{number} {'were' if looks.candidates > 1 else 'was'} tested on the validation samples. The chance "
+        f"that this release approves a candidate whose true drop exceeds the margin is at most "
+        f"{100 * looks.error:.3g} %."
+    ]
+    earlier = looks.earlier
+    if not earlier.releases:
+        return tuple(said)
+    others = "Another release" if earlier.releases == 1 else f"{earlier.releases} other releases"
+    said.append(
+        f"{others} tested {earlier.candidates} candidates on the same samples before. The chance that any of "
+        f"these {earlier.releases + 1} releases approved a wrong model is at most "
+        f"{100 * looks.total_error:.3g} %."
+    )
+    if looks.used_up:
+        said.append(
+            "The validation samples are used up: "
+            + (
+                f"more releases used them than the {looks.planned} that `gate.releases` plans."
+                if looks.planned > 1
+                else "nothing is known any more of how many of these releases approved a wrong model."
+            )
+            + " Draw new ones that no model was chosen on, or plan the number of releases with "
+            "`gate.releases`."
+        )
+    return tuple(said)
+
+
+def correction_said(evidence: CandidateEvidence) -> str:
+    """What the bounds of a candidate pay for the others, in a sentence; "" when they pay nothing."""
+    paid = [
+        f"{metric_label(metric.name)} on {item.isa} from {metric.correction.alone_upper_pp:.2f} to "
+        f"{metric.drop_upper_pp:.2f} points (at {100 * metric.correction.confidence:.4g} % instead of "
+        f"{100 * metric.confidence:g} %)"
+        for item in evidence.per_isa
+        for metric in item.metrics
+        if metric.correction
+    ]
+    if not paid:
+        return ""
+    return f"For that, the bounds of {evidence.candidate.name} were widened: {', '.join(paid)}."
+
+
 def audit_sentence(item: IsaEvidence) -> str:
     """Example: `26 of 28 compute primitives ran in INT8, 84 % of compute time.`
 
@@ -200,13 +284,19 @@ def _approved(release: Release, evidence: CandidateEvidence) -> Headline:
         f"loses {lost} of {metric_label(metric.name)} (at most {max(0.0, metric.drop_upper_pp):.2f} with "
         f"{100 * metric.confidence:g} % confidence)."
     )
-    found = release.registered
+    found, beside = release.registered, native_is_faster(evidence)
     if found is None:
-        return Headline(word="Approved", sentence=sentence, next_step="Not registered; the bundle is ready.")
+        return Headline(
+            word="Approved",
+            sentence=sentence,
+            next_step="Not registered; the bundle is ready.",
+            beside=beside,
+        )
     return Headline(
         word="Approved",
         sentence=sentence,
         next_step=f"Load version {found.version} of {found.name}, alias {found.alias}:",
+        beside=beside,
         code=f'mlflow.pyfunc.load_model("{found.uri}")',
     )
 

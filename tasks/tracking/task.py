@@ -9,9 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 
+from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.config.model import ModelFiles, RegisteredModel
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.config.release import RegistryConfig, ReleaseConfig
@@ -27,17 +29,22 @@ from paddle_int8.tasks.contracts.artifacts import (
     RegisteredVersion,
 )
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
+from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.contracts.verdict import Release, Verdict
+from paddle_int8.tasks.contracts.verdict import Looks, Release, Verdict
 from paddle_int8.tasks.gate.diagnosis import explain
+from paddle_int8.tasks.gate.looks import looks_at
+from paddle_int8.tasks.process.progress import WARNING
 from paddle_int8.tasks.steps.step import stage, step
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 from paddle_int8.tasks.tracking import registry, runs, trainings
+from paddle_int8.tasks.tracking.looks import earlier_looks, record_looks
 from paddle_int8.tasks.tracking.plots import release_plots
 from paddle_int8.tasks.tracking.report import render_html, render_markdown
 from paddle_int8.tasks.tracking.runs import RunStatus
+from paddle_int8.tasks.tracking.sensitivity import CSV, PLOT, as_csv, sensitivity_plot
 from paddle_int8.tasks.tracking.source import fetch_source, resolve_source
-from paddle_int8.tasks.tracking.summary import focus
+from paddle_int8.tasks.tracking.summary import focus, looks_said, native_is_faster
 
 NETWORK: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 2}
 
@@ -64,7 +71,7 @@ def close_run(run_id: str, status: RunStatus, error: str | None = None) -> None:
 def log_input(run_id: str, item: HostProfile | ModelArtifact | DatasetArtifact, context: str = "") -> None:
     """Logs the host, the model or a dataset on the parent run.
 
-    `context` is `calibration` or `validation` for a dataset.
+    `context` is `calibration`, `validation` or `search` for a dataset.
     """
     uri = Settings().tracking_uri
     match item:
@@ -73,13 +80,20 @@ def log_input(run_id: str, item: HostProfile | ModelArtifact | DatasetArtifact, 
         case ModelArtifact():
             runs.log_model_input(uri, run_id, item)
         case DatasetArtifact():
-            runs.log_dataset(uri, run_id, item, "calibration" if context == "calibration" else "validation")
+            runs.log_dataset(uri, run_id, item, context or "validation")
 
 
 @step(name="log training", **NETWORK)
 def log_training(run_id: str, finetuned: FinetunedArtifact) -> None:
     """Logs loss and accuracy of the quantization-aware training, by step, on the parent run."""
     runs.log_training(Settings().tracking_uri, run_id, finetuned)
+
+
+@step(name="log sensitivity", **NETWORK)
+def log_sensitivity(run_id: str, measured: Sensitivity) -> None:
+    """Logs what each operator costs on the parent run, as CSV and as a plot."""
+    files = {CSV: as_csv(measured).encode(), PLOT: sensitivity_plot(measured).svg}
+    runs.log_files(Settings().tracking_uri, run_id, files)
 
 
 @step(name="fetch registered model", **NETWORK)
@@ -118,6 +132,29 @@ def log_candidate(
     )
 
 
+@step(name="log verdict", task_run_name="log verdict {evidence.candidate.name}", **NETWORK)
+def log_verdict(run_id: str, evidence: CandidateEvidence, verdict: Verdict) -> None:
+    """Logs the final verdict on a candidate, and its evidence with corrected bounds, on its nested run."""
+    runs.log_verdict(Settings().tracking_uri, run_id, evidence, verdict)
+
+
+@step(name="count looks", **NETWORK)
+def count_looks(run_id: str, evidence: tuple[CandidateEvidence, ...], config: GateConfig) -> Looks:
+    """Counts how often this release and earlier ones looked at the samples of `evidence`.
+
+    evidence: of all candidates that were judged together.
+    """
+    with stage("count looks") as summary:
+        earlier = earlier_looks(Settings().tracking_uri, run_id, evidence)
+        looks = looks_at(evidence, config, earlier)
+        record_looks(Settings().tracking_uri, run_id, looks)
+        summary.append(f"{looks.candidates} candidates, {earlier.releases} earlier releases on these samples")
+        if looks.used_up:
+            get_run_logger().warning(looks_said(looks)[-1])
+            summary.append(f"{WARNING}{looks_said(looks)[-1]}")
+        return looks
+
+
 @step(name="log failed candidate", task_run_name="log {failed.candidate.name}", **NETWORK)
 def log_failure(run_id: str, failed: FailedCandidate, settings: QuantizationConfig) -> None:
     """Logs a failed candidate as a nested run, with the error message that the user saw."""
@@ -126,7 +163,12 @@ def log_failure(run_id: str, failed: FailedCandidate, settings: QuantizationConf
 
 @step(name="register", **NETWORK)
 def register(
-    run_id: str, bundle: Bundle, verdict: Verdict, config: RegistryConfig, release: str
+    run_id: str,
+    bundle: Bundle,
+    evidence: CandidateEvidence,
+    verdict: Verdict,
+    config: RegistryConfig,
+    release: str,
 ) -> RegisteredVersion:
     """Registers the approved bundle as a model version, and points the alias at the version."""
     with stage("register") as summary:
@@ -137,6 +179,7 @@ def register(
             name=config.register_as or release,
             alias=config.alias,
             verdict=verdict,
+            description=native_is_faster(evidence) or None,
         )
         summary.append(f"{version.name} version {version.version}, alias {version.alias}")
         return version

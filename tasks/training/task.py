@@ -13,9 +13,9 @@ from paddle_int8.tasks.config.model import ModelFiles, TrainedModel
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.hardware.limits import threads_each
 from paddle_int8.tasks.process.host_lock import computing
 from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.process.limits import threads_each
 from paddle_int8.tasks.steps.step import cached, stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 from paddle_int8.tasks.store.sharing import fetch

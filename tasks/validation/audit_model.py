@@ -1,11 +1,11 @@
-"""Audits any Paddle model on disk: `paddle-int8 audit MODEL`."""
+"""Audits any Paddle model on disk, and any bundle: `paddle-int8 audit MODEL`."""
 
 from __future__ import annotations
 
 import json
 import logging
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,10 +18,13 @@ from paddle_int8.tasks.contracts.errors import ConfigError, DataError, ModelForm
 from paddle_int8.tasks.contracts.evidence import KernelAudit
 from paddle_int8.tasks.contracts.sequences import LENGTHS
 from paddle_int8.tasks.contracts.suggestion import did_you_mean
+from paddle_int8.tasks.engines.bundle import DEPLOYMENT, MODEL
+from paddle_int8.tasks.engines.example import EXAMPLE_INPUT
 from paddle_int8.tasks.engines.paddle import running
 from paddle_int8.tasks.engines.paddle.files import ModelSource, find_model
 from paddle_int8.tasks.engines.paddle.form import Form
 from paddle_int8.tasks.engines.paddle.form_errors import convert_command, require_runnable
+from paddle_int8.tasks.engines.paddle.pir.source import readable
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.switches import (
     BASELINE,
@@ -32,6 +35,7 @@ from paddle_int8.tasks.engines.paddle.switches import (
     Switches,
 )
 from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.layouts.bundled import bundle_inputs, engine_of
 from paddle_int8.tasks.process import temporary
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.latency import pin
@@ -53,6 +57,7 @@ FREE_SIDE = 224
 """The size that is given to a free dimension other than the batch: the usual side of a picture."""
 STEPS = 32
 """The number of steps that a generated sequence is given."""
+INFERENCES = 3
 TIMEOUT_S = 1800
 
 logger = logging.getLogger(__name__)
@@ -66,30 +71,37 @@ class AuditRequest:
     layout: str | None = None
     input_npz: Path | None = None
     batch_size: int = 1
-    inferences: int = 3
+    inferences: int = INFERENCES
     threads: int = 1
 
 
 def audit_isolated(
     model: Path, layout: str | None, *, params_filename: str | None = None, input_npz: Path | None = None
 ) -> KernelAudit:
-    """Runs `audit_model` for a model directory, a model file or a bundle, in an isolated process.
+    """Audits a model directory, a model file or a bundle, in an isolated process.
 
+    A bundle of another engine than Paddle is audited by its engine.
     Raises: ConfigError for an unknown layout, and what `audit_model` raises.
     """
-    if (deployment := model / "deployment.json").is_file():
-        layout = layout or json.loads(deployment.read_text(encoding="utf-8"))["layout"]
-        model, input_npz = model / "model", input_npz or model / "example_input.npz"
+    if (deployment := model / DEPLOYMENT).is_file():
+        packed = json.loads(deployment.read_text(encoding="utf-8"))["layout"]
+        if LAYOUTS.find(packed).engine != PADDLE:
+            return _isolated(audit_bundle, model.resolve(), (input_npz or model / EXAMPLE_INPUT).resolve())
+        layout = layout or packed
+        model, input_npz = model / MODEL, input_npz or model / EXAMPLE_INPUT
     _require_auditable(layout)
     request = AuditRequest(
         files=ModelFiles(path=model.resolve(), params_filename=params_filename),
         layout=layout,
         input_npz=input_npz.resolve() if input_npz else None,
     )
+    return _isolated(audit_model, request)
+
+
+def _isolated(function: Callable[..., KernelAudit], *arguments: object) -> KernelAudit:
     with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
-        return run_isolated(
-            audit_model, request, step="audit", log=Path(folder) / "audit.log", timeout_s=TIMEOUT_S
-        )
+        log = Path(folder) / "audit.log"
+        return run_isolated(function, *arguments, step="audit", log=log, timeout_s=TIMEOUT_S)
 
 
 def _require_auditable(layout: str | None) -> None:
@@ -104,9 +116,22 @@ def _require_auditable(layout: str | None) -> None:
     if layout not in (None, FLOAT) and (engine := LAYOUTS.find(layout).engine) != PADDLE:
         raise ConfigError(
             found=f"layout {layout}, which the engine {engine} runs",
-            required=f"a layout that the engine {PADDLE} runs",
-            remedy="see the audit in the report of the release that made the model",
+            required=f"the model in a bundle, or a layout that the engine {PADDLE} runs",
+            remedy="name the folder of the bundle: it holds an input and how its engine opens it",
         )
+
+
+def audit_bundle(bundle: Path, input_npz: Path) -> KernelAudit:
+    """What the engine of a bundle says that it runs of the model. In the isolated process only.
+
+    Raises: DataError when `input_npz` cannot be read, and what the engine raises.
+    """
+    engine = engine_of(bundle)
+    engine.load()
+    predictor = engine.open_bundle(bundle)
+    feed = _stored(input_npz, bundle_inputs(bundle))
+    predictor.run(feed)
+    return engine.audit(predictor, feed, inferences=INFERENCES, expect_int8=True)
 
 
 def audit_model(request: AuditRequest) -> KernelAudit:
@@ -119,12 +144,12 @@ def audit_model(request: AuditRequest) -> KernelAudit:
     doesn't fit.
     """
     pin(request.threads)
-    source = find_model(request.files)
-    form = require_runnable(source)
-    switches, per_kernel = _opened_as(request.layout, form)
-    logger.info("auditing %s, which is %s, with %s", source.program, form, switches)
-    with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
-        return _audit(request, source, form, switches, per_kernel=per_kernel, folder=Path(folder))
+    with readable(find_model(request.files)) as source:
+        form = require_runnable(source)
+        switches, per_kernel = _opened_as(request.layout, form)
+        logger.info("auditing %s, which is %s, with %s", source.program, form, switches)
+        with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as folder:
+            return _audit(request, source, form, switches, per_kernel=per_kernel, folder=Path(folder))
 
 
 def _opened_as(name: str | None, form: Form) -> tuple[Switches, bool]:
@@ -159,7 +184,7 @@ def _audit(
     if form is Form.QDQ and switches.onednn_int8 and integers_in_fp32(loaded):
         raise _unscaled(source)
     spec = PredictorSpec(
-        program=source.program, params=source.params, switches=switches, threads=request.threads
+        program=source.readable, params=source.params, switches=switches, threads=request.threads
     )
     if cast_to_fp32(loaded):
         save_program(loaded, folder)

@@ -2,7 +2,8 @@
 
 This module runs in the isolated process only. The result that counts is the ratio of two latencies, so both
 must be measured at the same clock frequency and beside the same other programs. All predictors therefore
-share one process and one batch, and their order is shuffled in every round.
+share a process and one batch, and their order is shuffled in every round. Several processes do so one after
+another, each on other CPUs and with another memory layout (`tasks/validation/timing.py`).
 
 In its turn a predictor is called several times in a row, as a server that serves one model calls it.
 Directly after another model, the caches and the branch predictor are filled for that other model. Timing
@@ -11,19 +12,19 @@ such calls would cost small INT8 models a third of their speed-up.
 
 from __future__ import annotations
 
+import math
 import os
 import random
-import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from paddle_int8.tasks.contracts.errors import MeasurementError
-from paddle_int8.tasks.hardware.limits import own_threads
+from paddle_int8.tasks.hardware.topology import siblings
+from paddle_int8.tasks.process.limits import own_threads
+from paddle_int8.tasks.validation.stopwatch import Run, Stopwatch
 
-Run = Callable[[], object]
 WARM_UP_MS = 50.0
 """A turn's warm-up ends once its calls have taken this long together. MobileNets settle within 20 calls,
 slower models within one or two."""
@@ -37,22 +38,23 @@ of one call. Measured on VGG16, whose first call of a turn finds the caches fill
 | 140 ms and 850 ms | 0.1 to 0.2 % |
 """
 LEAST_ROUNDS = 30
-"""A measurement has at least this many rounds, or one round per call when it has fewer calls. The spread
-between rounds gives the confidence interval, so few rounds give a wide one."""
-TOPOLOGY = Path("/sys/devices/system/cpu")
+"""All processes of a measurement together have at least this many rounds, or one round per call when there
+are fewer calls."""
 
 
-def turns(repeats: int) -> tuple[int, int]:
-    """Splits `repeats` timed calls into rounds: (number of rounds, timed calls in each turn).
+def turns(repeats: int, processes: int) -> tuple[int, int]:
+    """Splits `repeats` timed calls: (number of rounds in each process, timed calls in each turn).
 
-    Example: 200 repeats give (33, 6), which is 198 timed calls.
+    Example: 200 repeats in 5 processes give (6, 6), which is 180 timed calls.
     """
-    calls = max(1, repeats // LEAST_ROUNDS)
-    return repeats // calls, calls
+    each = max(1, repeats // processes)
+    rounds = min(each, math.ceil(LEAST_ROUNDS / processes))
+    return rounds, each // rounds
 
 
 def interleave(
     runs: Mapping[str, Run],
+    stopwatch: Stopwatch,
     *,
     warmup: int,
     rounds: int,
@@ -71,30 +73,32 @@ def interleave(
         shuffle(order)
         for name in order:
             if not samples[name] or min(samples[name]) < LONG_CALL_MS:
-                _warm_up(runs[name], warmup)
-            samples[name] += [_time_ms(runs[name]) for _ in range(calls)]
+                _warm_up(stopwatch, runs[name], warmup)
+            samples[name] += [stopwatch.time_ms(runs[name]) for _ in range(calls)]
         after_round(place + 1)
     return {name: np.asarray(values) for name, values in samples.items()}
 
 
-def pin(threads: int) -> tuple[int, ...]:
+def pin(threads: int, place: int = 0) -> tuple[int, ...]:
     """Pins this process to `threads` CPUs, on distinct cores as long as there are enough cores.
 
+    place: processes with other places are pinned to other CPUs, in turn.
     Call it before Paddle is imported, because OpenMP's threads inherit the CPU mask.
     Raises: MeasurementError when the CPU mask or a cgroup's quota allows fewer CPUs.
     """
     if threads > own_threads():
         raise _too_few(threads, own_threads())
-    chosen = choose_cpus(threads, sorted(os.sched_getaffinity(0)), _siblings)
+    chosen = choose_cpus(threads, sorted(os.sched_getaffinity(0)), siblings, place)
     os.sched_setaffinity(0, chosen)
     return chosen
 
 
 def choose_cpus(
-    threads: int, allowed: Sequence[int], siblings: Callable[[int], frozenset[int]]
+    threads: int, allowed: Sequence[int], siblings: Callable[[int], frozenset[int]], place: int = 0
 ) -> tuple[int, ...]:
-    """Chooses the highest-numbered CPUs, because CPU 0 serves most interrupts, and one per core first.
+    """Chooses CPUs one per core first, and from the highest number down: CPU 0 serves most interrupts.
 
+    place: how many times that many CPUs are passed over before; after the last CPU, the first one follows.
     Raises: MeasurementError when fewer than `threads` CPUs are allowed.
     """
     if threads > len(allowed):
@@ -103,7 +107,8 @@ def choose_cpus(
     others: list[int] = []
     for cpu in reversed(allowed):
         (others if siblings(cpu) & set(first_of_core) else first_of_core).append(cpu)
-    return tuple((first_of_core + others)[:threads])
+    cpus = first_of_core + others
+    return tuple(cpus[(place * threads + thread) % len(cpus)] for thread in range(threads))
 
 
 def _too_few(threads: int, cpus: int) -> MeasurementError:
@@ -114,24 +119,8 @@ def _too_few(threads: int, cpus: int) -> MeasurementError:
     )
 
 
-def _siblings(cpu: int) -> frozenset[int]:
-    """The hyper-threads of the core that `cpu` belongs to, including `cpu` itself."""
-    try:
-        text = (TOPOLOGY / f"cpu{cpu}/topology/thread_siblings_list").read_text(encoding="ascii")
-    except OSError:
-        return frozenset({cpu})
-    ends = [part.split("-") for part in text.strip().split(",")]
-    return frozenset(number for end in ends for number in range(int(end[0]), int(end[-1]) + 1))
-
-
-def _warm_up(run: Run, calls: int) -> None:
+def _warm_up(stopwatch: Stopwatch, run: Run, calls: int) -> None:
     elapsed_ms = 0.0
     while calls > 0 and elapsed_ms < WARM_UP_MS:
-        elapsed_ms += _time_ms(run)
+        elapsed_ms += stopwatch.time_ms(run)
         calls -= 1
-
-
-def _time_ms(run: Run) -> float:
-    started = time.perf_counter_ns()
-    run()
-    return (time.perf_counter_ns() - started) / 1e6

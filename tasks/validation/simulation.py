@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from paddle_int8.tasks.contracts.sequences import padded
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.engine import Predictor
 from paddle_int8.tasks.validation.noise import Noise
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.engines.paddle.types import Tensor
 
 SAMPLES = 4
 
@@ -79,7 +82,7 @@ def outputs(folder: Path, feeds: Iterable[Feed]) -> list[list[Array]]:
         return [[_rows(tensor) for tensor in tensors] for tensors in runs]
 
 
-def _rows(tensor: Any) -> Array:
+def _rows(tensor: Tensor) -> Array:
     """The output as an array. Sequences are padded to [N, longest, ...], as the predictor pads them."""
     values, lod = np.array(tensor), tensor.lod()
     return padded(values, np.diff(lod[0])) if lod else values

@@ -1,4 +1,4 @@
-"""Confidence bounds for an accuracy drop and for a latency ratio.
+"""Confidence bounds for an accuracy drop.
 
 Example: INT8 and FP32 agree on all of n samples. The upper bound of the drop is then not 0 but
 1 - (1 - confidence)^(1/n), the "rule of three": with 95 % confidence and 300 samples, 1 percentage point.
@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from paddle_int8.tasks.contracts.errors import MeasurementError
-from paddle_int8.tasks.contracts.evidence import LatencySummary, MetricEvidence, SpeedRatio
+from paddle_int8.tasks.contracts.evidence import MetricEvidence
 
 Array = NDArray[np.float64]
 
@@ -36,9 +36,6 @@ GRID_STEPS = 512
 """Steps from no difference to the largest one, for graded scores."""
 DRAWS = 20_000
 DRAWS_AT_ONCE = 1_000
-RESAMPLES = 2_000
-RESAMPLED_AT_ONCE = 2_000_000
-MINIMUM_ROUNDS = 20
 MOST_SAMPLES = 10**9
 
 
@@ -55,11 +52,20 @@ def paired_drop_bounds(lost: int, gained: int, samples: int, *, confidence: floa
             required="counts that are not negative and add up to at most the samples, of which there is one",
             remedy="give at least one validation sample, and each sample one outcome",
         )
-    _require_confidence(confidence)
+    require_confidence(confidence)
     return (
         -100 * _upper(gained, lost, samples, confidence),
         100 * _upper(lost, gained, samples, confidence),
     )
+
+
+def drop_p_value(lost: float, gained: float, samples: float, *, margin_pp: float) -> float:
+    """The p-value of the test that the drop exceeds the margin.
+
+    It is the lowest error with which the upper bound of `paired_drop_bounds` is within the margin. The counts
+    need not be whole numbers.
+    """
+    return _tail(lost, gained, samples, margin_pp / 100)
 
 
 def graded_drop_bounds(
@@ -71,8 +77,8 @@ def graded_drop_bounds(
     and by at least 1, the range of a fraction.
     Raises: MeasurementError when the scores are empty, unpaired or not finite.
     """
-    before, after = _paired(baseline, candidate)
-    _require_confidence(confidence)
+    before, after = paired(baseline, candidate)
+    require_confidence(confidence)
     span = max(1.0, float(max(before.max(), after.max()) - min(before.min(), after.min())))
     differences, counts = _binned(before - after, span)
     lows, highs = [], []
@@ -98,7 +104,7 @@ def metric_evidence(
     baseline_scores, candidate_scores: [N] scores of the same samples, as fractions of 1.
     Raises: MeasurementError when the scores are empty, unpaired or not finite.
     """
-    before, after = _paired(baseline_scores, candidate_scores)
+    before, after = paired(baseline_scores, candidate_scores)
     lost = gained = None
     if np.isin(before, (0.0, 1.0)).all() and np.isin(after, (0.0, 1.0)).all():
         lost, gained = int((before > after).sum()), int((after > before).sum())
@@ -135,7 +141,7 @@ def samples_needed(metric: MetricEvidence, *, margin_pp: float) -> int | None:
     lost, gained = metric.lost / metric.samples, metric.gained / metric.samples
 
     def decides(samples: int) -> bool:
-        bound = _upper(lost * samples, gained * samples, samples, metric.confidence)
+        bound = _upper(lost * samples, gained * samples, samples, metric.upper_confidence)
         return 100 * bound <= margin_pp
 
     enough = metric.samples
@@ -158,85 +164,43 @@ def fewest_samples(margin_pp: float, *, confidence: float) -> int:
     return 1 if margin_pp >= 100 else math.ceil(math.log1p(-confidence) / math.log1p(-margin_pp / 100))
 
 
-def speed_ratio(
-    baseline_ms: ArrayLike, candidate_ms: ArrayLike, *, calls: int, confidence: float, seed: int
-) -> SpeedRatio:
-    """The ratio of the median latencies, with its two-sided percentile bootstrap interval.
-
-    baseline_ms, candidate_ms: [rounds * calls]; index i of both belongs to the same interleaved round. Whole
-    rounds are resampled, baseline and candidate together, in circular blocks of rounds^(1/3) rounds. Blocks
-    are needed because rounds that follow one another share the clock frequency and the host's other load.
-    Source: Politis and Romano 1992, "A circular block-resampling procedure for stationary data".
-    Raises: MeasurementError below 20 rounds, or when a latency is not a positive number.
-    """
-    before, after = _paired(baseline_ms, candidate_ms)
-    rounds = len(before) // calls
-    if rounds < MINIMUM_ROUNDS or min(before.min(), after.min()) <= 0:
-        raise MeasurementError(
-            found=f"{rounds} rounds, the shortest call {min(before.min(), after.min()):g} ms",
-            required=f"at least {MINIMUM_ROUNDS} rounds, each call longer than 0 ms",
-            remedy="raise `validation.repeats`",
-        )
-    _require_confidence(confidence)
-    ratios = _resampled_ratios(
-        before.reshape(rounds, calls), after.reshape(rounds, calls), np.random.default_rng(seed)
-    )
-    low, high = np.quantile(ratios, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return SpeedRatio(
-        ratio=float(np.median(before) / np.median(after)),
-        low=float(low),
-        high=float(high),
-        confidence=confidence,
-    )
-
-
-def latency_summary(samples_ms: ArrayLike, *, batch_size: int) -> LatencySummary:
-    """Percentiles and mean of the latencies of one batch, and samples per second at the mean latency.
-
-    samples_ms: [repeats].
-    Raises: MeasurementError when there is no latency, or one is not finite.
-    """
-    values, _ = _paired(samples_ms, samples_ms)
-    p50, p90, p99 = np.quantile(values, [0.5, 0.9, 0.99])
-    mean_ms = float(values.mean())
-    return LatencySummary(
-        p50_ms=float(p50),
-        p90_ms=float(p90),
-        p99_ms=float(p99),
-        mean_ms=mean_ms,
-        repeats=len(values),
-        throughput_per_s=1000 * batch_size / mean_ms,
-    )
-
-
 def _upper(lost: float, gained: float, samples: float, confidence: float) -> float:
     """Upper bound of p(lost) - p(gained), as a fraction. The counts need not be whole numbers.
 
     The bound is the quantile of L - G, where (L, G, rest) is Dirichlet(lost + 1, gained, rest)-distributed.
+    """
+    unchanged = samples - lost - gained
+    if gained <= 0:
+        return float(special.betaincinv(lost + 1, unchanged, confidence)) if unchanged > 0 else 1.0
+    if unchanged <= 0:
+        return 2 * float(special.betaincinv(lost + 1, gained, confidence)) - 1
+    from scipy.optimize import brentq  # half a second that the start of a flow need not wait for
+
+    error = 1 - confidence
+    return float(brentq(lambda drop: _tail(lost, gained, samples, drop) - error, -1.0, 1.0, xtol=1e-13))
+
+
+def _tail(lost: float, gained: float, samples: float, drop: float) -> float:
+    """The chance that L - G exceeds `drop`, where (L, G, rest) is Dirichlet(lost + 1, gained, rest).
+
     The tail is integrated over that one of the three shares that varies least, since it is a smooth function
     of that one; once it is given, the two others are Beta-distributed shares of what is left.
     """
     lost, unchanged = lost + 1, samples - lost - gained
     if gained <= 0:
-        return float(special.betaincinv(lost, unchanged, confidence)) if unchanged > 0 else 1.0
+        return float(special.betaincc(lost, unchanged, min(1.0, max(0.0, drop)))) if unchanged > 0 else 1.0
     if unchanged <= 0:
-        return 2 * float(special.betaincinv(lost, gained, confidence)) - 1
-    from scipy.optimize import brentq  # half a second that the start of a flow need not wait for
-
+        return float(special.betaincc(lost, gained, (1 + drop) / 2))
     fewest = min(lost, gained, unchanged)
     given = special.betaincinv(fewest, samples + 1 - fewest, NORMAL_SHARES)
     left = np.maximum(1 - given, np.finfo(float).tiny)
-
-    def excess(drop: float) -> float:
-        if fewest == unchanged:
-            tail = special.betaincc(lost, gained, np.clip((1 + drop / left) / 2, 0, 1))
-        elif fewest == gained:
-            tail = special.betaincc(lost, unchanged, np.clip((given + drop) / left, 0, 1))
-        else:
-            tail = special.betainc(gained, unchanged, np.clip((given - drop) / left, 0, 1))
-        return float(NORMAL_WEIGHTS @ tail) - (1 - confidence)
-
-    return float(brentq(excess, -1.0, 1.0, xtol=1e-13))
+    if fewest == unchanged:
+        tail = special.betaincc(lost, gained, np.clip((1 + drop / left) / 2, 0, 1))
+    elif fewest == gained:
+        tail = special.betaincc(lost, unchanged, np.clip((given + drop) / left, 0, 1))
+    else:
+        tail = special.betainc(gained, unchanged, np.clip((given - drop) / left, 0, 1))
+    return float(NORMAL_WEIGHTS @ tail)
 
 
 def _normal_nodes() -> tuple[Array, Array]:
@@ -265,21 +229,8 @@ def _binned(differences: Array, span: float) -> tuple[Array, Array]:
     return grid[weights > 0], weights[weights > 0]
 
 
-def _resampled_ratios(before: Array, after: Array, draw: np.random.Generator) -> Array:
-    """The ratio of the medians in each resample: [RESAMPLES]. before, after: [rounds, calls]."""
-    rounds = len(before)
-    length = round(rounds ** (1 / 3))
-    blocks = math.ceil(rounds / length)
-    ratios: list[Array] = []
-    rows = max(1, RESAMPLED_AT_ONCE // before.size)
-    for start in range(0, RESAMPLES, rows):
-        starts = draw.integers(0, rounds, (min(rows, RESAMPLES - start), blocks, 1))
-        places = ((starts + np.arange(length)) % rounds).reshape(len(starts), -1)[:, :rounds]
-        ratios.append(np.median(before[places], axis=(1, 2)) / np.median(after[places], axis=(1, 2)))
-    return np.concatenate(ratios)
-
-
-def _paired(baseline: ArrayLike, candidate: ArrayLike) -> tuple[Array, Array]:
+def paired(baseline: ArrayLike, candidate: ArrayLike) -> tuple[Array, Array]:
+    """Both as arrays [N]. Raises: MeasurementError when they are empty, unpaired or not finite."""
     before, after = np.asarray(baseline, dtype=np.float64), np.asarray(candidate, dtype=np.float64)
     if before.ndim != 1 or before.shape != after.shape or before.size == 0:
         found = f"shapes {before.shape} of the baseline and {after.shape} of the candidate"
@@ -294,7 +245,8 @@ def _paired(baseline: ArrayLike, candidate: ArrayLike) -> tuple[Array, Array]:
     )
 
 
-def _require_confidence(confidence: float) -> None:
+def require_confidence(confidence: float) -> None:
+    """Raises: MeasurementError when `confidence` is not within (0.5, 1)."""
     if not 0.5 < confidence < 1:
         raise MeasurementError(
             found=f"confidence {confidence:g}",

@@ -31,8 +31,10 @@ from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
 from paddle_int8.tasks.validation.load import LoadEvidence
-from paddle_int8.tasks.validation.measure import MeasureRequest, measure
+from paddle_int8.tasks.validation.measure import measure
 from paddle_int8.tasks.validation.native import NativeRequest, compare_with_native
+from paddle_int8.tasks.validation.request import MeasureRequest
+from paddle_int8.tasks.validation.timing import time_process
 
 
 def _chosen_metrics(parameters: Mapping[str, Any]) -> Chosen:
@@ -57,6 +59,8 @@ def measure_baselines(
     On each, one isolated process compares the baseline with Paddle's own kernels, and another measures its
     load time and peak memory and examines its outputs. The first key of the result is the instruction set
     that serves on this host; the emulated ones that the release deploys to follow.
+
+    config: see `baseline_section`.
     Raises: MeasurementError when oneDNN computes something else than Paddle's own kernels; and the errors of
     `tasks.validation.fitness.measure_baseline`.
     """
@@ -173,7 +177,7 @@ def _chosen(parameters: Mapping[str, Any]) -> Chosen:
 @step(
     name="validate",
     task_run_name="validate {deployable.candidate.name}",
-    **cached(measure, environment, chosen=_chosen),
+    **cached(measure, time_process, environment, chosen=_chosen),
 )
 def validate(
     model: ModelArtifact,
@@ -239,13 +243,27 @@ def _measure(
             baseline_outputs=outputs.folder / OUTPUTS,
             baseline_load=baseline,
         )
+        variables = environment(isa, emulated=isa is not host.isa, threads=config.threads)
+        timings = [
+            run_isolated(
+                time_process,
+                request,
+                place,
+                step=request.timing_step,
+                log=log,
+                timeout_s=config.timeout_s,
+                environment=variables,
+            )
+            for place in range(config.processes)
+        ]
         measured = run_isolated(
             measure,
             request,
+            timings,
             step=request.step,
             log=log,
             timeout_s=config.timeout_s,
-            environment=environment(isa, emulated=isa is not host.isa, threads=config.threads),
+            environment=variables,
         )
         kept = commit(folder, store, "evidence", folder_digest(folder))
         return replace(measured, outcomes=kept / measured.outcomes.name)

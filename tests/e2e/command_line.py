@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.e2e import databases
+from tests import databases
 
 SERVERS = ("MLFLOW_TRACKING_URI", "PREFECT_API_URL")
 

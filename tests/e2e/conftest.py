@@ -10,22 +10,26 @@ from pathlib import Path
 import pytest
 
 from paddle_int8.tasks.process.isolated import run_isolated
+from tests import databases
 from tests.e2e.ground import Ground
 from tests.e2e.hurried import hurried
 from tests.e2e.servers import ROOT, PrefectServer, worker
 from tests.e2e.servers import prefect_server as running_server
 from tests.e2e.small_inputs import SmallInputs, export, save_data, teach
 from tests.e2e.webhook import Webhook, webhook
+from tests.shared import made_once
 
 
 @pytest.fixture(scope="session")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> SmallInputs:
-    folder = tmp_path_factory.mktemp("inputs")
+def inputs() -> SmallInputs:
+    return SmallInputs(folder=made_once("inputs", _make_inputs))
+
+
+def _make_inputs(folder: Path) -> None:
     run_isolated(export, folder, step="export", log=folder / "export.log", timeout_s=300)
     run_isolated(teach, folder, step="teach", log=folder / "teach.log", timeout_s=300)
     save_data(folder / "calibration.npz", 16, seed=1)
     save_data(folder / "validation.npz", 40, seed=2)
-    return SmallInputs(folder=folder)
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ def temporary() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+    return databases.mlflow_in(tmp_path_factory.mktemp("mlflow"))
 
 
 @pytest.fixture

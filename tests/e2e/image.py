@@ -20,7 +20,9 @@ from tests.patience import allowed
 
 STEP_S = 1500
 PROGRAMS = ("chroot", "debootstrap", "setpriv", "unshare")
-PASSED_ON = re.compile(r"(?i)(\w+_proxy|pip_(index_url|extra_index_url|cert|default_timeout))$")
+PASSED_ON = re.compile(
+    r"(?i)(\w+_proxy|pip_(index_url|extra_index_url|cert|default_timeout)|uv_\w+|ssl_cert_file)$"
+)
 """How this host reaches packages, which a build in Docker is told by `--build-arg` or its daemon."""
 AS_BUILT, AS_SERVED = "", "--no-new-privs --bounding-set=-all --inh-caps=-all"
 

@@ -22,7 +22,7 @@ from prefect.client.base import PrefectHttpxSyncClient
 
 from deploy.local_stack import read_env
 from paddle_int8.tasks.process.pace import Patience
-from tests.e2e import databases
+from tests import databases
 from tests.patience import allowed
 
 T = TypeVar("T")

@@ -40,7 +40,7 @@ class SmallInputs:
             "data": data,
             "hardware": {"policy": "ignore"},
             "quantization": {"algorithms": ["abs_max"], "layouts": ["offline"]},
-            "validation": {"repeats": 20, "warmup": 0},
+            "validation": {"repeats": 20, "warmup": 0, "processes": 3},
         }
         for section, values in changes.items():
             sections[section] = values if section == "model" else sections.get(section, {}) | values

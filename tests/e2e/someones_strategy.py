@@ -33,5 +33,10 @@ def start(config: QuantizationConfig) -> FirstKept:
 
 
 STRATEGY = Strategy(
-    name="first_kept", description="The grid, then its points with the first operator in FP32.", start=start
+    name="first_kept",
+    description="The grid, then its points with the first operator in FP32.",
+    start=start,
+    learns=False,
 )
+LEARNING = replace(STRATEGY, name="first_kept_learning", learns=True)
+"""The same candidates, from a strategy that might choose them by their verdicts."""

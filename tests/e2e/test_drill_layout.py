@@ -11,11 +11,11 @@ import pytest
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.contracts.vocabulary import Outcome
-from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
+from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.layouts import LAYOUTS, offline
 from paddle_int8.tasks.layouts.layout import ConversionRequest
 from tests.e2e.ground import Ground
-from tests.installed import install
+from tests.installed_package import install
 
 pytestmark = pytest.mark.paddle
 
@@ -31,7 +31,8 @@ LAYOUT = replace(offline.LAYOUT, name=NAME, description="Weights of 6 bits.", co
 
 @pytest.fixture
 def ground(warm_ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
-    install(tmp_path / "site", monkeypatch, layouts=f"{NAME} = {__name__}:LAYOUT")
+    install(tmp_path / "site", "drill", {"paddle_int8.layouts": {NAME: f"{__name__}:LAYOUT"}})
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
     return warm_ground
 
 

@@ -21,6 +21,7 @@ from psutil import Process
 from paddle_int8.tasks.following.webhook import DELIVERY_ID, MOST_BYTES, SIGNATURE, TIMESTAMP, signature
 from paddle_int8.tasks.promotion import ledger
 from paddle_int8.tasks.tracking.connection import connection
+from tests import databases
 from tests.e2e.registration import promote, register
 from tests.e2e.servers import PrefectServer, answers, free_port, program, running, wait_until
 from tests.e2e.small_inputs import SmallInputs
@@ -140,7 +141,7 @@ def registry(
         "PADDLE_INT8_WEBHOOK_SECRET": SECRET,
         "PREFECT_WORKER_QUERY_SECONDS": "1",
     }
-    store = f"--backend-store-uri sqlite:///{folder}/mlflow.db --artifacts-destination {folder}/artifacts"
+    store = f"--backend-store-uri {databases.mlflow_in(folder)} --artifacts-destination {folder}/artifacts"
     command = program("mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1")
     served = os.environ | {
         "MLFLOW_DISABLE_TELEMETRY": "true",

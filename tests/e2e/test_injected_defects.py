@@ -30,7 +30,9 @@ from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
 from paddle_int8.tasks.validation.load import LoadEvidence
-from paddle_int8.tasks.validation.measure import MeasureRequest, measure
+from paddle_int8.tasks.validation.measure import measure
+from paddle_int8.tasks.validation.request import MeasureRequest
+from paddle_int8.tasks.validation.timing import time_process
 from tests.e2e.trained_release import (
     SHIFTED_LABELS,
     TrainedRelease,
@@ -105,6 +107,7 @@ class Laboratory:
             baseline_load=self.baseline_load,
             **changes,
         )
+        timings = [self.isolated(time_process, request, place) for place in range(CONFIG.processes)]
         return CandidateEvidence(
             candidate=deployable.candidate,
             digest=deployable.digest,
@@ -113,7 +116,7 @@ class Laboratory:
             baseline_size_bytes=model.size_bytes,
             validation_digest=validation.digest,
             host=self.host,
-            per_isa=(self.isolated(measure, request),),
+            per_isa=(self.isolated(measure, request, timings),),
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import databases
 from tests.e2e.crashes import STEPS, computed
 from tests.e2e.records import read_runs
 from tests.e2e.servers import PROJECT_FILE, PrefectServer, is_dead, wait_until, worker
@@ -26,7 +27,7 @@ def test_release_whose_worker_is_killed_at_every_step_is_ended_by_the_last(
 ) -> None:
     config = yaml.safe_load(inputs.approvable(tmp_path / "release.yaml", NAME).read_text(encoding="utf-8"))
     deployed.deploy(struck(tmp_path / PROJECT_FILE.name))
-    home, tracking_uri = tmp_path / "home", f"sqlite:///{tmp_path / 'mlflow.db'}"
+    home, tracking_uri = tmp_path / "home", databases.mlflow_in(tmp_path)
     host = {"PADDLE_INT8_HOME": str(home), "MLFLOW_TRACKING_URI": tracking_uri, "TMPDIR": str(temporary)}
     run = deployed.start(NAME, {"config": config})
     for step in STEPS:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddle_int8.tasks.hardware.limits import own_threads
 from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.process.limits import own_threads
 from paddle_int8.tasks.published.figures import IMAGES, RowKey
 from paddle_int8.tasks.published.measured import Measured, Unmeasured
 from paddle_int8.tasks.published.request import Column, ImageNet, TableRequest
@@ -147,7 +147,7 @@ def test_image_row_is_measured_on_a_user_s_imagenet_with_their_weights(
         warm_ground.name,
         gate=LENIENT | {"metric": "top1"},
         registry={"enabled": False},
-        validation={"metrics": ["top1"], "repeats": 20, "warmup": 0},
+        validation={"metrics": ["top1"], "repeats": 20, "warmup": 0, "processes": 3},
     )
     request = TableRequest(
         configs=tmp_path, only=(key,), column=Column.ACCURACY, imagenet=ImageNet(root=root)

@@ -38,7 +38,7 @@ def test_first_release_under_a_quota_of_a_fifth_is_approved_and_says_what_it_wai
 
 
 THREADS = """
-from paddle_int8.tasks.hardware.limits import own_cores, own_threads, threads_each
+from paddle_int8.tasks.process.limits import own_cores, own_threads, threads_each
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.validation.latency import pin
 from paddle_int8.tasks.contracts.errors import MeasurementError
@@ -55,3 +55,32 @@ def test_threads_follow_the_quota_and_not_the_mask_alone() -> None:
     with cpu_quota(0.5) as group:
         ended = run_within(group, [sys.executable, "-c", THREADS], {"PYTHONPATH": str(ROOT)})
     assert ended.stdout.strip() == "0.5|1|1|set `validation.threads` to 1 or less", ended.stderr
+
+
+THROTTLED = """
+import sys, time
+from pathlib import Path
+from paddle_int8.tasks.hardware.disturbance import disturbance, reading
+from paddle_int8.tasks.validation.stopwatch import Stopwatch
+
+def compute():
+    ended = time.thread_time() + 0.03
+    while time.thread_time() < ended:
+        pass
+
+Path(sys.argv[1]).write_text("0")
+before = reading()
+with Stopwatch(1) as stopwatch:
+    calls = sorted(stopwatch.time_ms(compute) for _ in range(10))
+found = disturbance([(before, reading())], waited_share=stopwatch.waited_s / stopwatch.seconds)
+print(calls[5] < 60, found.throttled_share > 0.05, found.waited_share > 0.5, found.taken_share > 0.5)
+"""
+
+
+def test_a_quota_that_throttles_a_measurement_is_seen_and_is_not_in_its_timings() -> None:
+    """With a twentieth of a CPU, a call that computes for 30 ms lasts 600."""
+    with cpu_quota(0.05) as group:
+        ended = run_within(
+            Path("/dev/null"), [sys.executable, "-c", THROTTLED, str(group)], {"PYTHONPATH": str(ROOT)}
+        )
+    assert ended.stdout.split() == ["True"] * 4, ended.stdout + ended.stderr

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from paddle_int8.tasks.config.file import load_config
@@ -16,20 +13,11 @@ from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.steps import step as task
 from paddle_int8.tasks.tracking.connection import connection
+from tests.e2e.consumer import require_validated_answers
 from tests.e2e.crashes import CACHED
 from tests.e2e.ground import Ground
 
 pytestmark = pytest.mark.paddle
-
-CONSUMER = """
-import sys
-import mlflow, numpy as np
-mlflow.set_tracking_uri(sys.argv[1])
-model = mlflow.pyfunc.load_model(sys.argv[2])
-with np.load(sys.argv[3]) as arrays:
-    answer = model.predict(dict(arrays))
-np.savez(sys.argv[4], **answer)
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +37,17 @@ def _release(ground: Ground, *more: str, **gate: float) -> Released:
     return Released(ground=ground, release=release(load_config(path)))
 
 
+@pytest.fixture(scope="module")
+def made() -> list[Released]:
+    return []
+
+
 @pytest.fixture
-def approved(warm_ground: Ground) -> Released:
-    return _release(warm_ground)
+def approved(warm_ground: Ground, made: list[Released]) -> Released:
+    """One release for all tests. It is made in the surroundings of the first, which all have."""
+    if not made:
+        made.append(_release(warm_ground))
+    return made[0]
 
 
 def test_release_of_a_good_model_is_approved_and_recorded(approved: Released) -> None:
@@ -78,16 +74,7 @@ def test_release_of_a_good_model_is_approved_and_recorded(approved: Released) ->
 def test_registered_model_in_a_fresh_process_answers_like_the_validated_predictor(
     approved: Released, tmp_path: Path
 ) -> None:
-    release = approved.release
-    assert release.bundle is not None
-    assert release.registered is not None
-    question, answer = release.bundle.folder / "example_input.npz", tmp_path / "answer.npz"
-    arguments = [release.tracking_uri, release.registered.uri, str(question), str(answer)]
-    subprocess.run([sys.executable, "-W", "ignore", "-c", CONSUMER, *arguments], check=True, cwd=tmp_path)
-    with np.load(answer) as found, np.load(release.bundle.folder / "example_output.npz") as expected:
-        assert set(found.files) == set(expected.files)
-        for name in expected.files:
-            np.testing.assert_array_equal(found[name], expected[name])
+    require_validated_answers(approved.release, tmp_path)
 
 
 def test_release_again_takes_every_computation_from_the_cache(approved: Released) -> None:

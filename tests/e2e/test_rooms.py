@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,16 @@ from tests.release_factory import build_dataset
 pytestmark = pytest.mark.paddle
 
 RECORDS = {
-    "paddle_int8.algorithms": {"rescaled": "tests.e2e.someones_algorithm:ALGORITHM"},
+    "paddle_int8.algorithms": {
+        "rescaled": "tests.e2e.someones_algorithm:ALGORITHM",
+        "halved": "tests.e2e.someones_threshold:ALGORITHM",
+    },
     "paddle_int8.metrics": {"reciprocal_rank": "tests.e2e.someones_metric:METRIC"},
     "paddle_int8.sources": {"arrays": "tests.e2e.someones_source:SOURCE"},
-    "paddle_int8.strategies": {"first_kept": "tests.e2e.someones_strategy:STRATEGY"},
+    "paddle_int8.strategies": {
+        "first_kept": "tests.e2e.someones_strategy:STRATEGY",
+        "first_kept_learning": "tests.e2e.someones_strategy:LEARNING",
+    },
 }
 
 
@@ -112,6 +119,35 @@ def test_release_with_an_algorithm_of_another_package(warm_ground: Ground, insta
     assert {each.baseline_digest for each in release.evidence} == {release.model.digest}
 
 
+def test_release_with_thresholds_of_another_package(warm_ground: Ground, installed: None) -> None:
+    grid = {"algorithms": ["abs_max", "halved"], "layouts": ["offline", "qdq"]}
+    release = released(warm_ground, quantization=grid)
+    assert not release.failed, release.failed
+    scales = {run.data.tags["candidate"]: logged_scales(release, run) for run in candidate_runs(release)}
+    for layout in ("offline", "qdq"):
+        theirs, ours = scales[f"halved-{layout}"], scales[f"abs_max-{layout}"]
+        assert theirs.keys() == ours.keys()
+        activations = [name for name, scale in ours.items() if isinstance(scale, float)]
+        assert len(activations) > 3
+        for name in activations:
+            assert theirs[name] == pytest.approx(ours[name] / 2, rel=1e-5), name
+
+
+def candidate_runs(release: Release) -> list[Any]:
+    with connection(release.tracking_uri) as client:
+        experiment = client.get_experiment_by_name(release.name)
+        assert experiment is not None
+        runs = client.search_runs([experiment.experiment_id])
+    return [run for run in runs if "candidate" in run.data.tags]
+
+
+def logged_scales(release: Release, run: Any) -> dict[str, float | list[float]]:
+    with connection(release.tracking_uri) as client:
+        path = Path(client.download_artifacts(run.info.run_id, "scales.json"))
+    scales: dict[str, float | list[float]] = json.loads(path.read_text(encoding="utf-8"))
+    return scales
+
+
 def test_release_with_a_strategy_of_another_package_keeps_an_operator_in_fp32(
     warm_ground: Ground, installed: None
 ) -> None:
@@ -127,13 +163,28 @@ def test_release_with_a_strategy_of_another_package_keeps_an_operator_in_fp32(
         ours, theirs = after.per_isa[0].audit, before.per_isa[0].audit
         assert ours.int8_primitives == theirs.int8_primitives - 1
         assert ours.compute_primitives == theirs.compute_primitives
-    with connection(release.tracking_uri) as client:
-        experiment = client.get_experiment_by_name(warm_ground.name)
-        assert experiment is not None
-        runs = client.search_runs([experiment.experiment_id])
-    params = {run.data.tags.get("candidate"): run.data.params for run in runs}
+    params = {run.data.tags["candidate"]: run.data.params for run in candidate_runs(release)}
     tensor, _ = kept[0].candidate.overrides[0]
     assert params[kept[0].candidate.name]["overrides"] == f"{tensor}: fp32"
+
+
+def test_release_with_a_strategy_that_learns_is_confirmed_on_samples_that_it_did_not_see(
+    warm_ground: Ground, installed: None
+) -> None:
+    grid = {"algorithms": ["abs_max"], "layouts": ["offline", "qdq"], "strategy": "first_kept_learning"}
+    release = released(warm_ground, quantization=grid)
+    assert release.outcome is Outcome.APPROVED, [verdict.results for verdict in release.verdicts]
+    assert release.registered is not None
+    (confirmed,) = [each for each in release.evidence if each.candidate == release.chosen]
+    searched = [each for each in release.evidence if each.candidate != release.chosen]
+    assert confirmed.validation_digest == release.validation.digest
+    assert len(searched) == 3
+    assert {each.validation_digest for each in searched}.isdisjoint({confirmed.validation_digest})
+    assert release.validation.samples + searched[0].per_isa[0].metrics[0].samples == SAMPLES_TAUGHT
+    approved = [each.candidate for each in release.verdicts if each.outcome is Outcome.APPROVED]
+    assert approved == [release.chosen]
+    assert release.looks is not None
+    assert release.looks.candidates == 1
 
 
 def test_release_with_an_algorithm_a_source_and_a_metric_of_another_package(

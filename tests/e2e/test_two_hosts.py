@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from paddle_int8.tasks.tracking.connection import connection
+from tests import databases
 from tests.e2e.command_line import variables
 from tests.e2e.crashes import CACHED, computed, kill, release, verdict
 from tests.e2e.object_store import running_store
@@ -57,7 +58,7 @@ def test_release_on_two_hosts_at_once_has_one_verdict_and_the_same_bytes(
     inputs: SmallInputs, tmp_path: Path, temporary: Path
 ) -> None:
     config = inputs.approvable(tmp_path / "release.yaml", "twice")
-    tracking_uri = f"sqlite:///{tmp_path / 'mlflow.db'}"  # in the place of MLflow's server
+    tracking_uri = databases.mlflow_in(tmp_path)  # in the place of MLflow's server
     homes = [tmp_path / name for name in ("one", "two")]
     with running_store("at-once") as store, ThreadPoolExecutor(len(homes)) as threads:
         shared = {"TMPDIR": str(temporary), "MLFLOW_TRACKING_URI": tracking_uri, **store.environment}
@@ -84,7 +85,7 @@ def test_release_whose_worker_is_killed_is_ended_by_another_hosts_worker(
     config = yaml.safe_load(
         inputs.approvable(tmp_path / "release.yaml", "moving").read_text(encoding="utf-8")
     )
-    tracking_uri = f"sqlite:///{tmp_path / 'mlflow.db'}"  # in the place of MLflow's server
+    tracking_uri = databases.mlflow_in(tmp_path)  # in the place of MLflow's server
     one, two = tmp_path / "one", tmp_path / "two"
     with running_store("workers") as store:
         shared = {"MLFLOW_TRACKING_URI": tracking_uri, "TMPDIR": str(temporary), **store.environment}

@@ -16,11 +16,11 @@ from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import ConversionConfig, QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import ModelFormatError, PipelineError
+from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.audit.kernels import audit
 from paddle_int8.tasks.engines.paddle.audit.verbose import VerboseRecorder
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
-from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_PRODUCTS
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import RNN, prepare_model

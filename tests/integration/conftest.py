@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.store.folder import folder_digest
 from tests.integration.small_release import SmallRelease, build
 from tests.release_factory import build_release
+from tests.shared import made_once
 
+MADE = "small_release.pickle"
 DOUBLER = """
 import json
 from pathlib import Path
@@ -32,10 +35,16 @@ mlflow.models.set_model(Doubler())
 
 
 @pytest.fixture(scope="session")
-def small_release(tmp_path_factory: pytest.TempPathFactory) -> SmallRelease:
+def small_release() -> SmallRelease:
     """A small real model, quantized both ways, and its validation data."""
-    folder = tmp_path_factory.mktemp("small_release")
-    return run_isolated(build, folder, step="build", log=folder / "build.log", timeout_s=300)
+    folder = made_once("small_release", _build)
+    release: SmallRelease = pickle.loads((folder / MADE).read_bytes())
+    return release
+
+
+def _build(folder: Path) -> None:
+    made = run_isolated(build, folder, step="build", log=folder / "build.log", timeout_s=300)
+    (folder / MADE).write_bytes(pickle.dumps(made))
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +63,7 @@ def bundle(tmp_path: Path) -> Bundle:
         "validated_on": [{"isa": "avx512_core_vnni"}, {"isa": "avx512_core"}],
         "inputs": [{"name": "image", "shape": [-1, 3], "dtype": "float32"}],
         "outputs": [{"name": "scores", "shape": [-1, 3], "dtype": "float32"}],
+        "requirements": ["numpy<2"],
     }
     (folder / "deployment.json").write_text(json.dumps(deployment))
     (folder / "factor.json").write_text("2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.gate import GateConfig
@@ -31,8 +32,8 @@ class Packed:
     verdict: Verdict
 
 
-def pack(release: SmallRelease, layout: str, host: HostProfile, folder: Path) -> Packed:
-    """The layout's deployable, measured on this host and packed in `folder/bundle`."""
+def pack(release: SmallRelease, layout: str, host: HostProfile, folder: Path, **changes: Any) -> Packed:
+    """The layout's deployable, packed in `folder/bundle`, and measured on this host: see `measured`."""
     folder.mkdir(parents=True)
     deployable = release.deployables[layout]
     evidence = CandidateEvidence(
@@ -43,7 +44,7 @@ def pack(release: SmallRelease, layout: str, host: HostProfile, folder: Path) ->
         baseline_size_bytes=release.model.size_bytes,
         validation_digest=release.validation.digest,
         host=host,
-        per_isa=(measured(release, layout, folder, isa=host.isa),),
+        per_isa=(measured(release, layout, folder, isa=host.isa, **changes),),
     )
     bundle = write(release, evidence, folder / "bundle")
     return Packed(bundle=bundle, evidence=evidence, verdict=judge(evidence, LENIENT))

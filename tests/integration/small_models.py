@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.switches import FOREIGN_QDQ, INT8_DELETED, QDQ, Switches
 from paddle_int8.tasks.process.isolated import run_isolated
+from tests.shared import made_once
 
 SIDE = 32
 SAMPLES = 16
@@ -246,23 +246,18 @@ def operator_types(folder: Path) -> list[str]:
     return [op.type for op in parse_program(path.read_bytes(), path).blocks[0].ops]
 
 
-@cache
-def build(base: Path) -> Path:
-    """The folder with every small model in every form, made once per test session.
+def build() -> Path:
+    """The folder with every small model in every form, made once for all tests.
 
     `<name>` as exported, `<name>_fp32` as prepared, `<name>_fake` and `<name>_qdq` as PaddleSlim quantized
     it, `<name>_offline` and `<name>_deployable_qdq` as converted.
     """
-    root = base / "small_models"
+    return made_once("small_models", _build)
 
-    def run(function: Any, *arguments: object) -> Any:
-        return run_isolated(function, *arguments, step="build", log=root / "build.log", timeout_s=200)
 
-    run(export_all, root)
-    run(prepare_all, root)
-    run(quantize_all, root)
-    run(convert_all, root)
-    return root
+def _build(root: Path) -> None:
+    for function in (export_all, prepare_all, quantize_all, convert_all):
+        run_isolated(function, root, step="build", log=root / "build.log", timeout_s=200)
 
 
 def prepare_all(root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,9 @@ from paddle_int8.tasks.hardware.levels import environment
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
-from paddle_int8.tasks.validation.measure import MeasureRequest, measure
+from paddle_int8.tasks.validation.measure import measure
+from paddle_int8.tasks.validation.request import MeasureRequest
+from paddle_int8.tasks.validation.timing import time_process
 
 SIDE, CLASSES, SAMPLES = 32, 10, 50
 SLIM = ("offline", "qdq")
@@ -51,12 +54,12 @@ class SmallRelease:
     deployables: dict[str, DeployableArtifact]
 
 
-def build(folder: Path) -> SmallRelease:
-    """Runs in an isolated process."""
-    labels = _export(folder / "exported")
+def build(folder: Path, side: int | None = SIDE, layouts: tuple[str, ...] = SLIM) -> SmallRelease:
+    """Runs in an isolated process. `side` of the model's pictures; None leaves height and width free."""
+    labels = _export(folder / "exported", side)
     validation = _dataset(folder / "validation", labels)
     model = prepare(folder)
-    deployables = {layout: deployable(folder, model, validation, layout) for layout in SLIM}
+    deployables = {layout: deployable(folder, model, validation, layout) for layout in layouts}
     return SmallRelease(model=model, validation=validation, deployables=deployables)
 
 
@@ -65,7 +68,7 @@ def pictures() -> Array:
     return np.random.default_rng(0).standard_normal((SAMPLES, 3, SIDE, SIDE)).astype(np.float32)
 
 
-def _export(folder: Path) -> Array:
+def _export(folder: Path, side: int | None) -> Array:
     """The model's own answer to each picture, after saving it. Weights as at the start of a training:
     with Paddle's default initialisation activations vanish, and timings lie."""
     import paddle
@@ -80,7 +83,7 @@ def _export(folder: Path) -> Array:
     for _ in range(20):
         network(paddle.to_tensor(pictures()))
     network.eval()
-    spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", "image")
+    spec = paddle.static.InputSpec([None, 3, side, side], "float32", "image")
     paddle.jit.save(network, str(folder / "model"), input_spec=[spec])
     labels: Array = network(paddle.to_tensor(pictures())).numpy().argmax(axis=1)
     return labels
@@ -137,8 +140,11 @@ def deployable(folder: Path, model: ModelArtifact, data: DatasetArtifact, layout
         )
     )
     target, source = folder / layout, find_model(ModelFiles(path=quantized))
-    if layout == "offline":
-        converted = convert_offline(OfflineRequest(source=source, folder=target))
+    if layout.startswith("offline"):
+        bits = 7 if layout == "offline_7bit" else 8
+        converted = convert_offline(
+            OfflineRequest(source=source, folder=target, layout=layout, weight_bits=bits)
+        )
     else:
         converted = convert_qdq(source, target)
     return DeployableArtifact(
@@ -166,7 +172,7 @@ def measured(
 
     The baseline's outputs are computed unless `folder` has them.
     """
-    config = changes.pop("config", ValidationConfig(repeats=20, warmup=2))
+    config = changes.pop("config", ValidationConfig(repeats=20, warmup=2, processes=2))
     variables = environment(isa, emulated=emulated, threads=config.threads)
     baseline_load = run_isolated(
         measure_baseline,
@@ -210,11 +216,8 @@ def measured(
         baseline_outputs=outputs,
         baseline_load=baseline_load,
     )
-    return run_isolated(
-        measure,
-        replace(request, **changes),
-        step="measure",
-        log=request.log,
-        timeout_s=300,
-        environment=variables,
-    )
+    request = replace(request, **changes)
+    isolated = partial(run_isolated, log=request.log, timeout_s=300, environment=variables)
+    timings = [isolated(time_process, request, place, step="time") for place in range(config.processes)]
+    evidence: IsaEvidence = isolated(measure, request, timings, step="measure")
+    return evidence

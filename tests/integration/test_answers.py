@@ -20,7 +20,7 @@ from tests.integration.small_release import SLIM, SmallRelease, measured
 
 pytestmark = pytest.mark.paddle
 
-AGREEMENT = ValidationConfig(metrics=("agreement",), repeats=20, warmup=2, references=())
+AGREEMENT = ValidationConfig(metrics=("agreement",), repeats=20, warmup=2, processes=2, references=())
 TOP1 = ValidationConfig(metrics=("top1",))
 CALLABLE = ValidationConfig(metrics=(f"{__name__}:ones",))
 

@@ -18,16 +18,15 @@ from paddle_int8.tasks.contracts.artifacts import Bundle, HostProfile
 from paddle_int8.tasks.contracts.errors import StorageError
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.engines.engine import BundleRequest
-from paddle_int8.tasks.engines.paddle import bundle as bundle_module
 from paddle_int8.tasks.engines.paddle.bundle import write_bundle
 from paddle_int8.tasks.engines.paddle.switches import QDQ
+from paddle_int8.tasks.tracking.registry import PYFUNC
 from paddle_int8.tasks.validation.audit_model import audit_isolated
 from tests.integration.small_release import SmallRelease, measured
 from tests.patience import allowed
 
 pytestmark = pytest.mark.paddle
 
-PYFUNC = Path(bundle_module.__file__).with_name("pyfunc_model.py")
 LOG = """
 import sys
 import mlflow

@@ -149,6 +149,7 @@ def test_training_on_sequences_is_refused_and_leads_to_post_training(
         config=QatConfig(data=CallableSource(kind="callable", function="a:b")),
         op_types=("mul",),
         skip_tensors=(),
+        keep_fp32=(),
         weight_quantize_type="abs_max",
         folder=tmp_path,
         checkpoint=tmp_path / "checkpoint",
@@ -160,7 +161,7 @@ def test_training_on_sequences_is_refused_and_leads_to_post_training(
 def test_click_model_is_quantized_and_measured_on_its_sequences(
     release: SmallRelease, host: HostProfile, tmp_path: Path, layout: str
 ) -> None:
-    config = ValidationConfig(metrics=("agreement",), repeats=20, warmup=2)
+    config = ValidationConfig(metrics=("agreement",), repeats=20, warmup=2, processes=2)
     found = measured(release, layout, tmp_path, isa=host.isa, config=config)
     assert found.audit.int8_primitives == found.audit.compute_primitives >= 3
     assert found.audit.outside_onednn == 0

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from paddle_int8.tasks.contracts.errors import ConfigError, ConversionError
-from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel, require_int8
+from paddle_int8.tasks.engines.converted import ConvertedModel
+from paddle_int8.tasks.engines.paddle.conversion.converted import require_int8
 from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_SIGNS
 from paddle_int8.tasks.engines.paddle.conversion.offline import (
     OfflineRepairs,
@@ -31,8 +32,8 @@ SANE_DB, DESTROYED_DB = 8.0, 3.0
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.build(tmp_path_factory.getbasetemp())
+def root() -> Path:
+    return models.build()
 
 
 def offline(request: OfflineRequest) -> ConvertedModel:

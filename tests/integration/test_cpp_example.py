@@ -16,7 +16,7 @@ import pytest
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import HostProfile, TensorSpec
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
-from paddle_int8.tasks.engines.paddle.bundle import EXAMPLE_OUTPUT
+from paddle_int8.tasks.engines.example import EXAMPLE_OUTPUT
 from paddle_int8.tasks.engines.paddle.bundle_texts import CPP, ELEMENTS, render
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.switches import QDQ

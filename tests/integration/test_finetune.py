@@ -52,6 +52,7 @@ def run(release: SmallRelease, folder: Path, config: QatConfig = CONFIG, checkpo
         config=config,
         op_types=QuantizationConfig().op_types,
         skip_tensors=(),
+        keep_fp32=(),
         weight_quantize_type="channel_wise_abs_max",
         folder=folder / "trained",
         checkpoint=folder / checkpoint,

@@ -20,6 +20,7 @@ from paddle_int8.tasks.promotion.decision import Decision, DecisionOutcome
 from paddle_int8.tasks.promotion.task import put_aliases_right
 from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.registry import PROMOTIONS
+from tests import databases
 from tests.decision_factory import build_decision
 from tests.e2e.servers import STARTUP_S, answers, free_port, program, running, wait_until
 from tests.patience import allowed
@@ -55,7 +56,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     command = program("mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1")
-    command += ["--app-name", "basic-auth", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
+    command += ["--app-name", "basic-auth", "--backend-store-uri", databases.mlflow_in(folder)]
     command += ["--serve-artifacts", "--artifacts-destination", str(folder / "artifacts")]
     uri = f"http://127.0.0.1:{port}"
 

@@ -153,7 +153,7 @@ def test_rewritten_lstm_is_released_in_int8(
 ) -> None:
     small = isolated(release, tmp_path, last, log=tmp_path / "log")
     assert small.deployables["recurrent"].int8_ops == {"fusion_lstm": 4}
-    config = ValidationConfig(metrics=(metric,), repeats=20, warmup=2)
+    config = ValidationConfig(metrics=(metric,), repeats=20, warmup=2, processes=2)
     found = measured(small, "recurrent", tmp_path, isa=host.isa, config=config)
     rnn = [share for share in found.audit.shares if share.kind == "rnn"]
     assert {share.dtype for share in rnn} == {"int8"}

@@ -115,12 +115,16 @@ def test_latency_has_every_subject_in_every_round(
     assert {len(samples) for samples in latency.samples_ms.values()} == {20}
     assert min(min(samples) for samples in latency.samples_ms.values()) > 0
     assert latency.summaries.keys() == latency.samples_ms.keys()
+    assert latency.native_speedup is not None
+    assert latency.speedup.processes == latency.native_speedup.processes == 2
+    assert latency.disturbance is not None
+    assert latency.disturbance.seconds > 0
 
 
 def test_only_the_references_asked_for_are_timed(
     small_release: SmallRelease, host: HostProfile, tmp_path: Path
 ) -> None:
-    config = ValidationConfig(repeats=20, warmup=0, references=(Reference.NATIVE_FP32,))
+    config = ValidationConfig(repeats=20, warmup=0, processes=2, references=(Reference.NATIVE_FP32,))
     latency = measured(small_release, "qdq", tmp_path, isa=host.isa, config=config).latency
     assert latency.samples_ms.keys() == {"baseline", "candidate", "native_fp32"}
     assert not latency.skipped

@@ -27,6 +27,7 @@ from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.download import folders, repository
 from paddle_int8.tasks.tracking.registry import register
 from paddle_int8.tasks.tracking.source import resolve_source
+from tests import databases
 from tests.decision_factory import build_decision
 from tests.e2e.servers import STARTUP_S, free_port, running, wait_until
 from tests.release_factory import build_config, build_release
@@ -98,7 +99,7 @@ def behind_tls(authority: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
     server = str(authority / "server.pem")
     command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"]
+    command += ["--backend-store-uri", databases.mlflow_in(folder)]
     command += ["--uvicorn-opts", f"--ssl-certfile {server} --ssl-keyfile {server}"]
     environment = {"PATH": "", "HOME": str(folder), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with running(command, environment=environment, log=folder / "server.log") as process:
@@ -193,7 +194,7 @@ def test_proxy_that_refuses_is_not_taken_for_mlflow(monkeypatch: pytest.MonkeyPa
 def test_registry_apart_from_the_runs_holds_models_aliases_and_decisions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle: Bundle, doubler: Path
 ) -> None:
-    runs_uri, registry_uri = (f"sqlite:///{tmp_path / name / 'mlflow.db'}" for name in ("runs", "registry"))
+    runs_uri, registry_uri = (databases.mlflow_in(tmp_path / name) for name in ("runs", "registry"))
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", registry_uri)
     run_id, verdict = runs.start_release(runs_uri, build_config()), build_release().verdicts[0]
     register(

@@ -30,8 +30,8 @@ pytestmark = pytest.mark.paddle
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.build(tmp_path_factory.getbasetemp())
+def root() -> Path:
+    return models.build()
 
 
 def prepare(source: ModelSource, folder: Path) -> PreparedModel:

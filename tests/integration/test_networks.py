@@ -6,7 +6,6 @@ computed something else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,11 +26,11 @@ from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_with
-from paddle_int8.tasks.engines.paddle.rewrites.repairs import REWRITES
 from paddle_int8.tasks.hardware.levels import VNNI
 from paddle_int8.tasks.hardware.onednn import effective_isa
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.isolated import run_isolated
+from tests.integration.rewritten import rewrite_each
 from tests.integration.small_models import sqnr_db
 from tests.integration.small_release import SLIM, SmallRelease, prepare
 from tests.integration.test_quantization import Samples
@@ -108,8 +107,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Study:
-    """What was found in one network: how often each rewrite matched by itself, what it changed relative to
-    the outputs, and the SQNR of each simulated output."""
+    """What was found in one network: how often each rewrite matched, what it changed relative to the outputs
+    (see `rewrite_each`), and the SQNR of each simulated output."""
 
     matches: dict[str, int]
     changes: dict[str, float]
@@ -124,10 +123,12 @@ def study(name: str, data: DatasetArtifact, folder: Path) -> Study:
     networks.export(name, folder / "exported")
     feed = networks.feed(name, 8, 200)
     exact = _run(folder / "exported", feed)
-    matches, changes = {}, {}
-    for rewrite in REWRITES:
-        matches[rewrite.name] = _rewrite(folder / "exported", rewrite.apply, folder / rewrite.name)
-        changes[rewrite.name] = _change(exact, _run(folder / rewrite.name, feed))
+    rewritten = rewrite_each(find_model(ModelFiles(path=folder / "exported")), folder / "rewritten")
+    matches = {rewrite: count for rewrite, (count, _) in rewritten.items()}
+    changed = {
+        place: _change(exact, _run(place, feed)) for place in {place for _, place in rewritten.values()}
+    }
+    changes = {rewrite: changed[place] for rewrite, (_, place) in rewritten.items()}
     model, layouts = prepare(folder), {}
     for layout in SLIM:
         request = ptq_request(
@@ -170,15 +171,6 @@ def _run(folder: Path, feed: dict[str, Any]) -> Outputs:
 
 def _sqnr_db(exact: Outputs, found: Outputs) -> list[float]:
     return [sqnr_db(*pair) for pair in zip(exact, found, strict=True)]
-
-
-def _rewrite(source: Path, apply: Callable[[Any], int], target: Path) -> int:
-    from paddle_int8.tasks.engines.paddle.program import load_program, save_program
-
-    loaded = load_program(find_model(ModelFiles(path=source)))
-    matches = apply(loaded)
-    save_program(loaded, target)
-    return matches
 
 
 def _change(before: Outputs, after: Outputs) -> float:

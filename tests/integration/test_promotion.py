@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from benchmarks.serving import serving
+from benchmarks.serving.server import serving
 from paddle_int8.tasks.contracts.artifacts import HostProfile
 from paddle_int8.tasks.contracts.errors import RegistryError, StorageError
 from paddle_int8.tasks.contracts.json import from_json, to_json
@@ -28,6 +28,7 @@ from paddle_int8.tasks.promotion.export import export_bundle
 from paddle_int8.tasks.promotion.request import PromoteRequest, RollbackRequest
 from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.registry import PROMOTIONS, ensure_registered_model
+from tests import databases
 from tests.decision_factory import build_decision
 from tests.e2e.command_line import variables
 from tests.integration.registry_ground import RegistryGround, pack
@@ -64,7 +65,7 @@ def ground(
     }
     assert {each.verdict.outcome for each in packed.values()} == {Outcome.APPROVED}
     return RegistryGround(
-        uri=f"sqlite:///{folder / 'mlflow.db'}", release=small_release, packed=packed, folder=folder
+        uri=databases.mlflow_in(folder), release=small_release, packed=packed, folder=folder
     )
 
 
@@ -432,8 +433,8 @@ def test_served_champion_answers_as_the_validated_predictor(
     bundle = ground.packed["qdq"].bundle.folder
     with np.load(bundle / "example_input.npz") as given, np.load(bundle / "example_output.npz") as expected:
         inputs = {input_name: values.tolist() for input_name, values in given.items()}
-        with serving(f"models:/{two}@champion", ground.uri, tmp_path / "serving.log") as url:
-            answer = httpx.post(f"{url}/invocations", json={"inputs": inputs}, timeout=allowed(60))
+        with serving(f"models:/{two}@champion", ground.uri, tmp_path / "serving.log") as server:
+            answer = httpx.post(f"{server.url}/invocations", json={"inputs": inputs}, timeout=allowed(60))
         found = answer.raise_for_status().json()["predictions"]
         assert found.keys() == set(expected)
         for output_name, values in expected.items():

@@ -216,7 +216,15 @@ def _errors(subject: Subject) -> dict[str, str]:
         with pytest.raises(QuantizationError) as caught:
             quantize_with(subject.request(name, candidate, **options), Samples(feeds))
         errors[name] = caught.value.found
-    return errors
+    ruled = replace(subject.request("no threshold", candidate), histogram=nothing)
+    with pytest.raises(QuantizationError) as caught:
+        quantize_with(ruled, Samples(subject.feeds))
+    return errors | {"no threshold": caught.value.found}
+
+
+def nothing(counts: Array, edges: Array, config: QuantizationConfig) -> float:
+    """The rule of an algorithm of another package that is wrong."""
+    return 0.0
 
 
 def _skip_first_layer(subject: Subject) -> tuple[dict[str, int], list[Progress]]:
@@ -350,6 +358,7 @@ def test_transposed_convolution_of_free_height_and_width_is_calibrated_in_onednn
         ("nothing to quantize", "no operator was quantized; the model has"),
         ("unknown tensor", "no tensor no_such_tensor in the model"),
         ("not a number", "reached nan on the calibration data"),
+        ("no threshold", "a threshold of 0 by the algorithm hist"),
     ],
 )
 def test_quantize_of_what_cannot_be_says_what_was_found(case: str, found: str, studied: Study) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from paddle_int8.flows.cli.main import app
 from paddle_int8.tasks.contracts.errors import ConversionError, ModelFormatError
 from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import ConvertOptions, save_quant_model
 from paddle_int8.tasks.engines.paddle.form import Form, recognise
@@ -50,8 +50,8 @@ RUNS_IN_FP32 = [FLOAT, "slim_fake", "aware_fake", "weights_restored"]
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.build(tmp_path_factory.getbasetemp())
+def small() -> Path:
+    return models.build()
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +80,14 @@ def refused_by_convert(folder: Path, target: Path) -> ConversionError:
 
 
 def follow(remedy: str, home: Path) -> list[str]:
-    """Runs every command that `remedy` writes out; returns the commands' names."""
+    """Runs every command that `remedy` writes out, in this process; returns the commands' names.
+
+    A process for each would import Paddle once more.
+    """
     commands = [shlex.split(text) for text in re.findall(r"`(paddle-int8 (?:convert|audit) [^`]*)`", remedy)]
-    program = str(Path(sys.executable).with_name("paddle-int8"))
     for command in commands:
-        ended = subprocess.run(
-            [program, *command[1:]], env={"PADDLE_INT8_HOME": str(home)}, capture_output=True, text=True
-        )
-        assert ended.returncode == 0, (command, ended.stderr)
+        ended = CliRunner().invoke(app, command[1:], env={"PADDLE_INT8_HOME": str(home)})
+        assert ended.exit_code == 0, (command, ended.output, ended.exception)
     return [command[1] for command in commands]
 
 

@@ -16,13 +16,14 @@ from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.registry import ensure_registered_model
 from paddle_int8.tasks.tracking.runs import RunStatus
 from paddle_int8.tasks.tracking.source import SourceVersion, fetch_source, is_released, resolve_source
+from tests import databases
 from tests.integration.test_download import Bomb
 from tests.release_factory import build_config
 
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('source') / 'mlflow.db'}"
+    return databases.mlflow_in(tmp_path_factory.mktemp("source"))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from paddle_int8.tasks.promotion.export import export_bundle
 from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.registry import ensure_registered_model
+from tests import databases
 from tests.decision_factory import build_decision
 from tests.release_factory import build_config
 
@@ -19,7 +20,7 @@ from tests.release_factory import build_config
 @pytest.fixture
 def renamed(tmp_path: Path) -> str:
     """A registry where `digits`, with two versions and a champion, has become `figures`."""
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    uri = databases.mlflow_in(tmp_path)
     run_id = runs.start_release(uri, build_config())
     with connection(uri) as client:
         ensure_registered_model(client, "digits")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 from paddle_int8.tasks.engines.paddle.rewrites.repairs import REWRITES
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration import small_models as models
+from tests.integration.rewritten import rewrite_each
 from tests.integration.smallest_graphs import SMALLEST
 from tests.integration.test_native_kernels import AGAINST_WRONG_KERNELS
 from tests.integration.test_networks import REWRITTEN
+from tests.patience import allowed
 
 pytestmark = pytest.mark.paddle
 
@@ -38,17 +41,23 @@ MATCHES = {
 }
 
 
-def rewrite_all(root: Path, target: Path) -> dict[str, dict[str, int]]:
-    """Applies each rewrite alone to each exported model; saves it as `target/<rewrite>/<model>`."""
-    from paddle_int8.tasks.engines.paddle.program import load_program, save_program
+@dataclass(frozen=True)
+class Rewritten:
+    """What each rewrite made of one model: see `rewrite_each`. `outputs` are in FP32, by folder."""
 
-    matches: dict[str, dict[str, int]] = {}
-    for rewrite in REWRITES:
-        for name in models.EXPORTED:
-            loaded = load_program(models.source(root / name))
-            matches.setdefault(rewrite.name, {})[name] = rewrite.apply(loaded)
-            save_program(loaded, target / rewrite.name / name)
-    return matches
+    found: dict[str, tuple[int, Path]]
+    outputs: dict[Path, np.ndarray]
+
+
+def rewrite_all(root: Path, target: Path) -> dict[str, Rewritten]:
+    """By exported model."""
+    made = {}
+    for name in models.EXPORTED:
+        found = rewrite_each(models.source(root / name), target / name)
+        folders = tuple({folder for _, folder in found.values()})
+        outputs = models.predict_native(folders)
+        made[name] = Rewritten(found, dict(zip(folders, outputs, strict=True)))
+    return made
 
 
 def mark_what_lacks_the_attribute(folder: Path) -> tuple[int, int]:
@@ -76,15 +85,16 @@ def fold_factors_of_old_programs(folder: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return models.build(tmp_path_factory.getbasetemp())
+def root() -> Path:
+    return models.build()
 
 
 @pytest.fixture(scope="module")
-def rewritten(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, int]]]:
+def rewritten(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rewritten]:
     target = tmp_path_factory.mktemp("rewritten")
-    log = target / "log.txt"
-    return target, run_isolated(rewrite_all, root, target, step="rewrite", log=log, timeout_s=120)
+    return run_isolated(
+        rewrite_all, root, target, step="rewrite", log=target / "log.txt", timeout_s=allowed(120)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -103,23 +113,19 @@ def test_every_rewrite_has_expectations() -> None:
 
 
 @pytest.mark.parametrize("name", [rewrite.name for rewrite in REWRITES])
-def test_rewrite_matches_only_where_it_should(
-    rewritten: tuple[Path, dict[str, dict[str, int]]], name: str
-) -> None:
-    assert {model: count for model, count in rewritten[1][name].items() if count} == MATCHES.get(name, {})
+def test_rewrite_matches_only_where_it_should(rewritten: dict[str, Rewritten], name: str) -> None:
+    matches = {model: made.found[name][0] for model, made in rewritten.items()}
+    assert {model: count for model, count in matches.items() if count} == MATCHES.get(name, {})
 
 
 @pytest.mark.parametrize("name", [rewrite.name for rewrite in REWRITES])
 def test_rewrite_keeps_fp32_outputs(
-    rewritten: tuple[Path, dict[str, dict[str, int]]],
-    native: dict[str, np.ndarray],
-    tmp_path: Path,
-    name: str,
+    rewritten: dict[str, Rewritten], native: dict[str, np.ndarray], name: str
 ) -> None:
-    folders = tuple(rewritten[0] / name / model for model in models.EXPORTED)
-    after = run_isolated(models.predict_native, folders, step="run", log=tmp_path / "log.txt", timeout_s=120)
-    for before, outputs in zip(native.values(), after, strict=True):
-        assert np.abs(before - outputs).max() <= RELATIVE_TOLERANCE * np.abs(before).max()
+    for model, before in native.items():
+        _, folder = rewritten[model].found[name]
+        after = rewritten[model].outputs[folder]
+        assert np.abs(before - after).max() <= RELATIVE_TOLERANCE * np.abs(before).max(), model
 
 
 def test_all_rewrites_together_keep_onednn_outputs(

@@ -46,16 +46,18 @@ from paddle_int8.tasks.engines.paddle.switches import (
 )
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.hardware.levels import environment_for
+from paddle_int8.tasks.layouts.bundled import bundle_inputs
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.promotion.assessment import assess_promotion, settle
 from paddle_int8.tasks.promotion.comparison import MEASURED_ANEW, compare
 from paddle_int8.tasks.promotion.decision import DecisionOutcome
-from paddle_int8.tasks.promotion.lookup import bundle_inputs, fetch
+from paddle_int8.tasks.promotion.lookup import fetch
 from paddle_int8.tasks.promotion.request import PromoteRequest
 from paddle_int8.tasks.validation.audit_model import audit_isolated
 from paddle_int8.tasks.validation.fault import Fault, find_fault
 from paddle_int8.tasks.validation.load import SEQUENCE_BATCHES
 from paddle_int8.tasks.validation.native import NativeRequest, compare_with_native
+from tests import databases
 from tests.integration.registry_ground import LENIENT, Packed, RegistryGround, write
 from tests.integration.small_release import SmallRelease, measured, prepare
 from tests.integration.small_sequences import (
@@ -73,7 +75,7 @@ from tests.integration.test_bundle import PYFUNC, python, run
 
 pytestmark = pytest.mark.paddle
 METRIC = "paddle_int8.tasks.data.metrics.sequences:label_accuracy"
-CONFIG = ValidationConfig(metrics=(METRIC,), repeats=20, warmup=5)
+CONFIG = ValidationConfig(metrics=(METRIC,), repeats=20, warmup=5, processes=2)
 isolated = partial(run_isolated, step="test", timeout_s=120)
 
 
@@ -395,7 +397,7 @@ def test_padded_is_the_inverse_of_packed() -> None:
 def test_registered_tagger_is_promoted_and_compared_on_sequences_anew(
     taggers: SmallTaggers, packed: Packed, host: HostProfile, tmp_path: Path
 ) -> None:
-    uri, log = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "promotion.log"
+    uri, log = databases.mlflow_in(tmp_path), tmp_path / "promotion.log"
     whole = replace(packed, bundle=write(taggers.gru, packed.evidence, tmp_path / "bundle"))
     versions = {"recurrent": whole}
     ground = RegistryGround(uri=uri, release=taggers.gru, packed=versions, folder=tmp_path)

@@ -51,15 +51,17 @@ def sentence_batches(count: int) -> list[Feed]:
 
 
 def batches_of(switches: Switches, count: int) -> list[Feed]:
-    return (sentence_batches if switches == RECURRENT else picture_batches)(count)
+    return (sentence_batches if switches.length_buckets else picture_batches)(count)
 
 
-def answered_by_threads(folder: Path, switches: Switches, omp_threads: int) -> tuple[int, int]:
+def answered_by_threads(
+    folder: Path, switches: Switches, predictors: int, omp_threads: int
+) -> tuple[int, int]:
     """How many requests of several threads at once get the answers that they get alone, of how many."""
     feeds, spec = batches_of(switches, THREADS * REQUESTS), spec_of(folder, switches, omp_threads)
     alone = open_predictor(spec)
     wanted = [alone.run(feed)[0].copy() for feed in feeds]
-    shared = SharedPredictor(lambda: open_predictor(spec))
+    shared = SharedPredictor(lambda: open_predictor(spec), predictors)
     start = threading.Barrier(THREADS)
 
     def client(first: int) -> list[Array]:
@@ -72,16 +74,38 @@ def answered_by_threads(folder: Path, switches: Switches, omp_threads: int) -> t
     return sum(map(np.array_equal, found, wanted)), len(feeds)
 
 
-@pytest.mark.parametrize("omp_threads", [1, 2])
+@pytest.mark.parametrize(("predictors", "omp_threads"), [(1, 1), (1, 2), (2, 1), (4, 2)])
 @pytest.mark.parametrize("layout", ["offline", "qdq", "recurrent"])
 def test_requests_of_eight_threads_get_the_answers_that_they_get_alone(
-    small_release: SmallRelease, taggers: SmallTaggers, layout: str, omp_threads: int, tmp_path: Path
+    small_release: SmallRelease,
+    taggers: SmallTaggers,
+    layout: str,
+    predictors: int,
+    omp_threads: int,
+    tmp_path: Path,
 ) -> None:
     release = taggers.gru if layout == "recurrent" else small_release
     folder = Path(release.deployables[layout].folder)
     right, requests = isolated(
-        answered_by_threads, folder, LAYOUTS.find(layout).switches, omp_threads, log=tmp_path / "log"
+        answered_by_threads,
+        folder,
+        LAYOUTS.find(layout).switches,
+        predictors,
+        omp_threads,
+        log=tmp_path / "log",
     )
+    assert right == requests == THREADS * REQUESTS
+
+
+@pytest.mark.parametrize("layout", ["offline", "qdq", "recurrent"])
+def test_predictors_side_by_side_are_right_while_kernels_are_given_up(
+    small_release: SmallRelease, taggers: SmallTaggers, layout: str, tmp_path: Path
+) -> None:
+    """The cache is the process's: one predictor's new shape takes kernels away that another one uses."""
+    release = taggers.gru if layout == "recurrent" else small_release
+    folder = Path(release.deployables[layout].folder)
+    switches = replace(LAYOUTS.find(layout).switches, onednn_cache_capacity=2)
+    right, requests = isolated(answered_by_threads, folder, switches, 3, 1, log=tmp_path / "log")
     assert right == requests == THREADS * REQUESTS
 
 

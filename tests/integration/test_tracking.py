@@ -21,6 +21,7 @@ from paddle_int8.tasks.tracking import runs
 from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.registry import register
 from paddle_int8.tasks.tracking.runs import RunStatus
+from tests import databases
 from tests.patience import allowed
 from tests.release_factory import (
     build_artifacts,
@@ -56,8 +57,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def uri(home: Path) -> str:
-    """One database for all tests: MLflow takes seconds to make one."""
-    return f"sqlite:///{home / 'mlflow.db'}"
+    return databases.mlflow_in(home)
 
 
 @pytest.fixture
@@ -270,6 +270,9 @@ def test_outcome_puts_report_verdicts_and_chosen_figures_on_the_parent(uri: str,
     assert run.data.tags["outcome"] == "approved"
     assert run.data.tags["chosen"] == "hist-offline"
     assert run.data.metrics["speedup_ratio"] == pytest.approx(2.78)
+    assert run.data.metrics["host_taken_pct"] == pytest.approx(2.0)
+    assert "host_lowest_mhz" not in run.data.metrics  # which this kernel does not tell
+    assert run.data.tags["mlflow.note.content"].startswith("**Approved.** hist-offline runs 2.78× as fast")
     assert artifact(uri, run_id, "report.html") == "<!doctype html>"
     assert artifact(uri, run_id, "plots/latency.svg") == "<svg/>"
     verdicts = json.loads(artifact(uri, run_id, "verdict.json"))
@@ -297,7 +300,14 @@ def test_register_makes_a_version_that_a_fresh_process_loads_by_alias(
     other = replace(bundle, folder=changed, digest=folder_digest(changed))
     first, again, second = (
         register(
-            uri, run_id, each, name="digits", alias="challenger", verdict=approved(), python_model=doubler
+            uri,
+            run_id,
+            each,
+            name="digits",
+            alias="challenger",
+            verdict=approved(),
+            description="native FP32 is faster",
+            python_model=doubler,
         )
         for each in (bundle, bundle, other)
     )
@@ -306,6 +316,7 @@ def test_register_makes_a_version_that_a_fresh_process_loads_by_alias(
         version = client.get_model_version_by_alias("digits", "challenger")
     assert str(version.version) == second.version
     assert version.run_id == run_id
+    assert version.description == "native FP32 is faster"
     assert version.tags["bundle_digest"] == other.digest
     assert version.tags["isa_levels"] == "avx512_core_vnni,avx512_core"
     loaded = subprocess.run(

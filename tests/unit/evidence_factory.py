@@ -61,7 +61,7 @@ def native(evidence: CandidateEvidence) -> IsaEvidence:
 
 def ratio(low: float, high: float | None = None, *, confidence: float = 0.95) -> SpeedRatio:
     high = low * 1.05 if high is None else high
-    return SpeedRatio(ratio=(low + high) / 2, low=low, high=high, confidence=confidence)
+    return SpeedRatio(ratio=(low + high) / 2, low=low, high=high, confidence=confidence, processes=5)
 
 
 def counted(

@@ -37,7 +37,7 @@ def test_borrowed_of_another_release_is_refused_with_what_to_do(release: str) ->
     assert refused.value.found == f"numpy {NUMPY}"
     assert refused.value.required == f"numpy {release}, with which tasks/x.py was tested"
     assert refused.value.remedy == (
-        "install the versions of requirements.lock; to upgrade numpy, follow docs/upgrading.md and "
+        "install the versions of requirements/release.lock; to upgrade numpy, follow docs/upgrading.md and "
         "correct tasks/x.py"
     )
 

@@ -12,17 +12,20 @@ import pytest
 
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
-from paddle_int8.tasks.engines.paddle.bundle import Deployment, ValidatedIsa, pythons
+from paddle_int8.tasks.engines.bundle import Deployment, ValidatedIsa
+from paddle_int8.tasks.engines.example import EXAMPLE_INPUT, write_example
+from paddle_int8.tasks.engines.paddle.bundle import pythons, requirements
 from paddle_int8.tasks.engines.paddle.bundle_texts import (
     CPP,
     ELEMENTS,
     README,
+    TRITON,
+    TRITON_TYPES,
     code,
     cpp_string,
     render,
     why_no_cpp,
 )
-from paddle_int8.tasks.engines.paddle.example import EXAMPLE_INPUT, write_example
 from paddle_int8.tasks.layouts import LAYOUTS
 
 OTHERS = ("int16", "uint16", "complex64", "<U5")
@@ -58,7 +61,9 @@ def deployment(*inputs: TensorSpec, outputs: tuple[TensorSpec, ...] = (), layout
         baseline_digest="b" * 64,
         validation_digest="v" * 64,
         versions={"paddlepaddle": "2.6.2", "numpy": "1.26.4", "onednn": "3.3.6"},
+        requirements=requirements(),
         pythons=("3.8", "3.12"),
+        strict=False,
     )
 
 
@@ -75,6 +80,8 @@ def test_texts_of_every_dtype_and_shape_are_written(layout: str, max_isa: str) -
         packed = replace(packed, switches=replace(packed.switches, max_isa=max_isa))
         texts = render(asdict(packed))
         assert (CPP in texts) == (dtype in ELEMENTS and not sequence)
+        assert (TRITON in texts) == (dtype in TRITON_TYPES and shape != ())
+        assert ("Triton Inference Server cannot" in texts[README]) == (TRITON not in texts)
         assert ("no example in C++" in texts[README]) == (CPP not in texts)
 
 
@@ -84,6 +91,25 @@ def test_cpp_example_feeds_each_input_by_name_and_dtype_and_reads_each_output() 
     assert [text in source for text in ("Feed<float>", "Feed<double>", "Feed<bool>")] == [True] * 3
     assert 'Fetch<float>(predictor, "scores"' in source
     assert 'Fetch<int64_t>(predictor, "class"' in source
+
+
+def test_triton_is_told_each_tensor_with_the_lengths_of_sequences() -> None:
+    words = TensorSpec(name='w"', shape=(-1, 1), dtype="int64", sequence=True)
+    scores = TensorSpec(name="scores", shape=(-1, 4), dtype="float32", sequence=True)
+    text = render(asdict(deployment(words, spec("mask", "bool"), outputs=(scores,), layout="recurrent")))[
+        TRITON
+    ]
+    inputs, outputs = text.split("output [")
+    assert r'name: "w\042" data_type: TYPE_INT64 dims: [ -1, -1, 1 ] },' in inputs
+    assert r'name: "w\042.lengths" data_type: TYPE_INT64 dims: [ -1 ] },' in inputs
+    assert 'name: "mask" data_type: TYPE_BOOL dims: [ -1, 4 ] }\n]' in inputs
+    assert 'name: "scores" data_type: TYPE_FP32 dims: [ -1, -1, 4 ] }\n]' in outputs
+
+
+def test_readme_says_what_a_strict_bundle_does() -> None:
+    lenient = deployment(spec())
+    for strict, said in ((False, "logs a warning"), (True, "this bundle does not open")):
+        assert said in render(asdict(replace(lenient, strict=strict)))[README]
 
 
 def test_readme_says_why_there_is_no_cpp_example() -> None:

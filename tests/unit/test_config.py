@@ -130,6 +130,7 @@ def test_config_once_loaded_cannot_be_changed() -> None:
         ("conversion", "ops"),
         ("validation", "metric"),
         ("gate", "max_drop"),
+        ("serving", "strict_isa"),
         ("registry", "name"),
     ],
 )

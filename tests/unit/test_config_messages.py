@@ -24,7 +24,7 @@ from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.promotion.request import PromoteRequest, checked
 from paddle_int8.tasks.published.request import TableRequest
 from paddle_int8.tasks.validation.audit_model import audit_isolated
-from tests.installed import install
+from tests.installed_package import install
 from tests.unit.test_config import changed
 
 TECHNICAL = re.compile(
@@ -416,7 +416,8 @@ def test_message_of_a_layout_to_audit_suggests_the_nearest(tmp_path: Path) -> No
 def test_message_of_a_layout_that_a_worker_must_not_load_says_how_to_allow_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install(tmp_path, monkeypatch, layouts="theirs = someones_package:LAYOUT")
+    install(tmp_path, "someones-package", {"paddle_int8.layouts": {"theirs": "someones_package:LAYOUT"}})
+    monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "started-by-a-server")
     with pytest.raises(ConfigError) as caught:
         checked(QuantizationConfig, {"layouts": ("theirs",)})

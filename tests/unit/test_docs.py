@@ -30,6 +30,8 @@ WITHOUT_DEFECT = {"remove_identity_pooling"}
 
 CONFIGURATION = ROOT / "docs" / "reference" / "configuration.md"
 SECTIONS = {name: schema for name, schema in sections().items() if schema.get("type") == "object"}
+PROSE = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FILE_OF_OURS = re.compile(r"`((?:benchmarks|configs|deploy|docs|flows|tasks|tests|zoo)/[\w./-]+)`")
 COMMANDS: dict[str, Any] = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
@@ -79,6 +81,12 @@ def test_defects_page_has_a_section_for_each_rewrite() -> None:
     told = {code for group in groups() for entry in group["entries"] for code in entry["code"]}
     assert applied
     assert applied - told - WITHOUT_DEFECT == set()
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_page_names_only_files_that_exist(page: Path) -> None:
+    named = FILE_OF_OURS.findall(page.read_text(encoding="utf-8"))
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 def test_readme_number_of_pictures_is_that_of_the_default_margin() -> None:

@@ -191,6 +191,30 @@ def test_speed_measured_with_less_confidence_than_required_is_inconclusive() -> 
     assert result_of(evidence, "speed-up").outcome is Outcome.INCONCLUSIVE
 
 
+def test_speed_of_one_process_is_inconclusive_however_fast() -> None:
+    """Evidence of before there were several: its interval describes the process that it was measured in."""
+    document = json.loads(to_json(good_evidence(speedup=9.0)))
+    for item in document["per_isa"]:
+        del item["latency"]["disturbance"], item["latency"]["native_speedup"]
+        del item["latency"]["speedup"]["processes"], item["latency"]["speedup"]["allowance"]
+    old = from_json(CandidateEvidence, json.dumps(document))
+    assert result_of(old, "speed-up").outcome is Outcome.INCONCLUSIVE
+    assert "release it again" in result_of(old, "speed-up").remedy
+    assert judge(old, GateConfig(min_native_speedup=1.1)).outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.47, True), (0.02, False)], ids=["taken", "quiet"])
+def test_speed_on_a_host_that_was_taken_says_so(share: float, told: bool) -> None:
+    evidence = with_speed(good_evidence(), ratio(1.2, 3.5))
+    latency = evidence.per_isa[0].latency
+    assert latency.disturbance is not None
+    taken = dataclasses.replace(latency.disturbance, steal_share=share, others_share=0.0)
+    result = result_of(spoil(evidence, latency=dataclasses.replace(latency, disturbance=taken)), "speed-up")
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert ("the host was taken for 47 % of the time" in result.found) is told
+    assert "measure while nothing else runs" in result.remedy
+
+
 @pytest.mark.parametrize("isa", list(IsaLevel))
 def test_speed_default_is_the_level_s_own(isa: IsaLevel) -> None:
     enough = with_speed(good_evidence(isas=(isa,)), ratio(MIN_SPEEDUP[isa]))
@@ -371,14 +395,11 @@ def test_gate_rejection_outweighs_inconclusive() -> None:
 
 
 def timed(factor: float | None) -> CandidateEvidence:
-    """Evidence whose native FP32 takes `factor` times as long as INT8 in every round; None has none."""
+    """Evidence whose native FP32 takes at least `factor` times as long as INT8; None has none."""
     evidence = good_evidence()
-    latency = evidence.per_isa[0].latency
-    candidate = tuple(1.0 + 0.001 * place for place in range(40))
-    samples = {"baseline": candidate, "candidate": candidate}
-    if factor is not None:
-        samples["native_fp32"] = tuple(factor * value for value in candidate)
-    return spoil(evidence, latency=dataclasses.replace(latency, samples_ms=samples))
+    native_speedup = None if factor is None else ratio(factor, factor * 1.005)
+    latency = dataclasses.replace(evidence.per_isa[0].latency, native_speedup=native_speedup)
+    return spoil(evidence, latency=latency)
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,12 @@ from paddle_int8.tasks.hardware.levels import (
     published_band,
     rank,
 )
-from paddle_int8.tasks.hardware.limits import memory_limit, usable_cores
 from paddle_int8.tasks.hardware.onednn import OneDnnReport
 from paddle_int8.tasks.hardware.policy import enforce
 from paddle_int8.tasks.hardware.profile import describe, host_profile
 from paddle_int8.tasks.hardware.task import check_hardware
+from paddle_int8.tasks.process import limits
+from paddle_int8.tasks.process.limits import memory_limit, usable_cores
 from paddle_int8.tasks.process.progress import listen
 
 AVX2 = "sse4_1 sse4_2 avx avx2 fma"
@@ -269,3 +270,13 @@ def test_release_says_so_in_log_and_report_under_every_policy(
         profile = check_hardware.fn(HardwareConfig(policy=policy, minimum_isa=IsaLevel.SSE41))
     assert profile.warnings[-1] == "others do not wait"
     assert "others do not wait" in logged[-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, "1"), ({"OMP_NUM_THREADS": "3"}, "3")], ids=["quota", "own"]
+)
+def test_threads_of_a_process_follow_the_quota_unless_they_are_set(
+    given: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "own_cores", lambda: 0.5)
+    assert (limits.default_threads() | given)["OMP_NUM_THREADS"] == expected

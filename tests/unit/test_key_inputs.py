@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,22 +16,28 @@ from paddle_int8.tasks.algorithms.task import finetune, quantize
 from paddle_int8.tasks.config.model import TrainedModel
 from paddle_int8.tasks.config.quantization import ConversionConfig, QatConfig, QuantizationConfig
 from paddle_int8.tasks.config.validation import ValidationConfig
-from paddle_int8.tasks.contracts.artifacts import BaselineOutputsArtifact, Candidate, ModelArtifact
+from paddle_int8.tasks.contracts.artifacts import (
+    BaselineOutputsArtifact,
+    Candidate,
+    HostProfile,
+    ModelArtifact,
+)
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, OutputKind
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.layouts import section as conversion
 from paddle_int8.tasks.layouts.task import convert
 from paddle_int8.tasks.steps import step as task
 from paddle_int8.tasks.training.task import train
 from paddle_int8.tasks.validation.load import LoadEvidence
-from paddle_int8.tasks.validation.task import baseline_outputs, validate
+from paddle_int8.tasks.validation.section import baseline_section
+from paddle_int8.tasks.validation.task import baseline_outputs, measure_baselines, validate
 from tests.installed_package import install
 from tests.release_factory import build_artifacts, build_dataset, build_host, build_model
 
 ISA = IsaLevel.AVX512_CORE
 HIST, KL = (Candidate(algorithm=each, layout="qdq") for each in ("hist", "KL"))
-DATA, MODEL = build_dataset(64, "data"), build_model()
+DATA, MODEL, HOST = build_dataset(64, "data"), build_model(), build_host()
 
 
 def _key(step: Any, **parameters: Any) -> str:
@@ -78,6 +85,7 @@ def test_quantize_key_ignores_other_candidates_and_limits(changes: dict[str, Any
     [
         {"op_types": ("conv2d",)},
         {"skip_tensors": ("scores",)},
+        {"keep_fp32": ("conv2d_0",)},
         {"round_type": "adaround"},
         {"bias_correction": True},
         {"weight_quantize_type": "abs_max"},
@@ -134,6 +142,7 @@ def _finetune_key(model: ModelArtifact, op_types: tuple[str, ...] = ("conv2d",),
         config=QatConfig.model_validate({"data": source} | changes),
         op_types=op_types,
         skip_tensors=(),
+        keep_fp32=(),
         weight_quantize_type="abs_max",
     )
 
@@ -186,7 +195,7 @@ def _validate_key(
     tmp_path: Path,
     confidence: float = 0.95,
     outputs: str = "o",
-    warnings: tuple[str, ...] = (),
+    host: HostProfile = HOST,
     **changes: Any,
 ) -> str:
     """As a release asks for it: of the gate, a validation is given the confidence alone."""
@@ -201,19 +210,72 @@ def _validate_key(
         outputs={ISA: answers},
         config=ValidationConfig(**changes),
         confidence=confidence,
-        host=replace(build_host(), warnings=warnings),
+        host=host,
+    )
+
+
+def _baselines_key(host: HostProfile = HOST, **changes: Any) -> str:
+    """As a release asks for it."""
+    return _key(
+        measure_baselines,
+        model=MODEL,
+        calibration=DATA,
+        validation=DATA,
+        config=baseline_section(ValidationConfig(**changes)),
+        host=host,
     )
 
 
 def test_validate_key_ignores_limits_and_warnings(tmp_path: Path) -> None:
     plain = _validate_key(tmp_path)
     assert _validate_key(tmp_path, timeout_s=60) == plain
-    assert _validate_key(tmp_path, warnings=("below the required level",)) == plain
+    assert _validate_key(tmp_path, host=replace(HOST, warnings=("below the required level",))) == plain
+
+
+def test_keys_of_measurements_ignore_the_name_of_the_host_and_hold_its_cpu(tmp_path: Path) -> None:
+    for key in (partial(_validate_key, tmp_path), _baselines_key):
+        assert key(host=replace(HOST, hostname="a container made anew")) == key()
+        assert key(host=replace(HOST, cpu_model="another")) != key()
+        assert key(host=replace(HOST, usable_cores=0.5)) != key()
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"confidence": 0.99}, {"outputs": "others"}, {"repeats": 400}, {"metrics": ("top1",)}, {"threads": 2}],
+    [{"warmup": 1}, {"repeats": 400}, {"references": ()}, {"timeout_s": 60}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_baselines_key_ignores_how_candidates_are_timed(changes: dict[str, Any]) -> None:
+    assert _baselines_key(**changes) == _baselines_key()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"metrics": ("top1",)},
+        {"outputs": {"scores": OutputKind.CLASSES}},
+        {"labelled_output": "scores"},
+        {"deploy_isas": (IsaLevel.AVX2,)},
+        {"max_isa": IsaLevel.AVX2},
+        {"batch_size": 2},
+        {"accuracy_batch_size": 8},
+        {"threads": 2},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_baselines_key_holds_what_the_baseline_is_measured_with(changes: dict[str, Any]) -> None:
+    assert _baselines_key(**changes) != _baselines_key()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"confidence": 0.99},
+        {"outputs": "others"},
+        {"repeats": 400},
+        {"processes": 7},
+        {"metrics": ("top1",)},
+        {"threads": 2},
+    ],
     ids=lambda changes: next(iter(changes)),
 )
 def test_validate_key_holds_what_is_measured_and_compared_with(

@@ -10,7 +10,7 @@ import pytest
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.engines.paddle.switches import BASELINE, BF16, CACHED_LENGTHS, CACHED_SHAPES
 from paddle_int8.tasks.layouts import LAYOUTS
-from paddle_int8.tasks.validation.measure import MeasureRequest
+from paddle_int8.tasks.validation.request import MeasureRequest
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.names())

@@ -64,8 +64,13 @@ def test_named_program_without_suffix_has_separate_parameters(tmp_path: Path) ->
         ([], "absent", "nothing at"),
         (["net.pdmodel"], "", "no file"),
         (["net.pdmodel"], "net", "no file"),
+        (["a.json", "a.pdiparams", "b.json", "b.pdiparams"], "", "2 programs"),
+        (["net.json"], "net.json", "no file"),
     ],
-    ids=["two models", "no model", "empty directory", "missing", "no parameters", "prefix, no parameters"],
+    ids=[
+        *("two models", "no model", "empty directory", "missing", "no parameters", "prefix, no parameters"),
+        *("two of Paddle 3", "of Paddle 3, no parameters"),
+    ],
 )
 def test_unusable_path_says_what_is_there(tmp_path: Path, names: list[str], relative: str, said: str) -> None:
     with pytest.raises(ModelFormatError) as error:
@@ -75,16 +80,16 @@ def test_unusable_path_says_what_is_there(tmp_path: Path, names: list[str], rela
 
 
 @pytest.mark.parametrize("relative", ["", "net.json", "net"], ids=["directory", "file", "bare prefix"])
-def test_paddle3_program_says_how_to_export_again(tmp_path: Path, relative: str) -> None:
-    with pytest.raises(ModelFormatError) as error:
-        find(write(tmp_path, "net.json", "net.pdiparams") / relative)
-    assert "FLAGS_enable_pir_api=0" in error.value.remedy
-    assert "2.6" in error.value.remedy
+def test_program_of_paddle3_by_any_path_is_found(tmp_path: Path, relative: str) -> None:
+    found = find(write(tmp_path, "net.json", "net.pdiparams", "config.json") / relative)
+    assert found.format is ModelFormat.PIR
+    assert (found.program, found.params) == (tmp_path / "net.json", tmp_path / "net.pdiparams")
+    assert found.readable == found.program
 
 
-def test_paddle3_program_named_in_the_config_says_how_to_export_again(tmp_path: Path) -> None:
-    with pytest.raises(ModelFormatError, match="FLAGS_enable_pir_api=0"):
-        find(write(tmp_path, "net.json", "net.pdiparams"), "net.json")
+def test_program_of_paddle3_with_parameters_of_another_name_is_found(tmp_path: Path) -> None:
+    found = find(write(tmp_path, "net.json", "weights"), "net.json", "weights")
+    assert (found.format, found.params) == (ModelFormat.PIR, tmp_path / "weights")
 
 
 def test_json_beside_a_program_is_not_a_model(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image, ImageSequence
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.data.pictures.picture_file import ORIENTATION, opened
-from paddle_int8.tasks.data.preprocessing import place
+from paddle_int8.tasks.data.preprocessing import frame_picture
 
 Pixels = npt.NDArray[np.uint8]
 UPRIGHT = np.kron(
@@ -36,7 +36,7 @@ STORED: dict[int, Callable[[Pixels], Pixels]] = {
 
 def read(path: Path) -> Pixels:
     with opened(path) as picture:
-        return place(picture, Preprocessing())
+        return frame_picture(picture, Preprocessing())
 
 
 def refusal(path: Path) -> str:

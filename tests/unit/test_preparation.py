@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from paddle_int8.tasks.algorithms.algorithm import PrepareRequest
+from paddle_int8.tasks.algorithms.algorithm import Algorithm, PrepareRequest
 from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
-from paddle_int8.tasks.contracts.errors import QuantizationError
+from paddle_int8.tasks.contracts.errors import ConfigError, QuantizationError
 from paddle_int8.tasks.engines.paddle.quantization.preparation import FILES, prepared
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
@@ -48,9 +48,13 @@ def forget(asked: PrepareRequest) -> None:
     (asked.folder / FILES[0]).touch()
 
 
-def test_candidate_without_changes_is_made_of_the_model_as_it_is() -> None:
+def test_candidate_without_changes_is_made_of_the_model_as_it_is_and_needs_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with prepared(request(QDQ)) as made:
         assert made == request(QDQ)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_changed_model_is_the_one_that_is_quantized_and_gone_afterwards() -> None:
@@ -74,6 +78,11 @@ def test_preparation_that_fails_names_the_algorithm(
     with pytest.raises(QuantizationError) as raised, prepared(request(QDQ, prepare=prepare)):
         pass
     assert found in raised.value.found
+
+
+def test_algorithm_with_a_rule_for_histograms_that_nobody_makes_is_refused() -> None:
+    with pytest.raises(ConfigError, match="rule for histograms and slim='avg'"):
+        Algorithm(name="mine", description="A rule.", slim="avg", histogram=lambda counts, edges, config: 1.0)
 
 
 def test_override_of_another_precision_than_fp32_is_refused() -> None:

@@ -221,7 +221,7 @@ def test_quick_run_measures_speeds_alone_with_one_algorithm() -> None:
         assert isinstance(item.config, ReleaseConfig)
         assert not item.skipped
         assert len(item.config.quantization.algorithms) == 1
-        assert item.config.validation.repeats == 20
+        assert (item.config.validation.repeats, item.config.validation.processes) == (20, 3)
         assert (item.config.data.validation_samples or 0) >= item.config.validation.batch_size
         assert len(item.config.quantization.layouts) == 1
 

@@ -1,19 +1,23 @@
 import dataclasses
+import io
 import json
 import re
 from html.parser import HTMLParser
 
 import pytest
+from rich.console import Console
 
+from paddle_int8.flows.cli.terminal import print_release
 from paddle_int8.tasks.contracts.artifacts import HostProfile
-from paddle_int8.tasks.contracts.verdict import Release
+from paddle_int8.tasks.contracts.evidence import Correction, SpeedRatio
+from paddle_int8.tasks.contracts.verdict import EarlierLooks, Looks, Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.tracking.connection import redact
 from paddle_int8.tasks.tracking.files import audit_csv
 from paddle_int8.tasks.tracking.report import render_html, render_markdown
 from paddle_int8.tasks.tracking.schema import summary_json, wrap
 from paddle_int8.tasks.tracking.summary import audit_sentence, headline, percent, signed
-from tests.release_factory import build_config, build_host, build_release, build_scales
+from tests.release_factory import build_config, build_host, build_ratio, build_release, build_scales
 
 WHY = ("Convolutions take 96 % of the time.",)
 ATTACK = '<script>alert("x")</script><img src=http://evil.example/p.png>'
@@ -130,6 +134,52 @@ def test_html_hides_credentials_of_the_tracking_uri() -> None:
     page = render_html(release, build_config(), WHY, {}, plots={})
     assert "hunter2" not in page
     assert "***@mlflow.example" in page
+
+
+def outrun(ratio: SpeedRatio | None) -> Release:
+    """An approved release whose chosen INT8 model is `ratio` times as fast as Paddle's own FP32."""
+    release = build_release()
+    evidence = tuple(
+        dataclasses.replace(
+            item,
+            per_isa=tuple(
+                dataclasses.replace(each, latency=dataclasses.replace(each.latency, native_speedup=ratio))
+                for each in item.per_isa
+            ),
+        )
+        for item in release.evidence
+    )
+    return dataclasses.replace(release, evidence=evidence)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [
+        pytest.param(build_ratio(0.8), "Paddle's own FP32, without oneDNN, is faster", id="faster"),
+        pytest.param(build_ratio(0.98), "Paddle's own FP32, without oneDNN, may be faster", id="about equal"),
+        pytest.param(build_ratio(1.01), "", id="slower"),
+        pytest.param(None, "", id="not timed"),
+    ],
+)
+def test_native_fp32_that_is_faster_stands_beside_the_approval(ratio: SpeedRatio | None, said: str) -> None:
+    release = outrun(ratio)
+    assert headline(release).beside.startswith(said)
+    assert bool(headline(release).beside) == bool(said)
+    printed = io.StringIO()
+    print_release(Console(file=printed, width=300), release)
+    end = printed.getvalue().partition("APPROVED")[2]
+    html = Page(render_html(release, build_config(), WHY, {}, plots={})).text
+    markdown = render_markdown(release, WHY)
+    for text in (end, html.partition("Next")[0], markdown.partition("**Next:**")[0]):
+        assert ("without oneDNN" in text) == bool(said)
+        assert said in text
+
+
+def test_report_says_what_else_the_host_did_while_latency_was_timed() -> None:
+    release = build_release()
+    for text in (render_markdown(release, WHY), render_html(release, build_config(), WHY, {}, plots={})):
+        assert "timed in 5 processes, the host was taken for 2 % of the time (other processes 2 %)" in text
+        assert "The interval of the speed-up is 1.0 % wider either way for it." in text
 
 
 def test_criteria_that_failed_come_first() -> None:
@@ -308,3 +358,37 @@ def test_html_without_an_output_that_can_be_compared_leaves_out_the_agreement() 
     text = Page(render_html(silent, build_config(), WHY, {}, plots={})).text
     assert "The agreement of their answers" not in text
     assert "The signal-to-quantization-noise ratio (SQNR) is" in text
+
+
+def test_report_says_how_often_the_samples_were_looked_at_and_what_that_cost() -> None:
+    release = build_release()
+    item = next(each for each in release.evidence if each.candidate == release.chosen)
+    first = item.per_isa[0]
+    metric = dataclasses.replace(
+        first.metrics[0],
+        drop_upper_pp=0.76,
+        correction=Correction(candidates=6, confidence=0.991, alone_upper_pp=0.52),
+    )
+    corrected = dataclasses.replace(
+        item, per_isa=(dataclasses.replace(first, metrics=(metric, *first.metrics[1:])), *item.per_isa[1:])
+    )
+    earlier = EarlierLooks(releases=19, candidates=114, error=0.95)
+    looked = dataclasses.replace(
+        release,
+        evidence=tuple(corrected if each is item else each for each in release.evidence),
+        looks=Looks(candidates=6, error=0.05, earlier=earlier),
+    )
+    for page in (render_html(looked, build_config(), WHY, {}), render_markdown(looked, WHY)):
+        for said in (
+            "6 candidates were tested on the validation samples",
+            "at most 5 %",
+            "Top-1 on avx512_core_vnni from 0.52 to 0.76 points (at 99.1 % instead of 95 %)",
+            "19 other releases tested 114 candidates on the same samples before",
+            "at most 100 %",
+            "The validation samples are used up",
+        ):
+            assert said in page
+
+
+def test_report_of_a_release_that_counted_nothing_has_no_looks() -> None:
+    assert "Looks at the validation samples" not in render_markdown(build_release(), WHY)

@@ -6,13 +6,13 @@ import ast
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from paddle_int8.tasks.engines.paddle import serving
 from paddle_int8.tasks.engines.paddle.bundle import pythons
+from tests.interpreters import interpreter
 
 SOURCE = Path(serving.__file__)
 OLDEST = (3, 8)
@@ -34,7 +34,9 @@ NEWER = {
 PORTABLE = {
     "argparse",
     "concurrent",
+    "ctypes",
     "json",
+    "logging",
     "os",
     "pathlib",
     "queue",
@@ -96,25 +98,16 @@ def test_shipped_file_imports_only_what_every_system_has() -> None:
             assert node.attr == "environ", f"line {node.lineno}: os.{node.attr} is not on every system"
 
 
-def found(version: str) -> str | None:
-    """An interpreter of this version that starts."""
-    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
-        return sys.executable
-    path = shutil.which(f"python{version}")
-    works = path and subprocess.run([path, "--version"], capture_output=True, check=False).returncode == 0
-    return path if works else None
-
-
 @pytest.mark.parametrize("version", [*pythons(), "3.13"])
 def test_shipped_file_is_imported_by_python(version: str, tmp_path: Path) -> None:
     """With a stand-in for numpy, which the interpreters of a test machine have not."""
-    if (interpreter := found(version)) is None:
+    if (program := interpreter(version)) is None:
         pytest.skip(f"python{version} is missing")
     (tmp_path / "numpy").mkdir()
     (tmp_path / "numpy" / "__init__.py").write_text(STAND_IN)
     (tmp_path / "numpy" / "typing.py").write_text(STAND_IN)
     shutil.copy(SOURCE, tmp_path / "predict.py")
-    command = [interpreter, "-W", "error", "-c", "import predict, sys; print(sys.version_info[:2])"]
+    command = [program, "-W", "error", "-c", "import predict, sys; print(sys.version_info[:2])"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     ran = subprocess.run(
         command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=60, check=False

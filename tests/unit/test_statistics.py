@@ -12,11 +12,9 @@ from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.validation.statistics import (
     fewest_samples,
     graded_drop_bounds,
-    latency_summary,
     metric_evidence,
     paired_drop_bounds,
     samples_needed,
-    speed_ratio,
 )
 from tests.unit.evidence_factory import counted, graded
 
@@ -305,63 +303,3 @@ def test_samples_needed_of_graded_scores_grows_with_the_square() -> None:
 
 def test_samples_needed_beyond_a_billion_is_none() -> None:
     assert samples_needed(graded(0.0, 1.0 - 1e-9, 2.0), margin_pp=1.0) is None
-
-
-def test_speed_ratio_of_shared_drift_is_narrow_and_repeatable() -> None:
-    drift = 1 + 0.5 * np.sin(np.arange(200) / 20)
-    first = speed_ratio(9.0 * drift, 3.0 * drift, calls=1, confidence=0.95, seed=1)
-    assert (first.ratio, first.confidence) == (pytest.approx(3.0), 0.95)
-    assert first.low == pytest.approx(3.0)
-    assert first.high == pytest.approx(3.0)
-
-
-def test_speed_ratio_depends_on_the_seed_alone() -> None:
-    draw = np.random.default_rng(6)
-    before, after = draw.lognormal(2, 0.2, 200), draw.lognormal(1, 0.2, 200)
-    once, again, other = (
-        speed_ratio(before, after, calls=1, confidence=0.95, seed=seed) for seed in (1, 1, 2)
-    )
-    assert once == again
-    assert once != other
-    assert once.low < once.ratio < once.high
-
-
-def test_speed_ratio_interval_covers_with_correlated_noise() -> None:
-    draw = np.random.default_rng(7)
-    covered = []
-    for seed in range(100):
-        shared = np.convolve(draw.normal(0, 0.1, 203), np.full(4, 0.5), "valid")
-        before = 6.0 * np.exp(shared + draw.normal(0, 0.05, 200))
-        after = 3.0 * np.exp(shared + draw.normal(0, 0.05, 200))
-        found = speed_ratio(before, after, calls=1, confidence=0.9, seed=seed)
-        covered.append(found.low <= 2.0 <= found.high)
-    assert np.mean(covered) >= 0.9 - 3 * math.sqrt(0.9 * 0.1 / 100)
-
-
-def test_speed_ratio_interval_covers_when_the_calls_of_a_turn_err_together() -> None:
-    draw = np.random.default_rng(8)
-    covered = []
-    for seed in range(100):
-        before, after = (
-            np.exp(draw.normal(0, 0.05, (40, 1)) + draw.normal(0, 0.02, (40, 5))).ravel() for _ in range(2)
-        )
-        found = speed_ratio(6.0 * before, 3.0 * after, calls=5, confidence=0.9, seed=seed)
-        covered.append(found.low <= 2.0 <= found.high)
-    assert np.mean(covered) >= 0.9 - 3 * math.sqrt(0.9 * 0.1 / 100)
-
-
-@pytest.mark.parametrize(
-    ("samples", "calls", "value"),
-    [(19, 1, 1.0), (95, 5, 1.0), (20, 1, 0.0), (20, 1, math.nan)],
-    ids=["too few rounds", "too few turns", "zero", "NaN"],
-)
-def test_speed_ratio_of_unusable_latencies_is_refused(samples: int, calls: int, value: float) -> None:
-    with pytest.raises(MeasurementError):
-        speed_ratio(np.ones(samples), np.full(samples, value), calls=calls, confidence=0.95, seed=0)
-
-
-def test_latency_summary_counts_samples_per_second() -> None:
-    summary = latency_summary(np.arange(1, 102, dtype=float), batch_size=4)
-    assert (summary.p50_ms, summary.p90_ms, summary.p99_ms) == (51.0, 91.0, 100.0)
-    assert (summary.mean_ms, summary.repeats) == (51.0, 101)
-    assert summary.throughput_per_s == pytest.approx(4000 / 51)

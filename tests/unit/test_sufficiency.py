@@ -30,6 +30,23 @@ def test_sufficiency_of_a_margin_of_everything_is_one_sample() -> None:
     assert too_few(1, GateConfig(max_drop_pp=100)) is None
 
 
+@pytest.mark.parametrize(("samples", "told"), [(475, True), (476, True), (477, False)])
+def test_sufficiency_for_six_candidates_ends_where_independent_ones_are_approved(
+    samples: int, told: bool
+) -> None:
+    said = too_few(samples, GateConfig(), candidates=6)
+    assert (said is not None) is told
+    _, upper_pp = paired_drop_bounds(0, 0, samples, confidence=1 - 0.05 / 6)
+    assert (upper_pp > 1.0) is told
+    assert said is None or "at least 477 samples" in said
+
+
+def test_sufficiency_for_planned_releases_uses_the_share_of_one() -> None:
+    said = too_few(400, GateConfig(releases=10))
+    assert said is not None
+    assert "at least 528 samples" in said
+
+
 @given(st.integers(1, 20_000), st.floats(0.6, 0.999))
 def test_margin_within_is_the_narrowest_that_so_many_samples_decide(samples: int, confidence: float) -> None:
     margin_pp = margin_within(samples, confidence=confidence)

@@ -25,7 +25,8 @@ ONLY_INPUT = ""
 class Samples:
     """An opened source: `read(i)` is sample i after the spatial preprocessing, by input name.
 
-    `name(i)` is what the user knows it by: a file, or a place in an array. `sequence_labels` are those of
+    `name(i)` is what the user knows it by: a file, or a place in an array. `text(i)` is what a text says, ""
+    for other samples. `sequence_labels` are those of
     samples with more than one label, by sample. `left_out` counts what is there and not taken, by reason;
     `notes` say it in words, with all that was understood and is not obvious.
     """
@@ -34,6 +35,7 @@ class Samples:
     labels: Labels | None
     read: Callable[[int], Sample]
     name: Callable[[int], str] = "sample {}".format
+    text: Callable[[int], str] = lambda _index: ""
     sequence_labels: Sequence[Labels] | None = None
     class_names: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)

@@ -69,11 +69,12 @@ class TaggedTextSource(Source):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """A line of the corpus: the ids and the labels of its steps, both [length]."""
+    """A line of the corpus, without its tags: the ids and the labels of its steps, both [length]."""
 
     line: int
     ids: Ids
     labels: Ids
+    text: str
 
 
 def read_tagged_text(source: TaggedTextSource) -> list[Sentence]:
@@ -102,7 +103,9 @@ def read_tagged_text(source: TaggedTextSource) -> list[Sentence]:
         ids = [vocabulary.get(replaced.get(step, step), unknown) for step in steps]
         labels = [label for word, tag in words for label in _labels(word, tag, tags, source.tags)]
         firsts = np.cumsum([0, *map(len, steps[:-1])])
-        sentences.append(Sentence(line=number, ids=np.array(ids), labels=np.array(labels)[firsts]))
+        sentences.append(
+            Sentence(line=number, ids=np.array(ids), labels=np.array(labels)[firsts], text=" ".join(steps))
+        )
     return sentences
 
 
@@ -173,6 +176,7 @@ def open_text(source: TaggedTextSource, preprocessing: Preprocessing) -> Samples
         labels=None,
         read=lambda index: {ONLY_INPUT: sentences[index].ids[:, None]},
         name=lambda index: f"line {sentences[index].line} of {source.corpus}",
+        text=lambda index: sentences[index].text,
         sequence_labels=[sentence.labels for sentence in sentences],
     )
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import jinja2
 
+from paddle_int8.tasks.contracts.sequences import LENGTHS
+
 TEMPLATES = Path(__file__).parent / "templates"
-README, CPP = "README.md", "examples/predict.cpp"
+README, CPP, TRITON = "README.md", "examples/predict.cpp", "config.pbtxt"
 ELEMENTS = {
     "bool": ("bool", "|b1"),
     "int8": ("int8_t", "|i1"),
@@ -24,6 +26,20 @@ ELEMENTS = {
 }
 """NumPy's element types that `paddle_infer::Tensor` copies, in C++ and in the header of an .npy file.
 Source: instances of `Tensor::CopyFromCpu` in paddle/fluid/inference/api/details/zero_copy_tensor.cc."""
+TRITON_TYPES = {
+    "bool": "TYPE_BOOL",
+    "uint8": "TYPE_UINT8",
+    "uint16": "TYPE_UINT16",
+    "int8": "TYPE_INT8",
+    "int16": "TYPE_INT16",
+    "int32": "TYPE_INT32",
+    "int64": "TYPE_INT64",
+    "float16": "TYPE_FP16",
+    "float32": "TYPE_FP32",
+    "float64": "TYPE_FP64",
+}
+"""NumPy's element types in the configuration of a model of Triton.
+Source: the enumeration `DataType` in Triton's protobuf/model_config.proto."""
 
 PLAIN = frozenset(b"-._/: ,+=@[]()<>|0123456789") | frozenset(range(65, 91)) | frozenset(range(97, 123))
 """Bytes that a C++ literal holds as they are: no quote, no backslash, no question mark, and ASCII only."""
@@ -32,14 +48,29 @@ logger = logging.getLogger(__name__)
 
 
 def render(deployment: Mapping[str, Any]) -> dict[str, str]:
-    """Texts by their path in the bundle: the README, and the C++ example where there can be one."""
-    reason = why_no_cpp(deployment)
-    values = {**deployment, "why_no_cpp": reason}
+    """Texts by their path in the bundle: the README, and what C++ and Triton need where they can run it."""
+    reason, no_triton = why_no_cpp(deployment), why_no_triton(deployment)
+    values = {**deployment, "why_no_cpp": reason, "why_no_triton": no_triton}
     texts = {README: _environment().get_template("bundle_readme.md.jinja").render(values)}
     if reason:
         logger.info("no C++ example: %s", reason)
     else:
         texts[CPP] = _environment().get_template("predict.cpp.jinja").render(values)
+    if no_triton:
+        logger.info("no model for Triton: %s", no_triton)
+    else:
+        texts[TRITON] = (
+            _environment()
+            .get_template("config.pbtxt.jinja")
+            .render(
+                triton_inputs=[
+                    tensor for spec in deployment["inputs"] for tensor in _triton(spec, lengths=True)
+                ],
+                triton_outputs=[
+                    tensor for spec in deployment["outputs"] for tensor in _triton(spec, lengths=False)
+                ],
+            )
+        )
     return texts
 
 
@@ -53,6 +84,25 @@ def why_no_cpp(deployment: Mapping[str, Any]) -> str:
             if spec["dtype"] not in ELEMENTS:
                 return f"{tensor} is {spec['dtype']}, which Paddle's C++ library does not copy"
     return ""
+
+
+def why_no_triton(deployment: Mapping[str, Any]) -> str:
+    """Why Triton cannot serve this bundle; "" when it can."""
+    for spec in (*deployment["inputs"], *deployment["outputs"]):
+        if spec["dtype"] not in TRITON_TYPES:
+            return f"{code(spec['name'])} is {spec['dtype']}, which is no type of Triton's"
+        if not spec["shape"]:
+            return f"{code(spec['name'])} has no dimension, and Triton's tensors have one at least"
+    return ""
+
+
+def _triton(spec: Mapping[str, Any], *, lengths: bool) -> list[tuple[str, str, list[int]]]:
+    """Name, type and shape of each tensor that stands for an input or an output."""
+    tensor = (spec["name"], TRITON_TYPES[spec["dtype"]])
+    if not spec["sequence"]:
+        return [(*tensor, list(spec["shape"]))]
+    own = (*tensor, [-1, *spec["shape"]])
+    return [own, (spec["name"] + LENGTHS, "TYPE_INT64", [-1])] if lengths else [own]
 
 
 def cpp_string(text: str) -> str:

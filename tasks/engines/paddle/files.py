@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,15 +13,11 @@ from paddle_int8.tasks.data import packages
 from paddle_int8.tasks.store.folder import file_digest, folder_digest
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
-PROGRAM, PARAMS = ".pdmodel", ".pdiparams"
+PROGRAM, PARAMS, PIR_PROGRAM = ".pdmodel", ".pdiparams", ".json"
 LEGACY_PAIRS = (("__model__", "__params__"), ("model", "params"))
 ACCEPTED = (
-    "a directory with one .pdmodel + .pdiparams pair or with __model__, or the path of a .pdmodel or "
-    "__model__ file"
-)
-REEXPORT = (
-    "export it again as .pdmodel: set FLAGS_enable_pir_api=0 in the environment before `import paddle` and "
-    "call `paddle.jit.save` once more, or export with Paddle 2.6"
+    "a directory with one .pdmodel or .json program and its .pdiparams or with __model__, or the path of a "
+    ".pdmodel, .json or __model__ file"
 )
 
 
@@ -32,22 +27,32 @@ class ModelFormat(StrEnum):
     COMBINED = "pdmodel"
     LEGACY_COMBINED = "legacy combined"
     LEGACY_SEPARATE = "legacy separate"
+    PIR = "PIR program of Paddle 3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSource:
-    """A model's files. `params` is None when each parameter has a file of its own beside `program`."""
+    """A model's files. `params` is None when each parameter has a file of its own beside `program`.
+
+    translated: the program as Paddle 2.6 reads it, where `program` is one of Paddle 3.
+    """
 
     format: ModelFormat
     program: Path
     params: Path | None
     source_digest: str
+    translated: Path | None = None
+
+    @property
+    def readable(self) -> Path:
+        """The file of the program that Paddle 2.6 reads."""
+        return self.translated or self.program
 
 
 def find_model(files: ModelFiles) -> ModelSource:
     """The files that `files` names, found but not yet read.
 
-    Raises: ModelFormatError when they are missing, empty, ambiguous, or a Paddle 3 `.json` program.
+    Raises: ModelFormatError when they are missing, empty or ambiguous.
     """
     try:
         program, params = _locate(files.path, files.model_filename, files.params_filename)
@@ -82,26 +87,20 @@ def _locate(path: Path, model_filename: str | None, params_filename: str | None)
         if model_filename:
             return _named(path / model_filename, params_filename)
         return _in_folder(path, params_filename)
-    if path.suffix == ".json" and path.exists():
-        raise _pir(path)
     if path.is_file():
         return _named(path, params_filename)
-    program = path.with_name(path.name + PROGRAM)
-    if program.is_file():
-        return _named(program, params_filename)
-    if (json := path.with_name(path.name + ".json")).is_file():
-        raise _pir(json)
+    for suffix in (PROGRAM, PIR_PROGRAM):
+        if (program := path.with_name(path.name + suffix)).is_file():
+            return _named(program, params_filename)
     raise _error(f"nothing at {path}", ACCEPTED, packages.command(path) or "correct `model.path`")
 
 
 def _named(program: Path, params_filename: str | None) -> tuple[Path, Path | None]:
     """`program` with the named parameter file, or the one that its own name implies."""
-    if program.suffix == ".json":
-        raise _pir(program)
     _require(program, "`model.path` or `model.model_filename`")
     if params_filename:
         return program, _require(program.parent / params_filename, "`model.params_filename`")
-    if program.suffix == PROGRAM:
+    if program.suffix in (PROGRAM, PIR_PROGRAM):
         return program, _require(program.with_suffix(PARAMS), "`model.params_filename`")
     for model, params in LEGACY_PAIRS:
         if program.name == model and (program.parent / params).is_file():
@@ -110,7 +109,7 @@ def _named(program: Path, params_filename: str | None) -> tuple[Path, Path | Non
 
 
 def _in_folder(folder: Path, params_filename: str | None) -> tuple[Path, Path | None]:
-    programs = sorted(folder.glob("*" + PROGRAM))
+    programs = sorted(folder.glob("*" + PROGRAM)) or _pir_programs(folder)
     if len(programs) > 1:
         raise _error(
             f"{len(programs)} programs in {folder}: {', '.join(path.name for path in programs[:5])}",
@@ -120,8 +119,6 @@ def _in_folder(folder: Path, params_filename: str | None) -> tuple[Path, Path | 
     legacy = [folder / model for model, _ in LEGACY_PAIRS if (folder / model).is_file()]
     if programs or legacy:
         return _named((programs + legacy)[0], params_filename)
-    if jsons := _pir_programs(folder):
-        raise _pir(jsons[0])
     names = sorted(path.name for path in folder.iterdir())
     raise _error(
         f"no Paddle program in {folder}, which holds {', '.join(names[:8]) or 'nothing'}",
@@ -130,11 +127,14 @@ def _in_folder(folder: Path, params_filename: str | None) -> tuple[Path, Path | 
     )
 
 
-def _pir_programs(folder: Path) -> Sequence[Path]:
-    return [path for path in sorted(folder.glob("*.json")) if path.with_suffix(PARAMS).exists()]
+def _pir_programs(folder: Path) -> list[Path]:
+    """Folders of models hold other JSON too, so a program is known by its parameters."""
+    return [path for path in sorted(folder.glob("*" + PIR_PROGRAM)) if path.with_suffix(PARAMS).exists()]
 
 
 def _format(program: Path, params: Path | None) -> ModelFormat:
+    if program.suffix == PIR_PROGRAM:
+        return ModelFormat.PIR
     if params is None:
         return ModelFormat.LEGACY_SEPARATE
     return ModelFormat.COMBINED if program.suffix == PROGRAM else ModelFormat.LEGACY_COMBINED
@@ -150,10 +150,6 @@ def _require(path: Path, key: str) -> Path:
     if not path.is_file():
         raise _error(f"no file {path}", "the program and its parameters", f"add it, or correct {key}")
     return path
-
-
-def _pir(path: Path) -> ModelFormatError:
-    return _error(f"{path} is a Paddle 3 (PIR) program, which ignores INT8", "a .pdmodel program", REEXPORT)
 
 
 def _error(found: str, required: str, remedy: str) -> ModelFormatError:

@@ -67,7 +67,7 @@ def recognise(source: ModelSource) -> Recognised:
     """
     from paddle_int8.tasks.engines.paddle.program import parse_program
 
-    return form_of(parse_program(source.program.read_bytes(), source.program))
+    return form_of(parse_program(source.readable.read_bytes(), source.program))
 
 
 def form_of(desc: StoredProgram) -> Recognised:

@@ -51,7 +51,7 @@ def require_runnable(source: ModelSource) -> Form:
     """
     from paddle_int8.tasks.engines.paddle.program import parse_program
 
-    desc = parse_program(source.program.read_bytes(), source.program)
+    desc = parse_program(source.readable.read_bytes(), source.program)
     found = form_of(desc)
     if found.form is Form.WEIGHTS and holds_integer_weights(source, expected_headers(desc)):
         raise ModelFormatError(

@@ -8,9 +8,9 @@ Source: the documentation of paddle.nn.LSTM (gates i, f, c, o) and of the operat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import paddle
@@ -207,7 +207,7 @@ class _Rewrite:
         kind: str,
         inputs: dict[str, str | list[str]],
         outputs: dict[str, DataType],
-        attributes: dict[str, Any] | None = None,
+        attributes: Mapping[str, object] | None = None,
         named: str = "",
     ) -> dict[str, str]:
         """Inserts an operator in front of the `rnn`; returns the names of its outputs by slot.

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.contracts.artifacts import OperatorCensus, TensorSpec
+from paddle_int8.tasks.contracts.artifacts import ModelArtifact, OperatorCensus, TensorSpec
+from paddle_int8.tasks.contracts.operators import select
+from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.engines.paddle.census import census
 from paddle_int8.tasks.engines.paddle.conversion.converted import CAST
 from paddle_int8.tasks.engines.paddle.digest import program_digest
@@ -19,6 +21,7 @@ from paddle_int8.tasks.engines.paddle.files import ModelSource
 from paddle_int8.tasks.engines.paddle.form_errors import require_float
 from paddle_int8.tasks.engines.paddle.gpu_only import require_cpu
 from paddle_int8.tasks.engines.paddle.original import ORIGINAL
+from paddle_int8.tasks.engines.paddle.pir.source import readable
 from paddle_int8.tasks.engines.paddle.rewrites.native_kernels import compute_natively
 from paddle_int8.tasks.engines.paddle.rewrites.repairs import repair
 
@@ -45,20 +48,51 @@ class PreparedModel:
     repairs: dict[str, int]
     size_bytes: int
 
+    def artifact(self, source: ModelSource, given: Path, folder: Path) -> ModelArtifact:
+        """The model in `folder`, as other steps take it. `given`: the path that the user gave."""
+        return ModelArtifact(
+            folder=StoredPath(folder),
+            digest=self.digest,
+            source=StoredPath(given).relative() or str(given),
+            source_format=", ".join((source.format.value, *self.cast_from)),
+            source_digest=source.source_digest,
+            inputs=self.inputs,
+            outputs=self.outputs,
+            census=self.census,
+            repairs=self.repairs,
+            size_bytes=self.size_bytes,
+        )
+
 
 def prepare_model(
-    source: ModelSource, folder: Path, *, legacy: bool = False, native_ops: Sequence[str] = ()
+    source: ModelSource,
+    folder: Path,
+    *,
+    legacy: bool = False,
+    native_ops: Sequence[str] = (),
+    keep_fp32: Sequence[str] = (),
 ) -> PreparedModel:
     """Loads `source`, casts it to FP32, repairs its graph and saves it into `folder` as `model.pdmodel` +
-    `model.pdiparams`.
+    `model.pdiparams`. A PIR program is translated first.
 
     legacy: rewrite operators `rnn` with `lstm`; the model with the `rnn` is then kept in `ORIGINAL` below
     `folder`.
     native_ops: operator types that Paddle's own kernels are to run.
+    keep_fp32: patterns of operators (`tasks.contracts.operators.select`). They are checked here and change
+    nothing: what they mean is kept in FP32 when a candidate is quantized.
     The census counts the operators of the repaired program.
-    Raises: ModelFormatError when the files cannot be used, hold a model that is quantized already, that FP32
-    cannot hold or that only a GPU runs, or an `rnn` that cannot be rewritten.
+    Raises: ConfigError when a pattern means no operator; ModelFormatError when the files cannot be used, hold
+    a model that is quantized already, that FP32 cannot hold or that only a GPU runs, or an `rnn` that cannot
+    be rewritten.
     """
+    with readable(source) as files:
+        return _prepare(files, folder, legacy=legacy, native_ops=native_ops, keep_fp32=keep_fp32)
+
+
+def _prepare(
+    source: ModelSource, folder: Path, *, legacy: bool, native_ops: Sequence[str], keep_fp32: Sequence[str]
+) -> PreparedModel:
+    from paddle_int8.tasks.engines.paddle.layer_names import named_operators
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program, tensor_specs
     from paddle_int8.tasks.engines.paddle.rewrites.float_types import cast_to_fp32, other_float_types
 
@@ -72,6 +106,7 @@ def prepare_model(
     if legacy and RNN in (op.type for op in loaded.program.global_block().ops):
         save_program(loaded, folder / ORIGINAL)
         repairs[LEGACY] = _rewrite(loaded)
+    select(named_operators(loaded), keep_fp32)
     save_program(loaded, folder)
     counted = census(loaded.program)
     logger.info(

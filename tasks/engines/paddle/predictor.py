@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from paddle_int8.tasks.contracts.errors import ModelFormatError
-from paddle_int8.tasks.engines.paddle.serving import Predictor, paddle_config
+from paddle_int8.tasks.engines.paddle.serving import Predictor, opened, paddle_config
 from paddle_int8.tasks.engines.paddle.switches import Switches
 
 MODEL_FILENAME, PARAMS_FILENAME = "model.pdmodel", "model.pdiparams"
@@ -43,7 +43,7 @@ def open_predictor(spec: PredictorSpec) -> Predictor:
             )
     try:
         config = paddle_config(spec.program, spec.params, asdict(spec.switches), spec.threads)
-        return Predictor(config, spec.switches.length_buckets)
+        return opened(config, spec.switches.length_buckets)
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelFormatError(
             found=f"Paddle Inference cannot open {spec.program}: {error}",

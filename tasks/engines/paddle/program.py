@@ -51,7 +51,7 @@ def load_program(source: ModelSource, *, quantized: bool = False) -> LoadedProgr
     unknown operators, or its parameters don't match.
     """
     paddle.enable_static()
-    data = source.program.read_bytes()
+    data = source.readable.read_bytes()
     desc = parse_program(data, source.program)
     check_params(source, expected_headers(desc), strict=not quantized)
     scope = paddle.static.Scope()

@@ -6,13 +6,15 @@ Needs numpy and paddlepaddle only. This very file is in every bundle as `example
     python examples/predict.py --input my_batch.npz  # one array per model input, by name
 
 A server opens it once with `open_bundle`, and any of its threads may call `run`.
-Written for every Python that Paddle 2.6 has wheels for, from 3.8 on.
+Written for every Python from 3.8 to 3.13, on Linux and on Windows, and for Paddle 2.6 and 3.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
+import logging
 import os
 import queue
 import threading
@@ -20,7 +22,7 @@ import time
 import weakref
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Callable, Dict, Sequence
+from typing import Any, Callable, Dict, Mapping, Sequence
 
 import numpy as np  # before Paddle, whose zlib otherwise crashes the interpreter
 from numpy.typing import NDArray
@@ -35,6 +37,24 @@ sequences have total lengths that are STEPS_APART or more apart. A group with it
 than that, so that its total length tells the number of its sequences: see `_fillers`."""
 FILLED = 0
 """The key of the executor that runs all groups with fillers, whatever their number of sequences."""
+PREDICTORS = "PADDLE_INT8_PREDICTORS"
+"""The environment variable that says how many batches a served model runs side by side; 1 without it."""
+ISA_NAMES = {
+    0x1: "sse41",
+    0x3: "avx",
+    0x7: "avx2",
+    0xF: "avx2_vnni",
+    0x1F: "avx2_vnni",
+    0x27: "avx512_core",
+    0x67: "avx512_core_vnni",
+    0xE7: "avx512_core_bf16",
+    0x1EF: "avx512_core_bf16",
+    0xFEF: "avx512_core_amx",
+    0x1FEF: "avx512_core_amx",
+}
+"""Names of oneDNN's `dnnl_cpu_isa_t`, weakest first. A set's bits contain those of every set within it."""
+
+logger = logging.getLogger("paddle_int8.bundle")
 
 
 def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], threads: int) -> Any:
@@ -48,14 +68,14 @@ def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], 
     config = Config(str(program), str(params)) if params else Config(str(program.parent))
     config.disable_glog_info()
     if switches["onednn"]:
-        config.enable_mkldnn()
-        config.set_mkldnn_cache_capacity(switches["onednn_cache_capacity"])
+        _method(config, "enable_mkldnn")()
+        _method(config, "set_mkldnn_cache_capacity")(switches["onednn_cache_capacity"])
     else:
-        config.disable_mkldnn()
+        _method(config, "disable_mkldnn")()
     if switches["onednn_int8"]:
-        config.enable_mkldnn_int8()
+        _method(config, "enable_mkldnn_int8")()
     if switches["onednn_bf16"]:
-        config.enable_mkldnn_bfloat16()
+        _method(config, "enable_mkldnn_bfloat16")()
     config.switch_ir_optim(switches["ir_optim"])
     if switches["memory_optim"]:
         config.enable_memory_optim()
@@ -63,12 +83,18 @@ def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], 
     if switches["max_isa"]:
         os.environ.setdefault("ONEDNN_MAX_CPU_ISA", switches["max_isa"].upper())  # read by oneDNN's first run
     for name in switches["deleted_passes"]:
-        config.delete_pass(name)
+        for each in (name, name.replace("mkldnn", "onednn")):  # one that is not there is not missed
+            config.delete_pass(each)
     for name, successor in switches.get("inserted_passes", ()):  # an early bundle says nothing of them
         passes = config.pass_builder().all_passes()
         if successor in passes:  # not without `onednn_int8`
             config.pass_builder().insert_pass(passes.index(successor), name)
     return config
+
+
+def _method(config: Any, name: str) -> Any:
+    """A method by its name in Paddle 2.6. Paddle 3 writes `onednn` for `mkldnn`."""
+    return getattr(config, name.replace("mkldnn", "onednn"), None) or getattr(config, name)
 
 
 def packed(padded_values: Array, lengths: Array) -> Array:
@@ -128,6 +154,48 @@ class Executor:
         return [(handle.copy_to_cpu(), _steps(handle.lod())) for handle in handles]
 
 
+def onednn_isa() -> int:
+    """The code of the instruction set that oneDNN uses in this process; 0 where its library does not tell.
+
+    The library is asked once Paddle has loaded it. From then on ONEDNN_MAX_CPU_ISA changes nothing.
+    """
+    import paddle
+
+    for library in sorted(
+        (Path(str(paddle.__file__)).parent / "libs").glob("*dnn*")
+    ):  # libdnnl.so.3, mkldnn.dll
+        try:
+            return int(ctypes.CDLL(str(library)).dnnl_get_effective_cpu_isa())
+        except (OSError, AttributeError):
+            continue
+    return 0
+
+
+def other_isa(used: int, validated: Sequence[str]) -> str:
+    """What to say of an instruction set that a bundle was not validated on; "" when it was."""
+    name = ISA_NAMES.get(used, hex(used)) if used else "an instruction set that it does not tell"
+    if name in validated:
+        return ""
+    within = [each for code, each in ISA_NAMES.items() if used & code == code and each in validated]
+    limit = f", or set ONEDNN_MAX_CPU_ISA={within[-1].upper()} before Python starts" if within else ""
+    return (
+        f"oneDNN uses {name}; this bundle was validated on {', '.join(validated)}. Accuracy and speed may "
+        f"differ: validate the model on {name}, see `validation.deploy_isas`{limit}"
+    )
+
+
+def require_validated_isa(deployment: Mapping[str, Any]) -> None:
+    """Warns of an instruction set that the bundle was not validated on.
+
+    Raises: RuntimeError instead, when `deployment.json` says `"strict": true`.
+    """
+    said = other_isa(onednn_isa(), [each["isa"] for each in deployment["validated_on"]])
+    if said and deployment.get("strict"):
+        raise RuntimeError(f"this bundle is strict and does not open here: {said}")
+    if said:
+        logger.warning("%s", said)
+
+
 class Predictor:
     """A loaded model, for the thread that opened it: see `SharedPredictor` for others.
 
@@ -139,15 +207,17 @@ class Predictor:
     an executor of its own. Groups with fillers share one, since their sum tells their number.
     """
 
-    def __init__(self, config: Any, length_buckets: Sequence[int] = ()) -> None:
-        from paddle.inference import create_predictor
-
+    def __init__(self, executor: Executor, length_buckets: Sequence[int] = ()) -> None:
         self._thread = threading.get_ident()
         self._buckets = list(length_buckets)
-        self._executor = Executor(create_predictor(config))
+        self._executor = executor
         self._executors: dict[int, Executor] = {}
         self.input_names = self._executor.input_names
         self.output_names = self._executor.output_names
+
+    def another(self) -> Predictor:
+        """A predictor of the same weights for the thread that calls this, while this one does not run."""
+        return Predictor(self._executor.another(), self._buckets)
 
     def run(self, feeds: Feed) -> list[Array]:
         """One batch: an array per input name, in the model's dtype; the outputs in model order.
@@ -277,23 +347,32 @@ def _with_fillers(feeds: Feed, rows: Array, fillers: list[int]) -> Feed:
 
 
 class SharedPredictor:
-    """A loaded model for any number of threads: batches run one after another, in a thread of its own.
+    """A loaded model for any number of threads: batches wait for a predictor, which has a thread of its own.
 
     A lock would not do. oneDNN's kernels work in memory of the thread that built them; in another thread
     recurrent ones fail ("could not execute a primitive"), and others may end the process.
-    For batches side by side, open the bundle several times.
+
+    predictors: how many batches run side by side. They share the weights, but not the prepared kernels.
     Source: `dnnl::scratchpad_mode::library` in oneDNN's documentation; its issue 1385; Paddle's issue 34492.
     """
 
-    def __init__(self, open_predictor: Callable[[], Predictor]) -> None:
+    def __init__(self, open_predictor: Callable[[], Predictor], predictors: int = 1) -> None:
         self._batches: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        opened: Future[Any] = Future()
+        first = self._started(open_predictor)
+        self.input_names, self.output_names = first.input_names, first.output_names
+        for _ in range(1, predictors):
+            self._started(first.another)
+        for _ in range(predictors):  # the process takes all with it
+            weakref.finalize(self, self._batches.put, None).atexit = False
+
+    def _started(self, open_predictor: Callable[[], Predictor]) -> Predictor:
+        """A predictor that answers batches from now on, in a new thread, where it was opened."""
+        opened: Future[Predictor] = Future()
         self._thread = threading.Thread(
-            target=_serve, args=(open_predictor, opened, self._batches), name="predictor", daemon=True
+            target=_serve, args=([(open_predictor, opened)], self._batches), name="predictor", daemon=True
         )
         self._thread.start()
-        self.input_names, self.output_names = opened.result()
-        weakref.finalize(self, self._batches.put, None).atexit = False  # the process takes all with it
+        return opened.result()
 
     def run(self, feeds: Feed) -> list[Array]:
         """See `Predictor.run`; waits for its turn."""
@@ -304,14 +383,20 @@ class SharedPredictor:
         return answer.result()
 
 
-def _serve(open_predictor: Callable[[], Predictor], opened: Future[Any], batches: Any) -> None:
-    """Opens, runs and drops a predictor. `batches` holds pairs of feeds and answer, and None at the end."""
+def _serve(beginning: list[Any], batches: Any) -> None:
+    """Opens, runs and drops a predictor. `batches` holds pairs of feeds and answer, and None at the end.
+
+    beginning: a pair of the function that opens it and the future that receives it. It is taken out of the
+    list, so that nothing but this thread keeps the predictor, or the one that it was cloned from.
+    """
+    open_predictor, opened = beginning.pop()
     try:
         predictor = open_predictor()
-        opened.set_result((predictor.input_names, predictor.output_names))
+        opened.set_result(predictor)
     except BaseException as error:  # noqa: BLE001 - raised where the model is opened
         opened.set_exception(error)
         return
+    del open_predictor, opened
     for feeds, answer in iter(batches.get, None):
         try:
             answer.set_result(predictor.run(feeds))
@@ -320,24 +405,37 @@ def _serve(open_predictor: Callable[[], Predictor], opened: Future[Any], batches
         del feeds, answer
 
 
+def opened(config: Any, length_buckets: Sequence[int] = ()) -> Predictor:
+    """The predictor of a `paddle.inference.Config`, for this thread alone."""
+    from paddle.inference import create_predictor
+
+    return Predictor(Executor(create_predictor(config)), length_buckets)
+
+
 def load_bundle(bundle: Path, threads: int | None = None) -> Predictor:
-    """The predictor of a bundle, with the switches that it was validated with, for this thread alone."""
+    """The predictor of a bundle, with the switches that it was validated with, for this thread alone.
+
+    Raises: RuntimeError when a strict bundle was not validated on this instruction set.
+    """
     deployment = json.loads((bundle / "deployment.json").read_text(encoding="utf-8"))
-    model = bundle / "model"
+    model, switches = bundle / "model", deployment["switches"]
     config = paddle_config(
-        model / "model.pdmodel",
-        model / "model.pdiparams",
-        deployment["switches"],
-        threads or deployment["threads"],
+        model / "model.pdmodel", model / "model.pdiparams", switches, threads or deployment["threads"]
     )
-    return Predictor(config, deployment["switches"]["length_buckets"])
+    if switches["onednn"]:
+        require_validated_isa(deployment)
+    return opened(config, switches["length_buckets"])
 
 
-def open_bundle(bundle: Path, threads: int | None = None) -> SharedPredictor:
-    """A predictor as from `load_bundle`, which any number of threads may call."""
-    import paddle  # noqa: F401 - here, not in the predictor's thread: it keeps modes for the thread that imports it
+def open_bundle(bundle: Path, threads: int | None = None, predictors: int | None = None) -> SharedPredictor:
+    """A predictor as from `load_bundle`, which any number of threads may call.
 
-    return SharedPredictor(lambda: load_bundle(bundle, threads))
+    predictors: how many batches run side by side; without it, what the variable `PREDICTORS` says.
+    """
+    import paddle  # noqa: F401 - here, not in the predictor's thread: it keeps modes for who imports it
+
+    count = predictors or int(os.environ.get(PREDICTORS) or 1)
+    return SharedPredictor(lambda: load_bundle(bundle, threads), count)
 
 
 def main() -> None:

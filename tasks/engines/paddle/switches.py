@@ -25,17 +25,19 @@ pass takes the first set that it finds out of the graph and uses it, so that it 
     after the placement pass         the recorded one    those that the placement pass marked
 """
 
-CACHED_SHAPES = 200
-"""The number of input shapes whose kernels are kept. Paddle's own default is 10.
+CACHED_SHAPES = 10
+"""The number of input shapes whose kernels are kept. Paddle's own default, and PaddleOCR's, is 10 too.
 
-Each combination of a batch size and a picture size is one shape, and each shape takes memory. A MobileNet-V1
-of half its width, on 300 sizes of pictures from 32 to 108 pixels, took for each shape
+Each combination of a batch size and a picture size is one shape, and each shape takes memory, mostly weights
+in the order that its kernels read. A MobileNet-V1 of half its width, on 300 sizes of pictures from 32 to 108
+pixels, took for each shape
 
     in INT8     in FP32
     2.1 MiB     4.3 MiB
 
-so that 1,000 shapes would take gigabytes. The cache belongs to the process. Predictors that share a process
-must keep equally many shapes, since one that keeps fewer empties the cache for the others.
+so that 1,000 shapes would take gigabytes. Kernels of a shape that is not kept are built again. The cache
+belongs to the process. Predictors that share a process must keep equally many shapes, since one that keeps
+fewer empties the cache for the others.
 """
 CACHED_LENGTHS = 1000
 """The same for sequences. Each length is a shape, and building its kernels takes longer than running them."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+from paddle_int8.tasks.contracts.arrays import Array
+
 DataType = Any
 """`paddle.float32` and its like, which compare, hash and convert to `int`."""
 
@@ -97,11 +99,13 @@ class Tensor(Protocol):
 
     def shape(self) -> list[int]: ...
 
-    def set(self, values: Any, place: object, /) -> None: ...
+    def set(self, values: Array, place: object, /) -> None: ...
 
     def set_lod(self, offsets: list[list[int]], /) -> None: ...
 
-    def __array__(self, dtype: Any = ..., /) -> Any: ...
+    def lod(self) -> list[list[int]]: ...
+
+    def __array__(self, dtype: object = ..., /) -> Array: ...
 
 
 class Holder(Protocol):

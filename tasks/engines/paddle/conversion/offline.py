@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddle_int8.tasks.contracts.errors import ConversionError
+from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
-from paddle_int8.tasks.engines.paddle.conversion.converted import CAST, ConvertedModel
+from paddle_int8.tasks.engines.paddle.conversion.converted import CAST
 from paddle_int8.tasks.engines.paddle.conversion.weight_layout import LAID_OUT, lay_out_weights
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.files import ModelSource

@@ -6,7 +6,7 @@ A copy has the scale of its tensor.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
@@ -80,7 +80,7 @@ def part_saturated_quantized(program: Program) -> int:
     """Does for `qdq` what `part_saturated` does for `offline`. Returns how many copies there are."""
     block = program.global_block()
     sources = quantized_sources(block)
-    saturating: dict[str, list[Any]] = {}
+    saturating: dict[str, list[Operator]] = {}
     for op in block.ops:
         if op.type in SATURATING and op.input("X")[0] in sources:
             saturating.setdefault(sources[op.input("X")[0]], []).append(op)

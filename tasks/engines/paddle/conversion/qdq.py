@@ -10,9 +10,10 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.blocks import overwrite, position, value
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
-from paddle_int8.tasks.engines.paddle.conversion.converted import CAST, ConvertedModel
+from paddle_int8.tasks.engines.paddle.conversion.converted import CAST
 from paddle_int8.tasks.engines.paddle.conversion.data_movement import (
     DATA_MOVEMENT,
     keep_data_movement_fp32,

@@ -6,14 +6,14 @@ PaddleSlim quantizes every input of the operators that it knows. The predictor r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.conversion.data_movement import MOVING, TAKING_INT8
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32
 from paddle_int8.tasks.engines.paddle.rewrites.signs import QUANT_PAIR
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.engines.paddle.types import Block
+    from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 
 def quantized_sources(block: Block) -> dict[str, str]:
@@ -26,10 +26,10 @@ def quantized_sources(block: Block) -> dict[str, str]:
     return sources
 
 
-def read_as_bytes(block: Block) -> dict[str, list[Any]]:
+def read_as_bytes(block: Block) -> dict[str, list[Operator]]:
     """The operators that read a tensor quantized and have an INT8 kernel, by tensor."""
     sources = quantized_sources(block)
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[Operator]] = {}
     for op in block.ops:
         if op.type in TAKING_INT8 | MOVING and not is_kept_fp32(op):
             for name in op.input_arg_names:

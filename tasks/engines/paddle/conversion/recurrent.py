@@ -16,8 +16,8 @@ import numpy as np
 
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import ConversionError
+from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.blocks import overwrite, value
-from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.files import ModelSource
 from paddle_int8.tasks.engines.paddle.form import FUSED_RECURRENT as FUSED

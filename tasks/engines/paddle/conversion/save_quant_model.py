@@ -16,12 +16,14 @@ from pathlib import Path
 
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.errors import ConfigError, ConversionError, storage_error
-from paddle_int8.tasks.engines.paddle.conversion.converted import ConvertedModel, require_int8
+from paddle_int8.tasks.engines.converted import ConvertedModel
+from paddle_int8.tasks.engines.paddle.conversion.converted import require_int8
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.form import Form
 from paddle_int8.tasks.engines.paddle.form_errors import require_convertible
+from paddle_int8.tasks.engines.paddle.pir.source import readable
 from paddle_int8.tasks.process.isolated import run_isolated
 
 
@@ -80,9 +82,15 @@ def save_quant_model(options: ConvertOptions, *, log: Path, timeout_s: float = 1
 def convert_by_form(request: OfflineRequest) -> ConvertedModel:
     """Converts a model in one of PaddleSlim's two formats to that format's layout. Isolated process only.
 
+    A PIR program is translated first.
     Raises: ConversionError for any other model, and for an option that a QDQ model has no use for; else what
     `convert_offline` and `convert_qdq` do.
     """
+    with readable(request.source) as source:
+        return _convert(replace(request, source=source))
+
+
+def _convert(request: OfflineRequest) -> ConvertedModel:
     if require_convertible(request.source, (Form.FAKE_QUANT, Form.QDQ)) is Form.FAKE_QUANT:
         return convert_offline(request)
     options = ("ops_to_quantize", "op_ids_to_skip", "debug")

@@ -16,13 +16,36 @@ def insert_operator(
     index: int,
     *,
     type: str,
-    inputs: Mapping[str, Sequence[Any]],
-    outputs: Mapping[str, Sequence[Any]] | None = None,
-    attrs: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Sequence[object]],
+    outputs: Mapping[str, Sequence[object]] | None = None,
+    attrs: Mapping[str, object] | None = None,
 ) -> Operator:
     """Inserts an operator at position `index`. Inputs and outputs are names or variables, by slot."""
     made: Operator = raw(block)._insert_op(
         index, type=type, inputs=dict(inputs), outputs=dict(outputs or {}), attrs=dict(attrs or {})
+    )
+    return made
+
+
+def append_operator(
+    block: Block,
+    *,
+    type: str,
+    inputs: Mapping[str, Sequence[str]],
+    outputs: Mapping[str, Sequence[str]],
+    attrs: Mapping[str, Any],
+) -> Operator:
+    """Makes an operator the block's last one, and infers the shapes of its outputs.
+
+    Raises: RuntimeError, ValueError, TypeError or AssertionError when Paddle does not take it.
+    """
+    made: Operator = raw(block).append_op(
+        type=type,
+        inputs={slot: list(names) for slot, names in inputs.items()},
+        outputs={
+            slot: [raw(block)._var_recursive(name) for name in names] for slot, names in outputs.items()
+        },
+        attrs=dict(attrs),
     )
     return made
 
@@ -72,6 +95,40 @@ def declared_attributes(kind: str) -> set[str]:
 
     names = {attribute.name for attribute in _declarations().get_op_proto(kind).attrs}
     return names | set(core.get_op_extra_attrs(kind))
+
+
+def attribute_kinds(kind: str) -> dict[str, str]:
+    """The attributes that operators of this type can have, each with its type's name in framework.proto."""
+    from paddle.base import core
+    from paddle.base.proto import framework_pb2
+
+    extra = core.get_op_extra_attrs(kind)
+    declared = {
+        attribute.name: str(framework_pb2.AttrType.Name(attribute.type))
+        for attribute in _declarations().get_op_proto(kind).attrs
+    }
+    return {name: _kind_of(value) for name, value in extra.items()} | declared
+
+
+def _kind_of(value: object) -> str:
+    """The type of an attribute that is known by its default alone."""
+    names = {bool: "BOOLEAN", int: "INT", float: "FLOAT", str: "STRING"}
+    if isinstance(value, list):
+        return f"{names[type(value[0])]}S" if value else "INTS"
+    return names.get(type(value), "")
+
+
+def required_outputs(kind: str) -> list[tuple[str, bool]]:
+    """The output slots without which operators of this type are refused; True for those of many tensors."""
+    outputs = _declarations().get_op_proto(kind).outputs
+    return [(output.name, output.duplicable) for output in outputs if not output.dispensable]
+
+
+def scalar(value: float) -> Any:
+    """A number as attributes of type SCALAR take it."""
+    from paddle.base.framework import wrap_as_scalar
+
+    return wrap_as_scalar(value)
 
 
 def declared_outputs(kind: str) -> list[tuple[str, bool]]:

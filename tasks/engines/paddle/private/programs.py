@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from paddle_int8.tasks.engines.paddle.private import raw
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.engines.paddle.types import Program, StoredProgram, Variable
+    from paddle_int8.tasks.engines.paddle.types import Block, Program, StoredProgram, Variable
 
 
 def feed_names(program: Program) -> tuple[str, ...]:
@@ -25,6 +25,31 @@ def append_fetches(program: Program, names: Sequence[str]) -> None:
     from paddle.static import io
 
     io.append_fetch_ops(program, list(names))
+
+
+def prepend_feeds(program: Program, names: Sequence[str]) -> None:
+    """Makes the variables `names` inputs of the program."""
+    from paddle.static import io
+
+    io.prepend_feed_ops(program, list(names))
+
+
+def block_inside(program: Program, outer: Block) -> Block:
+    """A new block for the body of a loop or a branch in `outer`."""
+    inside: Block = raw(program)._create_block(raw(outer).idx)
+    raw(program)._rollback()
+    return inside
+
+
+def place_of_block(block: Block) -> int:
+    """The number of a block in its program."""
+    return int(raw(block).idx)
+
+
+def outside_reads(outer: Block, inside: Block) -> list[str]:
+    """The variables of `outer` and of blocks around it that operators of `inside` read or write."""
+    named = {name for op in inside.ops for name in op.input_arg_names + op.output_arg_names}
+    return sorted(name for name in named if raw(outer)._find_var_recursive(name) is not None)
 
 
 def serialized(program: Program) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.private import raw
@@ -32,6 +33,26 @@ def rename_variable(block: Block, old: str, new: str) -> None:
 
 def set_data_type(variable: Variable, dtype: DataType) -> None:
     raw(variable).desc.set_dtype(dtype)
+
+
+def set_shape(variable: Variable, shape: Sequence[int]) -> None:
+    """Corrects what a program says of a variable's shape before it runs."""
+    raw(variable).desc.set_shape(list(shape))
+
+
+def create_tensor_array(block: Block, name: str, dtype: DataType) -> None:
+    """A variable that holds a list of tensors."""
+    from paddle.base.core import VarDesc
+
+    raw(block).create_var(name=name, dtype=dtype, type=VarDesc.VarType.LOD_TENSOR_ARRAY)
+
+
+def create_scopes(block: Block, name: str) -> str:
+    """A variable that keeps the scopes of a loop or a branch; returns its name."""
+    from paddle.base.core import VarDesc
+
+    raw(block).create_var(name=name, type=VarDesc.VarType.STEP_SCOPES)
+    return name
 
 
 def is_dense(variable: Variable) -> bool:

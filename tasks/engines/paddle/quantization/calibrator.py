@@ -32,6 +32,8 @@ DEAD_THRESHOLD = 1e-8
 """The threshold of an activation that was 0 throughout, as in PaddleSlim's `mse`: 0 has no finite scale."""
 
 Batch = dict[str, Array]
+HistogramRule = Callable[[Array, Array], float]
+"""(counts [bins] of a tensor's magnitudes, edges [bins + 1]) -> threshold"""
 
 
 class Batches(Protocol):
@@ -69,10 +71,12 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         adaround: bool,
         keep_mean: bool,
         learned: Mapping[str, float] | None = None,
+        histogram: HistogramRule | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._learned = dict(learned or {})
+        self._histogram_rule = histogram
         self._step = step
         self._adaround = adaround
         self._keep_mean = keep_mean
@@ -249,11 +253,13 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         return tensor_of(self._scope, name)
 
     def _get_hist_scaling_factor(self, hist: Array, hist_edges: Array) -> float:
-        """PaddleSlim's percentile, but never below zero.
+        """The algorithm's own rule where it has one, else PaddleSlim's percentile, but never below zero.
 
         Rounding can leave PaddleSlim's running sum below the percentile. PaddleSlim then answers half a bin
         below zero; here the threshold is in the last bin.
         """
+        if self._histogram_rule is not None:
+            return self._histogram_rule(hist, hist_edges)
         threshold = float(super()._get_hist_scaling_factor(hist, hist_edges))
         width = float(hist_edges[1] - hist_edges[0])
         return threshold if threshold > 0 else (hist.size - 0.5) * width

@@ -30,7 +30,7 @@ from paddle_int8.tasks.engines.paddle.quantization.calibrator import (
 from paddle_int8.tasks.engines.paddle.quantization.histogram import magnitude_counts, magnitude_range
 from paddle_int8.tasks.engines.paddle.quantization.kl import kl_threshold
 from paddle_int8.tasks.engines.paddle.quantization.tensors import may_be_padded, view
-from paddle_int8.tasks.hardware.limits import own_threads
+from paddle_int8.tasks.process.limits import own_threads
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Graph, Scope

@@ -19,6 +19,7 @@ from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, Override, TensorSpec
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError
+from paddle_int8.tasks.contracts.operators import select
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.engines.paddle.files import find_model
 
@@ -50,6 +51,9 @@ Prepare = Callable[[PrepareRequest], None]
 """Changes an FP32 model. The changed one has the inputs and outputs of the given one, by the same names."""
 Magnitudes = Callable[[Sequence[Array], QuantizationConfig], float]
 """(magnitudes of a tensor in each batch, each [values]; the section `quantization`) -> threshold above 0"""
+Histogram = Callable[[Array, Array, QuantizationConfig], float]
+"""(counts [bins] of a tensor's magnitudes on all samples, edges [bins + 1] of the equal bins, the section
+`quantization`) -> threshold above 0"""
 
 
 @contextmanager
@@ -58,14 +62,16 @@ def prepared(request: PtqRequest) -> Iterator[PtqRequest]:
 
     Raises: QuantizationError when the algorithm's preparation fails, or an override cannot be honoured.
     """
-    with TemporaryDirectory(
-        dir=Path.cwd()
-    ) as name:  # an isolated process's own folder, gone when it is killed
+    if request.prepare is None and not request.candidate.overrides:
+        yield request
+        return
+    # in the isolated process's own folder, which is gone when the process is killed
+    with TemporaryDirectory(dir=Path.cwd()) as name:
         if request.prepare is not None:
             request = _of_model(request, _changed(request, request.prepare, Path(name, "changed")))
-        if request.candidate.overrides:
-            kept = _kept(request.candidate.overrides)
-            request = _of_model(request, _marked(request.model.folder, kept, Path(name, "marked")))
+        kept = _kept(request.candidate.overrides)
+        if kept or request.config.keep_fp32:
+            request = _of_model(request, _marked(request, kept, Path(name, "marked")))
         yield request
 
 
@@ -102,12 +108,14 @@ def _changed(request: PtqRequest, prepare: Prepare, folder: Path) -> Path:
     return folder
 
 
-def _marked(model: Path, kept: Sequence[str], folder: Path) -> Path:
+def _marked(request: PtqRequest, kept: Sequence[str], folder: Path) -> Path:
+    from paddle_int8.tasks.engines.paddle.layer_names import keep_layers_fp32, named_operators
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program
     from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_named_fp32
 
-    loaded = load_program(find_model(ModelFiles(path=model)))
+    loaded = load_program(find_model(ModelFiles(path=request.model.folder)))
     keep_named_fp32(loaded, kept)
+    keep_layers_fp32(loaded, select(named_operators(loaded), request.config.keep_fp32))
     save_program(loaded, folder)
     return folder
 

@@ -19,15 +19,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paddle_int8.tasks.config.quantization import QuantizationConfig
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError, storage_error
 from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.digest import program_digest
-from paddle_int8.tasks.engines.paddle.quantization.preparation import Magnitudes, Prepare, prepared
+from paddle_int8.tasks.engines.paddle.quantization.preparation import (
+    Histogram,
+    Magnitudes,
+    Prepare,
+    prepared,
+)
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.engines.paddle.quantization.calibrator import Batches, Calibrator
+    from paddle_int8.tasks.engines.paddle.quantization.calibrator import Batches, Calibrator, HistogramRule
     from paddle_int8.tasks.engines.paddle.types import Program, Scope
 
 RECURRENT = frozenset({"gru", "lstm"})
@@ -44,6 +50,7 @@ class PtqRequest:
     form: the form that the candidate's layout takes.
     batch_size: in samples.
     slim: PaddleSlim's own algorithm, which samples activations.
+    histogram: the algorithm's rule for thresholds, in the place of PaddleSlim's; None where it has none.
     magnitudes: the algorithm's rule for layouts that take FP32 models with scales; None where it has none.
     prepare: what the algorithm does to the FP32 model.
     trained: whether the model was trained with its rounding simulated.
@@ -58,6 +65,7 @@ class PtqRequest:
     batch_size: int
     folder: Path
     slim: str
+    histogram: Histogram | None = None
     magnitudes: Magnitudes | None = None
     prepare: Prepare | None = None
     trained: bool = False
@@ -162,6 +170,7 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Scope) -> Calibrat
         data_loader=Loader(samples, request.batch_size),
         batch_size=request.batch_size,
         algo=request.slim,
+        histogram=_rule(request),
         hist_percent=config.hist_percent,
         # a training rounds weights to the nearest, so what it taught them holds for that rounding alone
         adaround=config.round_type == "adaround" and not request.trained,
@@ -171,6 +180,25 @@ def _calibrator(request: PtqRequest, samples: Batches, scope: Scope) -> Calibrat
         skip_tensor_list=list(config.skip_tensors),
         onnx_format=request.form is QuantizedForm.QDQ,
     )
+
+
+def _rule(request: PtqRequest) -> HistogramRule | None:
+    """The algorithm's own rule for a threshold, held to its promise; None where PaddleSlim's counts."""
+    if (rule := request.histogram) is None:
+        return None
+    name = request.candidate.algorithm
+
+    def threshold(counts: Array, edges: Array) -> float:
+        found = float(rule(counts, edges, request.config))
+        if not found > 0:
+            raise QuantizationError(
+                found=f"a threshold of {found:g} by the algorithm {name}",
+                required="a threshold above 0 for every tensor",
+                remedy=f"correct the package that brings {name}",
+            )
+        return found
+
+    return threshold
 
 
 def _quantized_operators(program: Program, op_types: tuple[str, ...]) -> dict[str, str]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import operators, position, readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
@@ -145,9 +145,9 @@ def _is_broadcast(shape: Sequence[int], other: Sequence[int]) -> bool:
     )
 
 
-def writers(block: Block) -> dict[str, list[Any]]:
+def writers(block: Block) -> dict[str, list[Operator]]:
     """The operators that write each variable, by its name."""
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[Operator]] = {}
     for op in block.ops:
         for name in op.output_arg_names:
             found.setdefault(name, []).append(op)
@@ -155,9 +155,9 @@ def writers(block: Block) -> dict[str, list[Any]]:
 
 
 def is_laid_out(
-    written: Mapping[str, list[Any]],
+    written: Mapping[str, list[Operator]],
     name: str,
-    lays_out: Callable[[Any], bool],
+    lays_out: Callable[[Operator], bool],
     passing: frozenset[str] = frozenset(),
 ) -> bool:
     """Whether the order in which an operator writes may reach `name`.

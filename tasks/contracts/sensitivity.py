@@ -1,0 +1,67 @@
+"""What quantizing each operator by itself does to a model's outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from paddle_int8.tasks.contracts.artifacts import Candidate
+from paddle_int8.tasks.contracts.keys import Incidental
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorInput:
+    """An activation that a quantized operator reads, over the samples that were looked at.
+
+    threshold: the greatest magnitude that its INT8 scale reaches.
+    greatest: the greatest magnitude found.
+    clipped_share: the share of values beyond the threshold.
+    channel_spread: the greatest magnitude of the widest channel over that of the median channel; None where
+    the tensor has no channels.
+    """
+
+    tensor: str
+    threshold: float
+    greatest: float
+    clipped_share: float
+    channel_spread: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorSensitivity:
+    """One operator, quantized while all others stay FP32.
+
+    layer, type, tensor: the layer's name in the user's network, the operator's type and its output tensor.
+    output_sqnr_db: the signal-to-quantization-noise ratio of the model's worst output.
+    own_sqnr_db: that of the operator's own output.
+    noise_share: its share of the noise that all operators add to that output one by one.
+    """
+
+    layer: str
+    type: str
+    tensor: str
+    output_sqnr_db: float
+    own_sqnr_db: float
+    noise_share: float
+    inputs: tuple[OperatorInput, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sensitivity:
+    """The operators of a quantized candidate in the order of the program.
+
+    together_db: the SQNR of the model's worst output when all of them are quantized.
+    added_db: the same, predicted from the sum of what each adds alone.
+    """
+
+    candidate: Candidate
+    samples: int
+    together_db: float
+    added_db: float
+    operators: tuple[OperatorSensitivity, ...]
+    seconds: Incidental[float]
+    log: Incidental[Path]
+
+    def worst_first(self) -> tuple[OperatorSensitivity, ...]:
+        return tuple(sorted(self.operators, key=lambda each: each.output_sqnr_db))

@@ -1,0 +1,69 @@
+"""The test of what a search found, on samples that the search did not see.
+
+A strategy that learns from verdicts fits its candidates to the samples that it looks at. How many
+candidates it could have come to, nobody can count, so no correction for their number is honest. Its search
+therefore sees a part of the validation samples, and one candidate is tested on the others. Whatever the
+search did, this candidate was fixed before those samples were looked at, so the test errs as rarely as that
+of a single candidate.
+
+Source: Dwork et al. 2015, doi:10.1126/science.aaa9375, who also show how to ask a hold-out set several
+questions, with noise added to each answer; for one question the noise is a cost without a gain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.contracts.verdict import Judged, Verdict
+from paddle_int8.tasks.contracts.vocabulary import Outcome
+from paddle_int8.tasks.gate.choice import choose, fastest
+from paddle_int8.tasks.gate.criteria import gated
+from paddle_int8.tasks.gate.criterion import stated
+from paddle_int8.tasks.validation.statistics import samples_needed
+
+CONFIRMATION = "confirmation"
+
+
+def finalist(judged: Sequence[Judged], gate: GateConfig, unseen: int) -> Judged | None:
+    """The candidate of a search that is to be tested on `unseen` other samples.
+
+    It is the fastest that passes if its rates stay as they are on so many samples; when none does, the one
+    that `choose` prefers. Returns None when there are no candidates.
+    """
+    return fastest([each for each in judged if _promises(each, gate, unseen)]) or choose(judged)
+
+
+def unconfirmed(verdict: Verdict) -> Verdict:
+    """The verdict on a candidate of a search that was not the finalist: it is not approved."""
+    result = stated(
+        CONFIRMATION,
+        None,
+        Outcome.INCONCLUSIVE,
+        found="compared on the samples of the search alone",
+        required="a test on samples that the search did not see",
+        remedy="nothing is wrong: one candidate of a search is tested; to have this one, release it "
+        "alone, on new validation data",
+    )
+    rejected = verdict.outcome is Outcome.REJECTED
+    return replace(
+        verdict,
+        outcome=Outcome.REJECTED if rejected else Outcome.INCONCLUSIVE,
+        results=(*verdict.results, result),
+    )
+
+
+def _promises(judged: Judged, gate: GateConfig, unseen: int) -> bool:
+    """Whether the candidate passes all criteria but accuracy, and accuracy too on `unseen` samples."""
+    others = [
+        result.outcome is Outcome.APPROVED
+        for result in judged.verdict.results
+        if not result.criterion.startswith("accuracy")
+    ]
+    needed = [
+        samples_needed(metric, margin_pp=gate.max_drop_pp)
+        for item in judged.evidence.per_isa
+        for metric in gated(item, gate)
+    ]
+    return bool(needed) and all(others) and all(each and each <= unseen for each in needed)

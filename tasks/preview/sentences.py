@@ -1,0 +1,41 @@
+"""The sentences of a check, on the terminal and on its page alike."""
+
+from __future__ import annotations
+
+from paddle_int8.tasks.preview.findings import Check, DataFindings, Forecast, Score
+
+GIB = 1 << 30
+
+
+def data_sentence(data: DataFindings) -> str:
+    labels = f", {data.classes} classes" if data.labelled else ", without labels"
+    read = "" if data.read == data.samples else f"; {data.read} were read for this check"
+    return f"{data.samples:,} of {data.found:,} samples in {data.source}{labels}{read}"
+
+
+def score_sentence(score: Score) -> str:
+    return f"{score.metric} {100 * score.value:.1f} % on {score.samples} samples"
+
+
+def margin_sentence(found: Check) -> str:
+    """How many samples the margin needs, and which margin the samples can decide."""
+    needed = f"a margin of {found.max_drop_pp:g} points needs {found.fewest_samples:,} samples at the least"
+    there = found.validation.samples
+    if there >= found.fewest_samples:
+        return f"{needed}, if INT8 loses none of them; there are {there:,}"
+    return f"{needed}; {there:,} can decide {found.decidable_pp:g} points or more"
+
+
+def forecast_sentence(forecast: Forecast, candidates: int) -> str:
+    return (
+        f"{candidates} candidate{'s' * (candidates != 1)}, {duration(forecast.seconds_low)} to "
+        f"{duration(forecast.seconds_high)} on a host with nothing else to do, and about "
+        f"{forecast.memory_bytes / GIB:.1f} GiB of memory"
+    )
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `7 min` or `1.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

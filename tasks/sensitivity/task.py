@@ -1,0 +1,62 @@
+"""The Prefect task that measures what each quantized operator costs a model's outputs."""
+
+from __future__ import annotations
+
+from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact, QuantizedArtifact
+from paddle_int8.tasks.contracts.errors import QuantizationError
+from paddle_int8.tasks.contracts.keys import Incidental
+from paddle_int8.tasks.contracts.sensitivity import Sensitivity
+from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
+from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.process.host_lock import computing
+from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.sensitivity.measure import STEP, SensitivityRequest, measure_sensitivity
+from paddle_int8.tasks.steps.step import cached, stage, step, step_log
+
+
+@step(name=STEP, task_run_name="sensitivity {quantized.candidate.name}", **cached(measure_sensitivity))
+def sensitivity(
+    model: ModelArtifact,
+    quantized: QuantizedArtifact,
+    calibration: DatasetArtifact,
+    timeout_s: Incidental[float],
+) -> Sensitivity:
+    """Quantizes each operator of a candidate by itself, in a simulation, and compares the model's outputs.
+
+    Raises: QuantizationError for the layout `recurrent`, whose layers cannot be simulated one by one.
+    """
+    candidate = quantized.candidate
+    if LAYOUTS.find(candidate.layout).form is QuantizedForm.FP32:
+        raise QuantizationError(
+            found=f"the layout {candidate.layout}, whose recurrent layers are quantized as one",
+            required="a layout that PaddleSlim quantizes for, operator by operator",
+            remedy="set `quantization.layouts: [offline]` or `[qdq]`",
+        )
+    log = step_log(f"sensitivity-{candidate.name}")
+    with stage(f"{STEP} {candidate.name}") as summary, computing():
+        found = run_isolated(
+            measure_sensitivity,
+            SensitivityRequest(
+                model=model,
+                quantized=quantized.folder,
+                operators=quantized.operators,
+                calibration=calibration,
+            ),
+            step=STEP,
+            log=log,
+            timeout_s=timeout_s,
+        )
+        measured = Sensitivity(
+            candidate=candidate,
+            samples=found.samples,
+            together_db=found.together_db,
+            added_db=found.added_db,
+            operators=found.operators,
+            seconds=found.seconds,
+            log=log,
+        )
+        worst = measured.worst_first()[0]
+        summary.append(
+            f"{len(found.operators)} operators; {worst.layer} alone leaves {worst.output_sqnr_db:.1f} dB"
+        )
+        return measured

@@ -1,0 +1,87 @@
+"""What quantizing each operator costs, as a table and as a figure."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from paddle_int8.tasks.contracts.sensitivity import OperatorSensitivity, Sensitivity
+from paddle_int8.tasks.tracking.plots import BLUE, GREY, VERMILION, Plot, figure
+
+CSV, PLOT = "sensitivity.csv", "plots/sensitivity.svg"
+NAMED = 5
+"""How many of the worst operators the figure names."""
+COLUMNS = (
+    *("place", "layer", "type", "tensor", "output_sqnr_db", "own_sqnr_db", "noise_share"),
+    *("widest_input", "threshold", "greatest", "clipped_share", "channel_spread", "reason"),
+)
+
+
+def as_csv(measured: Sensitivity) -> str:
+    """One row for each operator, in the order of the program; `place` counts from 1."""
+    stream = io.StringIO()
+    rows = csv.writer(stream, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    for place, each in enumerate(measured.operators, start=1):
+        rows.writerow(
+            (place, each.layer, each.type, each.tensor, *_figures(each), *_input(each), each.reason)
+        )
+    return stream.getvalue()
+
+
+def _figures(each: OperatorSensitivity) -> tuple[str, ...]:
+    return f"{each.output_sqnr_db:.2f}", f"{each.own_sqnr_db:.2f}", f"{each.noise_share:.6f}"
+
+
+def _input(each: OperatorSensitivity) -> tuple[str, ...]:
+    widest = max(each.inputs, key=lambda one: one.channel_spread or 0.0, default=None)
+    if widest is None:
+        return ("",) * 5
+    spread = "" if widest.channel_spread is None else f"{widest.channel_spread:.1f}"
+    return (
+        widest.tensor,
+        f"{widest.threshold:.6g}",
+        f"{widest.greatest:.6g}",
+        f"{widest.clipped_share:.6f}",
+        spread,
+    )
+
+
+def sensitivity_plot(measured: Sensitivity) -> Plot:
+    """Draws along the network what each operator leaves of the outputs, and its own output, in decibel."""
+    worst = measured.worst_first()[:NAMED]
+    with figure(3.2) as ((axis,), save):
+        places = range(1, len(measured.operators) + 1)
+        own = [each.own_sqnr_db for each in measured.operators]
+        outputs = [each.output_sqnr_db for each in measured.operators]
+        axis.plot(places, own, color=GREY, linewidth=1, marker="o", markersize=3, label="its own output")
+        axis.plot(
+            places, outputs, color=BLUE, linewidth=1.4, marker="o", markersize=3.6, label="the model's output"
+        )
+        axis.axhline(measured.together_db, color=VERMILION, linewidth=1.2, linestyle="--")
+        axis.annotate(
+            f"all together {measured.together_db:.1f} dB",
+            (len(outputs), measured.together_db),
+            (0, -11),
+            textcoords="offset points",
+            ha="right",
+            fontsize=9,
+            color=VERMILION,
+        )
+        for each in worst:
+            place = measured.operators.index(each) + 1
+            axis.plot(place, each.output_sqnr_db, color=VERMILION, marker="v", markersize=7)
+            axis.annotate(
+                each.layer,
+                (place, each.output_sqnr_db),
+                (0, -14),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8,
+            )
+        axis.margins(y=0.2)
+        axis.grid(axis="y")
+        axis.set_xlabel(f"{len(outputs)} operators, from input to output; each is quantized alone")
+        axis.set_ylabel("SQNR in dB")
+        axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=2, borderaxespad=0.2)
+        return Plot(svg=save(), description="What each operator, quantized alone, leaves of the outputs.")
