@@ -181,8 +181,10 @@ def _sides(block: Block, pool: Operator) -> list[_Side]:
     )
     lengths = pooled_size(block, pool)
     return [
-        _Side(length, *pair, kernel, stride, bool(pool.attr("ceil_mode")))
-        for length, pair, kernel, stride in zip(lengths, pairs, window, pool.attr("strides"), strict=True)
+        _Side(length, before, after, kernel, stride, bool(pool.attr("ceil_mode")))
+        for length, (before, after), kernel, stride in zip(
+            lengths, pairs, window, pool.attr("strides"), strict=True
+        )
     ]
 
 
