@@ -200,6 +200,15 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
             outputs=("b", "e"),
         ),
     ),
+    "product_and_a_larger_tensor": (
+        "separate_broadcast_products",
+        _graph(
+            (-1, 1, 8),
+            _node("a", "linear", "x", outputs=6, bias=False),
+            _node("b", "matmul", "a", "a", transpose_x=False, transpose_y=True),
+            _node("c", "binary", "a", "b", kind="add"),
+        ),
+    ),
     "product_of_rectified_and_signed": (
         "",
         _graph(

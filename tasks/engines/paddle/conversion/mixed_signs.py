@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Block, Operator, Program
 
 MIXED_SIGNS, MIXED_PRODUCTS = "keep_mixed_signs_fp32", "keep_mixed_products_fp32"
-"""Of sums and differences, and of products, which count as layers."""
+"""Names of the changes of sums and differences, and of products, which count as layers."""
 PRODUCTS = frozenset({"matmul", "matmul_v2", "fused_matmul"})
 OF_TWO_INPUTS = PRODUCTS | {
     name.format(kind)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import operators, position, readers, writer
@@ -116,6 +116,33 @@ def separate_reshaped_factors(loaded: LoadedProgram) -> int:
                 fence(block, transpose, transpose.input("X")[0])
                 matched += 1
     return matched
+
+
+def separate_broadcast_products(loaded: LoadedProgram) -> int:
+    """product + a larger tensor -> the same with a copy of the product between.
+
+    Paddle fuses the sum into the product, whose kernel writes as many values as the product has.
+    """
+    matched = 0
+    for block, add in operators(loaded, "elementwise_add"):
+        for name, other in zip(add.input("X") + add.input("Y"), add.input("Y") + add.input("X"), strict=True):
+            source = writer(block, name)
+            while source is not None and source.type == "scale":  # the product takes the factor in first
+                source = writer(block, source.input("X")[0])
+            shapes = (variable_of(block, each).shape for each in (name, other))
+            if source is not None and source.type in PRODUCTS and _is_broadcast(*shapes):
+                fence(block, add, name)
+                matched += 1
+    return matched
+
+
+def _is_broadcast(shape: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether a tensor of the first shape is repeated when it is added to one of the second."""
+    missing = max(len(other) - len(shape), 0)
+    return any(
+        ours == 1 and theirs != 1
+        for ours, theirs in zip(reversed([*[1] * missing, *shape]), reversed(other), strict=False)
+    )
 
 
 def writers(block: Block) -> dict[str, list[Operator]]:

@@ -27,6 +27,7 @@ from paddle_int8.tasks.engines.paddle.rewrites.affine import (
 from paddle_int8.tasks.engines.paddle.rewrites.channels_first import compute_channels_first
 from paddle_int8.tasks.engines.paddle.rewrites.fences import (
     order_operands,
+    separate_broadcast_products,
     separate_equal_factors,
     separate_normalised_readers,
     separate_reshaped_factors,
@@ -205,6 +206,7 @@ REWRITES = (
     Rewrite("order_operands", order_operands),
     Rewrite("separate_equal_factors", separate_equal_factors),
     Rewrite("separate_reshaped_factors", separate_reshaped_factors),
+    Rewrite("separate_broadcast_products", separate_broadcast_products),
     # what no layout quantizes
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
     Rewrite("keep_attention_scores_fp32", keep_attention_scores_fp32),
