@@ -84,7 +84,7 @@ class ReleaseConfig(Section):
     validation: ValidationConfig = Field(default=ValidationConfig(), description="What is measured, and how.")
     gate: GateConfig = Field(default=GateConfig(), description="What a candidate must prove.")
     serving: ServingConfig = Field(
-        default=ServingConfig(), description="What the bundle demands of those who serve it."
+        default=ServingConfig(), description="What opening the bundle of an approved model demands."
     )
     registry: RegistryConfig = Field(
         default=RegistryConfig(), description="Where an approved candidate is registered."

@@ -30,7 +30,8 @@ WHOLE = document(parameter(1, "linear_0.w_0", 4, 5), given(2, "x", -1, 4), FLAG)
 
 def test_parameter_in_its_short_form_has_name_and_type(tmp_path: Path) -> None:
     parameter, *_ = read_program(write_program(tmp_path, WHOLE)).block.operations
-    assert (parameter.name, parameter.attributes) == (PARAMETER, {"parameter_name": "linear_0.w_0"})
+    attributes = {"parameter_name": "linear_0.w_0", "stored": True}
+    assert (parameter.name, parameter.attributes) == (PARAMETER, attributes)
     assert parameter.results == (Value(1, Tensor("float32", (4, 5))),)
 
 

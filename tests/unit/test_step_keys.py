@@ -32,7 +32,8 @@ LAYOUTS = ("offline", "offline_7bit", "qdq", "recurrent")
 QUANTIZE, CONVERT, VALIDATE = (
     {f"{step} {layout}" for layout in LAYOUTS} for step in ("quantize", "convert", "validate")
 )
-CACHED = {"train", "finetune", "measure_baselines", "baseline_outputs"} | QUANTIZE | CONVERT | VALIDATE
+SINGLE = {"train", "finetune", "measure_baselines", "baseline_outputs", "sensitivity"}
+CACHED = SINGLE | QUANTIZE | CONVERT | VALIDATE
 """The cached steps, those that know their candidate's layout once for each."""
 EDITS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "nothing": ((), set()),
@@ -63,7 +64,10 @@ EDITS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "what else the host does": (("hardware/disturbance.py",), VALIDATE),
     "the audit": (("engines/paddle/audit/kernels.py",), VALIDATE),
     "the baseline's outputs": (("validation/baseline.py",), {"baseline_outputs"} | VALIDATE),
-    "the predictors' switches": (("engines/paddle/switches.py",), CACHED - {"train", "finetune"}),
+    "the predictors' switches": (
+        ("engines/paddle/switches.py",),
+        CACHED - {"train", "finetune", "sensitivity"},
+    ),
 }
 """What is edited, in which files, and the steps that are repeated for it."""
 PRINT_KEYS = """
