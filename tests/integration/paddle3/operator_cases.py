@@ -93,9 +93,9 @@ def arithmetic() -> Mapping[str, Case]:
         "clip:tensor": one(lambda x, y: paddle.clip(x, y.min(), y.max()), floats(2, 3), positive(3)),
         "elementwise_pow": one(paddle.pow, positive(2, 3), floats(2, 3)),
         "floor_divide": one(paddle.floor_divide, whole(90, 2, 3), whole(8, 2, 3) + 1),
-        "increment": one(lambda x: paddle.increment(x + 1, 2.0), floats(1)),
+        "increment": one(lambda x: ops.increment(x + 1, 2.0), floats(1)),
         "lerp": one(paddle.lerp, floats(2, 3), floats(2, 3), positive(2, 3)),
-        "pow": one(lambda x: x**3.0, floats(2, 3)),
+        "pow": one(lambda x: ops.pow(x, 3.0), floats(2, 3)),
         "remainder": one(paddle.remainder, whole(90, 2, 3), whole(8, 2, 3) + 1),
         "scale": one(lambda x: paddle.scale(x, 2.0, 1.5), floats(2, 3)),
         "scale:bias first": one(lambda x: paddle.scale(x, 2.0, 1.5, bias_after_scale=False), floats(2, 3)),
@@ -311,7 +311,13 @@ def creation() -> Mapping[str, Case]:
             ),
             x,
         ),
-        "full_int_array": one(lambda a: paddle.shape(a) + paddle.to_tensor([1, 2]), x),
+        "full_int_array": one(
+            lambda a: (
+                ops.full_int_array([1, 2], paddle.base.core.DataType.INT64, paddle.CPUPlace())
+                + paddle.shape(a)
+            ),
+            x,
+        ),
         "full_like": one(lambda a: paddle.full_like(a, 2.5) + a, x),
         "full_with_tensor": one(lambda a: paddle.full([paddle.shape(a)[0], 2], 1.5), x),
         "linspace": one(lambda a: a + paddle.linspace(0, 1, 3), x),
@@ -365,7 +371,7 @@ def layers() -> Mapping[str, Case]:
         "label_smooth": one(functional.label_smooth, positive(2, 5)),
         "layer_norm": one(nn.LayerNorm(8), picture),
         "layer_norm:plain": one(nn.LayerNorm([8, 8], weight_attr=False, bias_attr=False), picture),
-        "lrn": one(nn.LocalResponseNorm(3), picture),
+        "pow:local response": one(nn.LocalResponseNorm(3), picture),
         "max_pool2d_with_index": one(lambda x: functional.max_pool2d(x, 2, return_mask=True), picture),
         "pixel_shuffle": one(nn.PixelShuffle(2), picture),
         "pixel_unshuffle": one(nn.PixelUnshuffle(2), picture),
