@@ -1,4 +1,4 @@
-"""Many clients, each request another, and every answer held to that of one predictor on its own:
+"""Many clients, each request another, and every answer is compared with that of one predictor on its own:
 
     python -m benchmarks.serving.soak --requests 10000
 

@@ -20,7 +20,7 @@ from paddle_int8.tasks.contracts.verdict import Release, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.tracking.connection import redact
-from paddle_int8.tasks.tracking.summary import headline, looks_said
+from paddle_int8.tasks.tracking.summary import headline, looks_sentences
 
 RARER = 2.0
 """A wait is reported again when it has lasted this many times as long as at the previous report."""
@@ -148,7 +148,7 @@ def print_release(console: Console, release: Release) -> None:
         )
     if release.chosen and (verdict := verdicts.get(release.chosen)):
         _print_verdict(console, verdict)
-    for sentence in looks_said(release.looks) if release.looks else ():
+    for sentence in looks_sentences(release.looks) if release.looks else ():
         console.print(sentence, highlight=False, soft_wrap=True)
     console.print(
         f"run      {release.run_id} in {redact(release.tracking_uri)}", highlight=False, soft_wrap=True

@@ -91,7 +91,7 @@ class Disturbance:
         """The share of the time in which the host, or this process's part of it, was taken by others."""
         return min(1.0, max(self.others_share, self.waited_share, self.throttled_share) + self.steal_share)
 
-    def told(self) -> str:
+    def described(self) -> str:
         """Example: `the host was taken for 47 % of the time`, with the parts in brackets that matter."""
         parts = {
             "other processes": self.others_share,

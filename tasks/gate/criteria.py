@@ -220,7 +220,9 @@ def _fast_enough(
         f"with {100 * ratio.confidence:g} % confidence, in {ratio.processes} processes"
     )
     if disturbance and disturbance.taken_share >= WORTH_TELLING:
-        found += f"; {disturbance.told()}, so the interval is {100 * ratio.allowance:.0f} % wider either way"
+        found += (
+            f"; {disturbance.described()}, so the interval is {100 * ratio.allowance:.0f} % wider either way"
+        )
     remedy = f"INT8 is not worth deploying on {item.isa}: see the diagnosis for where the time goes"
     outcome = Outcome.INCONCLUSIVE
     if not _finite(ratio.ratio, ratio.low, ratio.high) or ratio.confidence < gate.confidence:

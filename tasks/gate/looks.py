@@ -1,7 +1,7 @@
 """The verdicts on all candidates of a release together, so that its confidence holds whichever is taken.
 
 Each candidate whose accuracy is measured is one more look at the same samples, and one more chance that a
-wrong candidate passes by luck. What is held to `gate.confidence` is therefore the release: the chance that
+wrong candidate passes by luck. What has to keep `gate.confidence` is therefore the release: the chance that
 it approves any candidate whose true drop exceeds the margin is at most 1 - confidence, whatever the number
 of candidates. For that the upper bounds of their drops are widened (`tasks.validation.simultaneous`), by
 nothing when there is one candidate. Several metrics and instruction sets of one candidate cost nothing,

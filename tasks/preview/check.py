@@ -103,7 +103,7 @@ def check(config: ReleaseConfig, files: ModelFiles) -> Check:
 def look_at_host(hardware: HardwareConfig) -> HostProfile:
     """The profile of this host. Raises: HardwareError when the configuration requires more."""
     doing, limit_s = "importing Paddle, and asking oneDNN what this CPU can do", QUERY_TIMEOUT_S * slowness()
-    with _told("hardware check", doing, limit_s) as summary:
+    with _shown("hardware check", doing, limit_s) as summary:
         host = host_profile()
         warnings = enforce(host, hardware)
         summary += [f"{host.cpu_model}, {host.isa}", *(f"{progress.WARNING}{each}" for each in warnings)]
@@ -121,7 +121,7 @@ def open_samples(config: ReleaseConfig, host: HostProfile, model: ModelArtifact,
     check_disjoint(sample_digests(calibration.dataset), sample_digests(validation.dataset))
     check_labels(validation.dataset, model.outputs)
     variables = environment(isa, emulated=isa is not host.isa, threads=config.validation.threads)
-    with _told("load FP32", "opening FP32 on oneDNN", RUN_S) as summary:
+    with _shown("load FP32", "opening FP32 on oneDNN", RUN_S) as summary:
         load = _isolated(
             measure_baseline,
             *(fp32(config, model), model, validation.dataset, config.validation),
@@ -147,7 +147,7 @@ def open_model(
     """The model as a release prepares it (`tasks.engines.task.load_model`), in the empty folder `folder`."""
     source = find_model(files)
     prepare = partial(prepare_model, legacy=legacy, native_ops=native_ops)
-    with _told("load model", "loading the model into Paddle", MODEL_S) as summary:
+    with _shown("load model", "loading the model into Paddle", MODEL_S) as summary:
         prepared = _isolated(prepare, source, folder, step="load model", timeout_s=MODEL_S)
         census = prepared.census
         summary += [f"INT8 can reach {census.quantizable} of {census.compute} compute operators"]
@@ -164,7 +164,7 @@ def answers_of(opened: Opened, others: tuple[Alternative, ...] | None = None) ->
     if others is None:
         channels = channels_of(data.dataset, opened.model)
         others = alternatives(config.data.preprocessing, channels) if channels else ()
-    with _told("run FP32", "running FP32 on samples", RUN_S) as summary:
+    with _shown("run FP32", "running FP32 on samples", RUN_S) as summary:
         request = AnswersRequest(
             spec=opened.spec,
             model=opened.model,
@@ -274,7 +274,7 @@ def _read(
 ) -> ReadSamples:
     calibration = source is config.data.calibration
     count = config.data.calibration_samples if calibration else config.data.validation_samples
-    with _told(step, "reading samples", DATA_S) as summary:
+    with _shown(step, "reading samples", DATA_S) as summary:
         read = _isolated(
             read_samples,
             *(source, count, config.data, (model.inputs, model.outputs)),
@@ -302,7 +302,7 @@ def _isolated(
 
 
 @contextmanager
-def _told(step: str, doing: str, limit_s: float) -> Iterator[list[str]]:
+def _shown(step: str, doing: str, limit_s: float) -> Iterator[list[str]]:
     """Reports the beginning, the waiting and the end of a step; what is appended to the list sums it up."""
     summary: list[str] = []
     ended = progress.FAILED

@@ -81,7 +81,7 @@ def forecast(config: ReleaseConfig, measured: Measured, *, candidates: int, para
 
 
 def _baseline_s(measured: Measured) -> float:
-    """FP32 on all samples, and held to Paddle's own kernels on those of the calibration."""
+    """FP32 runs on all samples, and is compared with Paddle's own kernels on those of the calibration."""
     runs = measured.validation + NATIVE_RUNS * measured.calibration
     return (runs * measured.sample_ms + 3 * measured.load_ms) / 1e3
 

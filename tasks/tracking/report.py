@@ -24,11 +24,11 @@ from paddle_int8.tasks.tracking.summary import (
     MARKS,
     audit_sentence,
     candidate_rows,
-    correction_said,
+    correction_sentence,
     disturbance_sentence,
     focus,
     headline,
-    looks_said,
+    looks_sentences,
     metric_label,
     percent,
     reference_rows,
@@ -135,8 +135,8 @@ def _looks(release: Release) -> tuple[str, ...]:
     if release.looks is None:
         return ()
     focused = focus(release)
-    paid = correction_said(focused[0]) if focused else ""
-    said = looks_said(release.looks)
+    paid = correction_sentence(focused[0]) if focused else ""
+    said = looks_sentences(release.looks)
     return (said[0], *filter(None, [paid]), *said[1:])
 
 

@@ -171,7 +171,7 @@ def disturbance_sentence(item: IsaEvidence) -> str:
     if found is None:
         return ""
     told = [
-        f"While latency was timed in {latency.speedup.processes} processes, {found.told()}, and "
+        f"While latency was timed in {latency.speedup.processes} processes, {found.described()}, and "
         f"{found.load:.1f} processes ran or waited to run.",
         f"The interval of the speed-up is {100 * latency.speedup.allowance:.1f} % wider either way for it.",
     ]
@@ -182,7 +182,7 @@ def disturbance_sentence(item: IsaEvidence) -> str:
     return " ".join(told)
 
 
-def looks_said(looks: Looks) -> tuple[str, ...]:
+def looks_sentences(looks: Looks) -> tuple[str, ...]:
     """How often the validation samples were looked at, and what that costs, in sentences."""
     number = {0: "No candidate", 1: "One candidate"}.get(looks.candidates, f"{looks.candidates} candidates")
     said = [
@@ -213,7 +213,7 @@ def looks_said(looks: Looks) -> tuple[str, ...]:
     return tuple(said)
 
 
-def correction_said(evidence: CandidateEvidence) -> str:
+def correction_sentence(evidence: CandidateEvidence) -> str:
     """What the bounds of a candidate pay for the others, in a sentence; "" when they pay nothing."""
     paid = [
         f"{metric_label(metric.name)} on {item.isa} from {metric.correction.alone_upper_pp:.2f} to "

@@ -44,7 +44,7 @@ from paddle_int8.tasks.tracking.report import render_html, render_markdown
 from paddle_int8.tasks.tracking.runs import RunStatus
 from paddle_int8.tasks.tracking.sensitivity import CSV, PLOT, as_csv, sensitivity_plot
 from paddle_int8.tasks.tracking.source import fetch_source, resolve_source
-from paddle_int8.tasks.tracking.summary import focus, looks_said, native_is_faster
+from paddle_int8.tasks.tracking.summary import focus, looks_sentences, native_is_faster
 
 NETWORK: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 2}
 
@@ -150,8 +150,8 @@ def count_looks(run_id: str, evidence: tuple[CandidateEvidence, ...], config: Ga
         record_looks(Settings().tracking_uri, run_id, looks)
         summary.append(f"{looks.candidates} candidates, {earlier.releases} earlier releases on these samples")
         if looks.used_up:
-            get_run_logger().warning(looks_said(looks)[-1])
-            summary.append(f"{WARNING}{looks_said(looks)[-1]}")
+            get_run_logger().warning(looks_sentences(looks)[-1])
+            summary.append(f"{WARNING}{looks_sentences(looks)[-1]}")
         return looks
 
 

@@ -1,4 +1,4 @@
-"""The measure of single operators, held to brute force: PaddleSlim quantizes one operator at a time.
+"""The measure of single operators is compared with brute force: PaddleSlim quantizes one operator at a time.
 
 All runs on one network share one isolated process, because Paddle starts slowly.
 """

@@ -54,7 +54,7 @@ def test_a_process_that_is_alone_takes_nothing(tmp_path: Path) -> None:
     after = stat((5 + ticks(10), 0, 0), (5, ticks(10), 0))
     alone = found(span(tmp_path, {"proc/stat": stat(IDLE, IDLE)}, {"proc/stat": after}, own_s=10))
     assert (alone.others_share, alone.steal_share, alone.taken_share) == (0, 0, 0)
-    assert alone.told() == "the host was taken for 0 % of the time"
+    assert alone.described() == "the host was taken for 0 % of the time"
     assert (alone.seconds, alone.load) == (SECONDS, 1.0)
 
 
@@ -80,7 +80,7 @@ def test_what_the_hypervisor_takes_is_counted_on_the_cpus_that_time(tmp_path: Pa
     after = stat((5 + ticks(5.3), 0, ticks(4.7)), (5, ticks(10), 0))
     stolen = found(span(tmp_path, {"proc/stat": stat(IDLE, IDLE)}, {"proc/stat": after}, own_s=5.3))
     assert stolen.steal_share == pytest.approx(0.47)
-    assert stolen.told() == "the host was taken for 47 % of the time (the hypervisor 47 %)"
+    assert stolen.described() == "the host was taken for 47 % of the time (the hypervisor 47 %)"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_quota_that_holds_the_process_back_is_seen(
     throttled = found(span(tmp_path, files, changed, own_s=5))
     assert throttled.throttled_share == pytest.approx(0.5)
     assert throttled.taken_share == pytest.approx(0.5)
-    assert "the CPU quota 50 %" in throttled.told()
+    assert "the CPU quota 50 %" in throttled.described()
 
 
 def test_run_queue_and_clock_are_told_where_the_kernel_tells_them(tmp_path: Path) -> None:

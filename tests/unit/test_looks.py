@@ -16,7 +16,7 @@ from paddle_int8.tasks.contracts.verdict import EarlierLooks, Looks, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.gate.looks import could_be_chosen, judge_together
-from paddle_int8.tasks.tracking.summary import correction_said, looks_said
+from paddle_int8.tasks.tracking.summary import correction_sentence, looks_sentences
 from paddle_int8.tasks.validation.simultaneous import correlation, joint_deviates, joint_error
 from paddle_int8.tasks.validation.statistics import metric_evidence, paired_drop_bounds
 from tests.unit.evidence_factory import SKYLAKE, VNNI, good_evidence, ratio, spoil, with_speed
@@ -152,8 +152,9 @@ def test_bound_with_and_without_correction_and_the_samples_that_decide_are_said(
     rate, surely = lost / 1500, metric.correction.confidence
     assert paired_drop_bounds(math.floor(rate * needed), 0, needed, confidence=surely)[1] <= 1
     assert paired_drop_bounds(math.ceil(rate * 1500), 0, 1500, confidence=surely)[1] > 1
-    assert f"{metric.correction.alone_upper_pp:.2f} to {metric.drop_upper_pp:.2f} points" in correction_said(
-        item
+    assert (
+        f"{metric.correction.alone_upper_pp:.2f} to {metric.drop_upper_pp:.2f} points"
+        in correction_sentence(item)
     )
 
 
@@ -314,4 +315,4 @@ def test_samples_are_used_up_when_errors_add_up_to_what_was_planned_or_to_one(
     looks: Looks, used_up: bool
 ) -> None:
     assert looks.used_up is used_up
-    assert ("used up" in " ".join(looks_said(looks))) is used_up
+    assert ("used up" in " ".join(looks_sentences(looks))) is used_up

@@ -179,7 +179,7 @@ def test_interval_on_a_host_whose_hypervisor_takes_a_share_covers_the_quiet_rati
         interval(host.times(FP32_MS, shape), host.times(INT8_MS, shape), disturbance=taken) for _ in range(40)
     ]
     assert all(map(covers, found))
-    assert f"the host was taken for {100 * share:.0f} % of the time" in taken.told()
+    assert f"the host was taken for {100 * share:.0f} % of the time" in taken.described()
 
 
 def test_interval_without_the_allowance_would_be_wrong_on_such_a_host() -> None:
