@@ -132,7 +132,7 @@ def registry(
         RELEASE,
         model={"registered": f"models:/{MODEL}@champion"},
         validation={"metrics": ["agreement"]},
-        gate={"max_drop_pp": 60, "min_speedup": 0.01, "min_int8_share": 0.1},
+        gate={"max_drop_pp": 50, "min_speedup": 0.01, "min_int8_share": 0.1},
     )
     environment = deployed.environment | {
         "MLFLOW_TRACKING_URI": uri,

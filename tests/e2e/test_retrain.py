@@ -22,7 +22,7 @@ from tests.e2e.small_inputs import save_data
 
 pytestmark = pytest.mark.paddle
 
-APPROVING = {"max_drop_pp": 60, "min_speedup": 0.01, "min_int8_share": 0.1}
+APPROVING = {"max_drop_pp": 50, "min_speedup": 0.01, "min_int8_share": 0.1}
 
 
 def _config(ground: Ground, training: Path, *, approvable: bool = False, **changes: Any) -> RetrainConfig:
