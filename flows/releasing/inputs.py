@@ -61,11 +61,11 @@ def gather(config: ReleaseConfig, run_id: str) -> Inputs:
     model = load(config, run_id)
     calibration = draw_calibration_data(config.data, model)
     log_input(run_id, calibration, "calibration")
-    validation = draw_validation_data(config.data, model)
+    drawn = draw_validation_data(config.data, model)
+    validation, confirmation = _parted(config, run_id, model, drawn)
     qat = config.quantization.qat
     training = draw_training_data(config.data, qat, model) if qat else None
-    check_data(calibration, validation, model, training)
-    validation, confirmation = _parted(config, run_id, model, validation)
+    check_data(calibration, drawn, model, training)
     looks = 1 if confirmation else len(config.quantization.candidates())
     check_number_of_samples(confirmation or validation, calibration, config.gate, looks)
     section = baseline_section(config.validation)

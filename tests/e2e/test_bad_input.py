@@ -29,7 +29,7 @@ from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.hardware.levels import rank
 from paddle_int8.tasks.hardware.profile import host_profile
 from paddle_int8.tasks.process import progress
-from tests.e2e.command_line import new_home, release_command, variables
+from tests.e2e.command_line import new_home, release_command
 from tests.e2e.failing_metrics import CGROUP_VARIABLE
 from tests.e2e.ground import Ground
 from tests.e2e.records import embedded_flow_states, read_run
@@ -102,7 +102,7 @@ def test_release_command_that_fails_ends_with_status_1_and_both_records(
 
 def _command_line(config: Path, home: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        release_command(config), env=variables(home), capture_output=True, text=True, timeout=allowed(300)
+        release_command(config), env=new_home(home), capture_output=True, text=True, timeout=allowed(300)
     )
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
 import resource
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,26 +198,6 @@ def test_separate_parameter_without_content_is_named(
     with pytest.raises(ModelFormatError, match=spoilt.name) as error:
         prepare(models.source(separate), tmp_path / "out")
     assert said in str(error.value)
-
-
-def test_remedy_for_a_paddle3_program_makes_one_that_loads(tmp_path: Path) -> None:
-    """As far as this Paddle can show it: with the variable that the message names, it exports a .pdmodel."""
-    network = tmp_path / "network"
-    network.mkdir()
-    (network / "inference.json").write_text('{"base_code": {"magic": "pir"}}')
-    (network / "inference.pdiparams").write_bytes(b"parameters")
-    with pytest.raises(ModelFormatError) as error:
-        models.source(network)
-    (variable,) = re.findall(r"FLAGS_\w+=0", error.value.remedy)
-    assert "`paddle.jit.save`" in error.value.remedy
-    code = (
-        "import numpy, paddle; layer = paddle.nn.Linear(4, 3); "
-        f"paddle.jit.save(layer, {str(network / 'inference')!r}, "
-        "input_spec=[paddle.static.InputSpec([None, 4], 'float32', 'x')])"
-    )
-    environment = os.environ | dict([variable.split("=")])
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=environment, check=True)
-    assert prepare(models.source(network), tmp_path / "out").census.quantizable == 1
 
 
 def test_missing_separate_parameter_is_named(root: Path, tmp_path: Path) -> None:
