@@ -62,7 +62,7 @@ def prepared(request: PtqRequest) -> Iterator[PtqRequest]:
 
     Raises: QuantizationError when the algorithm's preparation fails, or an override cannot be honoured.
     """
-    if request.prepare is None and not request.candidate.overrides:
+    if request.prepare is None and not (request.candidate.overrides or request.config.keep_fp32):
         yield request
         return
     # in the isolated process's own folder, which is gone when the process is killed
