@@ -33,6 +33,10 @@ def guard(action: Callable[[], T]) -> T:
         raise typer.Exit(1) from error
 
 
+def say_cancelled(text: str) -> None:
+    err.print(f"[yellow]{text}[/]")
+
+
 def print_json(command: str, value: Any) -> None:
     """Prints the result of a command as the JSON document that docs/reference/json-output.md describes."""
     from paddle_int8.tasks.contracts.verdict import Release

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paddle_int8.flows.cli.console import Json, err, guard, out, print_json
+from paddle_int8.flows.cli.console import Json, err, guard, out, print_json, say_cancelled
+from paddle_int8.flows.cli.running import load_release
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.drafting.draft import Draft
@@ -65,7 +66,6 @@ def check(
     from paddle_int8.flows.cli.check_tables import print_check
     from paddle_int8.flows.cli.terminal import StepDisplay
     from paddle_int8.flows.server.lifecycle.cancellation import cancellable
-    from paddle_int8.tasks.config.file import load_config
     from paddle_int8.tasks.config.model import ModelFiles
     from paddle_int8.tasks.contracts.vocabulary import Outcome
     from paddle_int8.tasks.preview.check import check as look
@@ -73,9 +73,8 @@ def check(
     from paddle_int8.tasks.preview.source import files_of
     from paddle_int8.tasks.process import isolated
 
-    sys.path += [str(Path.cwd()), str(config.resolve().parent)]
     isolated.warm_up()
-    loaded = guard(lambda: load_config(config))
+    loaded = load_release(config)
     if model is not None:
         loaded = loaded.model_copy(update={"model": ModelFiles(path=model.resolve())})
 
@@ -83,7 +82,7 @@ def check(
         with files_of(loaded) as files:
             return look(loaded, files)
 
-    with cancellable(_say_cancelled), StepDisplay(err).shown():
+    with cancellable(say_cancelled), StepDisplay(err).shown():
         found = guard(checked)
     if json_output:
         print_json("check", found)
@@ -167,9 +166,5 @@ def _drafted(
     )
     isolated.warm_up()
     model = ModelFiles(**files | {"path": files["path"].resolve()})
-    with cancellable(_say_cancelled), display.shown():
+    with cancellable(say_cancelled), display.shown():
         return guard(lambda: draft(DraftRequest(model=model, **request), interview))
-
-
-def _say_cancelled(text: str) -> None:
-    err.print(f"[yellow]{text}[/]")

@@ -16,9 +16,10 @@ import typer
 
 from paddle_int8.flows.cli import first_steps
 from paddle_int8.flows.cli import registry as registry_cli
-from paddle_int8.flows.cli.console import Json, err, out
+from paddle_int8.flows.cli.console import Json, err, out, say_cancelled
 from paddle_int8.flows.cli.console import guard as _guard
 from paddle_int8.flows.cli.console import print_json as _print_json
+from paddle_int8.flows.cli.running import load_release, prepared, run_shown
 from paddle_int8.tasks.process.loopback import past_proxies
 
 if TYPE_CHECKING:
@@ -64,17 +65,10 @@ def release(
 
     Exit status: 0 approved, 3 rejected, 4 inconclusive, 2 wrong configuration, 1 failure.
     """
-    from paddle_int8.flows.cli.embedded import surroundings
-    from paddle_int8.tasks.config.file import load_config
-    from paddle_int8.tasks.config.settings import Settings
+    loaded = load_release(config)
+    settings = prepared()
 
-    # Users keep their functions in these folders. They come last, so that no file there replaces a library.
-    sys.path += [str(Path.cwd()), str(config.resolve().parent)]
-    loaded = _guard(lambda: load_config(config))
-    settings = Settings()
-    _guard(lambda: surroundings.prepare(settings))
-
-    from paddle_int8.flows.cli.terminal import StepDisplay, print_release
+    from paddle_int8.flows.cli.terminal import print_release
 
     if not json_output:
         out.print(f"[bold]release {loaded.name}[/]  [dim]{config}[/]", highlight=False)
@@ -84,10 +78,7 @@ def release(
 
         return release_flow
 
-    from paddle_int8.flows.server.lifecycle.cancellation import cancellable
-
-    with cancellable(_say_cancelled), StepDisplay(err).shown():
-        result = _guard(lambda: surroundings.run_flow(settings, load, loaded))
+    result = run_shown(settings, load, loaded)
     if json_output:
         _print_json("release", result)
     else:
@@ -109,25 +100,16 @@ def sensitivity(
 
     Example: paddle-int8 sensitivity configs/digits_mobilenet_v1.yaml
     """
-    from paddle_int8.flows.cli.embedded import surroundings
-    from paddle_int8.flows.server.lifecycle.cancellation import cancellable
-    from paddle_int8.tasks.config.file import load_config
-    from paddle_int8.tasks.config.settings import Settings
-
-    sys.path += [str(Path.cwd()), str(config.resolve().parent)]
-    loaded = _guard(lambda: load_config(config))
-    settings = Settings()
-    _guard(lambda: surroundings.prepare(settings))
+    loaded = load_release(config)
+    settings = prepared()
     from paddle_int8.flows.cli.sensitivity_table import print_sensitivity
-    from paddle_int8.flows.cli.terminal import StepDisplay
 
     def load() -> Any:
         from paddle_int8.flows.sensitivity import sensitivity as sensitivity_flow
 
         return sensitivity_flow
 
-    with cancellable(_say_cancelled), StepDisplay(err).shown():
-        measured = _guard(lambda: surroundings.run_flow(settings, load, loaded))
+    measured = run_shown(settings, load, loaded)
     if json_output:
         _print_json("sensitivity", measured)
     else:
@@ -170,9 +152,6 @@ def published_table(
 
     Example: paddle-int8 published-table --quick
     """
-    from paddle_int8.flows.cli.embedded import surroundings
-    from paddle_int8.flows.server.lifecycle.cancellation import cancellable
-    from paddle_int8.tasks.config.settings import Settings
     from paddle_int8.tasks.promotion.request import checked
     from paddle_int8.tasks.published.request import TableRequest
 
@@ -183,17 +162,14 @@ def published_table(
         asked["imagenet"] = {name: path and path.resolve() for name, path in folders.items()}
         asked["imagenet"]["samples"] = imagenet_samples
     request = _guard(lambda: checked(TableRequest, asked))
-    settings = Settings()
-    _guard(lambda: surroundings.prepare(settings))
-    from paddle_int8.flows.cli.terminal import StepDisplay
+    settings = prepared()
 
     def load() -> Any:
         from paddle_int8.flows.published_table import published_table as table_flow
 
         return table_flow
 
-    with cancellable(_say_cancelled), StepDisplay(err).shown():
-        path = _guard(lambda: surroundings.run_flow(settings, load, request))[1]
+    path = run_shown(settings, load, request)[1]
     text = path.read_text(encoding="utf-8")
     if save is not None:
         save.write_text(text, encoding="utf-8")
@@ -254,7 +230,7 @@ def convert(
         save_params_filename=save_params_filename,
     )
     log = Settings().root / "logs" / "convert.log"
-    with cancellable(_say_cancelled):
+    with cancellable(say_cancelled):
         converted = _guard(lambda: save_quant_model(options, log=log))
     if json_output:
         _print_json("convert", converted)
@@ -301,12 +277,9 @@ def ui(
     mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's pages.")] = 5000,
 ) -> None:
     """Prefect's and MLflow's own pages on what the embedded runs left behind, until Ctrl-C."""
-    from paddle_int8.flows.cli.embedded import surroundings
     from paddle_int8.flows.cli.embedded.pages import serve_pages
-    from paddle_int8.tasks.config.settings import Settings
 
-    settings = Settings()
-    _guard(lambda: surroundings.prepare(settings))
+    settings = prepared()
     _guard(lambda: serve_pages(settings, prefect_port=prefect_port, mlflow_port=mlflow_port, say=out.print))
 
 
@@ -349,10 +322,6 @@ def worker(
 
     chosen = _guard(lambda: pools.require_pool(pool or pools.host_pool()))
     _guard(lambda: become_worker(Settings(), pool=chosen, limit=limit, health_port=health_port))
-
-
-def _say_cancelled(text: str) -> None:
-    err.print(f"[yellow]{text}[/]")
 
 
 def _status(outcome: Outcome) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from paddle_int8.flows.cli.console import Json, err, guard, out, print_json
+from paddle_int8.flows.cli.running import prepared
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.promotion.decision import Decision
@@ -154,12 +155,10 @@ def receive_webhooks(
 def _decide(load: Callable[[], Any], kind: Any, fields: dict[str, Any], json_output: bool) -> None:
     """Runs the flow on the request, and ends the program with the status of its decision."""
     from paddle_int8.flows.cli.embedded import surroundings
-    from paddle_int8.tasks.config.settings import Settings
     from paddle_int8.tasks.promotion.request import checked
 
     request = guard(lambda: checked(kind, fields))
-    settings = Settings()
-    guard(lambda: surroundings.prepare(settings))
+    settings = prepared()
 
     from paddle_int8.flows.cli.registry_tables import print_decision
     from paddle_int8.flows.cli.terminal import StepDisplay
