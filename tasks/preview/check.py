@@ -91,6 +91,7 @@ def check(config: ReleaseConfig, files: ModelFiles) -> Check:
             made(folder / "model"),
             legacy=any(each.legacy_recurrence for each in layouts),
             native_ops=config.conversion.native_ops,
+            keep_fp32=config.quantization.keep_fp32,
         )
         opened = open_samples(config, host, model, folder)
         answers = answers_of(opened)
@@ -142,11 +143,16 @@ def open_samples(config: ReleaseConfig, host: HostProfile, model: ModelArtifact,
 
 
 def open_model(
-    files: ModelFiles, folder: Path, *, legacy: bool = False, native_ops: tuple[str, ...] = ()
+    files: ModelFiles,
+    folder: Path,
+    *,
+    legacy: bool = False,
+    native_ops: tuple[str, ...] = (),
+    keep_fp32: tuple[str, ...] = (),
 ) -> ModelArtifact:
     """The model as a release prepares it (`tasks.engines.task.load_model`), in the empty folder `folder`."""
     source = find_model(files)
-    prepare = partial(prepare_model, legacy=legacy, native_ops=native_ops)
+    prepare = partial(prepare_model, legacy=legacy, native_ops=native_ops, keep_fp32=keep_fp32)
     with _shown("load model", "loading the model into Paddle", MODEL_S) as summary:
         prepared = _isolated(prepare, source, folder, step="load model", timeout_s=MODEL_S)
         census = prepared.census

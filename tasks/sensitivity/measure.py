@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 STEP = "sensitivity"
 SAMPLES = 8
 """How many samples are run. Noise is averaged over all values of an output, so few samples suffice."""
+AT_ONCE = 16
+"""How many operators' outputs in FP32 are in memory at a time."""
 OUTLIERS, CLIPPED, COARSE_DB = 20.0, 0.01, 20.0
 """The widest channel, the clipped share and the SQNR of an operator's own output from which on they are named
 as the reason. Rounding alone leaves a tensor of well-spread values 30 to 40 dB."""
@@ -76,10 +78,12 @@ def measure_sensitivity(request: SensitivityRequest) -> SensitivityOutcome:
     feed = next(iter(reader.batches(size, limit=size)))
     network = _Network(loaded, scales, feed)
     exact = network.run((), loaded.fetches)
-    found = []
-    for done, name in enumerate(request.operators):
-        report(STEP, done, len(request.operators), name)
-        found.append(network.alone(name, exact))
+    found: list[OperatorSensitivity] = []
+    for start in range(0, len(request.operators), AT_ONCE):
+        names = request.operators[start : start + AT_ONCE]
+        for name, own in zip(names, network.run((), names), strict=True):
+            report(STEP, len(found), len(request.operators), name)
+            found.append(network.alone(name, own, exact))
     together = _worst_db(exact, network.run(request.operators, loaded.fetches))
     noise = [10 ** (-each.output_sqnr_db / 10) for each in found]
     return SensitivityOutcome(
@@ -123,8 +127,8 @@ class _Network:
             )
         return [np.array(tensor) for tensor in found]
 
-    def alone(self, name: str, exact: Sequence[Array]) -> OperatorSensitivity:
-        """The operator that writes `name`, measured against the model's outputs in FP32."""
+    def alone(self, name: str, own_exact: Array, exact: Sequence[Array]) -> OperatorSensitivity:
+        """The operator that writes `name`, measured against its own output and the model's in FP32."""
         from paddle_int8.tasks.engines.paddle.blocks import writer
         from paddle_int8.tasks.engines.paddle.layer_names import named
 
@@ -132,8 +136,8 @@ class _Network:
         op = writer(block, name)
         assert op is not None, name
         read = [each for each in named(op).reads if each in self.scales]
-        own_exact, *activations = self.run((), [name, *read])
-        own, *outputs = self.run((name,), [name, *self.loaded.fetches])
+        own, *rest = self.run((name,), [name, *read, *self.loaded.fetches])
+        activations, outputs = rest[: len(read)], rest[len(read) :]
         inputs = tuple(
             _input(block, op, each, self.scales[each], values)
             for each, values in zip(read, activations, strict=True)

@@ -287,28 +287,19 @@ def log_outcome(tracking_uri: str, release: Release, report_html: str, plots: Ma
             if evidence.candidate == release.chosen:
                 metrics |= candidate_metrics(evidence)
         _log_metrics(client, release.run_id, metrics)
-        with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as name:
-            folder = Path(name)
-            (folder / "report.html").write_text(report_html, encoding="utf-8")
-            (folder / "release.json").write_text(json.dumps(summary_json(release), indent=2))
-            (folder / "verdict.json").write_text(redact(to_json(release.verdicts)), encoding="utf-8")
-            (folder / "plots").mkdir()
-            for stem, svg in plots.items():
-                (folder / "plots" / f"{stem}.svg").write_bytes(svg)
-            client.log_artifacts(release.run_id, str(folder))
+        texts = {
+            "report.html": report_html,
+            "release.json": json.dumps(summary_json(release), indent=2),
+            "verdict.json": redact(to_json(release.verdicts)),
+        }
+        files = {name: text.encode() for name, text in texts.items()}
+        _log_files(client, release.run_id, files | {f"plots/{stem}.svg": svg for stem, svg in plots.items()})
 
 
 def log_files(tracking_uri: str, run_id: str, files: Mapping[str, bytes]) -> None:
     """Logs files on a run, as artifacts by their path."""
-    with (
-        connection(tracking_uri) as client,
-        tempfile.TemporaryDirectory(prefix=temporary.prefix()) as name,
-    ):
-        for path, content in files.items():
-            target = Path(name, path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-        client.log_artifacts(run_id, name)
+    with connection(tracking_uri) as client:
+        _log_files(client, run_id, files)
 
 
 def log_documents(
@@ -403,6 +394,15 @@ def _create_run(client: MlflowClient, experiment_id: str, name: str, tags: Mappi
     start_ms = int(time.time() * 1000)
     run = client.create_run(experiment_id, start_time=start_ms, tags={**source, **tags}, run_name=name)
     return str(run.info.run_id)
+
+
+def _log_files(client: MlflowClient, run_id: str, files: Mapping[str, bytes]) -> None:
+    with tempfile.TemporaryDirectory(prefix=temporary.prefix()) as name:
+        for path, content in files.items():
+            target = Path(name, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        client.log_artifacts(run_id, name)
 
 
 def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, object]) -> None:

@@ -150,8 +150,9 @@ def count_looks(run_id: str, evidence: tuple[CandidateEvidence, ...], config: Ga
         record_looks(Settings().tracking_uri, run_id, looks)
         summary.append(f"{looks.candidates} candidates, {earlier.releases} earlier releases on these samples")
         if looks.used_up:
-            get_run_logger().warning(looks_sentences(looks)[-1])
-            summary.append(f"{WARNING}{looks_sentences(looks)[-1]}")
+            *_, used_up = looks_sentences(looks)
+            get_run_logger().warning(used_up)
+            summary.append(f"{WARNING}{used_up}")
         return looks
 
 

@@ -6,27 +6,21 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.contracts.operators import NamedOperator
-from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim
+from paddle_int8.tasks.contracts.operators import NamedOperator, select
 from paddle_int8.tasks.engines.paddle.private.variables import find_variable
-from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_fp32
+from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import ENDS, keep_named_fp32
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
     from paddle_int8.tasks.engines.paddle.types import Operator
 
-ENDS = frozenset({"feed", "fetch"})
 PARAMETER = re.compile(r"[._](w|b|weights?|bias|offset|scale|mean|variance)(_\d+)?(_deepcopy_\d+)?$")
 """What Paddle and its model collections put behind a layer's name: `conv2d_3.w_0`, `conv1_weights`."""
 
 
 def named_operators(loaded: LoadedProgram) -> tuple[NamedOperator, ...]:
     """The operators of the main block in their order, without those that feed and fetch."""
-    return tuple(named(op) for op in computing(loaded))
-
-
-def computing(loaded: LoadedProgram) -> list[Operator]:
-    return [op for op in loaded.program.global_block().ops if op.type not in ENDS]
+    return tuple(named(op) for op in loaded.program.global_block().ops if op.type not in ENDS)
 
 
 def named(op: Operator) -> NamedOperator:
@@ -40,13 +34,12 @@ def named(op: Operator) -> NamedOperator:
     )
 
 
-def keep_layers_fp32(loaded: LoadedProgram, kept: Sequence[NamedOperator]) -> None:
-    """Has PaddleSlim and every layout leave these operators alone."""
-    writes = {name for op in kept for name in op.writes}
-    for op in computing(loaded):
-        if not writes.isdisjoint(op.output_arg_names):
-            keep_fp32(op)
-            hide_from_slim(op)
+def keep_layers_fp32(loaded: LoadedProgram, patterns: Sequence[str]) -> None:
+    """Has PaddleSlim and every layout leave the operators alone that `patterns` mean.
+
+    Raises: ConfigError when a pattern means no operator.
+    """
+    keep_named_fp32(loaded, [op.writes[0] for op in select(named_operators(loaded), patterns) if op.writes])
 
 
 def _is_stored(op: Operator, name: str) -> bool:

@@ -10,7 +10,7 @@ from tests.integration.paddle3.run import Outcome
 
 pytestmark = [pytest.mark.paddle, pytest.mark.sweep]
 MOST = 1e-5
-"""Of the greatest value of an answer, or of 1 where that is greater."""
+"""The greatest difference of an answer, in parts of its greatest value or of 1, whichever is more."""
 FAMILIES = (
     *("alexnet", "densenet121", "googlenet", "inception_v3", "lenet", "mobilenet_v1", "mobilenet_v2"),
     *("mobilenet_v3_large", "mobilenet_v3_small", "resnet18", "resnet50", "resnext50_32x4d"),

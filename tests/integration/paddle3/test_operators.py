@@ -11,7 +11,7 @@ from tests.integration.paddle3.run import Outcome
 
 pytestmark = pytest.mark.paddle
 MOST = 1e-5
-"""Of the greatest value of an answer, or of 1 where that is greater."""
+"""The greatest difference of an answer, in parts of its greatest value or of 1, whichever is more."""
 
 
 @pytest.fixture(scope="module")

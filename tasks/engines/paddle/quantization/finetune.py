@@ -24,7 +24,6 @@ from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QatConfig
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError, TrainingError
-from paddle_int8.tasks.contracts.operators import select
 from paddle_int8.tasks.engines.paddle.blocks import hide_from_slim, tensor_of
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.files import find_model
@@ -139,7 +138,7 @@ def _train(request: FinetuneRequest, loaded: LoadedProgram) -> tuple[History, di
     import paddle
 
     from paddle_int8.tasks.data.reader import BatchReader
-    from paddle_int8.tasks.engines.paddle.layer_names import keep_layers_fp32, named_operators
+    from paddle_int8.tasks.engines.paddle.layer_names import keep_layers_fp32
     from paddle_int8.tasks.engines.paddle.quantization.trainable import make_trainable, use_onednn
     from paddle_int8.tasks.engines.paddle.training.loop import Variables, cosine_rate, epoch_rows, fit
 
@@ -156,7 +155,7 @@ def _train(request: FinetuneRequest, loaded: LoadedProgram) -> tuple[History, di
         outputs = [loaded.program.global_block().var(name) for name in loaded.fetches]
         loss = _objective(config.objective)(outputs, label)
         _skip(loaded.program, request.skip_tensors)
-        keep_layers_fp32(loaded, select(named_operators(loaded), request.keep_fp32))
+        keep_layers_fp32(loaded, request.keep_fp32)
         optimizer = paddle.optimizer.Adam(config.learning_rate, parameters=parameters)
         optimizer.minimize(loss)
         executor.run(startup)

@@ -19,7 +19,6 @@ from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, Override, TensorSpec
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError
-from paddle_int8.tasks.contracts.operators import select
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.engines.paddle.files import find_model
 
@@ -62,16 +61,17 @@ def prepared(request: PtqRequest) -> Iterator[PtqRequest]:
 
     Raises: QuantizationError when the algorithm's preparation fails, or an override cannot be honoured.
     """
-    if request.prepare is None and not (request.candidate.overrides or request.config.keep_fp32):
+    overrides = request.candidate.overrides
+    marks = bool(overrides or request.config.keep_fp32)
+    if request.prepare is None and not marks:
         yield request
         return
     # in the isolated process's own folder, which is gone when the process is killed
     with TemporaryDirectory(dir=Path.cwd()) as name:
         if request.prepare is not None:
             request = _of_model(request, _changed(request, request.prepare, Path(name, "changed")))
-        kept = _kept(request.candidate.overrides)
-        if kept or request.config.keep_fp32:
-            request = _of_model(request, _marked(request, kept, Path(name, "marked")))
+        if marks:
+            request = _of_model(request, _marked(request, _kept(overrides), Path(name, "marked")))
         yield request
 
 
@@ -109,13 +109,13 @@ def _changed(request: PtqRequest, prepare: Prepare, folder: Path) -> Path:
 
 
 def _marked(request: PtqRequest, kept: Sequence[str], folder: Path) -> Path:
-    from paddle_int8.tasks.engines.paddle.layer_names import keep_layers_fp32, named_operators
+    from paddle_int8.tasks.engines.paddle.layer_names import keep_layers_fp32
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program
     from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_named_fp32
 
     loaded = load_program(find_model(ModelFiles(path=request.model.folder)))
     keep_named_fp32(loaded, kept)
-    keep_layers_fp32(loaded, select(named_operators(loaded), request.config.keep_fp32))
+    keep_layers_fp32(loaded, request.config.keep_fp32)
     save_program(loaded, folder)
     return folder
 
