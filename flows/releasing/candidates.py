@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from prefect.futures import PrefectFuture
 
+from paddle_int8.flows.releasing.bench import ReleaseBench
 from paddle_int8.flows.releasing.inputs import Inputs, outputs_for
 from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.algorithms import section as quantization
@@ -72,7 +73,7 @@ def explore(inputs: Inputs) -> Findings:
     findings = Findings()
     finetuned = _train(inputs, findings)
     settings = inputs.config.quantization
-    search = STRATEGIES.find(settings.strategy).start(settings)
+    search = STRATEGIES.find(settings.strategy).start(settings, ReleaseBench(inputs, {}))
     while asked := search.next_candidates(findings.tried):
         built = [(candidate, *_build(inputs, candidate, finetuned)) for candidate in asked]
         for _, _, deployable in built:

@@ -19,20 +19,26 @@ from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.verdict import Judged, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.gate.choice import choose, fastest
-from paddle_int8.tasks.gate.criteria import gated
+from paddle_int8.tasks.gate.criteria import SAMPLE_FREE, finite_outputs, gated, worst_class
 from paddle_int8.tasks.gate.criterion import stated
+from paddle_int8.tasks.gate.signal import every_output, signal
 from paddle_int8.tasks.validation.statistics import samples_needed
 
 CONFIRMATION = "confirmation"
+OF_ANSWERS = (finite_outputs, signal, every_output, worst_class)
+"""Criteria beside accuracy that the candidate's answers decide."""
 
 
 def finalist(judged: Sequence[Judged], gate: GateConfig, unseen: int) -> Judged | None:
     """The candidate of a search that is to be tested on `unseen` other samples.
 
     It is the fastest that passes if its rates stay as they are on so many samples; when none does, the one
-    that `choose` prefers. Returns None when there are no candidates.
+    that `choose` prefers. Of two that differ in operators which one of them keeps in FP32 alone, the other is
+    taken, unless the first is faster beyond doubt. Returns None when there are no candidates.
     """
-    return fastest([each for each in judged if _promises(each, gate, unseen)]) or choose(judged)
+    promising = [each for each in judged if _promises(each, gate, unseen)]
+    needed = [each for each in promising if not any(_is_enough(other, each) for other in promising)]
+    return fastest(needed) or choose(judged)
 
 
 def unconfirmed(verdict: Verdict) -> Verdict:
@@ -54,6 +60,31 @@ def unconfirmed(verdict: Verdict) -> Verdict:
     )
 
 
+def _is_enough(fewer: Judged, more: Judged) -> bool:
+    """Whether `more` keeps all that `fewer` keeps in FP32, and others, and is not faster beyond doubt."""
+    ours, theirs = fewer.candidate, more.candidate
+    if (ours.algorithm, ours.layout) != (theirs.algorithm, theirs.layout):
+        return False
+    kept_less = set(ours.overrides) < set(theirs.overrides)
+    speed, speed_of_more = (each.evidence.per_isa[0].latency.speedup for each in (fewer, more))
+    return kept_less and not speed_of_more.low > speed.high
+
+
+def is_right(judged: Judged, gate: GateConfig, unseen: int) -> bool:
+    """Whether the candidate's answers pass on `unseen` samples, if its rates stay as they are.
+
+    What the FP32 baseline fails by itself is left aside: no candidate can help it.
+    """
+    results = (result for criterion in OF_ANSWERS for result in criterion(judged.evidence, gate))
+    return all(each.outcome is Outcome.APPROVED for each in results) and _is_accurate(judged, gate, unseen)
+
+
+def is_usable(judged: Judged, gate: GateConfig) -> bool:
+    """Whether no criterion rejects the candidate that does not depend on which samples were drawn."""
+    results = (result for criterion in SAMPLE_FREE for result in criterion(judged.evidence, gate))
+    return all(each.outcome is not Outcome.REJECTED for each in results)
+
+
 def _promises(judged: Judged, gate: GateConfig, unseen: int) -> bool:
     """Whether the candidate passes all criteria but accuracy, and accuracy too on `unseen` samples."""
     others = [
@@ -61,9 +92,13 @@ def _promises(judged: Judged, gate: GateConfig, unseen: int) -> bool:
         for result in judged.verdict.results
         if not result.criterion.startswith("accuracy")
     ]
+    return all(others) and _is_accurate(judged, gate, unseen)
+
+
+def _is_accurate(judged: Judged, gate: GateConfig, unseen: int) -> bool:
     needed = [
         samples_needed(metric, margin_pp=gate.max_drop_pp)
         for item in judged.evidence.per_isa
         for metric in gated(item, gate)
     ]
-    return bool(needed) and all(others) and all(each and each <= unseen for each in needed)
+    return bool(needed) and all(each and each <= unseen for each in needed)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.verdict import Attempt
-from paddle_int8.tasks.strategies.strategy import Strategy
+from paddle_int8.tasks.strategies.strategy import Bench, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class GridSearch:
         return tuple(candidate for candidate in self.grid if candidate not in done)
 
 
-def _start(config: QuantizationConfig) -> GridSearch:
+def _start(config: QuantizationConfig, _bench: Bench) -> GridSearch:
     return GridSearch(config.candidates())
 
 

@@ -8,7 +8,21 @@ from typing import Protocol
 
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
-from paddle_int8.tasks.contracts.verdict import Attempt
+from paddle_int8.tasks.contracts.sensitivity import Sensitivity
+from paddle_int8.tasks.contracts.verdict import Attempt, Judged
+
+
+class Bench(Protocol):
+    """What a search may ask of its release, beside what stands in the verdicts."""
+
+    def is_usable(self, judged: Judged) -> bool:
+        """Whether it is or may be fast enough: no criterion rejects it but those of its answers."""
+
+    def is_right(self, judged: Judged) -> bool:
+        """Whether its answers would pass, on the samples of the verdict, if its rates stay as they are."""
+
+    def sensitivity(self, judged: Judged) -> Sensitivity | None:
+        """What each of its quantized operators costs by itself; None where that cannot be measured."""
 
 
 class Search(Protocol):
@@ -23,7 +37,7 @@ class Search(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """All there is to know about one strategy. `start` begins a search for a configuration.
+    """All there is to know about one strategy. `start` begins a search for a configuration, on a bench.
 
     learns: whether it chooses candidates by what was measured of others on the validation samples, such as
     their drop or their verdict. The search of such a strategy sees only a part of these samples
@@ -33,5 +47,5 @@ class Strategy:
 
     name: str
     description: str
-    start: Callable[[QuantizationConfig], Search]
+    start: Callable[[QuantizationConfig, Bench], Search]
     learns: bool = True

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 CGROUP_VARIABLE = "TEST_MEMORY_CGROUP"
+SECOND_PROCESS = "TEST_SECOND_PROCESS"
+"""The variable with the file in which a metric notes the processes that it ran in."""
 
 
 Outputs = list[np.ndarray]
@@ -51,3 +53,16 @@ def unfit(_outputs: Outputs, _labels: object) -> np.ndarray:
 
 def _right(outputs: Outputs) -> np.ndarray:
     return np.ones(len(outputs[0]))
+
+
+def fail_in_the_second_process(outputs: Outputs, labels: np.ndarray, fp32: Outputs) -> np.ndarray:
+    """Top-1, but for the second candidate: each is measured in a process of its own."""
+    if outputs is not fp32:
+        seen = Path(os.environ[SECOND_PROCESS])
+        processes = seen.read_text().split() if seen.exists() else []
+        if str(os.getpid()) not in processes:
+            processes.append(str(os.getpid()))
+            seen.write_text(" ".join(processes))
+        if processes.index(str(os.getpid())) == 1:
+            raise KeyError("no such field")
+    return np.asarray(outputs[0].argmax(axis=1) == labels.ravel(), np.float64)

@@ -9,7 +9,7 @@ from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.verdict import Attempt, Judged
 from paddle_int8.tasks.strategies.grid import GridSearch
-from paddle_int8.tasks.strategies.strategy import Strategy
+from paddle_int8.tasks.strategies.strategy import Bench, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class FirstKept:
         )
 
 
-def start(config: QuantizationConfig) -> FirstKept:
+def start(config: QuantizationConfig, _bench: Bench) -> FirstKept:
     return FirstKept(GridSearch(config.candidates()))
 
 

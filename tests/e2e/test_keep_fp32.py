@@ -34,11 +34,12 @@ def test_sensitivity_names_each_layer_and_is_recorded(warm_ground: Ground) -> No
     assert plots == {"plots/sensitivity.svg"}
 
 
+@pytest.mark.parametrize("layer", ["conv2d_1", "linear_0"])
 @pytest.mark.parametrize("layout", ["offline", "qdq"])
-def test_release_keeps_the_named_layer_in_fp32(warm_ground: Ground, layout: str) -> None:
+def test_release_keeps_the_named_layer_in_fp32(warm_ground: Ground, layout: str, layer: str) -> None:
     from paddle_int8.flows.release import release
 
-    kept = {"algorithms": ["abs_max"], "layouts": [layout], "keep_fp32": ["conv2d_1"]}
+    kept = {"algorithms": ["abs_max"], "layouts": [layout], "keep_fp32": [layer]}
     path = warm_ground.inputs.approvable(
         warm_ground.folder / "release.yaml", warm_ground.name, quantization=kept
     )

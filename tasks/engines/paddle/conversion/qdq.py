@@ -19,6 +19,7 @@ from paddle_int8.tasks.engines.paddle.conversion.data_movement import (
     keep_data_movement_fp32,
 )
 from paddle_int8.tasks.engines.paddle.conversion.integer_weights import INTEGERS, store_integer_weights
+from paddle_int8.tasks.engines.paddle.conversion.kept_products import HIDDEN_PRODUCTS, hide_kept_products
 from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_PRODUCTS, hide_mixed_products
 from paddle_int8.tasks.engines.paddle.conversion.parted import (
     PARTED_CONCATENATIONS,
@@ -85,6 +86,7 @@ def convert_qdq(
         PARTED_CONCATENATIONS: part_concatenations(loaded.program),
         PARTED_SATURATED: part_saturated_quantized(loaded.program),
         STRAIGHTENED: straighten_convolved(loaded.program),
+        HIDDEN_PRODUCTS: hide_kept_products(loaded.program),
         MIXED_PRODUCTS: hide_mixed_products(loaded.program),
         SIGNED_RESIDUALS: widen_signed_residual_sums(loaded),
         WEIGHT_SCALES: record_scales(loaded, weights),

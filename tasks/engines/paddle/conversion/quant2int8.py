@@ -20,6 +20,11 @@ from paddle_int8.tasks.contracts.errors import ConversionError
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
 from paddle_int8.tasks.engines.paddle.conversion.common_scales import common_scales, scales_before_factors
 from paddle_int8.tasks.engines.paddle.conversion.data_movement import DATA_MOVEMENT, keep_data_movement_fp32
+from paddle_int8.tasks.engines.paddle.conversion.kept_products import (
+    KEPT_PRODUCTS,
+    keep_fused_products_fp32,
+    kept_factors,
+)
 from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import keep_mixed_signs_fp32
 from paddle_int8.tasks.engines.paddle.conversion.parted import (
     PARTED_SATURATED,
@@ -108,8 +113,10 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
         """Repairs the graph, which has lost its fake operators just now, then fuses it as shipped."""
         loaded = replace(self._loaded, program=graph.to_program())
         self._options.repairs.update(repair(loaded))
+        kept = kept_factors(loaded.program)
         graph = super()._optimize_fp32_graph(graph_of(loaded.program))
         program = graph.to_program()  # residual sums are part of their convolutions by now
+        self._options.repairs[KEPT_PRODUCTS] = keep_fused_products_fp32(program, kept)
         self._options.repairs[DATA_MOVEMENT] = keep_data_movement_fp32(program, self._single_scales())
         self._options.repairs.update(keep_mixed_signs_fp32(program))
         copies = part_saturated(program, self._single_scales())

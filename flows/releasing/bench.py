@@ -1,0 +1,51 @@
+"""What a strategy may ask of the release that it searches for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prefect import get_run_logger
+
+from paddle_int8.flows.releasing.inputs import Inputs
+from paddle_int8.tasks.contracts.errors import PipelineError
+from paddle_int8.tasks.contracts.sensitivity import Sensitivity
+from paddle_int8.tasks.contracts.verdict import Judged
+from paddle_int8.tasks.gate import confirmation
+from paddle_int8.tasks.sensitivity.task import sensitivity
+from paddle_int8.tasks.tracking.task import log_sensitivity
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseBench:
+    """Answers from the verdicts of a release, and by its steps. `studied` holds what was measured so far."""
+
+    inputs: Inputs
+    studied: dict[str, Sensitivity | None]
+
+    def is_usable(self, judged: Judged) -> bool:
+        return confirmation.is_usable(judged, self.inputs.config.gate)
+
+    def is_right(self, judged: Judged) -> bool:
+        unseen = self.inputs.confirmation or self.inputs.validation
+        return confirmation.is_right(judged, self.inputs.config.gate, unseen.samples)
+
+    def sensitivity(self, judged: Judged) -> Sensitivity | None:
+        """Measures and logs it once. A failure is logged, and ends neither the search nor the release."""
+        name = judged.candidate.name
+        if name not in self.studied:
+            self.studied[name] = self._measured(judged)
+        return self.studied[name]
+
+    def _measured(self, judged: Judged) -> Sensitivity | None:
+        inputs = self.inputs
+        try:
+            measured = sensitivity(
+                inputs.model, judged.quantized, inputs.calibration, inputs.config.quantization.timeout_s
+            )
+        except PipelineError as error:
+            get_run_logger().warning(
+                f"what the operators of {judged.candidate.name} cost is not known: {error}"
+            )
+            return None
+        log_sensitivity(inputs.run_id, measured)
+        return measured

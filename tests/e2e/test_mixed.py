@@ -1,0 +1,131 @@
+"""The strategy `mixed`: a release that would be rejected ends in an approved mix of precisions."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.contracts.artifacts import Candidate
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence
+from paddle_int8.tasks.contracts.verdict import Release
+from paddle_int8.tasks.contracts.vocabulary import Outcome
+from tests.e2e.command_line import variables
+from tests.e2e.crashes import computed, kill
+from tests.e2e.crashes import release as released_by_program
+from tests.e2e.failing_metrics import SECOND_PROCESS
+from tests.e2e.ground import Ground
+from tests.e2e.planted import TENSORS, gated, planted_inputs
+from tests.e2e.small_inputs import SAMPLES
+
+pytestmark = pytest.mark.paddle
+
+
+def released(ground: Ground, network: str, **quantization: Any) -> Release:
+    from paddle_int8.flows.release import release
+
+    path = gated(planted_inputs(network), ground.folder / "release.yaml", ground.name, **quantization)
+    return release(load_config(path))
+
+
+def kept(release: Release) -> set[str]:
+    assert release.chosen is not None
+    return {tensor for tensor, _ in release.chosen.overrides}
+
+
+def names(document: dict[str, Any]) -> list[str]:
+    """The names of the candidates of a release's document."""
+    found = (each["candidate"] for each in document["candidates"])
+    return [Candidate(**each | {"overrides": tuple(map(tuple, each["overrides"]))}).name for each in found]
+
+
+def mixes(release: Release) -> list[CandidateEvidence]:
+    return [each for each in release.evidence if each.candidate.overrides]
+
+
+@pytest.mark.parametrize("layout", ["offline", "qdq"])
+@pytest.mark.parametrize("network", TENSORS)
+def test_planted_layer_alone_is_kept_in_fp32_and_the_release_approved(
+    warm_ground: Ground, network: str, layout: str
+) -> None:
+    grid = {"algorithms": ["abs_max"], "layouts": [layout]}
+    whole = released(warm_ground, network, **grid)
+    assert whole.outcome is Outcome.REJECTED
+
+    mixed = released(warm_ground, network, **grid, strategy="mixed")
+    assert mixed.outcome is Outcome.APPROVED, mixed.verdicts
+    assert kept(mixed) == {TENSORS[network]}
+    (confirmed,) = [each for each in mixed.evidence if each.candidate == mixed.chosen]
+    audit, before = confirmed.per_isa[0].audit, whole.evidence[0].per_isa[0].audit
+    assert audit.int8_primitives == before.int8_primitives - 1
+    assert audit.compute_primitives == before.compute_primitives
+    assert len(mixes(mixed)) <= math.ceil(math.log2(before.int8_primitives)) + 1
+    assert mixed.looks is not None
+    assert mixed.looks.candidates == 1
+    assert mixed.validation.samples == confirmed.per_isa[0].metrics[0].samples < SAMPLES
+
+
+def test_layers_of_one_name_and_of_odd_names_are_kept_one_by_one(warm_ground: Ground) -> None:
+    grid = {"algorithms": ["abs_max"], "layouts": ["offline", "qdq"], "strategy": "mixed"}
+    mixed = released(warm_ground, "odd", **grid)
+    assert mixed.outcome is Outcome.APPROVED, mixed.verdicts
+    assert kept(mixed) == {TENSORS["images"]}
+
+
+def test_mix_whose_metric_fails_counts_as_wrong_and_the_search_goes_on(
+    warm_ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SECOND_PROCESS, str(tmp_path / "processes"))
+    from paddle_int8.flows.release import release
+
+    path = gated(
+        planted_inputs("images"),
+        warm_ground.folder / "release.yaml",
+        warm_ground.name,
+        metric="tests.e2e.failing_metrics:fail_in_the_second_process",
+        algorithms=["abs_max"],
+        layouts=["offline"],
+        strategy="mixed",
+    )
+    mixed = release(load_config(path))
+    (failed,) = mixed.failed
+    assert failed.step == "validate"
+    assert mixed.outcome is Outcome.APPROVED, mixed.verdicts
+    assert len(kept(mixed)) > len(failed.candidate.overrides)
+    assert TENSORS["images"] in kept(mixed)
+
+
+def test_model_of_which_nothing_can_run_in_int8_says_so_before_any_search(warm_ground: Ground) -> None:
+    error = warm_ground.failure(
+        quantization={
+            "strategy": "mixed",
+            "keep_fp32": ["conv2d", "matmul_v2"],
+            "layouts": ["offline", "qdq"],
+        }
+    )
+    assert "no operator was quantized" in error.found
+    assert "quantization.op_types" in error.remedy
+    assert not [name for name in warm_ground.flow().tasks if name.startswith(("sensitivity", "validate "))]
+
+
+def test_killed_search_goes_on_where_it_was(tmp_path: Path, temporary: Path) -> None:
+    grid = {"algorithms": ["abs_max"], "layouts": ["offline"], "strategy": "mixed"}
+    config = gated(planted_inputs("images"), tmp_path / "release.yaml", "killed-search", **grid)
+    whole = released_by_program(config, variables(tmp_path / "whole"))
+    assert whole["outcome"] == "approved"
+    searched = names(whole)
+    assert len(searched) > 2
+
+    home = tmp_path / "home"
+    environment = variables(home, TMPDIR=str(temporary))
+    kill(config, f"validate {searched[2]}", "end", environment)
+    resumed = released_by_program(config, environment)
+    assert resumed["chosen"] == whole["chosen"]
+    assert names(resumed) == searched
+    again, once = computed(home), computed(tmp_path / "whole")
+    assert again.keys() == once.keys()
+    hit = f"validate {searched[2]}"  # its process had ended, and its result was not kept yet
+    assert {step: again[step] - once[step] for step in again if again[step] > once[step]} in ({}, {hit: 1})

@@ -1,0 +1,173 @@
+"""Which operators the strategy `mixed` keeps in FP32, and with how many candidates it finds out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.config.quantization import QuantizationConfig
+from paddle_int8.tasks.contracts.artifacts import Candidate
+from paddle_int8.tasks.contracts.evidence import FailedCandidate
+from paddle_int8.tasks.contracts.sensitivity import OperatorSensitivity, Sensitivity
+from paddle_int8.tasks.contracts.verdict import Attempt, Judged
+from paddle_int8.tasks.contracts.vocabulary import Outcome
+from paddle_int8.tasks.gate.confirmation import is_right, is_usable
+from paddle_int8.tasks.gate.criteria import judge
+from paddle_int8.tasks.sensitivity.choice import most_promising
+from paddle_int8.tasks.sensitivity.order import by_worth, trimmed
+from paddle_int8.tasks.strategies.mixed import STRATEGY, Kept, next_mix
+from tests.unit.evidence_factory import counted, good_evidence, ratio, spoil, with_speed
+from tests.unit.test_confirmation import judged
+
+GATE = GateConfig()
+
+
+def operator(
+    name: str, output_sqnr_db: float, *, fp32_ms: float | None = None, int8_ms: float | None = None
+) -> OperatorSensitivity:
+    return OperatorSensitivity(
+        layer=name,
+        type="conv2d",
+        tensor=f"{name}.tmp_0",
+        output_sqnr_db=output_sqnr_db,
+        own_sqnr_db=30.0,
+        noise_share=0.0,
+        inputs=(),
+        reason="",
+        fp32_ms=fp32_ms,
+        int8_ms=int8_ms,
+    )
+
+
+def line(count: int) -> Kept:
+    """Operators of which each has less noise than the one before."""
+    return tuple(operator(f"conv2d_{index}", 10.0 + index) for index in range(count))
+
+
+def searched(operators: Kept, is_enough: Callable[[Kept], bool]) -> tuple[list[Kept], Kept | None]:
+    """What is tried until nothing more is asked, and the shortest choice that was enough."""
+    tried: dict[Kept, bool] = {}
+    while (asked := next_mix(operators, tried.get)) is not None:
+        assert asked not in tried
+        tried[asked] = is_enough(asked)
+    return list(tried), min((kept for kept, right in tried.items() if right), key=len, default=None)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 50, 200])
+def test_shortest_prefix_is_found_with_about_log2_candidates(count: int) -> None:
+    operators = line(count)
+    for needed in range(1, count):
+        tried, found = searched(operators, lambda kept, needed=needed: len(kept) >= needed)  # type: ignore[misc]
+        assert found == operators[:needed]
+        assert len(tried) <= math.ceil(math.log2(count))
+
+
+def test_search_in_which_nothing_is_enough_ends_and_never_keeps_all() -> None:
+    tried, found = searched(line(16), lambda kept: False)
+    assert found is None
+    assert max(map(len, tried)) == 15
+
+
+def test_noisiest_comes_first_without_milliseconds() -> None:
+    quiet, loud = operator("quiet", 40.0), operator("loud", 5.0)
+    assert by_worth((quiet, loud)) == (loud, quiet)
+
+
+def test_cheap_operator_comes_before_a_slightly_noisier_dear_one() -> None:
+    dear = operator("dear", 9.0, fp32_ms=5.0, int8_ms=1.0)
+    cheap = operator("cheap", 10.0, fp32_ms=1.0, int8_ms=0.9)
+    slower_in_int8 = operator("slower", 31.0, fp32_ms=1.0, int8_ms=1.5)
+    unknown = operator("unknown", 0.0)
+    assert by_worth((dear, unknown, cheap, slower_in_int8)) == (unknown, cheap, slower_in_int8, dear)
+
+
+def test_what_came_first_for_its_low_cost_is_tried_without_once() -> None:
+    cheap, dear = operator("cheap", 30.0), operator("dear", 5.0)
+    others = (operator("third", 40.0), operator("fourth", 41.0))
+    assert trimmed((cheap, dear)) == (dear,)
+    tried, found = searched((cheap, dear, *others), lambda kept: dear in kept)
+    assert found == (dear,)
+    assert tried[-1] == (dear,)
+    assert len(tried) == 3
+
+
+def test_nothing_is_trimmed_whose_noise_is_more_than_that_of_the_last() -> None:
+    kept = (operator("a", 5.0), operator("b", 20.0), operator("c", 10.0))
+    assert [each.layer for each in trimmed(kept)] == ["a", "c"]
+    assert trimmed(kept[:1]) == kept[:1]
+
+
+WRONG = spoil(good_evidence("KL-qdq", speedup=4.0), metrics=(counted(lost=60, gained=0, samples=600),))
+NEARER = spoil(good_evidence("avg-qdq", speedup=3.0), metrics=(counted(lost=30, gained=0, samples=600),))
+RIGHT = spoil(good_evidence("hist-qdq", speedup=2.0), metrics=(counted(lost=0, gained=0, samples=600),))
+SLOW = with_speed(NEARER, ratio(0.5))
+
+
+class Bench:
+    """Answers by the real gate, and notes whose operators are to be measured; it measures none."""
+
+    def __init__(self) -> None:
+        self.asked: list[Candidate] = []
+
+    def is_usable(self, each: Judged) -> bool:
+        return is_usable(each, GATE)
+
+    def is_right(self, each: Judged) -> bool:
+        return is_right(each, GATE, 2_000)
+
+    def sensitivity(self, each: Judged) -> Sensitivity | None:
+        self.asked.append(each.candidate)
+        return None
+
+
+def after_the_grid(*tried: Attempt) -> tuple[tuple[Candidate, ...], list[Candidate]]:
+    """What the strategy asks for once the grid was tried, and whose operators it had measured."""
+    bench = Bench()
+    grid = QuantizationConfig(algorithms=("KL", "avg", "hist"), layouts=("qdq",))
+    search = STRATEGY.start(grid, bench)
+    missing = [
+        FailedCandidate(candidate=each, step="quantize", error="")
+        for each in grid.candidates()
+        if each not in {attempt.candidate for attempt in tried}
+    ]
+    return search.next_candidates([*tried, *missing]), bench.asked
+
+
+def test_grid_that_suffices_is_not_searched() -> None:
+    assert after_the_grid(judged(WRONG), judged(RIGHT)) == ((), [])
+
+
+def test_search_goes_on_from_the_most_promising_candidate_that_is_fast_enough() -> None:
+    _, asked = after_the_grid(judged(WRONG), judged(NEARER))
+    assert asked == [NEARER.candidate]
+    _, asked = after_the_grid(judged(WRONG), judged(SLOW))
+    assert asked == [WRONG.candidate]
+
+
+def test_search_ends_where_nothing_is_measured_or_fast_enough() -> None:
+    assert after_the_grid(judged(SLOW)) == ((), [])
+    assert after_the_grid() == ((), [])
+
+
+def test_trained_candidate_is_never_the_most_promising() -> None:
+    trained = replace(NEARER, candidate=Candidate(algorithm="qat", layout="qdq"))
+    assert most_promising([judged(trained)]) is None
+    both = [judged(trained), judged(WRONG)]
+    assert most_promising(both) == both[1]
+
+
+def test_operators_that_are_kept_on_purpose_do_not_count_as_a_fallback() -> None:
+    audit = replace(
+        RIGHT.per_isa[0].audit, compute_primitives=8, int8_primitives=7, int8_share_by_count=0.875
+    )
+    silent = spoil(RIGHT, audit=audit)
+    meant = replace(silent, candidate=replace(silent.candidate, overrides=(("conv2d_0.tmp_0", "fp32"),)))
+    outcomes = [
+        {each.criterion: each.outcome for each in judge(item, GATE).results}["INT8 share"]
+        for item in (silent, meant)
+    ]
+    assert outcomes == [Outcome.REJECTED, Outcome.APPROVED]
