@@ -11,7 +11,7 @@ from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.verdict import Judged
 from paddle_int8.tasks.gate import confirmation
-from paddle_int8.tasks.sensitivity.task import sensitivity
+from paddle_int8.tasks.sensitivity.task import sensitivity, time_operators
 from paddle_int8.tasks.tracking.task import log_sensitivity
 
 
@@ -37,15 +37,27 @@ class ReleaseBench:
         return self.studied[name]
 
     def _measured(self, judged: Judged) -> Sensitivity | None:
-        inputs = self.inputs
+        inputs, config = self.inputs, self.inputs.config
+        isa = next(iter(inputs.baselines))
         try:
             measured = sensitivity(
-                inputs.model, judged.quantized, inputs.calibration, inputs.config.quantization.timeout_s
+                inputs.model, judged.quantized, inputs.calibration, config.quantization.timeout_s
+            )
+            times = time_operators(
+                inputs.model,
+                judged.deployable,
+                inputs.calibration,
+                config.validation.batch_size,
+                config.validation.threads,
+                isa,
+                held=isa is not inputs.host.isa,
+                timeout_s=config.quantization.timeout_s,
             )
         except PipelineError as error:
             get_run_logger().warning(
                 f"what the operators of {judged.candidate.name} cost is not known: {error}"
             )
             return None
-        log_sensitivity(inputs.run_id, measured)
-        return measured
+        timed = measured.timed(times)
+        log_sensitivity(inputs.run_id, timed)
+        return timed

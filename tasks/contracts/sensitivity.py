@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from paddle_int8.tasks.contracts.artifacts import Candidate
@@ -76,6 +77,16 @@ class Sensitivity:
     operators: tuple[OperatorSensitivity, ...]
     seconds: Incidental[float]
     log: Incidental[Path]
+
+    def timed(self, times: Mapping[str, tuple[float, float]]) -> Sensitivity:
+        """The same with milliseconds in FP32 and in INT8, by the operator's output tensor."""
+        operators = (
+            replace(each, fp32_ms=times[each.tensor][0], int8_ms=times[each.tensor][1])
+            if each.tensor in times
+            else each
+            for each in self.operators
+        )
+        return replace(self, operators=tuple(operators))
 
     def worst_first(self) -> tuple[OperatorSensitivity, ...]:
         return tuple(sorted(self.operators, key=lambda each: each.output_sqnr_db))

@@ -1,17 +1,28 @@
-"""The Prefect task that measures what each quantized operator costs a model's outputs."""
+"""The Prefect tasks that measure what each quantized operator costs a model's outputs, and what it saves."""
 
 from __future__ import annotations
 
-from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact, QuantizedArtifact
+from paddle_int8.tasks.contracts.artifacts import (
+    DatasetArtifact,
+    DeployableArtifact,
+    ModelArtifact,
+    QuantizedArtifact,
+)
 from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.sensitivity import Sensitivity
-from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, QuantizedForm
+from paddle_int8.tasks.hardware.levels import environment
 from paddle_int8.tasks.layouts import LAYOUTS
-from paddle_int8.tasks.process.host_lock import computing
+from paddle_int8.tasks.process.host_lock import computing, measuring
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.sensitivity.measure import STEP, SensitivityRequest, measure_sensitivity
+from paddle_int8.tasks.sensitivity.timing import STEP as TIMING
+from paddle_int8.tasks.sensitivity.timing import TimingRequest
+from paddle_int8.tasks.sensitivity.timing import time_operators as measure_times
 from paddle_int8.tasks.steps.step import cached, stage, step, step_log
+
+PADDLE = "paddle"
 
 
 @step(name=STEP, task_run_name="sensitivity {quantized.candidate.name}", **cached(measure_sensitivity))
@@ -60,3 +71,48 @@ def sensitivity(
             f"{len(found.operators)} operators; {worst.layer} alone leaves {worst.output_sqnr_db:.1f} dB"
         )
         return measured
+
+
+@step(
+    name=TIMING,
+    task_run_name="time operators {deployable.candidate.name}",
+    **cached(measure_times, environment),
+)
+def time_operators(
+    model: ModelArtifact,
+    deployable: DeployableArtifact,
+    calibration: DatasetArtifact,
+    batch_size: int,
+    threads: int,
+    isa: IsaLevel,
+    *,
+    held: bool,
+    timeout_s: Incidental[float],
+) -> dict[str, tuple[float, float]]:
+    """Milliseconds of each operator in FP32 and in INT8, by its output tensor, as oneDNN's log has them.
+
+    held: see `tasks.validation.task.baseline_outputs`. Operators that cannot be told apart are missing; all
+    of them are for a layout that another engine than Paddle runs.
+    """
+    candidate, layout = deployable.candidate, LAYOUTS.find(deployable.candidate.layout)
+    with stage(f"{TIMING} {candidate.name}") as summary:
+        if layout.engine != PADDLE:
+            return {}
+        with measuring():
+            found = run_isolated(
+                measure_times,
+                TimingRequest(
+                    model=model,
+                    candidate=deployable.folder,
+                    switches=layout.switches,
+                    calibration=calibration,
+                    batch_size=batch_size,
+                    threads=threads,
+                ),
+                step=TIMING,
+                log=step_log(f"time-operators-{candidate.name}"),
+                timeout_s=timeout_s,
+                environment=environment(isa, emulated=held, threads=threads),
+            )
+        summary.append(f"{len(found)} operators")
+        return found

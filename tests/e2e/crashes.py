@@ -14,7 +14,7 @@ from tests.e2e.command_line import release_command
 from tests.patience import allowed
 
 ROOT = Path(__file__).parents[2]
-CACHED = ("train", "quantize", "convert", "measure", "baseline", "validate", "sensitivity")
+CACHED = ("train", "quantize", "convert", "measure", "baseline", "validate", "sensitivity", "time operators")
 """The beginnings of the names of steps whose results are cached."""
 QUANTIZE, GATE = "quantize abs_max-offline", "gate abs_max-offline"
 STEPS = (

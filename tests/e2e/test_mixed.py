@@ -127,5 +127,5 @@ def test_killed_search_goes_on_where_it_was(tmp_path: Path, temporary: Path) -> 
     assert names(resumed) == searched
     again, once = computed(home), computed(tmp_path / "whole")
     assert again.keys() == once.keys()
-    hit = f"validate {searched[2]}"  # its process had ended, and its result was not kept yet
-    assert {step: again[step] - once[step] for step in again if again[step] > once[step]} in ({}, {hit: 1})
+    # the processes of the step that was hit had ended, and its result was not kept yet
+    assert {step for step in again if again[step] > once[step] and searched[2] not in step} == set()

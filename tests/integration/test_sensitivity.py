@@ -17,12 +17,14 @@ import pytest
 from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
-from paddle_int8.tasks.config.quantization import QuantizationConfig
+from paddle_int8.tasks.config.quantization import ConversionConfig, QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.sensitivity import OperatorSensitivity
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqOutcome, quantize
+from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.layouts.layout import ConversionRequest, Layout
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.sensitivity.measure import (
     SAMPLES,
@@ -30,6 +32,7 @@ from paddle_int8.tasks.sensitivity.measure import (
     SensitivityRequest,
     measure_sensitivity,
 )
+from paddle_int8.tasks.sensitivity.timing import TimingRequest, time_operators
 from paddle_int8.tasks.validation.noise import Noise
 from paddle_int8.tasks.validation.simulation import outputs
 
@@ -42,10 +45,14 @@ MOST_TRIED: how many operators of a network are quantized one at a time, spread 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """The measure of a network, and the SQNR that each operator leaves when PaddleSlim quantizes it alone."""
+    """The measure of a network, and the SQNR that each operator leaves when PaddleSlim quantizes it alone.
+
+    times: milliseconds in FP32 and in INT8 by operator.
+    """
 
     measured: SensitivityOutcome
     brute_force_db: dict[str, float]
+    times: dict[str, tuple[float, float]]
 
 
 def study(make: Callable[[], Any], layout: str, folder: Path) -> Study:
@@ -56,7 +63,29 @@ def study(make: Callable[[], Any], layout: str, folder: Path) -> Study:
     )
     tried = everything.operators[:: -(-len(everything.operators) // MOST_TRIED)]
     brute = {name: _alone_db(model, data, layout, everything.operators, name, folder) for name in tried}
-    return Study(measured=measure_sensitivity(request), brute_force_db=brute)
+    return Study(
+        measured=measure_sensitivity(request),
+        brute_force_db=brute,
+        times=_timed(model, data, LAYOUTS.find(layout), folder),
+    )
+
+
+def _timed(
+    model: ModelArtifact, data: DatasetArtifact, layout: Layout, folder: Path
+) -> dict[str, tuple[float, float]]:
+    target = folder / "int8"
+    target.mkdir()
+    layout.convert(ConversionRequest(quantized=folder / "all", folder=target, config=ConversionConfig()))
+    return time_operators(
+        TimingRequest(
+            model=model,
+            candidate=target,
+            switches=layout.switches,
+            calibration=data,
+            batch_size=1,
+            threads=1,
+        )
+    )
 
 
 def _alone_db(
@@ -204,6 +233,15 @@ def test_measure_agrees_with_quantizing_one_operator_at_a_time(
     measured = {each.tensor: each.output_sqnr_db for each in found.measured.operators}
     apart = {name: measured[name] - expected for name, expected in found.brute_force_db.items()}
     assert max(map(abs, apart.values())) < 1.0, apart
+
+
+@pytest.mark.parametrize(("make", "layout"), STUDIES)
+def test_each_operator_has_its_milliseconds_in_both_precisions(
+    studied: Callable[[Callable[[], Any], str], Study], make: Callable[[], Any], layout: str
+) -> None:
+    found = studied(make, layout)
+    assert found.times.keys() >= {each.tensor for each in found.measured.operators}
+    assert min(time_ms for both in found.times.values() for time_ms in both) > 0
 
 
 def test_planted_layer_is_the_worst_by_far_and_says_why(

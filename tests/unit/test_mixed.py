@@ -15,10 +15,12 @@ from paddle_int8.tasks.contracts.evidence import FailedCandidate
 from paddle_int8.tasks.contracts.sensitivity import OperatorSensitivity, Sensitivity
 from paddle_int8.tasks.contracts.verdict import Attempt, Judged
 from paddle_int8.tasks.contracts.vocabulary import Outcome
+from paddle_int8.tasks.engines.paddle.audit.kernels import Primitive
 from paddle_int8.tasks.gate.confirmation import is_right, is_usable
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.sensitivity.choice import most_promising
 from paddle_int8.tasks.sensitivity.order import by_worth, trimmed
+from paddle_int8.tasks.sensitivity.timing import by_kind, primitive_kind
 from paddle_int8.tasks.strategies.mixed import STRATEGY, Kept, next_mix
 from tests.unit.evidence_factory import counted, good_evidence, ratio, spoil, with_speed
 from tests.unit.test_confirmation import judged
@@ -171,3 +173,33 @@ def test_operators_that_are_kept_on_purpose_do_not_count_as_a_fallback() -> None
         for item in (silent, meant)
     ]
     assert outcomes == [Outcome.REJECTED, Outcome.APPROVED]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "computes"),
+    [
+        ("convolution", "mb1_ic3oc8_ih32oh16kh3sh2dh0ph1_iw32ow16kw3sw2dw0pw1", (1, 3, 8, 3, 3)),
+        ("convolution", "g8mb1_ic8oc8_ih16oh16kh3sh1dh0ph1_iw16ow16kw3sw1dw0pw1", (8, 8, 8, 3, 3)),
+        ("inner_product", "mb1ic256oc10", (256, 10)),
+        ("inner_product", "mb1ic16ih2iw2oc10", (64, 10)),
+        ("matmul", "4x64x16:4x16x64:4x64x64", (16, 64)),
+        ("matmul", "1x64:64x10:1x10", (64, 10)),
+        ("reorder", "1x64", None),
+    ],
+)
+def test_primitive_is_told_by_what_it_computes(
+    kind: str, shape: str, computes: tuple[int, ...] | None
+) -> None:
+    primitive = Primitive(kind=kind, implementation="", dtypes={}, shape=shape, time_ms=1.0)
+    assert primitive_kind(primitive) == computes
+
+
+def test_primitives_that_compute_alike_keep_their_order_and_have_the_median_of_their_times() -> None:
+    def primitive(time_ms: float) -> Primitive:
+        return Primitive(
+            kind="inner_product", implementation="", dtypes={}, shape="mb1ic4oc4", time_ms=time_ms
+        )
+
+    executed = [primitive(time_ms) for time_ms in (1.0, 5.0, 2.0, 6.0, 90.0, 7.0)]
+    assert by_kind(executed, inferences=3) == {(4, 4): [2.0, 6.0]}
+    assert by_kind(executed[:-1], inferences=3) == {}

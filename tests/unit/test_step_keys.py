@@ -32,7 +32,7 @@ LAYOUTS = ("offline", "offline_7bit", "qdq", "recurrent")
 QUANTIZE, CONVERT, VALIDATE = (
     {f"{step} {layout}" for layout in LAYOUTS} for step in ("quantize", "convert", "validate")
 )
-SINGLE = {"train", "finetune", "measure_baselines", "baseline_outputs", "sensitivity"}
+SINGLE = {"train", "finetune", "measure_baselines", "baseline_outputs", "sensitivity", "time_operators"}
 CACHED = SINGLE | QUANTIZE | CONVERT | VALIDATE
 """The cached steps, those that know their candidate's layout once for each."""
 EDITS: dict[str, tuple[tuple[str, ...], set[str]]] = {
@@ -66,7 +66,7 @@ EDITS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the baseline's outputs": (("validation/baseline.py",), {"baseline_outputs"} | VALIDATE),
     "the predictors' switches": (
         ("engines/paddle/switches.py",),
-        CACHED - {"train", "finetune", "sensitivity"},
+        CACHED - {"train", "finetune", "sensitivity", "time_operators"},
     ),
 }
 """What is edited, in which files, and the steps that are repeated for it."""
