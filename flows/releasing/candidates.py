@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from prefect.futures import PrefectFuture
 
 from paddle_int8.flows.releasing.bench import ReleaseBench
+from paddle_int8.flows.releasing.budget import Budget
 from paddle_int8.flows.releasing.inputs import Inputs, outputs_for
 from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.algorithms import section as quantization
@@ -74,7 +75,8 @@ def explore(inputs: Inputs) -> Findings:
     finetuned = _train(inputs, findings)
     settings = inputs.config.quantization
     search = STRATEGIES.find(settings.strategy).start(settings, ReleaseBench(inputs, {}))
-    while asked := search.next_candidates(findings.tried):
+    budget = Budget(settings.search)
+    while asked := budget.allowed(search.next_candidates(findings.tried), findings.tried):
         built = [(candidate, *_build(inputs, candidate, finetuned)) for candidate in asked]
         for _, _, deployable in built:
             deployable.wait()

@@ -8,7 +8,7 @@ from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
 from paddle_int8.tasks.layouts import LAYOUTS
 
-CHOICES = frozenset({"algorithms", "layouts", "qat", "strategy"})
+CHOICES = frozenset({"algorithms", "layouts", "qat", "strategy", "search"})
 """Fields that decide which candidates there are, and nothing about any one of them."""
 READ_BY_SOME_ALGORITHMS = frozenset({"hist_percent"})
 ROUNDING_OF_WEIGHTS = frozenset({"round_type", "bias_correction"})

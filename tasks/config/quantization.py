@@ -74,6 +74,20 @@ class QatConfig(Section):
     )
 
 
+class SearchConfig(Section):
+    """How much a release may try. When that is used up, the best candidate so far is judged."""
+
+    minutes: float | None = Field(
+        default=None,
+        gt=0,
+        description="Minutes after which the strategy is asked for no further candidates. A grid asks for "
+        "all of its candidates at once.",
+    )
+    candidates: int | None = Field(
+        default=None, ge=1, description="How many candidates are tried at most, those of the grid included."
+    )
+
+
 class QuantizationConfig(Section):
     """How candidates are quantized: by PaddleSlim's `quant_post_static`, and `quant_aware` for `qat`."""
 
@@ -91,6 +105,10 @@ class QuantizationConfig(Section):
     )
     strategy: Annotated[str, Choice("paddle_int8.tasks.strategies:STRATEGIES")] = Field(
         default="grid", description="How the candidates to try are chosen among algorithms and layouts."
+    )
+    # incidental: it decides which candidates there are, and nothing about any one of them
+    search: Incidental[SearchConfig] = Field(
+        default=SearchConfig(), description="How much a strategy may try."
     )
     op_types: tuple[str, ...] = Field(
         default=("conv2d", "depthwise_conv2d", "mul", "matmul", "matmul_v2"),

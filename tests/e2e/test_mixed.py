@@ -75,6 +75,15 @@ def test_layers_of_one_name_and_of_odd_names_are_kept_one_by_one(warm_ground: Gr
     assert kept(mixed) == {TENSORS["images"]}
 
 
+def test_search_that_used_up_its_budget_ends_with_the_best_so_far(warm_ground: Ground) -> None:
+    grid = {"algorithms": ["abs_max"], "layouts": ["offline"], "strategy": "mixed"}
+    two = released(warm_ground, "images", **grid, search={"candidates": 2})
+    assert two.outcome is Outcome.APPROVED, two.verdicts
+    assert len(two.evidence) == 2
+    assert TENSORS["images"] in kept(two)
+    assert len(kept(two)) > 1  # the first mix, which a longer search would have shortened
+
+
 def test_mix_whose_metric_fails_counts_as_wrong_and_the_search_goes_on(
     warm_ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
