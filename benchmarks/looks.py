@@ -179,7 +179,9 @@ def joint(outcomes: Outcomes, margin: float, _: np.random.Generator) -> int | No
     return first(joint_approvals(outcomes, [[place] for place in range(len(outcomes.found))], margin))
 
 
-def joint_approvals(outcomes: Outcomes, groups: Sequence[Sequence[int]], margin: float) -> list[bool]:
+def joint_approvals(
+    outcomes: Outcomes, groups: Sequence[Sequence[int]], margin: float, *, of_error: float = ERROR
+) -> list[bool]:
     """Whether each candidate is approved, when it has the tests (rows of `outcomes`) of its group."""
     p = p_values(outcomes, margin)
     highest = [max(p[test] for test in group) for group in groups]
@@ -191,7 +193,7 @@ def joint_approvals(outcomes: Outcomes, groups: Sequence[Sequence[int]], margin:
         joint_deviates(correlations, draws=DRAWS),
         groups,
         lambda place, error: highest[place] <= error,
-        error=ERROR,
+        error=of_error,
     )
     return [p <= error for p, error in zip(highest, allowed, strict=True)]
 
@@ -274,6 +276,29 @@ def adaptive_rates(samples: int, *, releases: int, rounds: int, neighbours: int)
         false["together"] += any(joint_approvals(visited, [[row] for row in range(len(found))], 0.01))
         fresh = Outcomes(found=_fresh(draw, (1, samples), truth), samples=samples)
         false["confirmation"] += p_values(fresh, 0.01)[0] <= ERROR
+    return {name: count / releases for name, count in false.items()}
+
+
+def auto_rates(samples: int, *, releases: int, candidates: int, alike: float) -> dict[str, float]:
+    """False approvals of a grid that a search goes on from, among candidates that are all at the margin.
+
+    The grid is tested on all samples. Where none of it is approved, a variant of its best candidate on 30 %
+    of them is tested on the others, on a share `alike` of which it answers as that candidate does.
+    `halved`: each test has half of the error. `whole`: each has all of it.
+    """
+    draw, truth, searched = np.random.default_rng(0), at_margin(), round(0.3 * samples)
+    false = {"halved": 0, "whole": 0}
+    for _ in range(releases):
+        grid = _fresh(draw, (candidates, samples), truth)
+        best = int(np.argmin(grid[:, :searched].sum(axis=1, dtype=np.int64)))
+        unseen = _fresh(draw, (1, samples - searched), truth)
+        unseen = np.where(draw.random(unseen.shape) < alike, grid[[best], searched:], unseen)
+        found = Outcomes(found=unseen, samples=samples - searched)
+        for name, error in (("halved", ERROR / 2), ("whole", ERROR)):
+            whole = Outcomes(found=grid, samples=samples)
+            groups = [[row] for row in range(candidates)]
+            approved = any(joint_approvals(whole, groups, 0.01, of_error=error))
+            false[name] += approved or p_values(found, 0.01)[0] <= error
     return {name: count / releases for name, count in false.items()}
 
 

@@ -78,7 +78,7 @@ def _conclude(inputs: Inputs, findings: Findings, chosen: Judged, started: float
         host=inputs.host,
         model=inputs.model,
         calibration=inputs.calibration,
-        validation=inputs.confirmation or inputs.validation,
+        validation=findings.unseen or inputs.confirmation or inputs.validation,
         evidence=tuple(each.evidence for each in findings.judged),
         failed=findings.failed,
         verdicts=tuple(each.verdict for each in findings.judged),
@@ -89,4 +89,5 @@ def _conclude(inputs: Inputs, findings: Findings, chosen: Judged, started: float
         tracking_uri=Settings().tracking_uri,
         report=None,
         seconds=time.monotonic() - started,
+        sensitivity=findings.sensitivity,
     )

@@ -13,13 +13,16 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from paddle_int8.flows.cli.sensitivity_table import print_worst
 from paddle_int8.tasks.contracts.artifacts import Candidate, HostProfile
 from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.contracts.evidence import IsaEvidence, KernelAudit
+from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.verdict import Release, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.tracking.connection import redact
+from paddle_int8.tasks.tracking.sensitivity import WORST, advice
 from paddle_int8.tasks.tracking.summary import headline, looks_sentences
 
 RARER = 2.0
@@ -148,6 +151,8 @@ def print_release(console: Console, release: Release) -> None:
         )
     if release.chosen and (verdict := verdicts.get(release.chosen)):
         _print_verdict(console, verdict)
+    if release.sensitivity:
+        _print_costs(console, release, release.sensitivity)
     for sentence in looks_sentences(release.looks) if release.looks else ():
         console.print(sentence, highlight=False, soft_wrap=True)
     console.print(
@@ -163,6 +168,13 @@ def print_release(console: Console, release: Release) -> None:
     )
     if beside := headline(release).beside:
         console.print(f"[yellow]but[/] {escape(beside)}", highlight=False, soft_wrap=True)
+
+
+def _print_costs(console: Console, release: Release, measured: Sensitivity) -> None:
+    console.print(f"\n[bold]What each layer of {measured.candidate.name} costs[/], the worst first:")
+    print_worst(console, measured, WORST)
+    if said := advice(release):
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_verdict(console: Console, verdict: Verdict) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from prefect import get_run_logger
 from prefect.futures import PrefectFuture
 
 from paddle_int8.flows.releasing.bench import ReleaseBench
 from paddle_int8.flows.releasing.budget import Budget
-from paddle_int8.flows.releasing.inputs import Inputs, outputs_for
+from paddle_int8.flows.releasing.inputs import Inputs, outputs_for, parted
 from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.algorithms import section as quantization
 from paddle_int8.tasks.algorithms.task import finetune, quantize
+from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import (
     Candidate,
@@ -23,12 +25,16 @@ from paddle_int8.tasks.contracts.artifacts import (
 )
 from paddle_int8.tasks.contracts.errors import ConfigError, PipelineError
 from paddle_int8.tasks.contracts.evidence import FailedCandidate
+from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.verdict import Attempt, Judged
+from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.gate.confirmation import finalist, unconfirmed
+from paddle_int8.tasks.gate.looks import could_be_chosen, shared
 from paddle_int8.tasks.gate.task import gate, gate_together
 from paddle_int8.tasks.layouts import section as conversion
 from paddle_int8.tasks.layouts.task import convert
 from paddle_int8.tasks.strategies import STRATEGIES
+from paddle_int8.tasks.strategies.strategy import Search, Strategy
 from paddle_int8.tasks.tracking.live_curve import training_followed
 from paddle_int8.tasks.tracking.task import log_candidate, log_failure, log_training, log_verdict
 from paddle_int8.tasks.validation.task import validate
@@ -38,11 +44,16 @@ from paddle_int8.tasks.validation.task import validate
 class Findings:
     """What became of the candidates so far. `errors` are those of the failed ones, in order.
 
-    confirmed: the candidate that a search found, as it was judged on the samples that the search did not see.
+    confirmed: the candidate that a search found, as it was judged on the samples that the search did not see,
+    which are `unseen`.
+    compared: the candidates that were judged together on all samples, before a search went on.
     """
 
     tried: list[Attempt] = field(default_factory=list)
     confirmed: Judged | None = None
+    unseen: DatasetArtifact | None = None
+    compared: tuple[Judged, ...] = ()
+    sensitivity: Sensitivity | None = None
     errors: list[PipelineError] = field(default_factory=list)
 
     @property
@@ -55,8 +66,21 @@ class Findings:
 
     @property
     def tested(self) -> tuple[Judged, ...]:
-        """The candidates whose verdicts count: the confirmed one of a search, else all."""
-        return (self.confirmed,) if self.confirmed else self.judged
+        """The candidates whose verdicts count: the confirmed one of a search and those compared, else all."""
+        return (*self.compared, *filter(None, [self.confirmed])) or self.judged
+
+    @property
+    def approved(self) -> bool:
+        return any(each.verdict.outcome is Outcome.APPROVED for each in self.judged)
+
+    def go_on(self, search: Findings) -> None:
+        """Takes over what a search found; what it tried again was judged before, on more samples."""
+        known = {each.candidate for each in self.tried}
+        self.compared = self.judged
+        self.tried += [each for each in search.tried if each.candidate not in known]
+        self.errors += search.errors
+        self.confirmed, self.unseen = search.confirmed, search.unseen
+        self.replace(filter(None, [self.confirmed]))
 
     def replace(self, ruled: Iterable[Judged]) -> None:
         """Puts verdicts in the place of earlier ones on the same candidates."""
@@ -67,29 +91,76 @@ class Findings:
 
 
 def explore(inputs: Inputs) -> Findings:
-    """Builds and measures candidates for as long as the strategy asks for more, and judges them together.
+    """Builds and measures the candidates that the strategy asks for, and judges them together.
 
+    Where none is approved, the strategy that goes on from there does the same.
     Raises: ConfigError when it never asks for one.
     """
     findings = Findings()
     finetuned = _train(inputs, findings)
     settings = inputs.config.quantization
-    search = STRATEGIES.find(settings.strategy).start(settings, ReleaseBench(inputs, {}))
-    budget = Budget(settings.search)
-    while asked := budget.allowed(search.next_candidates(findings.tried), findings.tried):
-        built = [(candidate, *_build(inputs, candidate, finetuned)) for candidate in asked]
-        for _, _, deployable in built:
-            deployable.wait()
-        for candidate, quantized, deployable in built:
-            _measure(inputs, findings, candidate, quantized, deployable)
+    strategy, budget = STRATEGIES.find(settings.strategy), Budget(settings.search)
+    first = _judged_by(inputs, shared(inputs.config.gate)) if strategy.then else inputs
+    bench = ReleaseBench(first, {})
+    _search(first, findings, strategy.start(settings, bench), finetuned, budget)
     if not findings.tried:
         raise ConfigError(
             found=f"strategy {settings.strategy!r}, which asked for no candidate",
             required="a candidate",
             remedy="set `quantization.strategy: grid`, or widen what the strategy may choose from",
         )
-    _rule(inputs, findings)
+    _rule(first, findings)
+    if strategy.then and findings.judged and not findings.approved:
+        _go_on(inputs, findings, STRATEGIES.find(strategy.then), finetuned, bench, budget)
+    findings.sensitivity = bench.explanation(findings.judged)
     return findings
+
+
+def _go_on(
+    inputs: Inputs,
+    findings: Findings,
+    strategy: Strategy,
+    finetuned: FinetunedArtifact | None,
+    bench: ReleaseBench,
+    budget: Budget,
+) -> None:
+    """Searches on with another strategy, on a part of the samples, where no candidate was approved.
+
+    The search sees that part alone. What it finds is thus the same whatever the verdicts before it were, and
+    the error of both tests together is at most the sum of theirs: docs/explanation/statistics.md.
+    """
+    gate_config = inputs.config.gate
+    looked = any(could_be_chosen(each.evidence, gate_config) for each in findings.judged)
+    try:
+        stage = parted(_judged_by(inputs, shared(gate_config) if looked else gate_config))
+    except PipelineError as error:
+        get_run_logger().warning(f"no search goes on from these candidates: {error}")
+        return
+    search = Findings()
+    chosen = strategy.start(inputs.config.quantization, ReleaseBench(stage, bench.studied))
+    _search(stage, search, chosen, finetuned, budget)
+    _rule(stage, search)
+    findings.go_on(search)
+
+
+def _judged_by(inputs: Inputs, gate_config: GateConfig) -> Inputs:
+    return replace(inputs, config=inputs.config.model_copy(update={"gate": gate_config}))
+
+
+def _search(
+    inputs: Inputs,
+    findings: Findings,
+    search: Search,
+    finetuned: FinetunedArtifact | None,
+    budget: Budget,
+) -> None:
+    """Builds and measures candidates for as long as the search asks for more, within its budget."""
+    while asked := budget.allowed(search.next_candidates(findings.tried), findings.tried):
+        built = [(candidate, *_build(inputs, candidate, finetuned)) for candidate in asked]
+        for _, _, deployable in built:
+            deployable.wait()
+        for candidate, quantized, deployable in built:
+            _measure(inputs, findings, candidate, quantized, deployable)
 
 
 def _rule(inputs: Inputs, findings: Findings) -> None:
@@ -111,7 +182,7 @@ def _rule(inputs: Inputs, findings: Findings) -> None:
 
 def _confirm(inputs: Inputs, findings: Findings, found: Judged, unseen: DatasetArtifact) -> Judged | None:
     """Judges the finalist on samples that the search did not see; None when it cannot be measured there."""
-    config = inputs.config
+    config, findings.unseen = inputs.config, unseen
     outputs = outputs_for(config.validation, inputs.model, unseen, inputs.host, tuple(inputs.baselines))
     try:
         evidence = validate(
@@ -126,6 +197,7 @@ def _confirm(inputs: Inputs, findings: Findings, found: Judged, unseen: DatasetA
         )
     except PipelineError as error:
         _fail(inputs, findings, found.candidate, "confirm", error)
+        findings.unseen = None
         return None
     (confirmed,) = gate_together(
         (replace(found, evidence=evidence, verdict=gate(evidence, config.gate)),), config.gate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paddle_int8.tasks.config.model import ModelFiles, RegisteredModel, TrainedModel
 from paddle_int8.tasks.config.release import ReleaseConfig
@@ -22,6 +22,7 @@ from paddle_int8.tasks.data.task import (
     part_validation_data,
 )
 from paddle_int8.tasks.engines.task import load_model
+from paddle_int8.tasks.gate.looks import shared
 from paddle_int8.tasks.gate.task import check_number_of_samples
 from paddle_int8.tasks.hardware.task import check_hardware
 from paddle_int8.tasks.layouts import LAYOUTS
@@ -67,7 +68,8 @@ def gather(config: ReleaseConfig, run_id: str) -> Inputs:
     training = draw_training_data(config.data, qat, model) if qat else None
     check_data(calibration, drawn, model, training)
     looks = 1 if confirmation else len(config.quantization.candidates())
-    check_number_of_samples(confirmation or validation, calibration, config.gate, looks)
+    gate = shared(config.gate) if STRATEGIES.find(config.quantization.strategy).then else config.gate
+    check_number_of_samples(confirmation or validation, calibration, gate, looks)
     section = baseline_section(config.validation)
     baselines = measure_baselines(model, calibration, validation, section, host)
     return Inputs(
@@ -98,6 +100,21 @@ def _parted(
     log_input(run_id, search, "search")
     log_input(run_id, confirmation, "validation")
     return search, confirmation
+
+
+def parted(inputs: Inputs) -> Inputs:
+    """The same release, whose candidates are measured on a part of the samples and confirmed on the others.
+
+    Raises: PipelineError when the samples cannot be parted.
+    """
+    config = inputs.config
+    search, confirmation = part_validation_data(
+        inputs.validation, inputs.model, config.validation.search_share
+    )
+    log_input(inputs.run_id, search, "search")
+    log_input(inputs.run_id, confirmation, "confirmation")
+    outputs = outputs_for(config.validation, inputs.model, search, inputs.host, tuple(inputs.baselines))
+    return replace(inputs, validation=search, confirmation=confirmation, outputs=outputs)
 
 
 def load(config: ReleaseConfig, run_id: str) -> ModelArtifact:

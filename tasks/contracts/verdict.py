@@ -16,6 +16,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     RegisteredVersion,
 )
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandidate
+from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 
 
@@ -107,7 +108,10 @@ class Looks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """The result of a whole release. `chosen` is None when no candidate could be measured."""
+    """The result of a whole release. `chosen` is None when no candidate could be measured.
+
+    sensitivity: what the operators of the most promising candidate cost, where a search or a rejection asked.
+    """
 
     name: str
     outcome: Outcome
@@ -126,3 +130,4 @@ class Release:
     report: Path | None
     seconds: float
     looks: Looks | None = None
+    sensitivity: Sensitivity | None = None

@@ -16,15 +16,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.contracts.evidence import Correction, MetricEvidence
 from paddle_int8.tasks.contracts.verdict import Judged, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.gate.choice import choose, fastest
 from paddle_int8.tasks.gate.criteria import SAMPLE_FREE, finite_outputs, gated, worst_class
 from paddle_int8.tasks.gate.criterion import stated
+from paddle_int8.tasks.gate.looks import allowed_error
 from paddle_int8.tasks.gate.signal import every_output, signal
 from paddle_int8.tasks.validation.statistics import samples_needed
 
 CONFIRMATION = "confirmation"
+BY_ANSWERS = ("accuracy", "signal", "worst class")
+"""The beginnings of the criteria that wrong answers fail."""
 OF_ANSWERS = (finite_outputs, signal, every_output, worst_class)
 """Criteria beside accuracy that the candidate's answers decide."""
 
@@ -95,10 +99,25 @@ def _promises(judged: Judged, gate: GateConfig, unseen: int) -> bool:
     return all(others) and _is_accurate(judged, gate, unseen)
 
 
+def fails_by_its_answers(verdict: Verdict) -> bool:
+    """Whether accuracy or signal is among what rejects the candidate."""
+    return any(
+        each.outcome is Outcome.REJECTED and each.criterion.startswith(BY_ANSWERS) for each in verdict.results
+    )
+
+
 def _is_accurate(judged: Judged, gate: GateConfig, unseen: int) -> bool:
     needed = [
-        samples_needed(metric, margin_pp=gate.max_drop_pp)
+        samples_needed(_as_confirmed(metric, gate), margin_pp=gate.max_drop_pp)
         for item in judged.evidence.per_isa
         for metric in gated(item, gate)
     ]
     return bool(needed) and all(each and each <= unseen for each in needed)
+
+
+def _as_confirmed(metric: MetricEvidence, gate: GateConfig) -> MetricEvidence:
+    """The metric with the confidence of the test on unseen samples, where several tests share the error."""
+    if (error := allowed_error(gate)) >= 1 - gate.confidence:
+        return metric
+    paid = Correction(candidates=1, confidence=1 - error, alone_upper_pp=metric.drop_upper_pp)
+    return replace(metric, correction=paid)

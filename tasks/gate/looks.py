@@ -49,6 +49,11 @@ def allowed_error(gate: GateConfig) -> float:
     return (1 - gate.confidence) / gate.releases
 
 
+def shared(gate: GateConfig, tests: int = 2) -> GateConfig:
+    """The gate of each of `tests` tests of one release, which share the error that it allows."""
+    return gate.model_copy(update={"releases": tests * gate.releases})
+
+
 def could_be_chosen(evidence: CandidateEvidence, gate: GateConfig) -> bool:
     """Whether the candidate passes all criteria that do not depend on which samples were drawn."""
     results = (result for criterion in SAMPLE_FREE for result in criterion(evidence, gate))

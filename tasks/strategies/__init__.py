@@ -4,5 +4,9 @@ from paddle_int8.tasks.config.registry import Registry
 from paddle_int8.tasks.strategies.strategy import Strategy
 
 STRATEGIES: Registry[Strategy] = Registry(
-    noun="strategy", package=__name__, constant="STRATEGY", group="paddle_int8.strategies"
+    noun="strategy",
+    package=__name__,
+    constant="STRATEGY",
+    group="paddle_int8.strategies",
+    first=("grid",),
 )

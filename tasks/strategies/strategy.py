@@ -43,9 +43,12 @@ class Strategy:
     their drop or their verdict. The search of such a strategy sees only a part of these samples
     (`validation.search_share`), and its best candidate is then tested on the others. A strategy that does not
     learn asks for the same candidates whatever the samples say, and all of them are tested on all samples.
+    then: the name of the strategy that goes on where no candidate of this one was approved; "" for none. The
+    two are two tests of one release, so that each has half of the error that the gate allows.
     """
 
     name: str
     description: str
     start: Callable[[QuantizationConfig, Bench], Search]
     learns: bool = True
+    then: str = ""

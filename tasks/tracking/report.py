@@ -20,6 +20,13 @@ from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.tracking.connection import redact
 from paddle_int8.tasks.tracking.plots import Plot, Scales, release_plots
 from paddle_int8.tasks.tracking.runs import config_yaml, versions
+from paddle_int8.tasks.tracking.sensitivity import (
+    HEADS,
+    advice,
+    measured_sentence,
+    sensitivity_plot,
+    worst_rows,
+)
 from paddle_int8.tasks.tracking.summary import (
     MARKS,
     audit_sentence,
@@ -50,7 +57,7 @@ def render_html(
     """The report as an HTML page.
 
     `why` is the diagnosis in plain words. `scales` are the thresholds by candidate name. `plots` are those of
-    `release_plots`; they are drawn here when they are not given.
+    `report_plots`; they are drawn here when they are not given.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -68,7 +75,7 @@ def render_html(
         "redact": redact,
     }
     environment.filters |= filters
-    drawn = release_plots(release, config, scales) if plots is None else plots
+    drawn = report_plots(release, config, scales) if plots is None else plots
     focused = focus(release)
     evidence, verdict = focused or (None, None)
     native = evidence.per_isa[0] if evidence else None
@@ -82,6 +89,9 @@ def render_html(
         native=native,
         note=LAYOUTS.find(evidence.candidate.layout).note if evidence else "",
         looks=_looks(release),
+        costs=_costs(release),
+        cost_heads=HEADS,
+        cost_rows=worst_rows(release.sensitivity) if release.sensitivity else [],
         criteria=sorted(verdict.results, key=_urgency) if verdict else [],
         rows=candidate_rows(release),
         references=reference_rows(native) if native else (),
@@ -94,6 +104,12 @@ def render_html(
         config=config,
         config_yaml=config_yaml(config),
     )
+
+
+def report_plots(release: Release, config: ReleaseConfig, scales: Scales) -> dict[str, Plot]:
+    """The figures that this release has data for, by name."""
+    plots = release_plots(release, config, scales)
+    return plots | {"sensitivity": sensitivity_plot(release.sensitivity)} if release.sensitivity else plots
 
 
 def render_markdown(release: Release, why: tuple[str, ...]) -> str:
@@ -119,6 +135,9 @@ def render_markdown(release: Release, why: tuple[str, ...]) -> str:
         lines += ["", _cell(disturbed)] if (disturbed := disturbance_sentence(native)) else []
     if looks := _looks(release):
         lines += ["", "## Looks at the validation samples", "", *map(_cell, looks)]
+    if release.sensitivity:
+        lines += ["", "## What each layer costs", "", *map(_cell, _costs(release)), ""]
+        lines += _table(HEADS, worst_rows(release.sensitivity))
     if why:
         lines += ["", "## Why", "", *(f"- {_cell(reason)}" for reason in why)]
     for name, data in (("Calibration", release.calibration), ("Validation", release.validation)):
@@ -138,6 +157,13 @@ def _looks(release: Release) -> tuple[str, ...]:
     paid = correction_sentence(focused[0]) if focused else ""
     said = looks_sentences(release.looks)
     return (said[0], *filter(None, [paid]), *said[1:])
+
+
+def _costs(release: Release) -> tuple[str, ...]:
+    """What was measured of the operators, and what follows from it, in sentences."""
+    if release.sensitivity is None:
+        return ()
+    return tuple(filter(None, (measured_sentence(release.sensitivity), advice(release))))
 
 
 def _candidates(release: Release) -> list[str]:

@@ -158,7 +158,8 @@ def log_dataset(
 ) -> None:
     """Logs a dataset as an input of the run, identified by the digest of its content.
 
-    context: what it is for: `calibration`, `validation`, or `search` of a strategy that learns.
+    context: what it is for: `calibration`, `validation`, `search` of a strategy that learns, or
+    `confirmation` of what it found after a strategy that does not.
     """
     profile: dict[str, object] = {"samples": dataset.samples, "classes": dataset.classes}
     profile |= {"seed": dataset.seed, "left_out": dataset.left_out}

@@ -6,13 +6,28 @@ import csv
 import io
 
 from paddle_int8.tasks.contracts.sensitivity import OperatorSensitivity, Sensitivity
+from paddle_int8.tasks.contracts.verdict import Release
+from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.tracking.plots import BLUE, GREY, VERMILION, Plot, figure
 
 CSV, PLOT = "sensitivity.csv", "plots/sensitivity.svg"
+WORST = 10
+"""How many of the worst operators a table lists."""
+HEADS = ("Layer", "Type", "Output, dB", "Own, dB", "Share of noise", "INT8 saves, ms", "Likely reason")
 NAMED = 5
 """How many of the worst operators the figure names."""
 COLUMNS = (
-    *("place", "layer", "type", "tensor", "output_sqnr_db", "own_sqnr_db", "noise_share"),
+    *(
+        "place",
+        "layer",
+        "type",
+        "tensor",
+        "output_sqnr_db",
+        "own_sqnr_db",
+        "noise_share",
+        "fp32_ms",
+        "int8_ms",
+    ),
     *("widest_input", "threshold", "greatest", "clipped_share", "channel_spread", "reason"),
 )
 
@@ -30,7 +45,8 @@ def as_csv(measured: Sensitivity) -> str:
 
 
 def _figures(each: OperatorSensitivity) -> tuple[str, ...]:
-    return f"{each.output_sqnr_db:.2f}", f"{each.own_sqnr_db:.2f}", f"{each.noise_share:.6f}"
+    times = ("" if time_ms is None else f"{time_ms:.4f}" for time_ms in (each.fp32_ms, each.int8_ms))
+    return f"{each.output_sqnr_db:.2f}", f"{each.own_sqnr_db:.2f}", f"{each.noise_share:.6f}", *times
 
 
 def _input(each: OperatorSensitivity) -> tuple[str, ...]:
@@ -44,6 +60,48 @@ def _input(each: OperatorSensitivity) -> tuple[str, ...]:
         f"{widest.greatest:.6g}",
         f"{widest.clipped_share:.6f}",
         spread,
+    )
+
+
+def worst_rows(measured: Sensitivity, most: int = WORST) -> list[tuple[str, ...]]:
+    """The `most` worst operators, the worst first, in the columns of `HEADS`."""
+    return [
+        (
+            each.layer,
+            each.type,
+            f"{each.output_sqnr_db:.1f}",
+            f"{each.own_sqnr_db:.1f}",
+            f"{100 * each.noise_share:.1f} %",
+            "" if each.saved_ms is None else f"{each.saved_ms:.3f}",
+            each.reason,
+        )
+        for each in measured.worst_first()[:most]
+    ]
+
+
+def measured_sentence(measured: Sensitivity) -> str:
+    return (
+        f"{len(measured.operators)} operators of {measured.candidate.name} were each quantized alone, on "
+        f"{measured.samples} samples. All together leave {measured.together_db:.1f} dB; the sum of single "
+        f"noises predicts {measured.added_db:.1f} dB."
+    )
+
+
+def advice(release: Release) -> str:
+    """What is kept in FP32, or what to do about wrong answers, in a sentence; "" where there is neither."""
+    measured, chosen = release.sensitivity, release.chosen
+    if measured is None:
+        return ""
+    layers = {each.tensor: each.layer for each in measured.operators}
+    if chosen and chosen.overrides:
+        kept = ", ".join(f"{layers.get(tensor, tensor)} ({tensor})" for tensor, _ in chosen.overrides)
+        return f"{chosen.name} keeps in FP32: {kept}."
+    if release.outcome is Outcome.APPROVED or any(each.candidate.overrides for each in release.evidence):
+        return ""
+    worst = measured.worst_first()[0]
+    return (
+        "One line of the configuration goes on from here: `quantization.strategy: mixed` keeps in FP32 what "
+        f"must be, and no more. To try the worst layer by hand: `quantization.keep_fp32: [{worst.layer}]`."
     )
 
 

@@ -39,8 +39,7 @@ from paddle_int8.tasks.steps.step import stage, step
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 from paddle_int8.tasks.tracking import registry, runs, trainings
 from paddle_int8.tasks.tracking.looks import earlier_looks, record_looks
-from paddle_int8.tasks.tracking.plots import release_plots
-from paddle_int8.tasks.tracking.report import render_html, render_markdown
+from paddle_int8.tasks.tracking.report import render_html, render_markdown, report_plots
 from paddle_int8.tasks.tracking.runs import RunStatus
 from paddle_int8.tasks.tracking.sensitivity import CSV, PLOT, as_csv, sensitivity_plot
 from paddle_int8.tasks.tracking.source import fetch_source, resolve_source
@@ -71,7 +70,7 @@ def close_run(run_id: str, status: RunStatus, error: str | None = None) -> None:
 def log_input(run_id: str, item: HostProfile | ModelArtifact | DatasetArtifact, context: str = "") -> None:
     """Logs the host, the model or a dataset on the parent run.
 
-    `context` is `calibration`, `validation` or `search` for a dataset.
+    `context` is `calibration`, `validation`, `search` or `confirmation` for a dataset.
     """
     uri = Settings().tracking_uri
     match item:
@@ -211,7 +210,7 @@ def publish_report(release: Release, config: ReleaseConfig, quantized: tuple[Qua
         plain = [each for each in quantized if not each.candidate.overrides]
         scales = {each.candidate.name: read_scales(each) for each in plain or quantized}
         why = explain_chosen(release)
-        plots = release_plots(release, config, scales)
+        plots = report_plots(release, config, scales)
         html = render_html(release, config, why, scales, plots)
         path = Settings().root / "reports" / f"{release.name}-{release.run_id}.html"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
+from paddle_int8.tasks.tracking.connection import connection
 from tests.e2e.command_line import variables
 from tests.e2e.crashes import computed, kill
 from tests.e2e.crashes import release as released_by_program
@@ -54,6 +55,7 @@ def test_planted_layer_alone_is_kept_in_fp32_and_the_release_approved(
     grid = {"algorithms": ["abs_max"], "layouts": [layout]}
     whole = released(warm_ground, network, **grid)
     assert whole.outcome is Outcome.REJECTED
+    require_explained(warm_ground, whole, TENSORS[network])
 
     mixed = released(warm_ground, network, **grid, strategy="mixed")
     assert mixed.outcome is Outcome.APPROVED, mixed.verdicts
@@ -66,6 +68,70 @@ def test_planted_layer_alone_is_kept_in_fp32_and_the_release_approved(
     assert mixed.looks is not None
     assert mixed.looks.candidates == 1
     assert mixed.validation.samples == confirmed.per_isa[0].metrics[0].samples < SAMPLES
+
+
+def require_explained(ground: Ground, release: Release, tensor: str) -> None:
+    """A rejected release says which operators cost most, in its result, its report and MLflow."""
+    assert release.sensitivity is not None
+    worst = release.sensitivity.worst_first()[0]
+    assert worst.tensor == tensor
+    assert worst.saved_ms is not None
+    assert release.report is not None
+    page = release.report.read_text(encoding="utf-8")
+    assert "What each layer costs" in page
+    assert worst.reason in page
+    assert "quantization.strategy: mixed" in page
+    with connection(ground.tracking_uri) as client:
+        files = {item.path for item in client.list_artifacts(str(release.run_id))}
+        plots = {item.path for item in client.list_artifacts(str(release.run_id), "plots")}
+    assert "sensitivity.csv" in files
+    assert "plots/sensitivity.svg" in plots
+
+
+def test_auto_searches_on_where_the_grid_is_rejected(warm_ground: Ground) -> None:
+    grid = {"algorithms": ["abs_max"], "layouts": ["offline"], "strategy": "auto"}
+    found = released(warm_ground, "images", **grid)
+    assert found.outcome is Outcome.APPROVED, found.verdicts
+    assert kept(found) == {TENSORS["images"]}
+    (whole,) = [each for each in found.evidence if not each.candidate.overrides]
+    (confirmed,) = [each for each in found.evidence if each.candidate == found.chosen]
+    searched = [each for each in mixes(found) if each != confirmed]
+    samples = [each.per_isa[0].metrics[0].samples for each in (whole, confirmed, searched[0])]
+    assert samples[0] == SAMPLES == samples[1] + samples[2]
+    for each in (whole, confirmed):
+        for metric in each.per_isa[0].metrics:
+            assert metric.upper_confidence == pytest.approx(0.975)
+    assert found.looks is not None
+    assert (found.looks.candidates, found.looks.error) == (2, pytest.approx(0.05))
+
+
+def test_auto_ends_with_a_grid_that_is_approved_and_parts_no_samples(warm_ground: Ground) -> None:
+    from paddle_int8.flows.release import release
+
+    path = warm_ground.inputs.approvable(
+        warm_ground.folder / "release.yaml", warm_ground.name, quantization={"strategy": "auto"}
+    )
+    found = release(load_config(path))
+    assert found.outcome is Outcome.APPROVED, found.verdicts
+    (only,) = found.evidence
+    assert only.per_isa[0].metrics[0].samples == SAMPLES
+    assert found.sensitivity is None
+    assert not [name for name in warm_ground.flow(bool).tasks if name.startswith(("part ", "sensitivity"))]
+
+
+def test_explanation_that_fails_costs_no_verdict(
+    warm_ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from paddle_int8.flows.releasing import bench
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("no such operator")
+
+    monkeypatch.setattr(bench, "sensitivity", fail)
+    found = released(warm_ground, "images", algorithms=["abs_max"], layouts=["offline"])
+    assert found.outcome is Outcome.REJECTED
+    assert found.sensitivity is None
+    assert found.report is not None
 
 
 def test_layers_of_one_name_and_of_odd_names_are_kept_one_by_one(warm_ground: Ground) -> None:
@@ -103,7 +169,7 @@ def test_mix_whose_metric_fails_counts_as_wrong_and_the_search_goes_on(
     (failed,) = mixed.failed
     assert failed.step == "validate"
     assert mixed.outcome is Outcome.APPROVED, mixed.verdicts
-    assert len(kept(mixed)) > len(failed.candidate.overrides)
+    assert len(mixes(mixed)) > 1
     assert TENSORS["images"] in kept(mixed)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,15 @@ from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.verdict import Judged
 from paddle_int8.tasks.contracts.vocabulary import Outcome
-from paddle_int8.tasks.gate.confirmation import CONFIRMATION, finalist, unconfirmed
+from paddle_int8.tasks.gate.confirmation import (
+    CONFIRMATION,
+    fails_by_its_answers,
+    finalist,
+    is_right,
+    unconfirmed,
+)
 from paddle_int8.tasks.gate.criteria import judge
+from paddle_int8.tasks.gate.looks import shared
 from tests.release_factory import build_artifacts
 from tests.unit.evidence_factory import counted, good_evidence, ratio, spoil, with_speed
 
@@ -20,6 +28,7 @@ GATE = GateConfig()
 HOPELESS = spoil(good_evidence("KL-qdq", speedup=4.0), metrics=(counted(lost=20, gained=0, samples=600),))
 PROMISING = spoil(good_evidence("avg-qdq", speedup=3.0), metrics=(counted(lost=2, gained=0, samples=600),))
 APPROVED = spoil(good_evidence("hist-qdq", speedup=2.0), metrics=(counted(lost=0, gained=0, samples=600),))
+EQUAL = spoil(good_evidence("hist-qdq"), metrics=(counted(lost=0, gained=0, samples=100),))
 TOO_SLOW = with_speed(APPROVED, ratio(0.5))
 
 
@@ -66,3 +75,32 @@ def test_candidate_that_was_not_the_finalist_is_never_approved(
     assert [each.outcome for each in verdict.results if each.criterion == CONFIRMATION] == [
         Outcome.INCONCLUSIVE
     ]
+
+
+def test_finalist_of_a_test_with_half_of_the_error_needs_more_samples() -> None:
+    """299 equal outcomes pass with the whole error, and 368 with the half."""
+    alone = shared(GATE, tests=1)
+    assert is_right(judged(EQUAL), alone, 299)
+    assert not is_right(judged(EQUAL), shared(GATE), 299)
+    assert is_right(judged(EQUAL), shared(GATE), 368)
+
+
+def test_mix_that_keeps_more_than_another_is_no_finalist_unless_it_is_faster_beyond_doubt() -> None:
+    kept = (("conv2d_0.tmp_0", "fp32"), ("conv2d_1.tmp_0", "fp32"))
+    fewer, more = (
+        replace(APPROVED, candidate=replace(APPROVED.candidate, overrides=kept[:count])) for count in (1, 2)
+    )
+    alike = with_speed(more, ratio(2.01))
+    assert finalist_of(alike, fewer, unseen=2_000) == fewer.candidate.name
+    assert finalist_of(with_speed(more, ratio(9.0)), fewer, unseen=2_000) == more.candidate.name
+
+
+@pytest.mark.parametrize(
+    ("evidence", "by_answers"),
+    [(HOPELESS, True), (TOO_SLOW, False), (APPROVED, False)],
+    ids=["inaccurate", "slow", "right"],
+)
+def test_candidate_fails_by_its_answers_when_accuracy_rejects_it(
+    evidence: CandidateEvidence, by_answers: bool
+) -> None:
+    assert fails_by_its_answers(judge(evidence, GATE)) is by_answers

@@ -18,6 +18,7 @@ from benchmarks.looks import (
     Truth,
     adaptive_rates,
     at_margin,
+    auto_rates,
     draw_outcomes,
     joint_approvals,
     mixed,
@@ -76,6 +77,19 @@ def test_search_that_learns_is_confirmed_falsely_in_at_most_5_percent() -> None:
     found = adaptive_rates(1_000, releases=RELEASES, rounds=12, neighbours=4)
     assert found["confirmation"] <= MOST
     assert found[TOGETHER] > 2 * ERROR
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("candidates", [1, 6])
+def test_grid_and_a_search_that_goes_on_are_false_in_at_most_5_percent_together(
+    candidates: int, alike: float
+) -> None:
+    assert auto_rates(1_000, releases=RELEASES, candidates=candidates, alike=alike)["halved"] <= MOST
+
+
+def test_grid_and_a_search_with_the_whole_error_for_each_are_false_far_more_often() -> None:
+    found = auto_rates(3_000, releases=2 * RELEASES, candidates=1, alike=0.0)["whole"]
+    assert found > ERROR + 2 * math.sqrt(ERROR * (1 - ERROR) / (2 * RELEASES))
 
 
 @pytest.mark.parametrize("method", ["search 30 %", "search 50 %"])

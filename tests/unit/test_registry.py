@@ -36,12 +36,12 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 def test_registry_lists_the_records_of_its_folder() -> None:
-    assert STRATEGIES.names() == ("grid", "mixed")
+    assert STRATEGIES.names() == ("grid", "auto", "mixed")
     assert STRATEGIES.find("grid").name == "grid"
 
 
 def test_registry_finds_the_record_of_an_installed_package(installed: None) -> None:
-    assert STRATEGIES.names() == ("grid", "mixed", "fewest", "misnamed")
+    assert STRATEGIES.names() == ("grid", "auto", "mixed", "fewest", "misnamed")
     assert STRATEGIES.find("fewest").description == "Nothing at all."
 
 
@@ -72,7 +72,7 @@ def test_configuration_takes_and_offers_the_names_of_the_registry(installed: Non
     with pytest.raises(ValidationError, match=r"no strategy named 'gird'.*write grid"):
         QuantizationConfig(strategy="gird")
     schema = TypeAdapter(QuantizationConfig).json_schema()
-    assert schema["properties"]["strategy"]["enum"] == ["grid", "mixed", "fewest", "misnamed"]
+    assert schema["properties"]["strategy"]["enum"] == ["grid", "auto", "mixed", "fewest", "misnamed"]
 
 
 def test_registry_finds_a_record_in_a_folder_of_its_own_and_loads_no_wiring() -> None:
