@@ -35,9 +35,8 @@ pixels, took for each shape
     in INT8     in FP32
     2.1 MiB     4.3 MiB
 
-so that 1,000 shapes would take gigabytes. Kernels of a shape that is not kept are built again. The cache
-belongs to the process. Predictors that share a process must keep equally many shapes, since one that keeps
-fewer empties the cache for the others.
+so that 1,000 shapes would take gigabytes. A shape that is one too many has all of a predictor's kernels
+dropped, which are then built again: see `Executor` in `serving.py`.
 """
 CACHED_LENGTHS = 1000
 """The same for sequences. Each length is a shape, and building its kernels takes longer than running them."""
@@ -79,10 +78,3 @@ QDQ = Switches(onednn_int8=True, deleted_passes=INT8_DELETED, inserted_passes=(S
 FOREIGN_QDQ = Switches(onednn_int8=True, deleted_passes=INT8_DELETED)
 """The switches for a QDQ program as PaddleSlim writes it, which has not been converted."""
 RECURRENT = replace(QUANTIZED, length_buckets=LENGTH_BUCKETS, onednn_cache_capacity=CACHED_LENGTHS)
-
-
-def beside(switches: Switches, other: object) -> Switches:
-    """`switches` for a predictor that shares its process with a predictor opened with `other`."""
-    if not isinstance(other, Switches):
-        return switches
-    return replace(switches, onednn_cache_capacity=other.onednn_cache_capacity)
