@@ -97,6 +97,7 @@ def _parted(
         log_input(run_id, drawn, "validation")
         return drawn, None
     search, confirmation = part_validation_data(drawn, model, config.validation.search_share)
+    log_input(run_id, drawn, "drawn")
     log_input(run_id, search, "search")
     log_input(run_id, confirmation, "validation")
     return search, confirmation

@@ -6,11 +6,13 @@ only known to be at most 50 %. The samples are found by the digest of their cont
 in deleted runs too: deleting a run does not take back that somebody looked.
 
 A release that was run again, and came to the same models, is one look: nothing new was asked of the samples.
+A search and its confirmation look at parts of the drawn samples, whose digests are others than that of the
+whole. So such a release also names the digest of the whole (`DRAWN`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
@@ -25,6 +27,8 @@ ERROR, CANDIDATES, OUTCOME = "looks.error", "looks.candidates", "outcome"
 """Tags of a release's run: the error that it was allowed, the number of candidates tested together, and the
 outcome."""
 PARENT = "mlflow.parentRunId"
+VALIDATION, DRAWN = "validation_digest", "drawn_digest"
+"""Tags with the digest of the samples that decide, and of the drawn ones where they are a part of these."""
 
 
 def earlier_looks(tracking_uri: str, run_id: str, evidence: Sequence[CandidateEvidence]) -> EarlierLooks:
@@ -34,14 +38,12 @@ def earlier_looks(tracking_uri: str, run_id: str, evidence: Sequence[CandidateEv
     """
     if not evidence:
         return EarlierLooks()
-    seen = {frozenset(item.digest for item in evidence)}
+    samples = evidence[0].validation_digest
+    seen = {frozenset(item.digest for item in evidence if item.validation_digest == samples)}
     candidates, errors = 0, []
     with connection(tracking_uri) as client:
-        measured: dict[str, set[str]] = {}
-        for run in _runs(client, f"tags.validation_digest = '{evidence[0].validation_digest}'"):
-            if (parent := run.data.tags.get(PARENT)) and "digest" in run.data.tags:
-                measured.setdefault(parent, set()).add(run.data.tags["digest"])
-        for parent, digests in measured.items():
+        whole = client.get_run(run_id).data.tags.get(DRAWN, samples)
+        for parent, digests in _measured(client, dict.fromkeys((samples, whole))).items():
             models, release = frozenset(digests), client.get_run(parent)
             if parent == run_id or models in seen or not {ERROR, OUTCOME} & release.data.tags.keys():
                 continue
@@ -49,6 +51,21 @@ def earlier_looks(tracking_uri: str, run_id: str, evidence: Sequence[CandidateEv
             candidates += len(models)
             errors.append(_error(release, len(models)))
     return EarlierLooks(releases=len(errors), candidates=candidates, error=sum(errors))
+
+
+def _measured(client: MlflowClient, samples: Iterable[str]) -> dict[str, set[str]]:
+    """The digests of the candidates that were judged on these samples or on parts of them, by release."""
+    found: dict[str, set[str]] = {}
+    for digest in samples:
+        runs = [*_runs(client, f"tags.{VALIDATION} = '{digest}'")]
+        for release in _runs(client, f"tags.{DRAWN} = '{digest}'"):
+            decisive = release.data.tags.get(VALIDATION, "")
+            of_release = f"tags.`{PARENT}` = '{release.info.run_id}'"
+            runs += _runs(client, f"{of_release} and tags.{VALIDATION} = '{decisive}'")
+        for run in runs:
+            if (parent := run.data.tags.get(PARENT)) and "digest" in run.data.tags:
+                found.setdefault(parent, set()).add(run.data.tags["digest"])
+    return found
 
 
 def record_looks(tracking_uri: str, run_id: str, looks: Looks) -> None:

@@ -158,8 +158,8 @@ def log_dataset(
 ) -> None:
     """Logs a dataset as an input of the run, identified by the digest of its content.
 
-    context: what it is for: `calibration`, `validation`, `search` of a strategy that learns, or
-    `confirmation` of what it found after a strategy that does not.
+    context: what it is for: `calibration`, `validation`, `search` of a strategy that learns, `confirmation`
+    of what it found after a strategy that does not, or `drawn` where two of these are its parts.
     """
     profile: dict[str, object] = {"samples": dataset.samples, "classes": dataset.classes}
     profile |= {"seed": dataset.seed, "left_out": dataset.left_out}

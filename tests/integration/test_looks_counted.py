@@ -33,7 +33,13 @@ class Nights:
         self.uri, self._folder, self._samples = uri, folder, samples
 
     def release(
-        self, models: str, *, samples: str = "", name: str = "nightly", judged: bool = True
+        self,
+        models: str,
+        *,
+        samples: str = "",
+        drawn: str = "",
+        name: str = "nightly",
+        judged: bool = True,
     ) -> tuple[str, tuple[CandidateEvidence, ...], EarlierLooks]:
         """The release's run, the evidence of its candidates, and what it finds of earlier looks."""
         config = build_config(name)
@@ -56,6 +62,9 @@ class Nights:
                 deployable=deployable,
                 settings=config.quantization,
             )
+        if drawn:
+            digests = {"validation_digest": samples, "drawn_digest": drawn}
+            runs.log_tags(self.uri, run_id, digests)
         earlier = earlier_looks(self.uri, run_id, evidence)
         if judged:
             record_looks(self.uri, run_id, Looks(candidates=2, error=ERROR, earlier=earlier))
@@ -91,6 +100,16 @@ def test_other_samples_and_releases_without_a_verdict_are_no_looks(nights: Night
     nights.release("monday", samples="f" * 64)
     nights.release("tuesday", judged=False)
     assert nights.release("wednesday")[2] == EarlierLooks()
+
+
+def test_search_on_a_part_of_the_samples_looks_at_them_too(nights: Nights) -> None:
+    whole, part = "a" * 64, "b" * 64
+    nights.release("grid", samples=whole)
+    assert nights.release("search", samples=part, drawn=whole)[2].releases == 1
+    assert nights.release("search", samples=part, drawn=whole)[2].releases == 1  # run again
+    assert nights.release("another search", samples=part, drawn=whole)[2].releases == 2
+    assert nights.release("another grid", samples=whole)[2].releases == 3
+    assert nights.release("other samples", samples="c" * 64)[2].releases == 0
 
 
 def test_release_that_is_run_again_is_one_look(nights: Nights) -> None:
