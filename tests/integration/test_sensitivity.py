@@ -56,8 +56,8 @@ class Study:
 
 
 def study(make: Callable[[], Any], layout: str, folder: Path) -> Study:
-    model, data = _prepared(make, folder)
-    everything = _quantized(model, data, layout, folder / "all")
+    model, data = prepared(make, folder)
+    everything = quantized(model, data, layout, folder / "all")
     request = SensitivityRequest(
         model=model, quantized=folder / "all", operators=everything.operators, calibration=data
     )
@@ -98,14 +98,14 @@ def _alone_db(
 ) -> float:
     target = folder / f"alone-{operators.index(name)}"
     kept = tuple((other, "fp32") for other in operators if other != name)
-    _quantized(model, data, layout, target, kept)
+    quantized(model, data, layout, target, kept)
     feeds = [{"image": np.load(data.folder / "image.npy")[:SAMPLES]}]
     noise = Noise()
     noise.add(outputs(model.folder, feeds)[0], outputs(target, feeds)[0])
     return noise.sqnr_db
 
 
-def _quantized(
+def quantized(
     model: ModelArtifact,
     data: DatasetArtifact,
     layout: str,
@@ -126,7 +126,7 @@ def _quantized(
     )
 
 
-def _prepared(make: Callable[[], Any], folder: Path) -> tuple[ModelArtifact, DatasetArtifact]:
+def prepared(make: Callable[[], Any], folder: Path) -> tuple[ModelArtifact, DatasetArtifact]:
     import paddle
 
     paddle.seed(0)
