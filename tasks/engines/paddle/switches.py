@@ -13,6 +13,11 @@ to hold: masked attention then answers the same input differently each time."""
 
 INT8_DELETED = (FP32_FC_FUSION, SCORE_SUM_FUSION)
 
+RESIDUAL_FUSION = "conv_elementwise_add_mkldnn_fuse_pass"
+"""Fuses a convolution with the addition behind it. The conversion to `offline` has fused what can be in INT8.
+The predictor's own run would fuse the others too, such as `x + convolution(x)` as the model's output, and the
+kernel then refuses: "residual fusion does not support force output with fp32"."""
+
 SPENT_SCALES_REMOVAL = ("cpu_quantize_pass", "cpu_quantize_placement_pass")
 """A pass that is run once more than usual, and the pass that the extra run is inserted in front of.
 
@@ -71,7 +76,7 @@ BASELINE = Switches()
 """The FP32 baseline keeps the fusion: FP32 is faster with it, and it is what a user gets."""
 NATIVE_FP32 = Switches(onednn=False)
 BF16 = Switches(onednn_bf16=True)
-QUANTIZED = Switches(deleted_passes=INT8_DELETED)
+QUANTIZED = Switches(deleted_passes=(*INT8_DELETED, RESIDUAL_FUSION))
 """The switches for programs that hold quantize operators and INT8 attributes already."""
 QDQ = Switches(onednn_int8=True, deleted_passes=INT8_DELETED, inserted_passes=(SPENT_SCALES_REMOVAL,))
 """Without `onednn_int8` a QDQ program silently runs in FP32, slower than the baseline."""
