@@ -399,7 +399,10 @@ SAMPLE_FREE: tuple[Criterion, ...] = (
 
 def _accuracy_of(metric: MetricEvidence, isa: IsaLevel, gate: GateConfig) -> CriterionResult:
     low, high = metric.drop_lower_pp, metric.drop_upper_pp
-    remedy = "calibrate with another algorithm or more samples, or keep the worst layers in FP32"
+    remedy = (
+        "calibrate with another algorithm or more samples, or keep the worst layers in FP32, which "
+        "`quantization.strategy: mixed` finds"
+    )
     outcome = Outcome.INCONCLUSIVE
     if not _finite(metric.baseline, metric.candidate, metric.drop_pp, low, high) or metric.samples < 1:
         remedy = "measure the metric again: the evidence has no number"

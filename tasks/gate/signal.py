@@ -59,9 +59,9 @@ def signal(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionR
             Outcome.REJECTED if lost else Outcome.APPROVED,
             found="; ".join(lost) if lost else _least(item),
             required=_required(gate),
-            remedy="compare another layout and another algorithm, keep the layers before this output in "
-            "FP32 (`quantization.skip_tensors`), or set the output to `ignore` in `validation.outputs` when "
-            "nobody reads it",
+            remedy="compare another layout and another algorithm, keep the worst layers in FP32, which "
+            "`quantization.strategy: mixed` finds, or set the output to `ignore` in `validation.outputs` "
+            "when nobody reads it",
         )
 
 
