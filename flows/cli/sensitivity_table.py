@@ -30,7 +30,7 @@ def print_worst(console: Console, measured: Sensitivity, most: int) -> None:
     told = [place for place in range(len(HEADS)) if any(row[place] for row in rows)]
     for place in told:
         right = HEADS[place] in NUMBERS
-        table.add_column(HEADS[place].lower(), justify="right" if right else "left", overflow="fold")
+        table.add_column(HEADS[place], justify="right" if right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(escape(row[place]) for place in told))
     console.print(table)
