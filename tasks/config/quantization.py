@@ -125,6 +125,13 @@ class QuantizationConfig(Section):
         le=1,
         description="Share of an activation's values that `hist` leaves unclipped.",
     )
+    smooth_alpha: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="How much of the difference between channels `smooth` moves from activations into "
+        "weights: with 1 the channels of the activations are alike, with 0 those of the weights.",
+    )
     fast_calibration: bool = Field(
         default=True,
         description="Whether this project's faster KL and histogram code runs instead of PaddleSlim's; "

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from paddle_int8.tasks.algorithms.request import ptq_request
+from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
@@ -25,10 +26,31 @@ from tests.integration.test_quantization import Samples
 Feed = dict[str, Any]
 
 
+def dataset(folder: Path, feed: Feed) -> DatasetArtifact:
+    """Samples without labels, which a model takes as they are."""
+    folder.mkdir()
+    for name, values in feed.items():
+        np.save(folder / f"{name}.npy", values)
+    taken = Preprocessing(layout="as_is", dtype="as_is").model_dump_json()
+    (folder / "preprocessing.json").write_text(taken, encoding="utf-8")
+    samples = len(next(iter(feed.values())))
+    return DatasetArtifact(
+        folder=folder, digest="", source="", samples=samples, classes=0, seed=0, labelled=False
+    )
+
+
 def changed(model: ModelArtifact, prepare: Prepare, data: DatasetArtifact, folder: Path) -> Path:
     """`folder`, with the model in it as `prepare` changes it."""
     folder.mkdir()
-    prepare(PrepareRequest(model=model.folder, inputs=model.inputs, calibration=data, folder=folder))
+    asked = PrepareRequest(
+        model=model.folder,
+        inputs=model.inputs,
+        calibration=data,
+        batch_size=8,
+        config=QuantizationConfig(),
+        folder=folder,
+    )
+    prepare(asked)
     return folder
 
 

@@ -10,9 +10,11 @@ import paddle
 from paddle import nn
 from paddle.nn import functional
 
-SIDE = 32
+SIDE, WIDTH = 32, 64
 DECADES = 1.5
 """Factors lie between 10 to the power of minus this and 10 to the power of this."""
+OUTLIER = 60
+"""How many times as large as others the outlier channels of an encoder are."""
 
 
 class LeftAlone(nn.Layer):  # type: ignore[misc] # Paddle has no types
@@ -30,6 +32,22 @@ class LeftAlone(nn.Layer):  # type: ignore[misc] # Paddle has no types
         return self.answers(last.mean([2, 3]) + read_twice.mean([2, 3])), last
 
 
+class Encoder(nn.Layer):  # type: ignore[misc]
+    """Two layers of attention over 64 patches, with the norms in front of the layers or behind them."""
+
+    def __init__(self, *, norms_first: bool) -> None:
+        super().__init__()
+        self.patches = nn.Conv2D(3, WIDTH, 4, 4)
+        layer = nn.TransformerEncoderLayer(
+            WIDTH, 4, 4 * WIDTH, dropout=0.0, activation="gelu", normalize_before=norms_first
+        )
+        self.encoder, self.answers = nn.TransformerEncoder(layer, 2), nn.Linear(WIDTH, 10)
+
+    def forward(self, image: Any) -> Any:
+        rows = self.patches(image).flatten(2).transpose([0, 2, 1])
+        return self.answers(self.encoder(rows).mean(axis=1))
+
+
 def pictures(samples: int, seed: int) -> Any:
     """Smooth pictures [samples, 3, SIDE, SIDE]."""
     coarse = np.random.default_rng(seed).uniform(-1, 1, (samples, 3, SIDE // 4, SIDE // 4))
@@ -42,6 +60,19 @@ def export_left_alone(folder: Path) -> None:
     network = LeftAlone()
     for layer in network.sublayers():
         layer.bias.set_value(paddle.randn(layer.bias.shape))
+    _save(network, folder)
+
+
+def export_encoder(folder: Path, *, norms_first: bool) -> None:
+    """In front of each layer norm's readers three channels of 64 are outliers, as in trained encoders."""
+    paddle.disable_static()
+    paddle.seed(0)
+    network, random = Encoder(norms_first=norms_first), np.random.default_rng(0)
+    for layer in network.sublayers():
+        if isinstance(layer, nn.LayerNorm):
+            scale = layer.weight.numpy()
+            scale[random.choice(WIDTH, 3, replace=False)] *= OUTLIER
+            layer.weight.set_value(scale)
     _save(network, folder)
 
 

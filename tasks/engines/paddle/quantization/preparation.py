@@ -37,12 +37,16 @@ class PrepareRequest:
 
     model: the folder of `model.pdmodel` and `model.pdiparams`, whose files stay as they are.
     inputs: the model's inputs. calibration: the samples that the candidate is calibrated with.
+    batch_size: in samples.
+    config: the section `quantization`, in which fields that the algorithm does not read have their defaults.
     folder: an empty folder, into which the same two files are written.
     """
 
     model: Path
     inputs: tuple[TensorSpec, ...]
     calibration: DatasetArtifact
+    batch_size: int
+    config: QuantizationConfig
     folder: Path
 
 
@@ -85,6 +89,8 @@ def _changed(request: PtqRequest, prepare: Prepare, folder: Path) -> Path:
         model=request.model.folder,
         inputs=request.model.inputs,
         calibration=request.calibration,
+        batch_size=request.batch_size,
+        config=request.config,
         folder=folder,
     )
     name = request.candidate.algorithm

@@ -59,7 +59,7 @@ def equalise(loaded: LoadedProgram) -> int:
 
 
 def pairs_of(block: Block) -> list[Pair]:
-    """The pairs in the order of their first layers. A layer may be the second of one and the first of another."""
+    """The pairs in the order of their first layers. A layer may be the second of one and begin another."""
     layers = [layer for op in block.ops if (layer := layer_of(block, op)) is not None]
     return [pair for layer in layers if (pair := _pair(block, layer)) is not None]
 
