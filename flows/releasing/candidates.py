@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from prefect.futures import PrefectFuture
 
+from paddle_int8.flows.releasing.calibrations import Calibrations
 from paddle_int8.flows.releasing.inputs import Inputs, outputs_for
 from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.algorithms import section as quantization
@@ -17,6 +18,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     DatasetArtifact,
     DeployableArtifact,
     FinetunedArtifact,
+    ObservedArtifact,
     QuantizedArtifact,
 )
 from paddle_int8.tasks.contracts.errors import ConfigError, PipelineError
@@ -73,8 +75,13 @@ def explore(inputs: Inputs) -> Findings:
     finetuned = _train(inputs, findings)
     settings = inputs.config.quantization
     search = STRATEGIES.find(settings.strategy).start(settings)
+    calibrations = Calibrations(inputs.config, inputs.model, inputs.calibration)
     while asked := search.next_candidates(findings.tried):
-        built = [(candidate, *_build(inputs, candidate, finetuned)) for candidate in asked]
+        calibrations.make(asked)
+        built = [
+            (candidate, *_build(inputs, candidate, finetuned, calibrations.of(candidate)))
+            for candidate in asked
+        ]
         for _, _, deployable in built:
             deployable.wait()
         for candidate, quantized, deployable in built:
@@ -164,7 +171,10 @@ def _train(inputs: Inputs, findings: Findings) -> FinetunedArtifact | None:
 
 
 def _build(
-    inputs: Inputs, candidate: Candidate, finetuned: FinetunedArtifact | None
+    inputs: Inputs,
+    candidate: Candidate,
+    finetuned: FinetunedArtifact | None,
+    observations: tuple[ObservedArtifact, ...],
 ) -> tuple[PrefectFuture[QuantizedArtifact], PrefectFuture[DeployableArtifact]]:
     config = inputs.config
     quantized = quantize.submit(
@@ -174,6 +184,7 @@ def _build(
         quantization.own_section(config.quantization, candidate),
         config.data.calibration_batch_size,
         finetuned if ALGORITHMS.find(candidate.algorithm).needs_training else None,
+        observations,
     )
     section = conversion.own_section(config.conversion, candidate.layout)
     return quantized, convert.submit(quantized, section)  # type: ignore[call-overload] # a future

@@ -43,7 +43,7 @@ HOST = {"isa", "cpu_model"}
 MODEL = HOST | {"model_digest"}
 DATA = MODEL | {"calibration_digest", "validation_digest"}
 BASELINES = {"models", "data", "baselines"}
-CONVERTED = BASELINES | {"quantized", "deployable"}
+CONVERTED = BASELINES | {"observed", "quantized", "deployable"}
 
 
 def _npz(source: Path) -> dict[str, str]:
