@@ -20,12 +20,12 @@ from paddle_int8.tasks.contracts.vocabulary import Observed, QuantizedForm
 
 @dataclass(slots=True)
 class Calibrations:
-    """What was observed of one model on its calibration samples so far; None where that failed."""
+    """What was observed of one model on its calibration samples so far, or why it could not be."""
 
     config: ReleaseConfig
     model: ModelArtifact
     samples: DatasetArtifact
-    made: dict[tuple[Observed, QuantizedForm], ObservedArtifact | None] = field(default_factory=dict)
+    made: dict[tuple[Observed, QuantizedForm], ObservedArtifact | PipelineError] = field(default_factory=dict)
 
     def make(self, candidates: Iterable[Candidate]) -> None:
         """Makes what `candidates` need and is not there yet, side by side."""
@@ -46,11 +46,15 @@ class Calibrations:
         for key, future in running.items():
             try:
                 self.made[key] = future.result()
-            except PipelineError:
-                self.made[key] = None
+            except PipelineError as error:
+                self.made[key] = error
 
     def of(self, candidate: Candidate) -> tuple[ObservedArtifact, ...]:
-        """What was observed for a candidate. Nothing where a calibration failed: the candidate is then
-        calibrated by itself, and fails with the same message."""
-        found = [self.made[each] for each in observed_for(candidate, self.config.quantization)]
-        return () if None in found else tuple(each for each in found if each is not None)
+        """What was observed for a candidate. Raises: PipelineError when one of its calibrations failed."""
+        found = []
+        for each in observed_for(candidate, self.config.quantization):
+            made = self.made[each]
+            if isinstance(made, PipelineError):
+                raise made
+            found.append(made)
+        return tuple(found)

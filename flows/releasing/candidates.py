@@ -78,10 +78,14 @@ def explore(inputs: Inputs) -> Findings:
     calibrations = Calibrations(inputs.config, inputs.model, inputs.calibration)
     while asked := search.next_candidates(findings.tried):
         calibrations.make(asked)
-        built = [
-            (candidate, *_build(inputs, candidate, finetuned, calibrations.of(candidate)))
-            for candidate in asked
-        ]
+        built = []
+        for candidate in asked:
+            try:
+                observations = calibrations.of(candidate)
+            except PipelineError as error:
+                _fail(inputs, findings, candidate, "calibrate", error)
+                continue
+            built.append((candidate, *_build(inputs, candidate, finetuned, observations)))
         for _, _, deployable in built:
             deployable.wait()
         for candidate, quantized, deployable in built:

@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from paddle_int8.tasks.algorithms.equalisation import equalised
+from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_with
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.small_release import SLIM, SmallRelease, pictures, prepare
+from tests.integration.test_quantization import Samples
 
 pytestmark = pytest.mark.paddle
 
@@ -51,13 +55,15 @@ NORMS_LEFT = {"twins": 4, "dense_block": 4, "repeated": 1}
 @dataclass(frozen=True)
 class Study:
     """By network, its pairs, its batch norms that are left, and by how much FP32's answers changed; the
-    parameters of `left_alone` that changed; and the dB of INT8 on `planted`, by candidate."""
+    parameters of `left_alone` that changed; the dB of INT8 on `planted`, by candidate; and its layers in INT8
+    when the first one is kept in FP32 together with its batch norm."""
 
     pairs: dict[str, int]
     norms: dict[str, int]
     changes: dict[str, float]
     touched: set[str]
     int8_db: dict[str, float]
+    kept: dict[str, int]
 
 
 def study(release: SmallRelease, folder: Path) -> Study:
@@ -90,7 +96,17 @@ def study(release: SmallRelease, folder: Path) -> Study:
             weight_quantize_type="abs_max",
         )
     touched = _touched(models["left_alone"].folder, folder / "left_alone_equalised")
-    return Study(pairs, norms, changes, touched, found)
+    request = ptq_request(
+        model=models["planted"],
+        calibration=data,
+        candidate=Candidate(algorithm="equalisation", layout="qdq"),
+        config=QuantizationConfig(keep_fp32=("conv2d_0..batch_norm2d_0",)),
+        batch_size=8,
+        folder=folder / "kept",
+    )
+    request.folder.mkdir()
+    kept = quantize_with(request, Samples(feeds["planted"])).quantized_ops
+    return Study(pairs, norms, changes, touched, found, kept)
 
 
 def _pairs_and_norms(folder: Path) -> tuple[int, int]:
@@ -138,3 +154,7 @@ def test_parameters_around_relu6_and_around_what_others_read_stay(studied: Study
 def test_int8_works_where_ranges_of_channels_differ_a_thousandfold(studied: Study, layout: str) -> None:
     assert max(studied.int8_db[f"{algorithm}-{layout}"] for algorithm in PLAIN) < FAILED_DB
     assert studied.int8_db[f"equalisation-{layout}"] > GOOD_DB
+
+
+def test_layers_are_kept_in_fp32_by_the_names_that_they_have_before(studied: Study) -> None:
+    assert studied.kept == {"conv2d": 1, "depthwise_conv2d": 1, "matmul_v2": 2}

@@ -112,16 +112,30 @@ def _equalise(values: dict[str, Array], pair: Pair) -> float:
     Returns the farthest factor from 1, as a factor above 1.
     """
     weight = values[pair.first.weight]
-    others = tuple(axis for axis in range(weight.ndim) if axis != pair.first.outputs)
-    given = np.abs(weight).max(axis=others)
+    given = np.abs(weight).max(axis=_but(weight, pair.first.outputs))
     table = _by_input(values[pair.second.weight], pair.second, len(given))
     taken = np.abs(table).max(axis=(1, 3)).ravel()
     factor = equalising(given, taken, None if pair.bias is None else values[pair.bias])
-    weight /= np.expand_dims(factor, others)
+    divide(values, pair, factor)
+    return float(np.maximum(factor, 1 / factor).max())
+
+
+def divide(values: dict[str, Array], pair: Pair, factor: Array) -> None:
+    """Divides the channels between two layers by `factor`, [channels], and multiplies those that read them.
+
+    values: the weights and biases by name, which are changed in place.
+    """
+    weight = values[pair.first.weight]
+    weight /= np.expand_dims(factor, _but(weight, pair.first.outputs))
     if pair.bias is not None:
         values[pair.bias] /= factor
+    table = _by_input(values[pair.second.weight], pair.second, len(factor))
     table *= factor.reshape(len(table), 1, -1, 1)
-    return float(np.maximum(factor, 1 / factor).max())
+
+
+def _but(weight: Array, axis: int) -> tuple[int, ...]:
+    """All axes of `weight` but one."""
+    return tuple(each for each in range(weight.ndim) if each != axis)
 
 
 def _by_input(weight: Array, layer: Layer, width: int) -> Array:

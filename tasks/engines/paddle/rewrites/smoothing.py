@@ -51,7 +51,7 @@ def smooth(loaded: LoadedProgram, batches: Iterable[Feed], *, alpha: float) -> i
     greatest = _greatest(loaded, [each.answer for each in found], batches) if found else {}
     for each in found:
         weights = np.max([np.abs(value(loaded, layer.weight)).max(axis=1) for layer in each.layers], axis=0)
-        _divide(loaded, each, smoothing(greatest[each.answer], weights, alpha))
+        divide(loaded, each, smoothing(greatest[each.answer], weights, alpha))
     return len(found)
 
 
@@ -126,7 +126,8 @@ def _greatest(loaded: LoadedProgram, names: list[str], batches: Iterable[Feed]) 
     return greatest
 
 
-def _divide(loaded: LoadedProgram, found: Smoothable, factor: Array) -> None:
+def divide(loaded: LoadedProgram, found: Smoothable, factor: Array) -> None:
+    """Divides what the layers read by `factor`, [channels], and multiplies the weights that read it."""
     block = loaded.program.global_block()
     norm = found.norm if found.alone else _own_norm(block, found)
     (answer,) = norm.output("Y")
