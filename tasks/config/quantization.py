@@ -134,8 +134,8 @@ class QuantizationConfig(Section):
     )
     fast_calibration: bool = Field(
         default=True,
-        description="Whether this project's faster KL and histogram code runs instead of PaddleSlim's; "
-        "the scales are equal to the last bit.",
+        description="Whether all algorithms share this project's calibration, or PaddleSlim samples for each "
+        "candidate; the scales are equal to the last bit.",
     )
     timeout_s: Limit = Field(
         default=3600, gt=0, description="Seconds after which quantizing one candidate is stopped."
