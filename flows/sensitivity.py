@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
+from paddle_int8.flows.releasing.calibrations import Calibrations
 from paddle_int8.flows.releasing.inputs import load
 from paddle_int8.flows.server.lifecycle.release_run import begun
 from paddle_int8.tasks.algorithms import section
@@ -27,12 +28,16 @@ def sensitivity(config: ReleaseConfig) -> Sensitivity:
         candidate = simulated_candidate(config.quantization)
         model = load(config, run_id)
         calibration = draw_calibration_data(config.data, model)
+        calibrations = Calibrations(config, model, calibration)
+        calibrations.make([candidate])
         quantized = quantize(
             model,
             calibration,
             candidate,
             section.own_section(config.quantization, candidate),
             config.data.calibration_batch_size,
+            None,
+            calibrations.of(candidate),
         )
         measured = measure(model, quantized, calibration, config.quantization.timeout_s)
         log_sensitivity(run_id, measured)

@@ -10,6 +10,7 @@ from prefect.futures import PrefectFuture
 
 from paddle_int8.flows.releasing.bench import ReleaseBench
 from paddle_int8.flows.releasing.budget import Budget
+from paddle_int8.flows.releasing.calibrations import Calibrations
 from paddle_int8.flows.releasing.inputs import Inputs, outputs_for, parted
 from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.algorithms import section as quantization
@@ -21,6 +22,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     DatasetArtifact,
     DeployableArtifact,
     FinetunedArtifact,
+    ObservedArtifact,
     QuantizedArtifact,
 )
 from paddle_int8.tasks.contracts.errors import ConfigError, PipelineError
@@ -90,6 +92,20 @@ class Findings:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What every search of a release builds its candidates with."""
+
+    finetuned: FinetunedArtifact | None
+    calibrations: Calibrations
+    budget: Budget
+
+    @classmethod
+    def of(cls, inputs: Inputs, finetuned: FinetunedArtifact | None) -> Means:
+        calibrations = Calibrations(inputs.config, inputs.model, inputs.calibration)
+        return cls(finetuned, calibrations, Budget(inputs.config.quantization.search))
+
+
 def explore(inputs: Inputs) -> Findings:
     """Builds and measures the candidates that the strategy asks for, and judges them together.
 
@@ -97,12 +113,11 @@ def explore(inputs: Inputs) -> Findings:
     Raises: ConfigError when it never asks for one.
     """
     findings = Findings()
-    finetuned = _train(inputs, findings)
     settings = inputs.config.quantization
-    strategy, budget = STRATEGIES.find(settings.strategy), Budget(settings.search)
+    strategy, means = STRATEGIES.find(settings.strategy), Means.of(inputs, _train(inputs, findings))
     first = _judged_by(inputs, shared(inputs.config.gate)) if strategy.then else inputs
     bench = ReleaseBench(first, {})
-    _search(first, findings, strategy.start(settings, bench), finetuned, budget)
+    _search(first, findings, strategy.start(settings, bench), means)
     if not findings.tried:
         raise ConfigError(
             found=f"strategy {settings.strategy!r}, which asked for no candidate",
@@ -111,7 +126,7 @@ def explore(inputs: Inputs) -> Findings:
         )
     _rule(first, findings)
     if strategy.then and findings.judged and not findings.approved:
-        _go_on(inputs, findings, STRATEGIES.find(strategy.then), finetuned, bench, budget)
+        _go_on(inputs, findings, STRATEGIES.find(strategy.then), means, bench)
     findings.sensitivity = bench.explanation(findings.judged)
     return findings
 
@@ -120,9 +135,8 @@ def _go_on(
     inputs: Inputs,
     findings: Findings,
     strategy: Strategy,
-    finetuned: FinetunedArtifact | None,
+    means: Means,
     bench: ReleaseBench,
-    budget: Budget,
 ) -> None:
     """Searches on with another strategy, on a part of the samples, where no candidate was approved.
 
@@ -138,7 +152,7 @@ def _go_on(
         return
     search = Findings()
     chosen = strategy.start(inputs.config.quantization, ReleaseBench(stage, bench.studied))
-    _search(stage, search, chosen, finetuned, budget)
+    _search(stage, search, chosen, means)
     _rule(stage, search)
     findings.go_on(search)
 
@@ -147,16 +161,18 @@ def _judged_by(inputs: Inputs, gate_config: GateConfig) -> Inputs:
     return replace(inputs, config=inputs.config.model_copy(update={"gate": gate_config}))
 
 
-def _search(
-    inputs: Inputs,
-    findings: Findings,
-    search: Search,
-    finetuned: FinetunedArtifact | None,
-    budget: Budget,
-) -> None:
+def _search(inputs: Inputs, findings: Findings, search: Search, means: Means) -> None:
     """Builds and measures candidates for as long as the search asks for more, within its budget."""
-    while asked := budget.allowed(search.next_candidates(findings.tried), findings.tried):
-        built = [(candidate, *_build(inputs, candidate, finetuned)) for candidate in asked]
+    while asked := means.budget.allowed(search.next_candidates(findings.tried), findings.tried):
+        means.calibrations.make(asked)
+        built = []
+        for candidate in asked:
+            try:
+                observations = means.calibrations.of(candidate)
+            except PipelineError as error:
+                _fail(inputs, findings, candidate, "calibrate", error)
+                continue
+            built.append((candidate, *_build(inputs, candidate, means.finetuned, observations)))
         for _, _, deployable in built:
             deployable.wait()
         for candidate, quantized, deployable in built:
@@ -239,7 +255,10 @@ def _train(inputs: Inputs, findings: Findings) -> FinetunedArtifact | None:
 
 
 def _build(
-    inputs: Inputs, candidate: Candidate, finetuned: FinetunedArtifact | None
+    inputs: Inputs,
+    candidate: Candidate,
+    finetuned: FinetunedArtifact | None,
+    observations: tuple[ObservedArtifact, ...],
 ) -> tuple[PrefectFuture[QuantizedArtifact], PrefectFuture[DeployableArtifact]]:
     config = inputs.config
     quantized = quantize.submit(
@@ -249,6 +268,7 @@ def _build(
         quantization.own_section(config.quantization, candidate),
         config.data.calibration_batch_size,
         finetuned if ALGORITHMS.find(candidate.algorithm).needs_training else None,
+        observations,
     )
     section = conversion.own_section(config.conversion, candidate.layout)
     return quantized, convert.submit(quantized, section)  # type: ignore[call-overload] # a future

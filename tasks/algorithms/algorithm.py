@@ -8,25 +8,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from paddle_int8.tasks.contracts.errors import ConfigError
+from paddle_int8.tasks.contracts.vocabulary import Observed
 from paddle_int8.tasks.engines.paddle.quantization.preparation import (
     Histogram,
     Magnitudes,
     Prepare,
     PrepareRequest,
 )
+from paddle_int8.tasks.engines.paddle.quantization.seen import Seen, Threshold
 
-__all__ = ["Algorithm", "Histogram", "Magnitudes", "Prepare", "PrepareRequest"]
+__all__ = [
+    "Algorithm",
+    "Histogram",
+    "Magnitudes",
+    "Observed",
+    "Prepare",
+    "PrepareRequest",
+    "Seen",
+    "Threshold",
+]
 
 HIST = "hist"
+MAGNITUDES = frozenset({Observed.MAGNITUDES})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Algorithm:
     """The record of an algorithm.
 
-    slim: PaddleSlim's own algorithm that samples activations, by its name there.
+    slim: PaddleSlim's own algorithm that finds the same thresholds, by its name there. An algorithm without
+        a rule of its own has that one's.
+    threshold: the threshold of a tensor from all that the calibration saw of it.
+    observes: what the calibration must see for that.
     histogram: the threshold of a tensor from the histogram of its magnitudes, in the place of PaddleSlim's
-        rule; `slim` is "hist" then, which makes the histogram.
+        rule; `slim` is "hist" then.
     magnitudes: the threshold of a tensor from its magnitudes, batch by batch, as the layout `recurrent` asks
         for it; None where the algorithm has no such rule.
     prepare: changes the FP32 model before it is quantized; a function at the top of a module, which runs in
@@ -38,7 +53,9 @@ class Algorithm:
 
     name: str
     description: str
-    slim: str
+    slim: str | None
+    threshold: Threshold | None = None
+    observes: frozenset[Observed] = MAGNITUDES
     histogram: Histogram | None = None
     magnitudes: Magnitudes | None = None
     prepare: Prepare | None = None
@@ -46,9 +63,20 @@ class Algorithm:
     reads: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        if self.slim is None and self.threshold is None:
+            raise ConfigError(
+                found=f"the algorithm {self.name} without a rule for thresholds",
+                required="`threshold`, or the name of PaddleSlim's algorithm in `slim`",
+                remedy=f"correct the package that brings {self.name}",
+            )
         if self.histogram is not None and self.slim != HIST:
             raise ConfigError(
                 found=f"the algorithm {self.name} with a rule for histograms and slim={self.slim!r}",
-                required=f"slim={HIST!r}, for which PaddleSlim makes histograms",
+                required=f"slim={HIST!r}, PaddleSlim's algorithm for histograms",
                 remedy=f"correct the package that brings {self.name}",
             )
+
+    @property
+    def of_fp32(self) -> bool:
+        """Whether it calibrates the FP32 model as it is, so that candidates can share what was observed."""
+        return self.prepare is None and not self.needs_training

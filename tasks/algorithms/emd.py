@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from paddle_int8.tasks.algorithms.algorithm import Algorithm
+from paddle_int8.tasks.algorithms.algorithm import Algorithm, Observed, Seen
+from paddle_int8.tasks.config.quantization import QuantizationConfig
+
+
+def least_moved(seen: Seen, config: QuantizationConfig) -> float:
+    return seen.emd
+
 
 ALGORITHM = Algorithm(
     name="emd",
@@ -10,4 +16,6 @@ ALGORITHM = Algorithm(
     "every batch, and the one with the least earth mover's distance in any batch is taken. For the layout "
     "`offline` PaddleSlim computes the distance as if activations were never negative.",
     slim="emd",
+    threshold=least_moved,
+    observes=frozenset({Observed.LOSSES}),
 )

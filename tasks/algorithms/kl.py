@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from paddle_int8.tasks.algorithms.algorithm import Algorithm
+from paddle_int8.tasks.algorithms.algorithm import Algorithm, Seen
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.engines.paddle.quantization.kl import kl_threshold
@@ -20,10 +20,15 @@ def least_divergent(batches: Sequence[Array], config: QuantizationConfig) -> flo
     return kl_threshold(counts, float(edges[1] - edges[0]), 8)
 
 
+def least_divergent_counts(seen: Seen, config: QuantizationConfig) -> float:
+    return kl_threshold(seen.counts, float(seen.edges[1] - seen.edges[0]), 8)
+
+
 ALGORITHM = Algorithm(
     name="KL",
     description="The threshold is the one whose clipping has the least Kullback-Leibler divergence from the "
     "distribution of the magnitudes.",
     slim="KL",
+    threshold=least_divergent_counts,
     magnitudes=least_divergent,
 )

@@ -10,7 +10,7 @@ from paddle_int8.tasks.layouts import LAYOUTS
 
 CHOICES = frozenset({"algorithms", "layouts", "qat", "strategy", "search"})
 """Fields that decide which candidates there are, and nothing about any one of them."""
-READ_BY_SOME_ALGORITHMS = frozenset({"hist_percent"})
+READ_BY_SOME_ALGORITHMS = frozenset({"hist_percent", "smooth_alpha"})
 ROUNDING_OF_WEIGHTS = frozenset({"round_type", "bias_correction"})
 READ_BY_SLIM = ROUNDING_OF_WEIGHTS | {
     "op_types",

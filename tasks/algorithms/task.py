@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from paddle_int8.tasks.algorithms import ALGORITHMS
-from paddle_int8.tasks.algorithms.request import ptq_request
+from paddle_int8.tasks.algorithms.request import ptq_request, ruling
 from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import (
@@ -16,13 +16,16 @@ from paddle_int8.tasks.contracts.artifacts import (
     DatasetArtifact,
     FinetunedArtifact,
     ModelArtifact,
+    ObservedArtifact,
     QuantizedArtifact,
 )
 from paddle_int8.tasks.contracts.errors import QuantizationError
-from paddle_int8.tasks.contracts.keys import Chosen
-from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
+from paddle_int8.tasks.contracts.keys import Chosen, Incidental
+from paddle_int8.tasks.contracts.vocabulary import Observed, QuantizedForm
 from paddle_int8.tasks.engines.paddle.quantization.finetune import SCALES_FILE, STEP, FinetuneRequest
 from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune as finetune_model
+from paddle_int8.tasks.engines.paddle.quantization.observe import ObserveRequest
+from paddle_int8.tasks.engines.paddle.quantization.observe import observe as observe_model
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize as quantize_model
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
@@ -35,11 +38,62 @@ from paddle_int8.tasks.steps.step import cached, own_key, stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 
 
+@step(name="calibrate", task_run_name="calibrate {kind.value}", **cached(observe_model))
+def calibrate(
+    model: ModelArtifact,
+    calibration: DatasetArtifact,
+    kind: Observed,
+    form: QuantizedForm,
+    op_types: tuple[str, ...],
+    batch_size: int,
+    timeout_s: Incidental[float],
+) -> ObservedArtifact:
+    """What one pass over the calibration samples sees of every activation, for all candidates that need it.
+
+    Its key names no algorithm, so that another algorithm needs no other calibration.
+    form: that of the layouts which it is for; see `observed_for`.
+
+    Raises: QuantizationError when an activation is not finite.
+    """
+    settings, name = Settings(), f"calibrate {kind}"
+    log = step_log(f"calibrate-{kind}-{form}")
+    with stage(name) as summary, scratch(settings.store, "observed") as folder, computing():
+        outcome = run_isolated(
+            observe_model,
+            ObserveRequest(
+                model=model,
+                calibration=calibration,
+                kind=kind,
+                form=form,
+                op_types=op_types,
+                batch_size=batch_size,
+                folder=folder,
+                step=name,
+            ),
+            step=name,
+            log=log,
+            timeout_s=timeout_s,
+            environment={"OMP_NUM_THREADS": str(threads_each(settings.parallel_candidates))},
+        )
+        summary.append(f"{outcome.tensors} tensors observed")
+        digest = folder_digest(folder)
+        return ObservedArtifact(
+            kind=kind,
+            folder=commit(folder, settings.store, "observed", digest),
+            digest=digest,
+            tensors=outcome.tensors,
+            seconds=outcome.seconds,
+            log=log,
+        )
+
+
 def _chosen(parameters: Mapping[str, Any]) -> Chosen:
-    """What the key holds of the candidate: the code of its algorithm, and the form that its layout takes."""
+    """What the key holds of the candidate: the code of its algorithm and of the rule for its thresholds, and
+    the form that its layout takes."""
     candidate = parameters["candidate"]
-    algorithm = Chosen(modules=frozenset({ALGORITHMS.module(candidate["algorithm"])}))
-    return algorithm | chosen_form(candidate["layout"])
+    algorithm = ALGORITHMS.find(candidate["algorithm"])
+    modules = frozenset(ALGORITHMS.module(name) for name in (algorithm.name, ruling(algorithm).name))
+    return Chosen(modules=modules) | chosen_form(candidate["layout"])
 
 
 @step(
@@ -54,11 +108,14 @@ def quantize(
     config: QuantizationConfig,
     batch_size: int,
     finetuned: FinetunedArtifact | None = None,
+    observations: tuple[ObservedArtifact, ...] = (),
 ) -> QuantizedArtifact:
     """The candidate's quantized model: calibrated with its algorithm, in the form that its layout takes.
 
     config: see `own_section`.
     finetuned: the model that the training made from `model`, for the algorithm `qat`.
+    observations: what `calibrate` saw of `model`, all that the algorithm needs of it. Without any the
+    candidate is calibrated by itself.
 
     Raises: QuantizationError with PaddleSlim's first message.
     """
@@ -86,6 +143,7 @@ def quantize(
                 batch_size=batch_size,
                 folder=folder,
                 learned=learned,
+                observations=observations,
             ),
             step=name,
             log=log,

@@ -143,10 +143,17 @@ class QuantizationConfig(Section):
         le=1,
         description="Share of an activation's values that `hist` leaves unclipped.",
     )
+    smooth_alpha: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="How much of the difference between channels `smooth` moves from activations into "
+        "weights: with 1 the channels of the activations are alike, with 0 those of the weights.",
+    )
     fast_calibration: bool = Field(
         default=True,
-        description="Whether this project's faster KL and histogram code runs instead of PaddleSlim's; "
-        "the scales are equal to the last bit.",
+        description="Whether all algorithms share this project's calibration, or PaddleSlim samples for each "
+        "candidate; the scales are equal to the last bit.",
     )
     timeout_s: Limit = Field(
         default=3600, gt=0, description="Seconds after which quantizing one candidate is stopped."

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Observed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +173,20 @@ class FinetunedArtifact:
     resumed_from: Incidental[int]
     seconds: Incidental[float]
     peak_memory_bytes: Incidental[int]
+    log: Incidental[Path]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedArtifact:
+    """What a calibration observed of the FP32 model's activations, in `folder`: every candidate's algorithm
+    finds its thresholds in it.
+    """
+
+    kind: Observed
+    folder: StoredPath
+    digest: str
+    tensors: int
+    seconds: Incidental[float]
     log: Incidental[Path]
 
 

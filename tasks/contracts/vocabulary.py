@@ -29,6 +29,13 @@ class QuantizedForm(StrEnum):
     FP32 = "fp32"
 
 
+class Observed(StrEnum):
+    """What a calibration observes of activations, once for all algorithms that need it."""
+
+    MAGNITUDES = "magnitudes"
+    LOSSES = "losses"
+
+
 class OutputKind(StrEnum):
     """What one output of a model holds, which decides how INT8 is compared with FP32 there."""
 

@@ -9,7 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 from pydantic_core import to_json
 
 from paddle_int8.tasks.algorithms import ALGORITHMS
-from paddle_int8.tasks.algorithms.request import ptq_request
+from paddle_int8.tasks.algorithms.request import ptq_request, ruling
 from paddle_int8.tasks.config.callables import modules_named
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings
@@ -20,6 +20,7 @@ from paddle_int8.tasks.data.metrics import METRICS
 from paddle_int8.tasks.data.sources import SOURCES
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune
+from paddle_int8.tasks.engines.paddle.quantization.observe import observe
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.gate.choice import choose
@@ -41,7 +42,8 @@ from paddle_int8.tasks.validation.timing import time_process
 
 NAME = "published-table"
 RELEASED = (
-    *(prepare_model, draw_dataset, finetune, ptq_request, quantize, quantize_recurrent),
+    *(prepare_model, draw_dataset, finetune, ptq_request, observe),
+    *(quantize, quantize_recurrent),
     *(environment, measure_baseline, compare_with_native, write_baseline_outputs, time_process, measure),
     *(GridSearch, judge, choose, measured),
 )
@@ -88,7 +90,8 @@ def _key(config: ReleaseConfig, host: HostProfile) -> str:
     named = modules_named(config.model_dump(mode="json"))
     named |= {SOURCES.module(each.kind) for each in (config.data.calibration, config.data.validation)}
     named |= {METRICS.module(name) for name in config.validation.metrics if ":" not in name}
-    named |= {ALGORITHMS.module(name) for name in config.quantization.algorithms}
+    asked = [ALGORITHMS.find(name) for name in config.quantization.algorithms]
+    named |= {ALGORITHMS.module(each.name) for one in asked for each in (one, ruling(one))}
     layouts = config.quantization.layouts
     chosen = [choice(name) for name in layouts for choice in CHOSEN]
     code = {function.__module__ for function in RELEASED}.union(named, *(each.modules for each in chosen))

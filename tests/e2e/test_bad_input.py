@@ -43,7 +43,7 @@ HOST = {"isa", "cpu_model"}
 MODEL = HOST | {"model_digest"}
 DATA = MODEL | {"calibration_digest", "validation_digest"}
 BASELINES = {"models", "data", "baselines"}
-CONVERTED = BASELINES | {"quantized", "deployable"}
+CONVERTED = BASELINES | {"observed", "quantized", "deployable"}
 
 
 def _npz(source: Path) -> dict[str, str]:
@@ -369,7 +369,7 @@ def test_release_whose_quantization_takes_too_long_fails_in_it(ground: Ground) -
     error = ground.failure(quantization={"timeout_s": 0.01})
     assert isinstance(error, IsolatedProcessError)
     assert "still running after 0.01 s" in error.found
-    ground.require_failed(error, task="quantize abs_max-offline", tags=DATA)
+    ground.require_failed(error, task="calibrate magnitudes", tags=DATA)
     assert ground.kinds() == BASELINES
 
 

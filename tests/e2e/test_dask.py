@@ -76,8 +76,8 @@ def test_candidates_are_built_on_the_clusters_hosts_and_measured_on_the_flows(
     assert len(document["candidates"]) == 2
     built = cluster.built()
     assert all(built), "one worker built nothing"
-    assert set.union(*built) == {"quantize", "convert"}
-    assert not {"quantize", "convert"} & {step.split()[0] for step in computed(home)}
+    assert set.union(*built) == {"calibrate", "quantize", "convert"}
+    assert not {"calibrate", "quantize", "convert"} & {step.split()[0] for step in computed(home)}
 
 
 def test_rows_of_the_table_are_trained_and_built_on_the_cluster_and_measured_on_the_flows_host(
@@ -97,7 +97,7 @@ def test_rows_of_the_table_are_trained_and_built_on_the_cluster_and_measured_on_
         timeout=allowed(300),
     )
     assert ended.returncode == 0, ended.stderr
-    built = {"train", "quantize", "convert"}
+    built = {"train", "calibrate", "quantize", "convert"}
     assert set.union(*cluster.built()) == built
     measured = {step.split()[0] for step in computed(home)}
     assert "validate" in measured

@@ -11,6 +11,7 @@ import pytest
 
 from paddle_int8.tasks.algorithms.algorithm import PrepareRequest
 from paddle_int8.tasks.config.file import load_config
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
@@ -78,7 +79,12 @@ def outputs_and_weights(folder: Path, changed: Path) -> dict[str, Any]:
     model = prepare_model(find_model(ModelFiles(path=folder)), original)
     rescale(
         PrepareRequest(
-            model=original, inputs=model.inputs, calibration=build_dataset(8, "none"), folder=changed
+            model=original,
+            inputs=model.inputs,
+            calibration=build_dataset(8, "none"),
+            batch_size=8,
+            config=QuantizationConfig(),
+            folder=changed,
         )
     )
     answers, weights = [], []

@@ -45,6 +45,7 @@ def test_release_killed_on_one_host_ends_on_another_with_what_the_first_had_comp
         "models",
         "data",
         "baselines",
+        "observed",
         "quantized",
         "deployable",
         "evidence",

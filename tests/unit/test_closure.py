@@ -93,7 +93,7 @@ def test_a_calibration_and_a_validation_share_no_code_of_either() -> None:
         closure("paddle_int8.tasks.engines.paddle.quantization.ptq"),
         closure("paddle_int8.tasks.validation.measure"),
     )
-    assert "paddle_int8.tasks.engines.paddle.quantization.kl" in quantize.keys() - validate.keys()
+    assert "paddle_int8.tasks.engines.paddle.quantization.histogram" in quantize.keys() - validate.keys()
     assert "paddle_int8.tasks.validation.latency" in validate.keys() - quantize.keys()
     assert not [
         name

@@ -18,7 +18,7 @@ from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts import artifacts, evidence, verdict
 from paddle_int8.tasks.contracts.artifacts import BaselineOutputsArtifact
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Observed
 from paddle_int8.tasks.steps.results import ArtifactSerializer, ResultFolder
 from paddle_int8.tasks.validation.load import LoadEvidence
 from tests.release_factory import build_artifacts, build_candidates, build_evidence
@@ -53,6 +53,17 @@ def _in_store(value: Any) -> Any:
     return replace(value, **changed)
 
 
+def _observed(folder: Path) -> artifacts.ObservedArtifact:
+    return artifacts.ObservedArtifact(
+        kind=Observed.LOSSES,
+        folder=StoredPath(folder),
+        digest="d",
+        tensors=87,
+        seconds=1.5,
+        log=folder / "log",
+    )
+
+
 def _results() -> dict[str, tuple[str, Any]]:
     """A realistic result of every cached step but training, whose result is a path."""
     folder = Settings().root / "made"
@@ -63,6 +74,7 @@ def _results() -> dict[str, tuple[str, Any]]:
     outputs = _in_store(BaselineOutputsArtifact(folder=StoredPath(folder), digest="d", log=folder / "log"))
     load = LoadEvidence(load_ms=1.5, peak_memory_bytes=1 << 20)
     return {
+        "calibrate": ("paddle_int8.tasks.algorithms.task:calibrate", _in_store(_observed(folder))),
         "quantize": (QUANTIZE, quantized),
         "convert": ("paddle_int8.tasks.layouts.task:convert", deployable),
         "validate": (VALIDATE, evidence),
@@ -75,7 +87,7 @@ def _results() -> dict[str, tuple[str, Any]]:
 @pytest.mark.parametrize(
     "name",
     [
-        *("quantize", "convert", "validate", "validate, with an infinite ratio"),
+        *("calibrate", "quantize", "convert", "validate", "validate, with an infinite ratio"),
         *("baseline outputs", "measure baselines"),
     ],
 )

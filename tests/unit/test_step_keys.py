@@ -19,7 +19,7 @@ import pytest
 import paddle_int8.tasks.algorithms.task
 import paddle_int8.tasks.validation.task
 from paddle_int8.tasks import layouts
-from paddle_int8.tasks.algorithms.task import finetune, quantize
+from paddle_int8.tasks.algorithms.task import calibrate, finetune, quantize
 from paddle_int8.tasks.engines import ENGINES
 from paddle_int8.tasks.layouts.code import chosen_conversion, chosen_engine
 from paddle_int8.tasks.layouts.task import convert
@@ -32,7 +32,10 @@ LAYOUTS = ("offline", "offline_7bit", "qdq", "recurrent")
 QUANTIZE, CONVERT, VALIDATE = (
     {f"{step} {layout}" for layout in LAYOUTS} for step in ("quantize", "convert", "validate")
 )
-SINGLE = {"train", "finetune", "measure_baselines", "baseline_outputs", "sensitivity", "time_operators"}
+SINGLE = {
+    *("train", "finetune", "calibrate", "measure_baselines", "baseline_outputs"),
+    *("sensitivity", "time_operators"),
+}
 CACHED = SINGLE | QUANTIZE | CONVERT | VALIDATE
 """The cached steps, those that know their candidate's layout once for each."""
 EDITS: dict[str, tuple[tuple[str, ...], set[str]]] = {
@@ -48,7 +51,8 @@ EDITS: dict[str, tuple[tuple[str, ...], set[str]]] = {
         set(),
     ),
     "the training": (("engines/paddle/training/loop.py",), {"finetune"}),
-    "a calibration": (("engines/paddle/quantization/kl.py",), QUANTIZE),
+    "a calibration": (("engines/paddle/quantization/observation.py",), {"calibrate"} | QUANTIZE),
+    "another algorithm's rule": (("engines/paddle/quantization/kl.py",), set()),
     "the candidate's algorithm": (("algorithms/hist.py",), QUANTIZE),
     "another algorithm": (("algorithms/mse.py", "algorithms/qat.py"), set()),
     "a metric": (("data/metrics/top1.py",), {"measure_baselines"} | VALIDATE),
@@ -66,7 +70,7 @@ EDITS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the baseline's outputs": (("validation/baseline.py",), {"baseline_outputs"} | VALIDATE),
     "the predictors' switches": (
         ("engines/paddle/switches.py",),
-        CACHED - {"train", "finetune", "sensitivity"},
+        CACHED - {"train", "finetune", "calibrate", "sensitivity"},
     ),
 }
 """What is edited, in which files, and the steps that are repeated for it."""
@@ -159,7 +163,15 @@ def test_edit_repeats_the_steps_that_compute_with_it_and_no_other(keys: dict[str
 
 
 def test_record_of_the_published_table_counts_the_code_of_every_step_of_a_release() -> None:
-    steps: tuple[Any, ...] = (finetune, quantize, convert, measure_baselines, baseline_outputs, validate)
+    steps: tuple[Any, ...] = (
+        calibrate,
+        finetune,
+        quantize,
+        convert,
+        measure_baselines,
+        baseline_outputs,
+        validate,
+    )
     counted = {function.__module__ for function in RELEASED}
     assert all(counted >= set(step.cache_key_fn.args[0]) for step in steps)
 

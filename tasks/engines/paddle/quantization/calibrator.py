@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,6 +22,13 @@ from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped, tensor_of
 from paddle_int8.tasks.engines.paddle.private.variables import rename_variable
+from paddle_int8.tasks.engines.paddle.quantization.observation import (
+    AFTERWARDS,
+    Activations,
+    Observation,
+    Spread,
+)
+from paddle_int8.tasks.engines.paddle.quantization.seen import checked
 from paddle_int8.tasks.engines.paddle.quantization.tensors import fed, view
 from paddle_int8.tasks.engines.paddle.quantization.weights import Grams, layers_of, rounded_weight
 from paddle_int8.tasks.process.progress import report
@@ -28,12 +36,7 @@ from paddle_int8.tasks.process.progress import report
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Program, Scope, Tensor
 
-DEAD_THRESHOLD = 1e-8
-"""The threshold of an activation that was 0 throughout, as in PaddleSlim's `mse`: 0 has no finite scale."""
-
 Batch = dict[str, Array]
-HistogramRule = Callable[[Array, Array], float]
-"""(counts [bins] of a tensor's magnitudes, edges [bins + 1]) -> threshold"""
 
 
 class Batches(Protocol):
@@ -68,19 +71,26 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         self,
         *,
         step: str,
-        adaround: bool,
-        keep_mean: bool,
+        adaround: bool = False,
+        keep_mean: bool = False,
         learned: Mapping[str, float] | None = None,
-        histogram: HistogramRule | None = None,
+        found: Mapping[str, float] | None = None,
+        done: int = 0,
+        more: int = 0,
         **options: Any,
     ) -> None:
+        """found: the thresholds of all activations, which are then not sampled; `algo` is "abs_max" then.
+        learned: thresholds of some, which count before all others.
+        done, more: how much of the step's progress was made before, and follows.
+        """
         super().__init__(**options)
         self._learned = dict(learned or {})
-        self._histogram_rule = histogram
+        self._found = found
         self._step = step
         self._adaround = adaround
         self._keep_mean = keep_mean
-        self._done = 0
+        self._done = done
+        self._more = more
         self._total = 0
 
     @property
@@ -97,6 +107,11 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         return self._scales()
 
     @property
+    def done(self) -> int:
+        """How much of the step's progress was made, in reports."""
+        return self._done
+
+    @property
     def calibrated(self) -> int:
         """How many activations have a threshold."""
         return sum(name in self._scales() for name in self._quantized_act_var_name)
@@ -106,21 +121,16 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
 
         Raises: QuantizationError when a tensor to skip doesn't exist or a threshold is not finite.
         """
-        self._load_model_data()
-        self._check_skipped_tensors()
-        self._collect_target_varnames()
-        self._leave_skipped_tensors()
-        self._set_activation_persistable()
+        self._open()
         two_passes = self._algo in ("KL", "hist")
-        self._total = self._batch_nums * (1 + two_passes + self._adaround) + 2
-        with self._measuring():
-            if two_passes:
-                self._each_batch(self._collect_activation_abs_min_max, "ranges")
-                self._init_sampling_act_histogram()
-            self._each_batch(self._sampling, "samples")
+        passes = self._adaround + (1 + two_passes) * (self._found is None)
+        self._total = self._done + self._batch_nums * passes + AFTERWARDS
+        if self._found is None:
+            self._sample(two_passes=two_passes)
+        else:
+            self._adopt(self._found)
         self._settle_thresholds()
         self._advance("thresholds")
-        self._reset_activation_persistable()
         if self._adaround or self._keep_mean:
             self._round_weights()
         self._update_program()
@@ -128,6 +138,62 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         self._save_output_threshold()
         slim.utils.move_persistable_var_to_global_block(self._program)
         self._advance("program")
+
+    def observe(self, observations: Sequence[Observation]) -> None:
+        """Shows the activations of every batch to each of `observations`, which share the passes.
+
+        Raises: QuantizationError when an activation is not finite.
+        """
+        self._open()
+        self._set_activation_persistable()
+        passes = list(zip_longest(*(each.passes for each in observations)))
+        self._total = self._done + self._batch_nums * len(passes) + self._more
+        with self._measuring():
+            for looks in passes:
+                for batch in self._data_loader():
+                    self._run(batch)
+                    activations = {name: values for name, values in self._all().items() if values.size}
+                    for look in filter(None, looks):
+                        look(activations, self._spread)
+                    self._advance("samples")
+
+    @property
+    def _spread(self) -> Spread:
+        """Calls a function for many tensors."""
+        return map
+
+    def _all(self) -> Activations:
+        """The activations of the batch that ran last, as `_load` gives them."""
+        return {name: self._load(self._scope, name) for name in self._quantized_act_var_name}
+
+    def _open(self) -> None:
+        self._load_model_data()
+        self._check_skipped_tensors()
+        self._collect_target_varnames()
+        self._leave_skipped_tensors()
+
+    def _sample(self, *, two_passes: bool) -> None:
+        """PaddleSlim's own sampling, and its thresholds."""
+        self._set_activation_persistable()
+        with self._measuring():
+            if two_passes:
+                self._each_batch(self._collect_activation_abs_min_max, "ranges")
+                self._init_sampling_act_histogram()
+            self._each_batch(self._sampling, "samples")
+        if self._algo == "avg":
+            for name, maxima in self._quantized_var_avg.items():
+                self._quantized_threshold[name] = np.array(maxima).mean()
+        if two_passes:
+            self._calculate_kl_hist_threshold()
+        self._reset_activation_persistable()
+
+    def _adopt(self, found: Mapping[str, float]) -> None:
+        """Takes thresholds that were found before. A weight's is its greatest magnitude, as always."""
+        activations = self._quantized_act_var_name
+        self._zero_size_var_names |= activations - found.keys()
+        with replaced(self, "_quantized_act_var_name", set()):
+            self._sampling()
+        self._scales().update({name: found[name] for name in activations & found.keys()})
 
     def _leave_skipped_tensors(self) -> None:
         """Excludes tensors that PaddleSlim would measure, but cannot or should not.
@@ -205,12 +271,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         return scales
 
     def _settle_thresholds(self) -> None:
-        """Computes the thresholds from the samples; learned ones replace them."""
-        if self._algo == "avg":
-            for name, maxima in self._quantized_var_avg.items():
-                self._quantized_threshold[name] = np.array(maxima).mean()
-        if self._algo in ("KL", "hist"):
-            self._calculate_kl_hist_threshold()
+        """Puts learned thresholds in the place of others, and checks all."""
         scales = self._scales()
         for name in self._quantized_act_var_name & self._learned.keys():
             scales[name] = self._learned[name]
@@ -253,13 +314,11 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         return tensor_of(self._scope, name)
 
     def _get_hist_scaling_factor(self, hist: Array, hist_edges: Array) -> float:
-        """The algorithm's own rule where it has one, else PaddleSlim's percentile, but never below zero.
+        """PaddleSlim's percentile, but never below zero.
 
         Rounding can leave PaddleSlim's running sum below the percentile. PaddleSlim then answers half a bin
         below zero; here the threshold is in the last bin.
         """
-        if self._histogram_rule is not None:
-            return self._histogram_rule(hist, hist_edges)
         threshold = float(super()._get_hist_scaling_factor(hist, hist_edges))
         width = float(hist_edges[1] - hist_edges[0])
         return threshold if threshold > 0 else (hist.size - 0.5) * width
@@ -274,14 +333,3 @@ def replaced(owner: object, name: str, value: object) -> Iterator[None]:
         yield
     finally:
         setattr(owner, name, original)
-
-
-def checked(name: str, threshold: float) -> float:
-    """`threshold`, or `DEAD_THRESHOLD` for 0. Raises: QuantizationError when it is not finite."""
-    if not math.isfinite(threshold):
-        raise QuantizationError(
-            found=f"activation {name} reached {threshold} on the calibration data",
-            required="finite activations",
-            remedy="check the model's outputs and the preprocessing on the calibration samples",
-        )
-    return threshold or DEAD_THRESHOLD

@@ -1,9 +1,9 @@
 """Calibrates with PaddleSlim's thresholds in a fraction of PaddleSlim's time.
 
 PaddleSlim spends its time on a KL search in pure Python, on a sort for each histogram, on copies of every
-activation, and on a forward pass without oneDNN. Here all four are replaced, and tensors are counted on all
-cores. On the same activations the thresholds equal PaddleSlim's bit for bit; the activations that oneDNN
-computes differ from Paddle's by rounding only.
+activation, and on a forward pass without oneDNN. `observation` and `kl` replace the first two,
+this module the others; and tensors are observed on all cores. On the same activations the thresholds equal
+PaddleSlim's bit for bit; the activations that oneDNN computes differ from Paddle's by rounding only.
 
 Imports Paddle, so only functions of the isolated process import this module.
 """
@@ -24,11 +24,9 @@ from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.engines.paddle.quantization.calibrator import (
     Batch,
     Calibrator,
-    checked,
     replaced,
 )
-from paddle_int8.tasks.engines.paddle.quantization.histogram import magnitude_counts, magnitude_range
-from paddle_int8.tasks.engines.paddle.quantization.kl import kl_threshold
+from paddle_int8.tasks.engines.paddle.quantization.observation import Spread
 from paddle_int8.tasks.engines.paddle.quantization.tensors import may_be_padded, view
 from paddle_int8.tasks.process.limits import own_threads
 
@@ -79,30 +77,9 @@ class FastCalibrator(Calibrator):
             for name in self._quantized_act_var_name
         }
 
-    def _collect_activation_abs_min_max(self) -> None:
-        ranges = self._sampling_act_abs_min_max
-        measured = {name: values for name, values in self._activations.items() if values.size}
-        self._zero_size_var_names |= self._activations.keys() - measured.keys()
-        found = self._cores.map(magnitude_range, measured.values())
-        for name, (low, high) in zip(measured, found, strict=True):
-            checked(name, high)
-            known = ranges.get(name, [low, high])
-            ranges[name] = [min(low, known[0]), max(high, known[1])]
-
-    def _sample_histogram(self) -> None:
-        histograms = self._sampling_act_histogram
-        counted = {
-            name: values for name, values in self._activations.items() if values.size and name in histograms
-        }
-        self._zero_size_var_names |= self._activations.keys() - counted.keys()
-        edges = [histograms[name][1] for name in counted]
-        found = self._cores.map(magnitude_counts, counted.values(), edges)
-        for name, counts in zip(counted, found, strict=True):
-            histograms[name][0] += counts
-
-    def _calculate_kl_hist_threshold(self) -> None:
-        with replaced(slim, "cal_kl_threshold", kl_threshold):
-            super()._calculate_kl_hist_threshold()
+    @property
+    def _spread(self) -> Spread:
+        return self._cores.map
 
     def _update_program(self) -> None:
         with replaced(slim, "AddQuantDequantForInferencePass", _OneSearch):

@@ -37,12 +37,16 @@ class PrepareRequest:
 
     model: the folder of `model.pdmodel` and `model.pdiparams`, whose files stay as they are.
     inputs: the model's inputs. calibration: the samples that the candidate is calibrated with.
+    batch_size: in samples.
+    config: the section `quantization`, in which fields that the algorithm does not read have their defaults.
     folder: an empty folder, into which the same two files are written.
     """
 
     model: Path
     inputs: tuple[TensorSpec, ...]
     calibration: DatasetArtifact
+    batch_size: int
+    config: QuantizationConfig
     folder: Path
 
 
@@ -61,17 +65,18 @@ def prepared(request: PtqRequest) -> Iterator[PtqRequest]:
 
     Raises: QuantizationError when the algorithm's preparation fails, or an override cannot be honoured.
     """
-    overrides = request.candidate.overrides
-    marks = bool(overrides or request.config.keep_fp32)
-    if request.prepare is None and not marks:
+    overrides, keep = _kept(request.candidate.overrides), request.config.keep_fp32
+    if request.prepare is None and not (overrides or keep):
         yield request
         return
     # in the isolated process's own folder, which is gone when the process is killed
     with TemporaryDirectory(dir=Path.cwd()) as name:
+        if keep:  # names of the user's network, so before the algorithm changes it
+            request = _of_model(request, _marked(request, (), keep, Path(name, "kept")))
         if request.prepare is not None:
             request = _of_model(request, _changed(request, request.prepare, Path(name, "changed")))
-        if marks:
-            request = _of_model(request, _marked(request, _kept(overrides), Path(name, "marked")))
+        if overrides:
+            request = _of_model(request, _marked(request, overrides, (), Path(name, "marked")))
         yield request
 
 
@@ -85,6 +90,8 @@ def _changed(request: PtqRequest, prepare: Prepare, folder: Path) -> Path:
         model=request.model.folder,
         inputs=request.model.inputs,
         calibration=request.calibration,
+        batch_size=request.batch_size,
+        config=request.config,
         folder=folder,
     )
     name = request.candidate.algorithm
@@ -108,14 +115,14 @@ def _changed(request: PtqRequest, prepare: Prepare, folder: Path) -> Path:
     return folder
 
 
-def _marked(request: PtqRequest, kept: Sequence[str], folder: Path) -> Path:
+def _marked(request: PtqRequest, outputs: Sequence[str], patterns: Sequence[str], folder: Path) -> Path:
     from paddle_int8.tasks.engines.paddle.layer_names import keep_layers_fp32
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program
     from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_named_fp32
 
     loaded = load_program(find_model(ModelFiles(path=request.model.folder)))
-    keep_named_fp32(loaded, kept)
-    keep_layers_fp32(loaded, request.config.keep_fp32)
+    keep_named_fp32(loaded, outputs)
+    keep_layers_fp32(loaded, patterns)
     save_program(loaded, folder)
     return folder
 

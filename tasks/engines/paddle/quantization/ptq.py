@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import random
 import resource
 import time
@@ -19,21 +20,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paddle_int8.tasks.config.quantization import QuantizationConfig
-from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError, storage_error
-from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
+from paddle_int8.tasks.contracts.vocabulary import Observed, QuantizedForm
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.digest import program_digest
+from paddle_int8.tasks.engines.paddle.quantization.observation import AFTERWARDS
+from paddle_int8.tasks.engines.paddle.quantization.observe import calibrator_of, observations
 from paddle_int8.tasks.engines.paddle.quantization.preparation import (
     Histogram,
     Magnitudes,
     Prepare,
     prepared,
 )
+from paddle_int8.tasks.engines.paddle.quantization.seen import Seen, Threshold, load, merged
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.engines.paddle.quantization.calibrator import Batches, Calibrator, HistogramRule
+    from paddle_int8.tasks.engines.paddle.quantization.calibrator import Batches, Calibrator
     from paddle_int8.tasks.engines.paddle.types import Program, Scope
 
 RECURRENT = frozenset({"gru", "lstm"})
@@ -49,8 +52,10 @@ class PtqRequest:
 
     form: the form that the candidate's layout takes.
     batch_size: in samples.
-    slim: PaddleSlim's own algorithm, which samples activations.
-    histogram: the algorithm's rule for thresholds, in the place of PaddleSlim's; None where it has none.
+    slim: PaddleSlim's own algorithm; None where it has none that finds the same thresholds.
+    threshold: the algorithm's rule for thresholds. observes: what the calibration must see for it.
+    observations: folders with what it saw; without any, the model is observed anew.
+    histogram: the algorithm's rule for histograms, which counts instead; None where it has none.
     magnitudes: the algorithm's rule for layouts that take FP32 models with scales; None where it has none.
     prepare: what the algorithm does to the FP32 model.
     trained: whether the model was trained with its rounding simulated.
@@ -64,7 +69,10 @@ class PtqRequest:
     config: QuantizationConfig
     batch_size: int
     folder: Path
-    slim: str
+    slim: str | None
+    threshold: Threshold
+    observes: frozenset[Observed]
+    observations: tuple[Path, ...] = ()
     histogram: Histogram | None = None
     magnitudes: Magnitudes | None = None
     prepare: Prepare | None = None
@@ -116,7 +124,7 @@ def _quantized(request: PtqRequest, samples: Batches, started: float) -> PtqOutc
     scope = paddle.static.Scope()
     with paddle.static.scope_guard(scope), paddle.utils.unique_name.guard():
         try:
-            calibrator = _calibrator(request, samples, scope)
+            calibrator = _calibrator(request, samples, scope, *_thresholds(request, samples))
             calibrator.quantize()
         except PipelineError:
             raise
@@ -148,48 +156,70 @@ def _seed(seed: int) -> None:
     paddle.seed(seed)
 
 
-def _calibrator(request: PtqRequest, samples: Batches, scope: Scope) -> Calibrator:
-    import paddle
+def _thresholds(request: PtqRequest, samples: Batches) -> tuple[dict[str, float] | None, int]:
+    """The thresholds of all activations, and how many reports were made of it.
 
-    from paddle_int8.tasks.engines.paddle.program import parse_program
-    from paddle_int8.tasks.engines.paddle.quantization.calibrator import Calibrator, Loader
-    from paddle_int8.tasks.engines.paddle.quantization.fast_calibrator import FastCalibrator
+    They are None where PaddleSlim's own code finds them.
+    """
+    config, done = request.config, 0
+    if not config.fast_calibration and request.slim is not None:
+        return None, done
+    observed = [load(folder) for folder in request.observations]
+    if not observed:
+        batches = math.ceil(len(samples) / request.batch_size)
+        observed, done = observations(
+            request.model.folder,
+            samples,
+            kinds=sorted(request.observes),
+            form=request.form,
+            step=f"quantize {request.candidate.name}",
+            batch_size=request.batch_size,
+            op_types=config.op_types,
+            fast=config.fast_calibration,
+            more=batches * _adaround(request) + AFTERWARDS,
+        )
+    rule = _rule(request)
+    return {name: rule(seen, config) for name, seen in merged(observed).items()}, done
 
+
+def _adaround(request: PtqRequest) -> bool:
+    """A training rounds weights to the nearest, so that what it taught them holds for that rounding alone."""
+    return request.config.round_type == "adaround" and not request.trained
+
+
+def _calibrator(
+    request: PtqRequest, samples: Batches, scope: Scope, found: dict[str, float] | None, done: int
+) -> Calibrator:
     config, candidate = request.config, request.candidate
-    program = request.model.folder / "model.pdmodel"
-    one_block = len(parse_program(program.read_bytes(), program).blocks) == 1
-    kind = FastCalibrator if config.fast_calibration and one_block else Calibrator
-    return kind(
+    return calibrator_of(
+        request.model.folder,
+        samples,
+        scope,
         step=f"quantize {candidate.name}",
-        learned=request.learned,
-        executor=paddle.static.Executor(paddle.CPUPlace()),
-        scope=scope,
-        model_dir=str(request.model.folder),
-        model_filename="model.pdmodel",
-        params_filename="model.pdiparams",
-        data_loader=Loader(samples, request.batch_size),
         batch_size=request.batch_size,
-        algo=request.slim,
-        histogram=_rule(request),
+        op_types=config.op_types,
+        fast=config.fast_calibration,
+        learned=request.learned,
+        found=found,
+        algo="abs_max" if found is not None else request.slim,
         hist_percent=config.hist_percent,
-        # a training rounds weights to the nearest, so what it taught them holds for that rounding alone
-        adaround=config.round_type == "adaround" and not request.trained,
+        done=done,
+        adaround=_adaround(request),
         keep_mean=config.bias_correction and not request.trained,
-        quantizable_op_type=list(config.op_types),
         weight_quantize_type=config.weight_quantize_type,
         skip_tensor_list=list(config.skip_tensors),
         onnx_format=request.form is QuantizedForm.QDQ,
     )
 
 
-def _rule(request: PtqRequest) -> HistogramRule | None:
-    """The algorithm's own rule for a threshold, held to its promise; None where PaddleSlim's counts."""
+def _rule(request: PtqRequest) -> Threshold:
+    """The algorithm's rule for a threshold; one for histograms is held to its promise."""
     if (rule := request.histogram) is None:
-        return None
+        return request.threshold
     name = request.candidate.algorithm
 
-    def threshold(counts: Array, edges: Array) -> float:
-        found = float(rule(counts, edges, request.config))
+    def threshold(seen: Seen, config: QuantizationConfig) -> float:
+        found = float(rule(seen.counts, seen.edges, config))
         if not found > 0:
             raise QuantizationError(
                 found=f"a threshold of {found:g} by the algorithm {name}",
