@@ -1,8 +1,8 @@
 """Lays the tables of Prefect and MLflow into new SQLite databases, instead of running all their migrations.
 
 Each of the two creates a new database by running every migration that it ever had, one after another. That
-took about half of the CPU time in which a first release starts. The files beside this module hold what the
-migrations end with, for one version of each package; with another version, the migrations run as ever.
+took almost a third of the start of a first release. The files beside this module hold what the migrations end
+with, for one version of each package; with another version, the migrations run as ever.
 """
 
 from __future__ import annotations
