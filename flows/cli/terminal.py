@@ -98,8 +98,9 @@ class StepDisplay:
     def tell_silence(self) -> None:
         """Says how long the running steps have been at work, or that none is, after `QUIET_S` of it."""
         with self._lock:
-            for event in [each for each in self._latest.values() if not each.waits]:
-                if self._so_far(event.step) >= progress.QUIET_S:
+            told = [each for each in self._latest.values() if each.note or each.total]  # these say more
+            for event in told or tuple(self._latest.values()):
+                if not event.waits and self._so_far(event.step) >= progress.QUIET_S:
                     self._say(event)
             if self._between and not self._latest.keys() - {BETWEEN}:
                 so_far = self._so_far(BETWEEN)
