@@ -18,12 +18,12 @@ CONFIG ?= configs/digits_mobilenet_v1.yaml
 # Resolves pyproject.toml into the locks in folder $(1). That of development is first; the others have its versions.
 define resolve
 	$(RESOLVE) pyproject.toml --extra dev --output-file $(1)/dev.lock
-	$(RESOLVE) pyproject.toml --extra server --extra text --constraints $(1)/dev.lock --output-file $(1)/server.lock
+	$(RESOLVE) pyproject.toml --extra server --extra text --no-emit-package opencv-python --constraints $(1)/dev.lock --output-file $(1)/server.lock
 	$(RESOLVE) pyproject.toml --constraints $(1)/dev.lock --output-file $(1)/release.lock
 	echo uv >$(VENV)/uv.in && $(RESOLVE) $(VENV)/uv.in --constraints $(1)/dev.lock --output-file $(1)/uv.lock
 endef
 
-.PHONY: help install demo test check static docs lock deploy stack screenshots ui bench crash lost soak slow fuzz serving environments image-steps data \
+.PHONY: help install demo test check static docs lock tables deploy stack screenshots ui bench crash lost soak slow fuzz serving environments docker-test data \
 	paddle3 clean
 
 help:  ## list the targets
@@ -69,6 +69,9 @@ docs: $(DEVELOPED)  ## the pages of docs/ as a site in var/site, their generated
 lock: $(DEVELOPED)  ## resolve pyproject.toml into requirements/ anew
 	@$(call resolve,requirements)
 
+tables: $(DEVELOPED)  ## the tables that new databases begin with, anew, after another version of Prefect or MLflow
+	$(BIN)/python -m paddle_int8.flows.cli.embedded.tables.migrated
+
 deploy: $(INSTALLED)  ## register prefect.yaml's deployments on the server at PREFECT_API_URL
 	$(BIN)/paddle-int8 deploy
 
@@ -91,8 +94,8 @@ crash: $(DEVELOPED)  ## kill a release, its server and its worker at every step,
 	$(BIN)/pytest -m sweep tests/e2e/test_crash.py tests/e2e/test_killed_server.py tests/e2e/test_killed_worker.py \
 		tests/e2e/test_two_hosts.py
 
-image-steps: $(DEVELOPED)  ## run the Dockerfile's steps in a root file system of their own; needs root and debootstrap
-	$(BIN)/pytest -q -m sweep tests/e2e/test_image.py
+docker-test: $(DEVELOPED)  ## build the image, and run the stack, a release and killed containers in Docker (docs/how-to/docker.md)
+	$(BIN)/pytest -q -s -m sweep tests/e2e/test_docker.py
 
 soak: $(DEVELOPED)  ## 200 releases through the stack, four at a time, watched for leaks (docs/benchmarks/soak.md)
 	mkdir -p var/soak/tmp

@@ -98,7 +98,10 @@ def _service(
     return Service(
         name=name,
         command=tuple(map(here, raw.get("command", ()))),
-        environment={key: here(value) for key, value in raw.get("environment", {}).items()},
+        environment={
+            key: LOOPBACK if value in names else here(value)
+            for key, value in raw.get("environment", {}).items()
+        },
         health=tuple(map(here, test[1:])),
         files={targets[target]: here(contents[source]["content"]) for target, source in mounted.items()},
         ends=ends,

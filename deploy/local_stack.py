@@ -170,7 +170,8 @@ def _database(service: Service, host: Host, binaries: Path) -> Iterator[None]:
             )
 
     if new:
-        run("initdb", "-D", str(data), "-U", name, "-A", "scram-sha-256", "--pwfile", str(secret))
+        made = ("-U", name, "-A", "scram-sha-256", "--pwfile", str(secret))
+        run("initdb", "-D", str(data), *made, *service.environment["POSTGRES_INITDB_ARGS"].split())
         secret.unlink()
     options = f"-p {port} -c listen_addresses={LOOPBACK} -c unix_socket_directories={folder}"
     run("pg_ctl", "-D", str(data), "-w", "-s", "-l", str(folder / "server.log"), "-o", options, "start")

@@ -65,13 +65,12 @@ def release(
 
     Exit status: 0 approved, 3 rejected, 4 inconclusive, 2 wrong configuration, 1 failure.
     """
+    if not json_output:  # before the first import that takes its time
+        out.print(f"[bold]release[/] {config}", highlight=False)
     loaded = load_release(config)
     settings = prepared()
 
     from paddle_int8.flows.cli.terminal import print_release
-
-    if not json_output:
-        out.print(f"[bold]release {loaded.name}[/]  [dim]{config}[/]", highlight=False)
 
     def load() -> Any:
         from paddle_int8.flows.release import release as release_flow

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from paddle_int8.flows.cli.console import err, guard, say_cancelled
 
+RECORDING = "Prefect records what was done, and starts what is next"
+
 if TYPE_CHECKING:
     from paddle_int8.tasks.config.release import ReleaseConfig
     from paddle_int8.tasks.config.settings import Settings
@@ -39,5 +41,5 @@ def run_shown(settings: Settings, load: Callable[[], Any], argument: object) -> 
     from paddle_int8.flows.cli.terminal import StepDisplay
     from paddle_int8.flows.server.lifecycle.cancellation import cancellable
 
-    with cancellable(say_cancelled), StepDisplay(err).shown():
+    with cancellable(say_cancelled), StepDisplay(err, between=RECORDING).shown():
         return guard(lambda: surroundings.run_flow(settings, load, argument))

@@ -9,7 +9,15 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -27,15 +35,20 @@ from paddle_int8.tasks.tracking.summary import headline, looks_sentences
 
 RARER = 2.0
 """A wait is reported again when it has lasted this many times as long as at the previous report."""
+BETWEEN = "between steps"
 COLOURS = {Outcome.APPROVED: "green", Outcome.REJECTED: "red", Outcome.INCONCLUSIVE: "yellow"}
 
 
 class StepDisplay:
     """Shows a live line for each running step, and prints a lasting line for each ended one."""
 
-    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console, self._clock = console, clock
+    def __init__(
+        self, console: Console, *, between: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """between: what the program does while no step is running; "" when it may be waiting for a person."""
+        self._console, self._clock, self._between = console, clock, between
         self._next_word: dict[str, float] = {}
+        self._latest: dict[str, progress.Progress] = {}
         self._lock = threading.Lock()
         self._lines: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
@@ -44,6 +57,7 @@ class StepDisplay:
             TextColumn("{task.description:<34}"),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[count]:>11}"),
+            TimeElapsedColumn(),
             TimeRemainingColumn(compact=True),
             TextColumn("[dim]{task.fields[note]}"),
             console=console,
@@ -52,8 +66,16 @@ class StepDisplay:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
+        over = threading.Event()
+        self._started.setdefault(BETWEEN, self._clock())
+        teller = threading.Thread(target=self._tell_on, args=(over,), name="tell of steps", daemon=True)
         with self._bars, progress.listen(self.show):
-            yield
+            teller.start()
+            try:
+                yield
+            finally:
+                over.set()
+                teller.join()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -67,38 +89,72 @@ class StepDisplay:
     def show(self, event: progress.Progress) -> None:
         """Shows one progress report. Any thread may call it."""
         with self._lock:
-            known = event.step in self._lines
-            if not known and not event.ended:
-                self._lines[event.step] = self._bars.add_task(event.step, total=None, count="", note="")
-                self._started.setdefault(event.step, self._clock())
             if event.ended:
                 self._end(event)
+                self._started[BETWEEN] = self._clock()
             else:
-                self._bars.update(
-                    self._lines[event.step],
-                    total=event.total or None,
-                    completed=event.done,
-                    count=f"{event.done}/{event.total}" if event.total else "",
-                    note=escape(event.note),
-                )
-                self._say_waiting(event)
+                self._remove(BETWEEN)
+                self._update(event)
+                if event.waits:
+                    self._say(event)
 
-    def _say_waiting(self, event: progress.Progress) -> None:
-        """Prints a line about a wait when the output is no terminal, such as a log file.
+    def tell_silence(self) -> None:
+        """Says how long the running steps have been at work, or that none is, after `QUIET_S` of it."""
+        with self._lock:
+            told = [each for each in self._latest.values() if each.note or each.total]  # these say more
+            for event in told or tuple(self._latest.values()):
+                if not event.waits and self._so_far(event.step) >= progress.QUIET_S:
+                    self._say(event)
+            if self._between and not self._latest.keys() - {BETWEEN}:
+                so_far = self._so_far(BETWEEN)
+                if so_far >= progress.QUIET_S:
+                    note = f"{self._between}: {so_far:.0f} s so far, no limit"
+                    event = progress.Progress(step=BETWEEN, done=0, total=0, note=note, waits=True)
+                    self._update(event)
+                    self._say(event)
+
+    def _tell_on(self, over: threading.Event) -> None:
+        while not over.wait(progress.AGAIN_S):
+            self.tell_silence()
+
+    def _so_far(self, step: str) -> float:
+        return self._clock() - self._started.get(step, self._clock())
+
+    def _update(self, event: progress.Progress) -> None:
+        self._latest[event.step] = event
+        if event.step not in self._lines:
+            self._lines[event.step] = self._bars.add_task(event.step, total=None, count="", note="")
+            self._started.setdefault(event.step, self._clock())
+        self._bars.update(
+            self._lines[event.step],
+            total=event.total or None,
+            completed=event.done,
+            count=_count(event),
+            note=escape(event.note),
+        )
+
+    def _say(self, event: progress.Progress) -> None:
+        """Prints a line about a step when the output is no terminal, such as a log file.
 
         The first line comes at once, further ones after ever longer times.
         """
-        if self._console.is_terminal or not event.waits:
+        if self._console.is_terminal:
             return
-        waited = self._clock() - self._started.get(event.step, self._clock())
-        if waited >= self._next_word.get(event.step, 0.0):
-            self._next_word[event.step] = RARER * max(waited, 1.0)
-            said = f"  {event.step}: {event.note}"
-            self._console.print(said, highlight=False, markup=False, soft_wrap=True)
+        so_far = self._so_far(event.step)
+        if so_far >= self._next_word.get(event.step, 0.0):
+            self._next_word[event.step] = RARER * max(so_far, 1.0)
+            at_work = " ".join(filter(None, (_count(event), event.note))) or "at work"
+            said = event.note if event.waits else f"{at_work}: {so_far:.0f} s so far"
+            self._console.print(f"  {event.step}: {said}", highlight=False, markup=False, soft_wrap=True)
+
+    def _remove(self, step: str) -> None:
+        self._latest.pop(step, None)
+        self._next_word.pop(step, None)
+        if (line := self._lines.pop(step, None)) is not None:
+            self._bars.remove_task(line)
 
     def _end(self, event: progress.Progress) -> None:
-        if (line := self._lines.pop(event.step, None)) is not None:
-            self._bars.remove_task(line)
+        self._remove(event.step)
         if event.note:
             seconds = self._clock() - self._started.pop(event.step, self._clock())
             mark = "[red]✗[/]" if event.note == progress.FAILED else "[green]✓[/]"
@@ -110,6 +166,10 @@ class StepDisplay:
                     "", "", Text(extra, style="yellow" if extra.startswith(progress.WARNING) else "")
                 )
             self._console.print(grid, highlight=False)
+
+
+def _count(event: progress.Progress) -> str:
+    return f"{event.done}/{event.total}" if event.total else ""
 
 
 def print_error(console: Console, error: PipelineError) -> None:

@@ -69,8 +69,8 @@ def _locked(mode: int, reason: str) -> Iterator[None]:
             fcntl.flock(stream, mode | fcntl.LOCK_NB)
         except BlockingIOError:
             progress.tell(progress.Progress(step=WAIT, done=0, total=0, note=reason, waits=True))
-            fcntl.flock(stream, mode)
-            progress.end(WAIT)
+            with progress.waiting(WAIT, lambda seconds: f"{reason}: {seconds:.0f} s so far, no limit"):
+                fcntl.flock(stream, mode)
         yield
 
 

@@ -66,7 +66,7 @@ def _waiting_told() -> Iterator[None]:
     thread = threading.get_ident()
 
     def hear(event: progress.Progress) -> None:
-        if event.step == WAIT and not event.ended and threading.get_ident() == thread:
+        if event.step == WAIT and event.note and threading.get_ident() == thread:
             prefect.get_run_logger().info(event.note)
 
     with progress.listen(hear):

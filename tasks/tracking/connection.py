@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import sqlite3
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,8 +20,10 @@ from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.errors import RegistryError, StorageError, storage_error
+from paddle_int8.tasks.process import progress
+from paddle_int8.tasks.process.pace import Patience
 from paddle_int8.tasks.tracking.mlflow_private import open_registry
-from paddle_int8.tasks.tracking.probe import probe, remedy, root_cause, sqlite_path
+from paddle_int8.tasks.tracking.probe import may_come_back, probe, remedy, root_cause, sqlite_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,6 +38,12 @@ QUIET_AND_BOUNDED = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 """Environment variables of MLflow. With its defaults it retries for minutes and writes to the terminal."""
+
+AWAY_S = 120
+"""How long an MLflow that has answered before may be away, such as a server that is started again; on the
+reference host of `tasks/process/pace.py`."""
+AGAIN_S = 1.0
+_reached: set[str] = set()
 
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/]*@")
 _SECRET = re.compile(r"(?i)((?:password|passwd|secret|token|api_?key)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',]+")
@@ -118,12 +127,39 @@ def redact(text: str) -> str:
 
 
 def _require_answer(uri: str) -> None:
-    from mlflow.exceptions import MlflowException
-
+    """An MLflow that this process has reached before may be starting again, and is waited for."""
     try:
         probe(uri)
-    except (OSError, ValueError, sqlite3.Error, MlflowException) as error:
-        raise _unreachable(uri, error) from error
+    except (OSError, ValueError, sqlite3.Error, _mlflow_error()) as error:
+        if uri not in _reached or not may_come_back(error):
+            raise _unreachable(uri, error) from error
+        _wait_for(uri)
+    _reached.add(uri)
+
+
+def _wait_for(uri: str) -> None:
+    patience = Patience(AWAY_S)
+
+    def sentence(_seconds: float) -> str:
+        return (
+            f"MLflow does not answer; waiting for it: {patience.waited_s:.0f} s so far, "
+            f"{patience.limit_s:.0f} s at most"
+        )
+
+    with progress.waiting("wait for MLflow", sentence):
+        while True:
+            time.sleep(AGAIN_S)
+            try:
+                return probe(uri)
+            except (OSError, ValueError, _mlflow_error()) as error:
+                if patience.is_over() or not may_come_back(error):
+                    raise _unreachable(uri, error) from error
+
+
+def _mlflow_error() -> type[Exception]:
+    from mlflow.exceptions import MlflowException
+
+    return MlflowException
 
 
 def _unreachable(tracking_uri: str, error: Exception) -> RegistryError:

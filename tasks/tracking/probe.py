@@ -65,12 +65,23 @@ def remedy(error: BaseException) -> str:
             "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of its authority, and "
             "MLFLOW_TRACKING_CLIENT_CERT_PATH where it asks for one of yours"
         )
-    if getattr(error, "get_http_status_code", int)() in NOT_LET_IN:
+    if _status(error) in NOT_LET_IN:
         return (
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; add its "
             "host to NO_PROXY when a proxy answered in its place"
         )
     return "start it"
+
+
+def may_come_back(error: BaseException) -> bool:
+    """Whether MLflow may answer later without anybody's help, as a server that is started again does."""
+    refused = isinstance(root_cause(error), ssl.SSLError) or _status(error) in NOT_LET_IN
+    return not refused and not isinstance(error, ValueError | sqlite3.Error)
+
+
+def _status(error: BaseException) -> int:
+    """The status of an answer of HTTP; 0 without one."""
+    return int(getattr(error, "get_http_status_code", int)())
 
 
 def _wrapped(error: BaseException) -> BaseException | None:

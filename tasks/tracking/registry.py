@@ -20,6 +20,7 @@ from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.process import temporary
 from paddle_int8.tasks.store.folder import folder_digest
 from paddle_int8.tasks.tracking.connection import connection
+from paddle_int8.tasks.tracking.summary import REPORT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,12 +40,12 @@ def register(
     name: str,
     alias: str,
     verdict: Verdict,
-    description: str | None = None,
+    description: str,
     python_model: Path = PYFUNC,
 ) -> RegisteredVersion:
     """Logs `bundle` under the run, makes it a version of `name`, and points `alias` at the version.
 
-    description: what MLflow's page of a new version shows as its description.
+    description: what MLflow's page of a new version shows, above a link to the run's report.
 
     A bundle that is registered already keeps its version, so running a release again adds none.
     Raises: RegistryError when the verdict is not an approval or is about another model, when the bundle's
@@ -71,10 +72,16 @@ def register(
                 run_id=run_id,
                 tags=tags,
                 model_id=logged.model_id,
-                description=description,
+                description=f"{description}\n\n{_report_link(client, run_id)}",
             ).version
         _set_alias(client, name, alias, str(version))
     return RegisteredVersion(name=name, version=str(version), alias=alias, uri=f"models:/{name}@{alias}")
+
+
+def _report_link(client: MlflowClient, run_id: str) -> str:
+    """A link to the release's report, for MLflow's own pages."""
+    experiment = client.get_run(run_id).info.experiment_id
+    return f"[The report of its release](#/experiments/{experiment}/runs/{run_id}/artifacts/{REPORT})"
 
 
 def _registered_before(client: MlflowClient, name: str, bundle: Bundle) -> str | None:

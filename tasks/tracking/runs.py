@@ -43,7 +43,7 @@ from paddle_int8.tasks.tracking.live_curve import log_points, points
 from paddle_int8.tasks.tracking.metrics import candidate_metrics
 from paddle_int8.tasks.tracking.open_releases import OpenRelease
 from paddle_int8.tasks.tracking.schema import summary_json
-from paddle_int8.tasks.tracking.summary import headline
+from paddle_int8.tasks.tracking.summary import REPORT, headline
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -289,7 +289,7 @@ def log_outcome(tracking_uri: str, release: Release, report_html: str, plots: Ma
                 metrics |= candidate_metrics(evidence)
         _log_metrics(client, release.run_id, metrics)
         texts = {
-            "report.html": report_html,
+            REPORT: report_html,
             "release.json": json.dumps(summary_json(release), indent=2),
             "verdict.json": redact(to_json(release.verdicts)),
         }

@@ -14,6 +14,8 @@ from paddle_int8.tasks.contracts.evidence import (
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Looks, Release, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 
+REPORT = "report.html"
+"""The report among the artifacts of a release's run in MLflow."""
 SUBJECTS = {
     "baseline": "FP32, oneDNN (baseline)",
     "candidate": "INT8, this release",
@@ -275,16 +277,29 @@ def _reason(results: list[CriterionResult]) -> str:
     return f"{first.criterion}{level}: found {first.found}, required {first.required}{more}"
 
 
-def _approved(release: Release, evidence: CandidateEvidence) -> Headline:
+def approval_sentence(evidence: CandidateEvidence) -> str:
+    """How fast and how accurate an approved candidate is, with the bounds of both."""
     native = evidence.per_isa[0]
     speed, metric = native.latency.speedup, native.metrics[0]
     lost = f"{metric.drop_pp:.2f} points" if metric.drop_pp > 0 else "nothing"
-    sentence = (
+    return (
         f"{evidence.candidate.name} runs {speed.ratio:.2f}× as fast as FP32 (at least {speed.low:.2f}×) and "
         f"loses {lost} of {metric_label(metric.name)} (at most {max(0.0, metric.drop_upper_pp):.2f} with "
         f"{100 * metric.confidence:g} % confidence)."
     )
-    found, beside = release.registered, native_is_faster(evidence)
+
+
+def version_description(evidence: CandidateEvidence) -> str:
+    """What MLflow's page of a version of the model says, in Markdown: the verdict, and where it holds."""
+    native = evidence.per_isa[0]
+    where = f"Measured on {native.isa} with batches of {native.latency.batch_size}."
+    return " ".join(
+        filter(None, ("**Approved.**", approval_sentence(evidence), where, native_is_faster(evidence)))
+    )
+
+
+def _approved(release: Release, evidence: CandidateEvidence) -> Headline:
+    sentence, found, beside = approval_sentence(evidence), release.registered, native_is_faster(evidence)
     if found is None:
         return Headline(
             word="Approved",

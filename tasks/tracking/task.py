@@ -43,7 +43,7 @@ from paddle_int8.tasks.tracking.report import render_html, render_markdown, repo
 from paddle_int8.tasks.tracking.runs import RunStatus
 from paddle_int8.tasks.tracking.sensitivity import CSV, PLOT, as_csv, sensitivity_plot
 from paddle_int8.tasks.tracking.source import fetch_source, resolve_source
-from paddle_int8.tasks.tracking.summary import focus, looks_sentences, native_is_faster
+from paddle_int8.tasks.tracking.summary import focus, looks_sentences, version_description
 
 NETWORK: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 2}
 
@@ -179,7 +179,7 @@ def register(
             name=config.register_as or release,
             alias=config.alias,
             verdict=verdict,
-            description=native_is_faster(evidence) or None,
+            description=version_description(evidence),
         )
         summary.append(f"{version.name} version {version.version}, alias {version.alias}")
         return version

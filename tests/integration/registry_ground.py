@@ -105,5 +105,11 @@ class RegistryGround:
             settings=config.quantization,
         )
         return registry.register(
-            self.uri, run_id, packed.bundle, name=name, alias="challenger", verdict=packed.verdict
+            self.uri,
+            run_id,
+            packed.bundle,
+            name=name,
+            alias="challenger",
+            verdict=packed.verdict,
+            description="",
         )

@@ -316,7 +316,9 @@ def test_register_makes_a_version_that_a_fresh_process_loads_by_alias(
         version = client.get_model_version_by_alias("digits", "challenger")
     assert str(version.version) == second.version
     assert version.run_id == run_id
-    assert version.description == "native FP32 is faster"
+    sentence, link = version.description.split("\n\n")
+    assert sentence == "native FP32 is faster"
+    assert link.endswith(f"/runs/{run_id}/artifacts/report.html)")
     assert version.tags["bundle_digest"] == other.digest
     assert version.tags["isa_levels"] == "avx512_core_vnni,avx512_core"
     loaded = subprocess.run(
@@ -332,7 +334,14 @@ def test_register_refuses_what_is_not_approved(
     verdict = replace(approved(), outcome=outcome)
     with pytest.raises(RegistryError, match="required: an approved candidate"):
         register(
-            uri, run_id, bundle, name="refused", alias="challenger", verdict=verdict, python_model=doubler
+            uri,
+            run_id,
+            bundle,
+            name="refused",
+            alias="challenger",
+            verdict=verdict,
+            description="",
+            python_model=doubler,
         )
     with connection(uri) as client:
         assert client.search_registered_models("name = 'refused'") == []
@@ -352,7 +361,14 @@ def test_register_refuses_a_bundle_that_is_not_what_was_judged(
     (bundle.folder / name).write_text(content)
     with pytest.raises(RegistryError):
         register(
-            uri, run_id, bundle, name="refused", alias="challenger", verdict=approved(), python_model=doubler
+            uri,
+            run_id,
+            bundle,
+            name="refused",
+            alias="challenger",
+            verdict=approved(),
+            description="",
+            python_model=doubler,
         )
     with connection(uri) as client:
         assert client.search_registered_models("name = 'refused'") == []

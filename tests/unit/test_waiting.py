@@ -43,3 +43,34 @@ def test_wait_is_written_into_a_log_ever_more_rarely() -> None:
     lines = output.getvalue().splitlines()
     assert lines[0].strip() == "start: waiting for a server: 1 s so far, 180 s at most"
     assert 5 < len(lines) < 15
+
+
+def test_step_that_works_in_silence_is_told_of_with_its_time_and_its_count() -> None:
+    clock, output = Clock(), StringIO()
+    display = StepDisplay(Console(file=output, width=200), clock=clock)
+    display.show(progress.Progress(step="validate", done=0, total=0))
+    display.tell_silence()
+    clock.now_s += 3
+    display.tell_silence()
+    display.show(progress.Progress(step="validate", done=4, total=20, note="rounds"))
+    clock.now_s += 60
+    display.tell_silence()
+    display.show(progress.Progress(step="validate", done=20, total=20, note="2.00x", ended=True))
+    clock.now_s += 60
+    display.tell_silence()
+    *told, ended = [line.strip() for line in output.getvalue().splitlines()]
+    assert told == ["validate: at work: 3 s so far", "validate: 4/20 rounds: 63 s so far"]
+    assert ended.startswith("✓ validate")
+
+
+def test_time_in_which_no_step_runs_is_told_of_where_nobody_is_asked() -> None:
+    for between, expected in (("recording", ["between steps: recording: 5 s so far, no limit"]), ("", [])):
+        clock, output = Clock(), StringIO()
+        display = StepDisplay(Console(file=output, width=200), between=between, clock=clock)
+        display.show(progress.Progress(step="gate", done=0, total=0))
+        display.show(progress.Progress(step="gate", done=1, total=1, ended=True))
+        clock.now_s += 1
+        display.tell_silence()
+        clock.now_s += 4
+        display.tell_silence()
+        assert [line.strip() for line in output.getvalue().splitlines()] == expected

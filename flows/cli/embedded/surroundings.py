@@ -9,9 +9,10 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
-from paddle_int8.flows.cli.embedded import temporary_server
+from paddle_int8.flows.cli.embedded import tables, temporary_server
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.process import garbage, progress
 from paddle_int8.tasks.process import isolated as process
@@ -30,6 +31,8 @@ QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # it would start eight processes for nothing
     "GIT_PYTHON_REFRESH": "quiet",
 }
+PREFECT_DATABASE = {"PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL"}
+"""With one of these, the temporary server has a database that the user has chosen."""
 
 
 def prepare(settings: Settings) -> None:
@@ -50,6 +53,10 @@ def prepare(settings: Settings) -> None:
         settings.prefect_home.mkdir(parents=True, exist_ok=True)
     for name, value in local.items():
         os.environ.setdefault(name, value)
+    if settings.prefect_api_url is None and not PREFECT_DATABASE & os.environ.keys():
+        tables.lay("prefect", Path(os.environ["PREFECT_HOME"]) / "prefect.db")
+    if settings.mlflow_tracking_uri is None:
+        tables.lay("mlflow", settings.root / "mlflow.db")
 
 
 def start_prefect(settings: Settings) -> Callable[[], None]:
