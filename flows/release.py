@@ -89,4 +89,5 @@ def _conclude(inputs: Inputs, findings: Findings, chosen: Judged, started: float
         tracking_uri=Settings().tracking_uri,
         report=None,
         seconds=time.monotonic() - started,
+        given=inputs.given,
     )

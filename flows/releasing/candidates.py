@@ -52,6 +52,11 @@ class Findings:
         return tuple(each for each in self.tried if isinstance(each, FailedCandidate))
 
     @property
+    def made(self) -> tuple[Attempt, ...]:
+        """What was tried of the candidates that the strategy asked for."""
+        return tuple(each for each in self.tried if not each.candidate.given)
+
+    @property
     def tested(self) -> tuple[Judged, ...]:
         """The candidates whose verdicts count: the confirmed one of a search, else all."""
         return (self.confirmed,) if self.confirmed else self.judged
@@ -65,15 +70,16 @@ class Findings:
 
 
 def explore(inputs: Inputs) -> Findings:
-    """Builds and measures candidates for as long as the strategy asks for more, and judges them together.
+    """Measures the given models and the candidates that the strategy asks for, and judges them together.
 
-    Raises: ConfigError when it never asks for one.
+    Raises: ConfigError when there is none.
     """
     findings = Findings()
+    _explore_given(inputs, findings)
     finetuned = _train(inputs, findings)
     settings = inputs.config.quantization
     search = STRATEGIES.find(settings.strategy).start(settings)
-    while asked := search.next_candidates(findings.tried):
+    while asked := search.next_candidates(findings.made):
         built = [(candidate, *_build(inputs, candidate, finetuned)) for candidate in asked]
         for _, _, deployable in built:
             deployable.wait()
@@ -87,6 +93,15 @@ def explore(inputs: Inputs) -> Findings:
         )
     _rule(inputs, findings)
     return findings
+
+
+def _explore_given(inputs: Inputs, findings: Findings) -> None:
+    """Converts and measures the models that were quantized elsewhere."""
+    built = [(given, _convert(inputs, given, given.candidate)) for given in inputs.given]
+    for _, deployable in built:
+        deployable.wait()
+    for given, deployable in built:
+        _measure(inputs, findings, given.candidate, given, deployable)
 
 
 def _rule(inputs: Inputs, findings: Findings) -> None:
@@ -175,21 +190,27 @@ def _build(
         config.data.calibration_batch_size,
         finetuned if ALGORITHMS.find(candidate.algorithm).needs_training else None,
     )
-    section = conversion.own_section(config.conversion, candidate.layout)
-    return quantized, convert.submit(quantized, section)  # type: ignore[call-overload] # a future
+    return quantized, _convert(inputs, quantized, candidate)
+
+
+def _convert(
+    inputs: Inputs, quantized: PrefectFuture[QuantizedArtifact] | QuantizedArtifact, candidate: Candidate
+) -> PrefectFuture[DeployableArtifact]:
+    section = conversion.own_section(inputs.config.conversion, candidate.layout)
+    return convert.submit(quantized, section)  # type: ignore[arg-type] # a future
 
 
 def _measure(
     inputs: Inputs,
     findings: Findings,
     candidate: Candidate,
-    quantized: PrefectFuture[QuantizedArtifact],
+    quantized: PrefectFuture[QuantizedArtifact] | QuantizedArtifact,
     deployable: PrefectFuture[DeployableArtifact],
 ) -> None:
     """Validates and judges one candidate; its failure is recorded and the others go on."""
     config, step = inputs.config, "quantize"
     try:
-        quantized_artifact = quantized.result()
+        quantized_artifact = quantized if isinstance(quantized, QuantizedArtifact) else quantized.result()
         step = "convert"
         deployable_artifact = deployable.result()
         step = "validate"

@@ -12,6 +12,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     DatasetArtifact,
     HostProfile,
     ModelArtifact,
+    QuantizedArtifact,
 )
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.data.task import (
@@ -21,7 +22,7 @@ from paddle_int8.tasks.data.task import (
     draw_validation_data,
     part_validation_data,
 )
-from paddle_int8.tasks.engines.task import load_model
+from paddle_int8.tasks.engines.task import load_candidate, load_model
 from paddle_int8.tasks.gate.task import check_number_of_samples
 from paddle_int8.tasks.hardware.task import check_hardware
 from paddle_int8.tasks.layouts import LAYOUTS
@@ -40,6 +41,7 @@ class Inputs:
     validation: the samples that candidates are measured on. When the strategy learns from what it sees there,
     these are a part of the drawn ones, and `confirmation` is the other part, which tests what it found.
     outputs: the FP32 baseline's outputs for `validation`.
+    given: the models that were quantized elsewhere.
     """
 
     config: ReleaseConfig
@@ -52,6 +54,7 @@ class Inputs:
     training: DatasetArtifact | None
     baselines: dict[IsaLevel, LoadEvidence]
     outputs: dict[IsaLevel, BaselineOutputsArtifact]
+    given: tuple[QuantizedArtifact, ...]
 
 
 def gather(config: ReleaseConfig, run_id: str) -> Inputs:
@@ -59,6 +62,7 @@ def gather(config: ReleaseConfig, run_id: str) -> Inputs:
     host = check_hardware(config.hardware)
     log_input(run_id, host)
     model = load(config, run_id)
+    given = tuple(load_candidate(files, model) for files in config.candidates)
     calibration = draw_calibration_data(config.data, model)
     log_input(run_id, calibration, "calibration")
     drawn = draw_validation_data(config.data, model)
@@ -66,7 +70,7 @@ def gather(config: ReleaseConfig, run_id: str) -> Inputs:
     qat = config.quantization.qat
     training = draw_training_data(config.data, qat, model) if qat else None
     check_data(calibration, drawn, model, training)
-    looks = 1 if confirmation else len(config.quantization.candidates())
+    looks = 1 if confirmation else config.number_of_candidates
     check_number_of_samples(confirmation or validation, calibration, config.gate, looks)
     section = baseline_section(config.validation)
     baselines = measure_baselines(model, calibration, validation, section, host)
@@ -81,6 +85,7 @@ def gather(config: ReleaseConfig, run_id: str) -> Inputs:
         training=training,
         baselines=baselines,
         outputs=outputs_for(config.validation, model, validation, host, tuple(baselines)),
+        given=given,
     )
 
 

@@ -107,7 +107,10 @@ class Looks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """The result of a whole release. `chosen` is None when no candidate could be measured."""
+    """The result of a whole release. `chosen` is None when no candidate could be measured.
+
+    given: the candidates that were quantized elsewhere, whatever became of them.
+    """
 
     name: str
     outcome: Outcome
@@ -126,3 +129,4 @@ class Release:
     report: Path | None
     seconds: float
     looks: Looks | None = None
+    given: tuple[QuantizedArtifact, ...] = ()

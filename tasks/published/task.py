@@ -18,6 +18,7 @@ from paddle_int8.tasks.contracts.keys import decisive
 from paddle_int8.tasks.data.dataset import draw_dataset
 from paddle_int8.tasks.data.metrics import METRICS
 from paddle_int8.tasks.data.sources import SOURCES
+from paddle_int8.tasks.engines.paddle.given.as_it_is import take_as_it_is
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
@@ -41,7 +42,7 @@ from paddle_int8.tasks.validation.timing import time_process
 
 NAME = "published-table"
 RELEASED = (
-    *(prepare_model, draw_dataset, finetune, ptq_request, quantize, quantize_recurrent),
+    *(prepare_model, draw_dataset, finetune, ptq_request, quantize, quantize_recurrent, take_as_it_is),
     *(environment, measure_baseline, compare_with_native, write_baseline_outputs, time_process, measure),
     *(GridSearch, judge, choose, measured),
 )

@@ -18,6 +18,7 @@ from paddle_int8.tasks.contracts.verdict import CriterionResult, Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.tracking.connection import redact
+from paddle_int8.tasks.tracking.given import given_rows
 from paddle_int8.tasks.tracking.plots import Plot, Scales, release_plots
 from paddle_int8.tasks.tracking.runs import config_yaml, versions
 from paddle_int8.tasks.tracking.summary import (
@@ -82,6 +83,7 @@ def render_html(
         native=native,
         note=LAYOUTS.find(evidence.candidate.layout).note if evidence else "",
         looks=_looks(release),
+        given=given_rows(release),
         criteria=sorted(verdict.results, key=_urgency) if verdict else [],
         rows=candidate_rows(release),
         references=reference_rows(native) if native else (),
@@ -117,6 +119,9 @@ def render_markdown(release: Release, why: tuple[str, ...]) -> str:
         lines += _outputs(native)
         lines += ["", _cell(audit_sentence(native))]
         lines += ["", _cell(disturbed)] if (disturbed := disturbance_sentence(native)) else []
+    for row in given_rows(release):
+        lines += ["", f"## {_cell(row.name)}, quantized elsewhere", "", f"It is {_cell(row.form)}.", ""]
+        lines += [f"- {_cell(finding)}" for finding in row.findings]
     if looks := _looks(release):
         lines += ["", "## Looks at the validation samples", "", *map(_cell, looks)]
     if why:
