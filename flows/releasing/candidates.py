@@ -135,6 +135,7 @@ def _confirm(inputs: Inputs, findings: Findings, found: Judged, unseen: DatasetA
             config.validation,
             config.gate.confidence,
             inputs.host,
+            inputs.runtimes,
         )
     except PipelineError as error:
         _fail(inputs, findings, found.candidate, "confirm", error)
@@ -223,6 +224,7 @@ def _measure(
             config.validation,
             config.gate.confidence,
             inputs.host,
+            inputs.runtimes,
         )
     except PipelineError as error:
         _fail(inputs, findings, candidate, step, error)

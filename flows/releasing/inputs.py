@@ -12,6 +12,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     DatasetArtifact,
     HostProfile,
     ModelArtifact,
+    PaddleRuntime,
     QuantizedArtifact,
 )
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
@@ -31,7 +32,7 @@ from paddle_int8.tasks.tracking.task import fetch_registered, log_input
 from paddle_int8.tasks.training.task import train_model
 from paddle_int8.tasks.validation.load import LoadEvidence
 from paddle_int8.tasks.validation.section import baseline_section
-from paddle_int8.tasks.validation.task import baseline_outputs, measure_baselines
+from paddle_int8.tasks.validation.task import baseline_outputs, find_runtimes, measure_baselines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class Inputs:
     these are a part of the drawn ones, and `confirmation` is the other part, which tests what it found.
     outputs: the FP32 baseline's outputs for `validation`.
     given: the models that were quantized elsewhere.
+    runtimes: other versions of Paddle that candidates are measured with.
     """
 
     config: ReleaseConfig
@@ -55,12 +57,14 @@ class Inputs:
     baselines: dict[IsaLevel, LoadEvidence]
     outputs: dict[IsaLevel, BaselineOutputsArtifact]
     given: tuple[QuantizedArtifact, ...]
+    runtimes: tuple[PaddleRuntime, ...]
 
 
 def gather(config: ReleaseConfig, run_id: str) -> Inputs:
     """Runs the steps that every candidate needs. Raises: PipelineError when one of them fails."""
     host = check_hardware(config.hardware)
     log_input(run_id, host)
+    runtimes = find_runtimes(config.validation)
     model = load(config, run_id)
     given = tuple(load_candidate(files, model) for files in config.candidates)
     calibration = draw_calibration_data(config.data, model)
@@ -86,6 +90,7 @@ def gather(config: ReleaseConfig, run_id: str) -> Inputs:
         baselines=baselines,
         outputs=outputs_for(config.validation, model, validation, host, tuple(baselines)),
         given=given,
+        runtimes=runtimes,
     )
 
 

@@ -16,6 +16,14 @@ from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaddleRuntime:
+    """Another version of Paddle Inference, and the Python of the environment that it is in."""
+
+    version: str
+    python: Incidental[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedBand:
     """The range of FP32/INT8 speed-ups that the published procedure promises for an instruction set."""
 

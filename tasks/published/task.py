@@ -38,12 +38,14 @@ from paddle_int8.tasks.validation.baseline import write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
 from paddle_int8.tasks.validation.measure import measure
 from paddle_int8.tasks.validation.native import compare_with_native
+from paddle_int8.tasks.validation.runtimes import measure_with
 from paddle_int8.tasks.validation.timing import time_process
 
 NAME = "published-table"
 RELEASED = (
     *(prepare_model, draw_dataset, finetune, ptq_request, quantize, quantize_recurrent, take_as_it_is),
     *(environment, measure_baseline, compare_with_native, write_baseline_outputs, time_process, measure),
+    measure_with,
     *(GridSearch, judge, choose, measured),
 )
 """All that computes what a record holds, beside the layouts of its release and their engines."""

@@ -84,6 +84,9 @@ def render_html(
         note=LAYOUTS.find(evidence.candidate.layout).note if evidence else "",
         looks=_looks(release),
         given=given_rows(release),
+        paddles=[(each.paddle, each.measured or each.error) for each in evidence.runtimes]
+        if evidence
+        else [],
         criteria=sorted(verdict.results, key=_urgency) if verdict else [],
         rows=candidate_rows(release),
         references=reference_rows(native) if native else (),
