@@ -72,4 +72,6 @@ def _print(latencies: dict[str, list[float]], feed: Feed, repeats: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from benchmarks.serving.latency import main as run  # isolated processes import functions by module
+
+    run()

@@ -200,4 +200,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from benchmarks.serving.soak import main as run  # isolated processes import functions by module
+
+    run()

@@ -181,7 +181,7 @@ class _Search:
         save_program(_ending_with(self.loaded, names), folder)
         options = asdict(replace(switches, memory_optim=False))
         config = paddle_config(folder / MODEL_FILENAME, folder / PARAMS_FILENAME, options, self.threads)
-        executor = Executor(create_predictor(config))
+        executor = Executor(create_predictor(config), switches.onednn_cache_capacity)
         return dict(zip(executor.output_names, executor.run(self.feed), strict=True))
 
 

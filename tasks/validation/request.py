@@ -21,7 +21,7 @@ from paddle_int8.tasks.engines import ENGINES
 from paddle_int8.tasks.engines.engine import Engine, Predictor
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, spec_of
-from paddle_int8.tasks.engines.paddle.switches import BASELINE, Switches, beside
+from paddle_int8.tasks.engines.paddle.switches import BASELINE, Switches
 from paddle_int8.tasks.hardware.onednn import require_isa
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.layouts.layout import Layout
@@ -72,9 +72,7 @@ class MeasureRequest:
         return self.engine.open(self.deployable.folder, self.candidate_switches, self.config.threads)
 
     def baseline_spec(self, switches: Switches = BASELINE) -> PredictorSpec:
-        """The FP32 model, to be opened in the process in which the candidate is."""
-        together = beside(switches, self.candidate_switches)
-        return spec_of(baseline_folder(self.model.folder), together, self.config.threads)
+        return spec_of(baseline_folder(self.model.folder), switches, self.config.threads)
 
     @property
     def step(self) -> str:

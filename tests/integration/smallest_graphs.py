@@ -219,6 +219,34 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
             _node("d", "matmul", "c", "x", transpose_x=True, transpose_y=False),
         ),
     ),
+    "normalised_transposed_convolution_in_a_product": (
+        "order_operands",
+        _graph(
+            (-1, 8, 6, 6),
+            _node("a", "conv2d_transpose", "x", **LAYER | {"kernel": [3, 3]}, data_format="NCHW"),
+            _node("b", "layer_norm", "a", dimensions=1),
+            _node("c", "stored_first", "b", rows=3),
+            _conv("d", "x"),
+            outputs=("c", "d"),
+        ),
+    ),
+    "one_part_twice": (
+        "separate_equal_parts",
+        _graph(PICTURE, _node("a", "concat", "x", "x", "x", axis=1), _conv("b", "a")),
+    ),
+    "smaller_operand_first": (
+        "put_repeated_operands_second",
+        _graph(
+            PICTURE,
+            _node("a", "reduce", "x", kind="sum", axes=[3], keep=True),
+            _node("b", "binary", "a", "x", kind="add"),
+            _conv("c", "b"),
+        ),
+    ),
+    "convolution_and_its_input": (
+        "",
+        _graph(PICTURE, _conv("a", "x"), _node("b", "binary", "x", "a", kind="add")),
+    ),
     "reshaped_behind_a_transposed_convolution": (
         "",
         _graph(
@@ -268,4 +296,4 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
         ),
     ),
 }
-"""By name; "" where the conversion to each layout has the repair."""
+"""By name; "" where the conversion to each layout, or its switches, have the repair."""

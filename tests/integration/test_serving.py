@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import resource
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,6 +21,7 @@ from paddle_int8.tasks.engines.paddle.switches import BASELINE, QDQ, QUANTIZED, 
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.small_release import SmallRelease, pictures
+from tests.integration.small_release import build as build_release
 from tests.integration.small_sequences import WORDS, SmallTaggers, build
 
 pytestmark = pytest.mark.paddle
@@ -157,6 +159,26 @@ def test_kernels_that_were_given_up_are_built_anew(
     }
     folder = Path(deployables.get(switches, small_release.model.folder))
     assert isolated(answered_by_few_kernels, folder, switches, log=tmp_path / "log")
+
+
+def grown_mib(folder: Path) -> float:
+    """Memory that the third round of 300 picture sizes takes beyond what the second one had."""
+    predictor = open_predictor(spec_of(folder, LAYOUTS.find("offline").switches, 1))
+    picture = pictures()[:1]
+    held = []
+    for _ in range(3):
+        for place in range(300):
+            predictor.run(
+                {"image": np.resize(picture, (1, 3, 32 + 2 * (place // 18), 32 + 2 * (place % 18)))}
+            )
+        held.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize())
+    return (held[2] - held[1]) / 2**20
+
+
+def test_memory_grows_with_the_number_of_picture_sizes_and_not_with_that_of_calls(tmp_path: Path) -> None:
+    """With oneDNN's own cache of 1,024 primitives each round took more, on CPUs with `brgemm` kernels."""
+    release = isolated(build_release, tmp_path, None, ("offline",), log=tmp_path / "log")
+    assert isolated(grown_mib, Path(release.deployables["offline"].folder), log=tmp_path / "log") < 2
 
 
 def refused(folder: Path) -> tuple[list[str], bool]:

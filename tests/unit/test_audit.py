@@ -315,7 +315,9 @@ def test_only_qdq_asks_for_int8_at_load() -> None:
 
 
 def test_every_layout_drops_the_fp32_fc_fusion_and_the_baseline_keeps_it() -> None:
-    assert all(LAYOUTS.find(layout).switches.deleted_passes == INT8_DELETED for layout in LAYOUTS.names())
+    assert all(
+        set(INT8_DELETED) <= set(LAYOUTS.find(layout).switches.deleted_passes) for layout in LAYOUTS.names()
+    )
     assert BASELINE.deleted_passes == ()
 
 

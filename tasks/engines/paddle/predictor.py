@@ -42,8 +42,8 @@ def open_predictor(spec: PredictorSpec) -> Predictor:
                 remedy="run the step that writes it again; a store must not be edited by hand",
             )
     try:
-        config = paddle_config(spec.program, spec.params, asdict(spec.switches), spec.threads)
-        return opened(config, spec.switches.length_buckets)
+        switches = asdict(spec.switches)
+        return opened(paddle_config(spec.program, spec.params, switches, spec.threads), switches)
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelFormatError(
             found=f"Paddle Inference cannot open {spec.program}: {error}",

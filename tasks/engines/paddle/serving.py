@@ -35,6 +35,12 @@ GROUP_SEQUENCES, STEPS_APART = 24, 32
 """At most GROUP_SEQUENCES sequences of a batch run together. Groups of one bucket with the same number of
 sequences have total lengths that are STEPS_APART or more apart. A group with its fillers has fewer sequences
 than that, so that its total length tells the number of its sequences: see `_fillers`."""
+UNLIMITED = 1_000_000_000
+"""The number of input shapes after which Paddle drops kernels: never, see `Executor`. With 0, kernels would
+be looked up without the shape, and a sequence of another length would end the process."""
+PRIMITIVES = 20_000
+"""How many primitives oneDNN keeps, instead of 1,024; some 5 kB each. It never frees the code of a matrix
+kernel (`brgemm`), so that each primitive that has to be made anew takes memory for good."""
 FILLED = 0
 """The key of the executor that runs all groups with fillers, whatever their number of sequences."""
 PREDICTORS = "PADDLE_INT8_PREDICTORS"
@@ -69,7 +75,7 @@ def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], 
     config.disable_glog_info()
     if switches["onednn"]:
         _method(config, "enable_mkldnn")()
-        _method(config, "set_mkldnn_cache_capacity")(switches["onednn_cache_capacity"])
+        _method(config, "set_mkldnn_cache_capacity")(UNLIMITED)
     else:
         _method(config, "disable_mkldnn")()
     if switches["onednn_int8"]:
@@ -80,6 +86,7 @@ def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], 
     if switches["memory_optim"]:
         config.enable_memory_optim()
     config.set_cpu_math_library_num_threads(threads)
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(PRIMITIVES))  # read by oneDNN's first run
     if switches["max_isa"]:
         os.environ.setdefault("ONEDNN_MAX_CPU_ISA", switches["max_isa"].upper())  # read by oneDNN's first run
     for name in switches["deleted_passes"]:
@@ -128,30 +135,51 @@ def offsets(lengths: Array) -> list[int]:
 
 
 class Executor:
-    """Runs a program. Each executor keeps the kernels that it has prepared to itself."""
+    """Runs a program. Each executor keeps the kernels that it has prepared to itself, for its thread alone.
 
-    def __init__(self, predictor: Any) -> None:
+    kept: the number of input shapes for which kernels are kept. A shape beyond them has all kernels dropped,
+    in the thread that built them. Paddle's own limit is the process's: there, one predictor's new shape drops
+    kernels of another one, in a thread that did not build them, which ruins the heap.
+    """
+
+    def __init__(self, predictor: Any, kept: int) -> None:
         self._predictor = predictor
+        self._kept = kept
+        self._shapes: set[tuple[tuple[int, ...], ...]] = set()
         self.input_names: list[str] = list(predictor.get_input_names())
         self.output_names: list[str] = list(predictor.get_output_names())
-        self._inputs = {name: predictor.get_input_handle(name) for name in self.input_names}
+        self._inputs = self._handles()
 
     def another(self) -> Executor:
         """A further executor of the same program and weights."""
-        return Executor(self._predictor.clone())
+        return Executor(self._predictor.clone(), self._kept)
 
     def run(self, feeds: Feed) -> list[tuple[Array, Array | None]]:
         """Each output's values, and of sequences the lengths, with the values one after another."""
+        lengths = {name: feeds[name + LENGTHS] for name in self.input_names if name + LENGTHS in feeds}
+        values = {
+            name: packed(feeds[name], lengths[name]) if name in lengths else np.ascontiguousarray(feeds[name])
+            for name in self.input_names
+        }
+        self._keep(tuple(each.shape for each in values.values()))
         for name, handle in self._inputs.items():
-            lengths = feeds.get(name + LENGTHS)
-            if lengths is None:
-                handle.copy_from_cpu(np.ascontiguousarray(feeds[name]))
-            else:
-                handle.copy_from_cpu(packed(feeds[name], lengths))
-                handle.set_lod([offsets(lengths)])
+            handle.copy_from_cpu(values[name])
+            if name in lengths:
+                handle.set_lod([offsets(lengths[name])])
         self._predictor.run()
         handles = [self._predictor.get_output_handle(name) for name in self.output_names]
         return [(handle.copy_to_cpu(), _steps(handle.lod())) for handle in handles]
+
+    def _handles(self) -> dict[str, Any]:
+        return {name: self._predictor.get_input_handle(name) for name in self.input_names}
+
+    def _keep(self, shape: tuple[tuple[int, ...], ...]) -> None:
+        """Drops all kernels when this is one shape too many; a clone has the weights and no kernels."""
+        if shape not in self._shapes and len(self._shapes) >= self._kept:
+            self._shapes.clear()
+            self._predictor = self._predictor.clone()
+            self._inputs = self._handles()
+        self._shapes.add(shape)
 
 
 def onednn_isa() -> int:
@@ -405,11 +433,12 @@ def _serve(beginning: list[Any], batches: Any) -> None:
         del feeds, answer
 
 
-def opened(config: Any, length_buckets: Sequence[int] = ()) -> Predictor:
+def opened(config: Any, switches: Mapping[str, Any]) -> Predictor:
     """The predictor of a `paddle.inference.Config`, for this thread alone."""
     from paddle.inference import create_predictor
 
-    return Predictor(Executor(create_predictor(config)), length_buckets)
+    executor = Executor(create_predictor(config), switches["onednn_cache_capacity"])
+    return Predictor(executor, switches["length_buckets"])
 
 
 def load_bundle(bundle: Path, threads: int | None = None) -> Predictor:
@@ -424,7 +453,7 @@ def load_bundle(bundle: Path, threads: int | None = None) -> Predictor:
     )
     if switches["onednn"]:
         require_validated_isa(deployment)
-    return opened(config, switches["length_buckets"])
+    return opened(config, switches)
 
 
 def open_bundle(bundle: Path, threads: int | None = None, predictors: int | None = None) -> SharedPredictor:

@@ -13,6 +13,11 @@ to hold: masked attention then answers the same input differently each time."""
 
 INT8_DELETED = (FP32_FC_FUSION, SCORE_SUM_FUSION)
 
+RESIDUAL_FUSION = "conv_elementwise_add_mkldnn_fuse_pass"
+"""Fuses a convolution with the addition behind it. The conversion to `offline` has fused what can be in INT8.
+The predictor's own run would fuse the others too, such as `x + convolution(x)` as the model's output, and the
+kernel then refuses: "residual fusion does not support force output with fp32"."""
+
 SPENT_SCALES_REMOVAL = ("cpu_quantize_pass", "cpu_quantize_placement_pass")
 """A pass that is run once more than usual, and the pass that the extra run is inserted in front of.
 
@@ -35,9 +40,8 @@ pixels, took for each shape
     in INT8     in FP32
     2.1 MiB     4.3 MiB
 
-so that 1,000 shapes would take gigabytes. Kernels of a shape that is not kept are built again. The cache
-belongs to the process. Predictors that share a process must keep equally many shapes, since one that keeps
-fewer empties the cache for the others.
+so that 1,000 shapes would take gigabytes. A shape that is one too many has all of a predictor's kernels
+dropped, which are then built again: see `Executor` in `serving.py`.
 """
 CACHED_LENGTHS = 1000
 """The same for sequences. Each length is a shape, and building its kernels takes longer than running them."""
@@ -72,17 +76,10 @@ BASELINE = Switches()
 """The FP32 baseline keeps the fusion: FP32 is faster with it, and it is what a user gets."""
 NATIVE_FP32 = Switches(onednn=False)
 BF16 = Switches(onednn_bf16=True)
-QUANTIZED = Switches(deleted_passes=INT8_DELETED)
+QUANTIZED = Switches(deleted_passes=(*INT8_DELETED, RESIDUAL_FUSION))
 """The switches for programs that hold quantize operators and INT8 attributes already."""
 QDQ = Switches(onednn_int8=True, deleted_passes=INT8_DELETED, inserted_passes=(SPENT_SCALES_REMOVAL,))
 """Without `onednn_int8` a QDQ program silently runs in FP32, slower than the baseline."""
 FOREIGN_QDQ = Switches(onednn_int8=True, deleted_passes=INT8_DELETED)
 """The switches for a QDQ program as PaddleSlim writes it, which has not been converted."""
 RECURRENT = replace(QUANTIZED, length_buckets=LENGTH_BUCKETS, onednn_cache_capacity=CACHED_LENGTHS)
-
-
-def beside(switches: Switches, other: object) -> Switches:
-    """`switches` for a predictor that shares its process with a predictor opened with `other`."""
-    if not isinstance(other, Switches):
-        return switches
-    return replace(switches, onednn_cache_capacity=other.onednn_cache_capacity)

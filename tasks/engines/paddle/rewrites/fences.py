@@ -26,7 +26,7 @@ LAID_OUT = CONVOLVED | {"pool2d", "pool3d", "batch_norm", "lrn"}
 """Operators that write their values in the order that suits their kernel."""
 PLAIN = frozenset(
     {
-        *("feed", "assign", "cast", "fc", "mul", *PRODUCTS, "fused_matmul", "layer_norm", "lookup_table_v2"),
+        *("feed", "assign", "cast", "fc", "mul", *PRODUCTS, "fused_matmul", "lookup_table_v2"),
         *("reshape", "reshape2", "transpose", "transpose2", "fused_transpose"),
         *("squeeze2", "unsqueeze2", "flatten2", "flatten_contiguous_range"),
     }
@@ -97,6 +97,43 @@ def separate_equal_factors(loaded: LoadedProgram) -> int:
         for slot in ("Y",) if first is not None and first.type == "assign" else ("X", "Y"):
             set_input(op, slot, [_copy(block, op, source, slot)])
     return len(found)
+
+
+def separate_equal_parts(loaded: LoadedProgram) -> int:
+    """concat of x, x and others -> of x, a copy of x and others.
+
+    Paddle quantizes inputs by their names, and each name once: the other x reaches the INT8 kernel in FP32.
+    """
+    matched = 0
+    for block, op in operators(loaded, "concat"):
+        names = op.input("X")
+        again = [name in names[:place] for place, name in enumerate(names)]
+        if any(again):
+            copies = [
+                _copy(block, op, name, f"copy{place}") if is_again else name
+                for place, (name, is_again) in enumerate(zip(names, again, strict=True))
+            ]
+            set_input(op, "X", copies)
+            matched += 1
+    return matched
+
+
+def put_repeated_operands_second(loaded: LoadedProgram) -> int:
+    """x + y, where y has more elements, so that x is repeated -> y + x.
+
+    oneDNN wants the larger operand first, and Paddle exchanges them. In INT8 it leaves their scales where
+    they were, so that each is read with the other's.
+    """
+    matched = 0
+    for block, add in operators(loaded, "elementwise_add"):
+        first, second = add.input("X")[0], add.input("Y")[0]
+        shape, other = (list(variable_of(block, name).shape) for name in (first, second))
+        same_places = add.attr("axis") == -1 or len(shape) == len(other)
+        if same_places and len(shape) <= len(other) and _is_broadcast(shape, other):
+            set_input(add, "X", [second])
+            set_input(add, "Y", [first])
+            matched += 1
+    return matched
 
 
 def separate_reshaped_factors(loaded: LoadedProgram) -> int:

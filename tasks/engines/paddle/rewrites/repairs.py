@@ -27,8 +27,10 @@ from paddle_int8.tasks.engines.paddle.rewrites.affine import (
 from paddle_int8.tasks.engines.paddle.rewrites.channels_first import compute_channels_first
 from paddle_int8.tasks.engines.paddle.rewrites.fences import (
     order_operands,
+    put_repeated_operands_second,
     separate_broadcast_products,
     separate_equal_factors,
+    separate_equal_parts,
     separate_normalised_readers,
     separate_reshaped_factors,
     separate_second_activations,
@@ -205,6 +207,8 @@ REWRITES = (
     Rewrite("separate_normalised_readers", separate_normalised_readers),
     Rewrite("order_operands", order_operands),
     Rewrite("separate_equal_factors", separate_equal_factors),
+    Rewrite("separate_equal_parts", separate_equal_parts),
+    Rewrite("put_repeated_operands_second", put_repeated_operands_second),
     Rewrite("separate_reshaped_factors", separate_reshaped_factors),
     Rewrite("separate_broadcast_products", separate_broadcast_products),
     # what no layout quantizes
