@@ -35,7 +35,7 @@ class Models:
         started = time.perf_counter()
         program = Path(folder, "model.pdmodel")
         config = self._serving.paddle_config(program, program.with_suffix(".pdiparams"), switches, threads)
-        self._opened[name] = self._serving.opened(config, switches["length_buckets"])
+        self._opened[name] = self._serving.opened(config, switches)
         self._opened[name].run(feed)
         return (time.perf_counter() - started) * 1e3
 

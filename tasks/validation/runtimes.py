@@ -31,7 +31,7 @@ from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle import serving
 from paddle_int8.tasks.engines.paddle.audit import kernels
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
-from paddle_int8.tasks.engines.paddle.switches import BASELINE, Switches, beside
+from paddle_int8.tasks.engines.paddle.switches import BASELINE, Switches
 from paddle_int8.tasks.hardware.onednn import require_isa
 from paddle_int8.tasks.validation import runtime_child
 from paddle_int8.tasks.validation.baseline import batches_told
@@ -138,9 +138,8 @@ def measure_with(request: MeasureRequest, runtime: PaddleRuntime) -> IsaEvidence
 
 
 def _open_baseline(request: MeasureRequest, other: OtherPaddle, feed: Feed) -> float:
-    switches = beside(BASELINE, request.candidate_switches)
     folder = baseline_folder(request.model.folder)
-    return other.open(BASELINE_MODEL, folder, switches, request.config.threads, feed)
+    return other.open(BASELINE_MODEL, folder, BASELINE, request.config.threads, feed)
 
 
 def _pin_among(allowed: set[int], threads: int, place: int = 0) -> None:
