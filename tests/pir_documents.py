@@ -72,7 +72,9 @@ def write_program(folder: Path, content: Any) -> Path:
 def write_parameters(folder: Path, *values: Any) -> Path:
     """values: FP32 arrays, in the order of the file."""
     path = folder / "inference.pdiparams"
-    path.write_bytes(b"".join(_stored(np.asarray(each, np.float32)) for each in values))
+    with path.open("wb") as stream:
+        for each in values:
+            stream.write(_stored(np.asarray(each, np.float32)))
     return path
 
 

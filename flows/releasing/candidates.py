@@ -67,6 +67,11 @@ class Findings:
         return tuple(each for each in self.tried if isinstance(each, FailedCandidate))
 
     @property
+    def made(self) -> tuple[Attempt, ...]:
+        """What was tried of the candidates that the strategy asked for."""
+        return tuple(each for each in self.tried if not each.candidate.given)
+
+    @property
     def tested(self) -> tuple[Judged, ...]:
         """The candidates whose verdicts count: the confirmed one of a search and those compared, else all."""
         return (*self.compared, *filter(None, [self.confirmed])) or self.judged
@@ -107,12 +112,13 @@ class Means:
 
 
 def explore(inputs: Inputs) -> Findings:
-    """Builds and measures the candidates that the strategy asks for, and judges them together.
+    """Measures the given models and the candidates that the strategy asks for, and judges them together.
 
     Where none is approved, the strategy that goes on from there does the same.
-    Raises: ConfigError when it never asks for one.
+    Raises: ConfigError when there is none.
     """
     findings = Findings()
+    _explore_given(inputs, findings)
     settings = inputs.config.quantization
     strategy, means = STRATEGIES.find(settings.strategy), Means.of(inputs, _train(inputs, findings))
     first = _judged_by(inputs, shared(inputs.config.gate)) if strategy.then else inputs
@@ -163,7 +169,7 @@ def _judged_by(inputs: Inputs, gate_config: GateConfig) -> Inputs:
 
 def _search(inputs: Inputs, findings: Findings, search: Search, means: Means) -> None:
     """Builds and measures candidates for as long as the search asks for more, within its budget."""
-    while asked := means.budget.allowed(search.next_candidates(findings.tried), findings.tried):
+    while asked := means.budget.allowed(search.next_candidates(findings.made), findings.made):
         means.calibrations.make(asked)
         built = []
         for candidate in asked:
@@ -177,6 +183,15 @@ def _search(inputs: Inputs, findings: Findings, search: Search, means: Means) ->
             deployable.wait()
         for candidate, quantized, deployable in built:
             _measure(inputs, findings, candidate, quantized, deployable)
+
+
+def _explore_given(inputs: Inputs, findings: Findings) -> None:
+    """Converts and measures the models that were quantized elsewhere."""
+    built = [(given, _convert(inputs, given, given.candidate)) for given in inputs.given]
+    for _, deployable in built:
+        deployable.wait()
+    for given, deployable in built:
+        _measure(inputs, findings, given.candidate, given, deployable)
 
 
 def _rule(inputs: Inputs, findings: Findings) -> None:
@@ -210,6 +225,7 @@ def _confirm(inputs: Inputs, findings: Findings, found: Judged, unseen: DatasetA
             config.validation,
             config.gate.confidence,
             inputs.host,
+            inputs.runtimes,
         )
     except PipelineError as error:
         _fail(inputs, findings, found.candidate, "confirm", error)
@@ -270,21 +286,27 @@ def _build(
         finetuned if ALGORITHMS.find(candidate.algorithm).needs_training else None,
         observations,
     )
-    section = conversion.own_section(config.conversion, candidate.layout)
-    return quantized, convert.submit(quantized, section)  # type: ignore[call-overload] # a future
+    return quantized, _convert(inputs, quantized, candidate)
+
+
+def _convert(
+    inputs: Inputs, quantized: PrefectFuture[QuantizedArtifact] | QuantizedArtifact, candidate: Candidate
+) -> PrefectFuture[DeployableArtifact]:
+    section = conversion.own_section(inputs.config.conversion, candidate.layout)
+    return convert.submit(quantized, section)  # type: ignore[arg-type] # a future
 
 
 def _measure(
     inputs: Inputs,
     findings: Findings,
     candidate: Candidate,
-    quantized: PrefectFuture[QuantizedArtifact],
+    quantized: PrefectFuture[QuantizedArtifact] | QuantizedArtifact,
     deployable: PrefectFuture[DeployableArtifact],
 ) -> None:
     """Validates and judges one candidate; its failure is recorded and the others go on."""
     config, step = inputs.config, "quantize"
     try:
-        quantized_artifact = quantized.result()
+        quantized_artifact = quantized if isinstance(quantized, QuantizedArtifact) else quantized.result()
         step = "convert"
         deployable_artifact = deployable.result()
         step = "validate"
@@ -297,6 +319,7 @@ def _measure(
             config.validation,
             config.gate.confidence,
             inputs.host,
+            inputs.runtimes,
         )
     except PipelineError as error:
         _fail(inputs, findings, candidate, step, error)

@@ -12,6 +12,8 @@ from paddle_int8.tasks.contracts.artifacts import (
     DatasetArtifact,
     HostProfile,
     ModelArtifact,
+    PaddleRuntime,
+    QuantizedArtifact,
 )
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.data.task import (
@@ -21,7 +23,7 @@ from paddle_int8.tasks.data.task import (
     draw_validation_data,
     part_validation_data,
 )
-from paddle_int8.tasks.engines.task import load_model
+from paddle_int8.tasks.engines.task import load_candidate, load_model
 from paddle_int8.tasks.gate.looks import shared
 from paddle_int8.tasks.gate.task import check_number_of_samples
 from paddle_int8.tasks.hardware.task import check_hardware
@@ -31,7 +33,7 @@ from paddle_int8.tasks.tracking.task import fetch_registered, log_input
 from paddle_int8.tasks.training.task import train_model
 from paddle_int8.tasks.validation.load import LoadEvidence
 from paddle_int8.tasks.validation.section import baseline_section
-from paddle_int8.tasks.validation.task import baseline_outputs, measure_baselines
+from paddle_int8.tasks.validation.task import baseline_outputs, find_runtimes, measure_baselines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,8 @@ class Inputs:
     validation: the samples that candidates are measured on. When the strategy learns from what it sees there,
     these are a part of the drawn ones, and `confirmation` is the other part, which tests what it found.
     outputs: the FP32 baseline's outputs for `validation`.
+    given: the models that were quantized elsewhere.
+    runtimes: other versions of Paddle that candidates are measured with.
     """
 
     config: ReleaseConfig
@@ -53,13 +57,17 @@ class Inputs:
     training: DatasetArtifact | None
     baselines: dict[IsaLevel, LoadEvidence]
     outputs: dict[IsaLevel, BaselineOutputsArtifact]
+    given: tuple[QuantizedArtifact, ...]
+    runtimes: tuple[PaddleRuntime, ...]
 
 
 def gather(config: ReleaseConfig, run_id: str) -> Inputs:
     """Runs the steps that every candidate needs. Raises: PipelineError when one of them fails."""
     host = check_hardware(config.hardware)
     log_input(run_id, host)
+    runtimes = find_runtimes(config.validation)
     model = load(config, run_id)
+    given = tuple(load_candidate(files, model) for files in config.candidates)
     calibration = draw_calibration_data(config.data, model)
     log_input(run_id, calibration, "calibration")
     drawn = draw_validation_data(config.data, model)
@@ -67,7 +75,7 @@ def gather(config: ReleaseConfig, run_id: str) -> Inputs:
     qat = config.quantization.qat
     training = draw_training_data(config.data, qat, model) if qat else None
     check_data(calibration, drawn, model, training)
-    looks = 1 if confirmation else len(config.quantization.candidates())
+    looks = 1 if confirmation else config.number_of_candidates
     gate = shared(config.gate) if STRATEGIES.find(config.quantization.strategy).then else config.gate
     check_number_of_samples(confirmation or validation, calibration, gate, looks)
     section = baseline_section(config.validation)
@@ -83,6 +91,8 @@ def gather(config: ReleaseConfig, run_id: str) -> Inputs:
         training=training,
         baselines=baselines,
         outputs=outputs_for(config.validation, model, validation, host, tuple(baselines)),
+        given=given,
+        runtimes=runtimes,
     )
 
 

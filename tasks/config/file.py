@@ -40,6 +40,8 @@ def _absolute(value: T, folder: Path) -> T:
         return _absolute(value.relative_to(FETCHED), Settings().data.resolve())
     if isinstance(value, Path):
         return folder / value.expanduser()
+    if isinstance(value, tuple):
+        return type(value)(_absolute(each, folder) for each in value)
     if isinstance(value, Section):
         return value.model_copy(
             update={name: _absolute(getattr(value, name), folder) for name in type(value).model_fields}

@@ -15,7 +15,10 @@ from paddle_int8.tasks.config.spoken import (
     CallableName,
     FolderName,
     RegisteredUri,
+    ReleaseName,
+    as_name,
 )
+from paddle_int8.tasks.contracts.artifacts import GIVEN
 
 
 class ModelFiles(Section):
@@ -32,6 +35,25 @@ class ModelFiles(Section):
     params_filename: str | None = Field(
         default=None, description="Name of the file that holds all parameters, where it cannot be guessed."
     )
+
+
+class GivenFiles(ModelFiles):
+    """A model on disk that was quantized elsewhere, such as by PaddleSlim or `paddle.quantization`."""
+
+    model_config = ConfigDict(title="Quantized model")
+
+    name: ReleaseName | None = Field(
+        default=None,
+        description="Name of the candidate, in front of its layout's; without it, the folder's name.",
+    )
+
+    @property
+    def called(self) -> str:
+        """The given name, or the name of the folder that the model is in."""
+        if self.name:
+            return self.name
+        is_file = self.path.suffix in (".pdmodel", ".json") or self.path.name == "__model__"
+        return as_name((self.path.parent if is_file else self.path).name) or GIVEN
 
 
 class TrainedModel(Section):

@@ -93,8 +93,8 @@ class QuantizationConfig(Section):
 
     algorithms: tuple[Annotated[str, ALGORITHMS], ...] = Field(
         default=("hist", "KL", "avg"),
-        min_length=1,
-        description="Ways to find the scales; each is tried with each layout.",
+        description="Ways to find the scales; each is tried with each layout. None are needed where the "
+        "section `candidates` names models.",
     )
     layouts: tuple[Annotated[str, LAYOUTS], ...] = Field(
         default=("offline", "qdq"),
@@ -205,7 +205,7 @@ class QuantizationConfig(Section):
 
     @model_validator(mode="after")
     def _some_candidate(self) -> QuantizationConfig:
-        if not self.candidates():
+        if self.algorithms and not self.candidates():
             calibrated = [f"`{name}` is calibrated with one of {_taken(name)}" for name in self.layouts]
             raise ValueError(f"layout {', layout '.join(calibrated)}")
         return self

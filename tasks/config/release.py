@@ -15,7 +15,13 @@ from pydantic import (
 from paddle_int8.tasks.config.data import DataConfig
 from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.config.hardware import HardwareConfig
-from paddle_int8.tasks.config.model import ModelFiles, RegisteredModel, TrainedModel, _model_kind
+from paddle_int8.tasks.config.model import (
+    GivenFiles,
+    ModelFiles,
+    RegisteredModel,
+    TrainedModel,
+    _model_kind,
+)
 from paddle_int8.tasks.config.quantization import ConversionConfig, QuantizationConfig
 from paddle_int8.tasks.config.section import Section
 from paddle_int8.tasks.config.spoken import (
@@ -78,6 +84,11 @@ class ReleaseConfig(Section):
     quantization: QuantizationConfig = Field(
         default=QuantizationConfig(), description="Which candidates are built."
     )
+    candidates: tuple[GivenFiles, ...] = Field(
+        default=(),
+        description="Models that were quantized elsewhere, of the same FP32 model; each is one more "
+        "candidate. With `algorithms: []` in `quantization` they are the only ones.",
+    )
     conversion: ConversionConfig = Field(
         default=ConversionConfig(), description="How a quantized model becomes one that oneDNN runs."
     )
@@ -94,6 +105,27 @@ class ReleaseConfig(Section):
         description="Where candidates are built: in `threads` of this host, or on the `dask` cluster of "
         "PADDLE_INT8_DASK_SCHEDULER. Without it, the cluster is used where that variable is set.",
     )
+
+    @model_validator(mode="after")
+    def _some_candidate(self) -> ReleaseConfig:
+        if not self.quantization.algorithms and not self.candidates:
+            raise MismatchError(
+                "`quantization.algorithms` is empty and `candidates` names no model",
+                "an algorithm, or a model in `candidates`",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _candidates_differ(self) -> ReleaseConfig:
+        names = [each.called for each in self.candidates]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"`candidates` has several models named {', '.join(twice)}: give each a `name`")
+        return self
+
+    @property
+    def number_of_candidates(self) -> int:
+        """How many candidates there are to try: those of the grid, and those that are given."""
+        return len(self.quantization.candidates()) + len(self.candidates)
 
     @model_validator(mode="after")
     def _gated_metric_is_measured(self) -> ReleaseConfig:

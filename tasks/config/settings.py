@@ -72,6 +72,11 @@ class Settings(Home):
         ),
         description="Packages and modules, comma-separated, whose functions a flow run of a server may name.",
     )
+    runtimes: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(".venv-paddle3/bin/python",),
+        description="Pythons, comma-separated, of the environments with the versions of Paddle that "
+        "`validation.runtimes` names. `make paddle3` makes the first.",
+    )
     notify_url: SecretStr | None = Field(
         default=None, description="URL of a webhook that is called on failures, rejections and promotions."
     )
@@ -86,7 +91,7 @@ class Settings(Home):
 
             raise variable_error(error, type(self)) from error
 
-    @field_validator("allowed_callables", mode="before")
+    @field_validator("allowed_callables", "runtimes", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         names = value.split(",") if isinstance(value, str) else value

@@ -73,6 +73,9 @@ ReleaseName = Annotated[
     Spoken("letters, digits, `_`, `.` and `-`, the first of them a letter or a digit", as_name),
 ]
 MetricNames = Annotated[tuple[str, ...], Spoken(_metrics_said)]
+PaddleVersion = Annotated[
+    str, Field(pattern=r"^\d+\.\d+\.\d+$"), Spoken("a version of three numbers in quotes, such as `'3.3.1'`")
+]
 ModelName = Annotated[
     str,
     Field(pattern=r"^[\w][\w. -]*$", max_length=200),

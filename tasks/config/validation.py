@@ -16,6 +16,7 @@ from paddle_int8.tasks.config.section import Limit, Section
 from paddle_int8.tasks.config.spoken import (
     CALLABLE,
     MetricNames,
+    PaddleVersion,
 )
 from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.suggestion import did_you_mean
@@ -71,6 +72,12 @@ class ValidationConfig(Section):
         default=None,
         description="Highest instruction set that oneDNN may use, here and when serving; without it, "
         "oneDNN uses all that the CPU has.",
+    )
+    runtimes: tuple[PaddleVersion, ...] = Field(
+        default=(),
+        description="Versions of Paddle Inference that will serve the model, such as `3.3.1`. Each candidate "
+        "is measured and judged with each of them too, beside the Paddle of the release. "
+        "PADDLE_INT8_RUNTIMES says where they are installed.",
     )
     search_share: Incidental[float] = Field(
         default=0.3,

@@ -16,6 +16,14 @@ from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Observed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaddleRuntime:
+    """Another version of Paddle Inference, and the Python of the environment that it is in."""
+
+    version: str
+    python: Incidental[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedBand:
     """The range of FP32/INT8 speed-ups that the published procedure promises for an instruction set."""
 
@@ -134,25 +142,34 @@ Override = tuple[str, str]
 """(output tensor of an operator, precision): `fp32` keeps the operator out of the quantization."""
 
 
+GIVEN = "given"
+"""What stands in the place of an algorithm for a model that was quantized elsewhere."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """One way to quantize: the point that a strategy asks for.
 
     algorithm, layout: names in the registries of algorithms and of layouts.
     overrides: operators that are made differently from the rest. Their order does not matter.
+    given: the name of a model that was quantized elsewhere, whose algorithm is `GIVEN`; else "".
     """
 
     algorithm: str
     layout: str
     overrides: tuple[Override, ...] = ()
+    given: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "overrides", tuple(sorted(set(self.overrides))))
 
     @property
     def name(self) -> str:
-        """`hist-offline`, or with overrides `hist-offline-2kept-5f3a9c1b`: their number and a digest."""
-        plain = f"{self.algorithm}-{self.layout}"
+        """`hist-offline`, or with overrides `hist-offline-2kept-5f3a9c1b`: their number and a digest.
+
+        A given model has its own name in the place of the algorithm's: `mobilenet_slim-offline`.
+        """
+        plain = f"{self.given or self.algorithm}-{self.layout}"
         if not self.overrides:
             return plain
         digest = hashlib.sha256(repr(self.overrides).encode()).hexdigest()[:8]
@@ -191,12 +208,31 @@ class ObservedArtifact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenModel:
+    """A model that was quantized elsewhere.
+
+    source: the path that the user gave. form: how it is quantized, in words.
+    layers: how many layers its program has; `quantized` of them are to run in INT8.
+    converted: whether it needs no conversion, as it is in its candidate's layout already.
+    findings: sentences about what is wrong with it.
+    """
+
+    source: Incidental[str]
+    form: str
+    layers: int
+    quantized: int
+    converted: bool
+    findings: Incidental[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QuantizedArtifact:
     """What the quantizer wrote, in the form that the candidate's layout takes (`QuantizedForm`).
 
     `scales.json` in `folder` maps each tensor to its calibrated threshold (float or list of floats).
     `operators` are the output tensors of the quantized operators, in the order of the program: the names that
     a candidate's overrides may have.
+    given: what is known of a model that was quantized elsewhere, else None.
     """
 
     candidate: Candidate
@@ -208,6 +244,7 @@ class QuantizedArtifact:
     peak_memory_bytes: Incidental[int]
     log: Incidental[Path]
     operators: tuple[str, ...] = ()
+    given: GivenModel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

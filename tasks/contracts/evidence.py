@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from paddle_int8.tasks.contracts.artifacts import Candidate, HostProfile
@@ -351,10 +352,24 @@ class IsaEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeEvidence:
+    """What was measured of a candidate with another Paddle, on the instruction set that serves.
+
+    measured: None where the model does not run there; `error` then says why. Its latency is not corrected by
+    what else the host did, and its accuracy is compared with FP32 in the Paddle of the release.
+    """
+
+    paddle: str
+    measured: IsaEvidence | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateEvidence:
     """One candidate with its measurements on every instruction set that it is deployed to.
 
     per_isa: the instruction set that serves on this host comes first, emulated ones follow.
+    runtimes: other versions of Paddle Inference, with what was measured with each.
     digest: that of the deployable model, so that a verdict is tied to the bytes that were measured.
     """
 
@@ -366,6 +381,20 @@ class CandidateEvidence:
     validation_digest: str
     host: HostProfile
     per_isa: tuple[IsaEvidence, ...]
+    runtimes: tuple[RuntimeEvidence, ...] = ()
+
+    @property
+    def everywhere(self) -> tuple[IsaEvidence, ...]:
+        """All measurements: on each instruction set, and with each other Paddle."""
+        return self.per_isa + tuple(each.measured for each in self.runtimes if each.measured)
+
+    def measured_as(self, items: Sequence[IsaEvidence]) -> CandidateEvidence:
+        """The same with other measurements, in the order of `everywhere`."""
+        rest = iter(items[len(self.per_isa) :])
+        runtimes = tuple(
+            replace(each, measured=next(rest)) if each.measured else each for each in self.runtimes
+        )
+        return replace(self, per_isa=tuple(items[: len(self.per_isa)]), runtimes=runtimes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

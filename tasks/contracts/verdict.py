@@ -111,6 +111,7 @@ class Release:
     """The result of a whole release. `chosen` is None when no candidate could be measured.
 
     sensitivity: what the operators of the most promising candidate cost, where a search or a rejection asked.
+    given: the candidates that were quantized elsewhere, whatever became of them.
     """
 
     name: str
@@ -131,3 +132,4 @@ class Release:
     seconds: float
     looks: Looks | None = None
     sensitivity: Sensitivity | None = None
+    given: tuple[QuantizedArtifact, ...] = ()

@@ -43,6 +43,18 @@ class ValidatedIsa:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TriedPaddle:
+    """Another version of Paddle Inference with which this bundle's bytes were measured, or did not run.
+
+    error: why they do not run; else "". speedup: over FP32 with that Paddle; None where they do not run.
+    """
+
+    version: str
+    error: str
+    speedup: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
     """What an engine puts into its bundles.
 
@@ -66,6 +78,7 @@ class Contents:
 class Deployment:
     """The content of `deployment.json`. `switches`, `versions`, `requirements` and `pythons`: see `Contents`.
 
+    tried_with: versions of Paddle Inference beside the one in `versions`.
     preprocessing: what samples go through before they are inputs of the model.
     strict: whether it refuses to open on an instruction set beside those in `validated_on`.
     """
@@ -85,6 +98,7 @@ class Deployment:
     requirements: tuple[str, ...]
     pythons: tuple[str, ...]
     strict: bool
+    tried_with: tuple[TriedPaddle, ...] = ()
 
 
 def bundled(files: tuple[str, ...]) -> tuple[str, ...]:
@@ -150,6 +164,14 @@ def _deployment(request: BundleRequest, contents: Contents) -> Deployment:
         requirements=contents.requirements,
         pythons=contents.pythons,
         strict=request.strict,
+        tried_with=tuple(
+            TriedPaddle(
+                version=each.paddle,
+                error=each.error,
+                speedup=each.measured.latency.speedup.ratio if each.measured else None,
+            )
+            for each in evidence.runtimes
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.evidence import (
@@ -16,6 +17,7 @@ from paddle_int8.tasks.contracts.evidence import (
     IsaEvidence,
     KernelAudit,
     MetricEvidence,
+    RuntimeEvidence,
     SpeedRatio,
 )
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Verdict
@@ -56,14 +58,40 @@ nothing. Labels that are shifted by one class look like that. The rule holds for
 
 
 def judge(evidence: CandidateEvidence, gate: GateConfig) -> Verdict:
-    """The verdict is approved when every criterion is, rejected when at least one is, else inconclusive."""
+    """The verdict is approved when every criterion is, rejected when at least one is, else inconclusive.
+
+    What was measured with another Paddle must meet the same criteria.
+    """
     results = tuple(result for criterion in CRITERIA for result in criterion(evidence, gate))
+    results += tuple(result for each in evidence.runtimes for result in _with_runtime(evidence, each, gate))
     outcomes = {result.outcome for result in results}
     if Outcome.REJECTED in outcomes:
         outcome = Outcome.REJECTED
     else:
         outcome = Outcome.APPROVED if outcomes == {Outcome.APPROVED} else Outcome.INCONCLUSIVE
     return Verdict(outcome=outcome, candidate=evidence.candidate, digest=evidence.digest, results=results)
+
+
+def _with_runtime(
+    evidence: CandidateEvidence, runtime: RuntimeEvidence, gate: GateConfig
+) -> Iterator[CriterionResult]:
+    """The criteria of another Paddle, each by its name there."""
+    yield stated(
+        f"runs with Paddle {runtime.paddle}",
+        None,
+        Outcome.APPROVED if runtime.measured else Outcome.REJECTED,
+        found="measured" if runtime.measured else runtime.error,
+        required="a model that every version in `validation.runtimes` runs",
+        remedy=f"serve it with another Paddle, and take {runtime.paddle} out of `validation.runtimes`",
+    )
+    if runtime.measured is None:
+        return
+    alone = replace(evidence, per_isa=(runtime.measured,), runtimes=())
+    for criterion in CRITERIA:
+        if criterion in (identity, native_measurement, size):
+            continue
+        for result in criterion(alone, gate):
+            yield replace(result, criterion=f"{result.criterion} with Paddle {runtime.paddle}")
 
 
 def identity(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:

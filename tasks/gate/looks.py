@@ -110,7 +110,7 @@ def looks_at(evidence: Sequence[CandidateEvidence], gate: GateConfig, earlier: E
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Test:
-    """The test of one metric of a candidate on one instruction set, by its places in the evidence."""
+    """The test of one metric of a candidate on one instruction set or Paddle, by its places there."""
 
     isa: int
     metric: int
@@ -149,7 +149,7 @@ class _Test:
 def _tests(
     evidence: CandidateEvidence, gate: GateConfig, read: Callable[[IsaEvidence], Scores | None]
 ) -> Iterator[_Test]:
-    for isa, item in enumerate(evidence.per_isa):
+    for isa, item in enumerate(evidence.everywhere):
         scores = read(item) or {}
         wanted = gated(item, gate)
         for place, metric in enumerate(item.metrics):
@@ -169,12 +169,12 @@ def _corrected(
     """The evidence with each tested bound at `error`; as it was where that is the error of one candidate."""
     if error >= 1 - gate.confidence:
         return evidence
-    per_isa = list(evidence.per_isa)
+    measured = list(evidence.everywhere)
     for test in tests:
         paid = Correction(candidates=looks, confidence=1 - error, alone_upper_pp=test.evidence.drop_upper_pp)
-        metrics = list(per_isa[test.isa].metrics)
+        metrics = list(measured[test.isa].metrics)
         metrics[test.metric] = replace(
             test.evidence, drop_upper_pp=max(paid.alone_upper_pp, test.upper_pp(error)), correction=paid
         )
-        per_isa[test.isa] = replace(per_isa[test.isa], metrics=tuple(metrics))
-    return replace(evidence, per_isa=tuple(per_isa))
+        measured[test.isa] = replace(measured[test.isa], metrics=tuple(metrics))
+    return evidence.measured_as(measured)

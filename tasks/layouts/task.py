@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from paddle_int8.tasks.config.data import Preprocessing
@@ -21,6 +22,7 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.keys import Chosen
 from paddle_int8.tasks.engines import ENGINES
 from paddle_int8.tasks.engines.engine import BundleRequest
+from paddle_int8.tasks.engines.paddle.given.as_it_is import take_as_it_is
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.layouts.code import chosen_conversion
 from paddle_int8.tasks.layouts.layout import ConversionRequest
@@ -34,22 +36,30 @@ def _chosen(parameters: Mapping[str, Any]) -> Chosen:
     return chosen_conversion(parameters["quantized"]["candidate"]["layout"])
 
 
-@step(name="convert", task_run_name="convert {quantized.candidate.name}", **cached(chosen=_chosen))
+@step(
+    name="convert",
+    task_run_name="convert {quantized.candidate.name}",
+    **cached(take_as_it_is, chosen=_chosen),
+)
 def convert(quantized: QuantizedArtifact, config: ConversionConfig) -> DeployableArtifact:
-    """The quantized model in the layout that its candidate names.
+    """The quantized model in the layout that its candidate names. One that is in it already is left as it is.
 
     config: see `own_section`.
     Raises: ConversionError when nothing in the result would run in INT8.
     """
     name, layout = quantized.candidate.name, LAYOUTS.find(quantized.candidate.layout)
+    converted_already = quantized.given is not None and quantized.given.converted
     log = step_log(f"convert-{name}")
     with stage(f"convert {name}") as summary, scratch(Settings().store, "deployable") as folder:
         started = time.monotonic()
         request = ConversionRequest(quantized=quantized.folder, folder=folder, config=config)
+        make = (
+            partial(take_as_it_is, quantized.folder, folder, layout.name)
+            if converted_already
+            else partial(layout.convert, request)
+        )
         with computing():
-            converted = run_isolated(
-                layout.convert, request, step=f"convert {name}", log=log, timeout_s=config.timeout_s
-            )
+            converted = run_isolated(make, step=f"convert {name}", log=log, timeout_s=config.timeout_s)
         summary.append(", ".join(f"{count} {op}" for op, count in sorted(converted.int8_ops.items())))
         return DeployableArtifact(
             candidate=quantized.candidate,
@@ -59,7 +69,7 @@ def convert(quantized: QuantizedArtifact, config: ConversionConfig) -> Deployabl
             int8_ops=converted.int8_ops,
             seconds=time.monotonic() - started,
             log=log,
-            quantized=quantized.folder if layout.simulated else None,
+            quantized=quantized.folder if layout.simulated and not converted_already else None,
         )
 
 

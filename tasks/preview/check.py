@@ -252,11 +252,11 @@ def _found(opened: Opened, answers: Answers, began: float) -> Check:
         samples=answers.samples,
         alternatives=right_with,
         doubts=found,
-        candidates=tuple(each.name for each in candidates),
+        candidates=tuple(each.name for each in candidates) + tuple(each.called for each in config.candidates),
         max_drop_pp=gate.max_drop_pp,
         fewest_samples=fewest_samples(gate.max_drop_pp, confidence=gate.confidence),
         decidable_pp=margin_within(validation.taken, confidence=gate.confidence),
-        forecast=forecast(config, measured, candidates=len(candidates), parallel=parallel),
+        forecast=forecast(config, measured, candidates=config.number_of_candidates, parallel=parallel),
         page=Settings().root / "checks" / f"{config.name}.html",
         seconds=time.monotonic() - began,
     )

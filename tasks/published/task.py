@@ -18,6 +18,7 @@ from paddle_int8.tasks.contracts.keys import decisive
 from paddle_int8.tasks.data.dataset import draw_dataset
 from paddle_int8.tasks.data.metrics import METRICS
 from paddle_int8.tasks.data.sources import SOURCES
+from paddle_int8.tasks.engines.paddle.given.as_it_is import take_as_it_is
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune
 from paddle_int8.tasks.engines.paddle.quantization.observe import observe
@@ -38,13 +39,15 @@ from paddle_int8.tasks.validation.baseline import write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
 from paddle_int8.tasks.validation.measure import measure
 from paddle_int8.tasks.validation.native import compare_with_native
+from paddle_int8.tasks.validation.runtimes import measure_with
 from paddle_int8.tasks.validation.timing import time_process
 
 NAME = "published-table"
 RELEASED = (
     *(prepare_model, draw_dataset, finetune, ptq_request, observe),
-    *(quantize, quantize_recurrent),
+    *(quantize, quantize_recurrent, take_as_it_is),
     *(environment, measure_baseline, compare_with_native, write_baseline_outputs, time_process, measure),
+    measure_with,
     *(GridSearch, judge, choose, measured),
 )
 """All that computes what a record holds, beside the layouts of its release and their engines."""

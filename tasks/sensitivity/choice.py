@@ -15,6 +15,8 @@ from paddle_int8.tasks.layouts import LAYOUTS
 
 def can_be_simulated(candidate: Candidate) -> bool:
     """Whether its operators can be quantized one by one in the FP32 model: it was not trained or changed."""
+    if candidate.given:
+        return False
     algorithm = ALGORITHMS.find(candidate.algorithm)
     changed = algorithm.needs_training or algorithm.prepare is not None
     return not changed and LAYOUTS.find(candidate.layout).form is not QuantizedForm.FP32

@@ -8,7 +8,8 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence, Disturbance,
 def candidate_metrics(evidence: CandidateEvidence) -> dict[str, float]:
     """The metrics of a candidate. Example: `latency_p50_ms`, and `avx2/latency_p50_ms` on emulated AVX2.
 
-    The native instruction set has no prefix; each other one has the prefix `<isa>/`.
+    The native instruction set has no prefix; each other one has the prefix `<isa>/`, and each other Paddle
+    `paddle-<version>/`.
     """
     metrics = {
         "size_bytes": float(evidence.size_bytes),
@@ -17,6 +18,9 @@ def candidate_metrics(evidence: CandidateEvidence) -> dict[str, float]:
     for index, item in enumerate(evidence.per_isa):
         prefix = "" if index == 0 else f"{item.isa}/"
         metrics |= {prefix + name: value for name, value in _isa_metrics(item).items()}
+    for each in evidence.runtimes:
+        found = _isa_metrics(each.measured) if each.measured else {}
+        metrics |= {f"paddle-{each.paddle}/{name}": value for name, value in found.items()}
     return metrics
 
 

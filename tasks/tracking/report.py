@@ -18,6 +18,7 @@ from paddle_int8.tasks.contracts.verdict import CriterionResult, Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.tracking.connection import redact
+from paddle_int8.tasks.tracking.given import given_rows
 from paddle_int8.tasks.tracking.plots import Plot, Scales, release_plots
 from paddle_int8.tasks.tracking.runs import config_yaml, versions
 from paddle_int8.tasks.tracking.sensitivity import (
@@ -92,6 +93,10 @@ def render_html(
         costs=_costs(release),
         cost_heads=HEADS,
         cost_rows=worst_rows(release.sensitivity) if release.sensitivity else [],
+        given=given_rows(release),
+        paddles=[(each.paddle, each.measured or each.error) for each in evidence.runtimes]
+        if evidence
+        else [],
         criteria=sorted(verdict.results, key=_urgency) if verdict else [],
         rows=candidate_rows(release),
         references=reference_rows(native) if native else (),
@@ -133,6 +138,9 @@ def render_markdown(release: Release, why: tuple[str, ...]) -> str:
         lines += _outputs(native)
         lines += ["", _cell(audit_sentence(native))]
         lines += ["", _cell(disturbed)] if (disturbed := disturbance_sentence(native)) else []
+    for row in given_rows(release):
+        lines += ["", f"## {_cell(row.name)}, quantized elsewhere", "", f"It is {_cell(row.form)}.", ""]
+        lines += [f"- {_cell(finding)}" for finding in row.findings]
     if looks := _looks(release):
         lines += ["", "## Looks at the validation samples", "", *map(_cell, looks)]
     if release.sensitivity:

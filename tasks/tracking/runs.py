@@ -333,11 +333,13 @@ def _candidate_run(
     tags: Mapping[str, str],
 ) -> Iterator[tuple[MlflowClient, str]]:
     """Opens a nested run. It ends as FAILED when logging to it fails, and as FINISHED otherwise."""
-    params = {"algorithm": candidate.algorithm, "layout": candidate.layout} | {
-        name: value
-        for name, value in settings.model_dump(mode="json").items()
-        if name not in ("algorithms", "layouts", "timeout_s")
-    }
+    params = {"algorithm": candidate.algorithm, "layout": candidate.layout}
+    if not candidate.given:  # the section says nothing of a model that was quantized elsewhere
+        params |= {
+            name: value
+            for name, value in settings.model_dump(mode="json").items()
+            if name not in ("algorithms", "layouts", "timeout_s")
+        }
     if candidate.overrides:
         params["overrides"] = ", ".join(f"{tensor}: {precision}" for tensor, precision in candidate.overrides)
     with connection(tracking_uri) as client:

@@ -23,8 +23,9 @@ def summary_json(release: Release) -> dict[str, Any]:
     verdicts = {json.dumps(item.pop("candidate")): item for item in document.pop("verdicts")}
     for evidence in document["evidence"]:
         del evidence["host"]
-        for isa in evidence["per_isa"]:
-            del isa["latency"]["samples_ms"]
+        others = [each["measured"] for each in evidence["runtimes"] if each["measured"]]
+        for measured in (*evidence["per_isa"], *others):
+            del measured["latency"]["samples_ms"]
         evidence["verdict"] = verdicts.get(json.dumps(evidence["candidate"]))
     document["candidates"] = document.pop("evidence")
     document["tracking_uri"] = redact(release.tracking_uri)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from paddle_int8.tasks.config.validation import ValidationConfig
 
-OF_LATENCY = frozenset({"warmup", "repeats", "processes", "references"})
+OF_LATENCY = frozenset({"warmup", "repeats", "processes", "references", "runtimes"})
 """These say how a candidate is timed beside the baseline."""
 
 

@@ -14,8 +14,15 @@ from paddle_int8.tasks.contracts.artifacts import (
     DeployableArtifact,
     HostProfile,
     ModelArtifact,
+    PaddleRuntime,
 )
-from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, NativeComparison
+from paddle_int8.tasks.contracts.errors import MeasurementError
+from paddle_int8.tasks.contracts.evidence import (
+    CandidateEvidence,
+    IsaEvidence,
+    NativeComparison,
+    RuntimeEvidence,
+)
 from paddle_int8.tasks.contracts.keys import Chosen, Incidental
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.data.metrics import METRICS
@@ -26,6 +33,7 @@ from paddle_int8.tasks.hardware.levels import environment, rank
 from paddle_int8.tasks.layouts.code import chosen_engine
 from paddle_int8.tasks.process.host_lock import computing, measuring
 from paddle_int8.tasks.process.isolated import run_isolated
+from paddle_int8.tasks.process.progress import WARNING
 from paddle_int8.tasks.steps.step import cached, stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
@@ -34,6 +42,8 @@ from paddle_int8.tasks.validation.load import LoadEvidence
 from paddle_int8.tasks.validation.measure import measure
 from paddle_int8.tasks.validation.native import NativeRequest, compare_with_native
 from paddle_int8.tasks.validation.request import MeasureRequest
+from paddle_int8.tasks.validation.runtimes import measure_with
+from paddle_int8.tasks.validation.runtimes_found import found_runtimes
 from paddle_int8.tasks.validation.timing import time_process
 
 
@@ -177,7 +187,7 @@ def _chosen(parameters: Mapping[str, Any]) -> Chosen:
 @step(
     name="validate",
     task_run_name="validate {deployable.candidate.name}",
-    **cached(measure, time_process, environment, chosen=_chosen),
+    **cached(measure, measure_with, time_process, environment, chosen=_chosen),
 )
 def validate(
     model: ModelArtifact,
@@ -188,11 +198,13 @@ def validate(
     config: ValidationConfig,
     confidence: float,
     host: HostProfile,
+    runtimes: tuple[PaddleRuntime, ...] = (),
 ) -> CandidateEvidence:
     """Measures one candidate on the instruction set that serves on this host and on each emulated one.
 
     baselines, outputs: the FP32 baseline's load and outputs on each of these instruction sets.
     confidence: the confidence of the bounds in the evidence.
+    runtimes: other versions of Paddle with which it is measured too, on the first of these.
     Raises: MeasurementError when a metric fails, or when oneDNN used another instruction set than asked for.
     """
     with stage(f"validate {deployable.candidate.name}") as summary:
@@ -200,9 +212,25 @@ def validate(
             _measure(model, deployable, validation, load, outputs[isa], config, confidence, isa, host)
             for isa, load in baselines.items()
         )
+        served = next(iter(baselines))
+        others = tuple(
+            _measure_with(
+                each,
+                model,
+                deployable,
+                validation,
+                baselines[served],
+                outputs[served],
+                config,
+                confidence,
+                host,
+            )
+            for each in runtimes
+        )
         native = per_isa[0]
         speedup, metric = native.latency.speedup, native.metrics[0]
         summary.append(f"{speedup.ratio:.2f}x, {metric.title} {-metric.drop_pp:+.2f} points")
+        summary.extend(_told(each) for each in others)
         return CandidateEvidence(
             candidate=deployable.candidate,
             digest=deployable.digest,
@@ -212,7 +240,69 @@ def validate(
             validation_digest=validation.digest,
             host=host,
             per_isa=per_isa,
+            runtimes=others,
         )
+
+
+def _told(found: RuntimeEvidence) -> str:
+    if found.measured is None:
+        return f"{WARNING}{found.error}"
+    speedup, metric = found.measured.latency.speedup, found.measured.metrics[0]
+    return f"with Paddle {found.paddle}: {speedup.ratio:.2f}x, {metric.title} {-metric.drop_pp:+.2f} points"
+
+
+def _measure_with(
+    runtime: PaddleRuntime,
+    model: ModelArtifact,
+    deployable: DeployableArtifact,
+    validation: DatasetArtifact,
+    baseline: LoadEvidence,
+    outputs: BaselineOutputsArtifact,
+    config: ValidationConfig,
+    confidence: float,
+    host: HostProfile,
+) -> RuntimeEvidence:
+    """What is measured with another Paddle; that the model does not run there is a finding too."""
+    store, isa = Settings().store, served_isa(host, config)
+    log = step_log(f"validate-{deployable.candidate.name}-paddle-{runtime.version}")
+    with scratch(store, "evidence") as folder, measuring():
+        request = MeasureRequest(
+            model=model,
+            deployable=deployable,
+            validation=validation,
+            config=config,
+            confidence=confidence,
+            isa=isa,
+            emulated=False,
+            folder=folder,
+            log=log,
+            baseline_outputs=outputs.folder / OUTPUTS,
+            baseline_load=baseline,
+        )
+        try:
+            measured = run_isolated(
+                measure_with,
+                request,
+                runtime,
+                step=f"validate {deployable.candidate.name} with Paddle {runtime.version}",
+                log=log,
+                timeout_s=config.timeout_s,
+                environment=environment(isa, emulated=isa is not host.isa, threads=config.threads),
+            )
+        except MeasurementError as error:
+            return RuntimeEvidence(paddle=runtime.version, measured=None, error=error.found)
+        kept = commit(folder, store, "evidence", folder_digest(folder))
+        outcomes = kept / measured.outcomes.name
+        return RuntimeEvidence(paddle=runtime.version, measured=replace(measured, outcomes=outcomes))
+
+
+@step(name="find runtimes")
+def find_runtimes(config: ValidationConfig) -> tuple[PaddleRuntime, ...]:
+    """The environments of the versions in `validation.runtimes`, without that of the release itself.
+
+    Raises: ConfigError when a version is in none of the environments that PADDLE_INT8_RUNTIMES names.
+    """
+    return found_runtimes(config.runtimes, Settings().runtimes)
 
 
 def _measure(

@@ -11,7 +11,7 @@ import yaml
 
 from paddle_int8.tasks.engines.paddle.switches import BASELINE
 
-SIDE, CLASSES = 16, 10
+SIDE, CLASSES, WIDTH = 16, 10, 8
 SAMPLES = 400
 # top5: the classes of this untrained network are nearly tied, and saturation without VNNI swaps them
 LENIENT = {"metric": "top5", "max_drop_pp": 10.0, "min_speedup": 0.01, "min_int8_share": 0.5}
@@ -70,19 +70,25 @@ def save_data(path: Path, count: int, seed: int) -> Path:
     return path
 
 
+def small_network(width: int = WIDTH, classes: int = CLASSES) -> Any:
+    from paddle import nn
+
+    network = nn.Sequential(
+        *(nn.Conv2D(3, width, 3, bias_attr=False), nn.BatchNorm2D(width), nn.ReLU()),
+        *(nn.Conv2D(width, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2D(2), nn.Flatten()),
+        nn.Linear(64, classes),
+    )
+    network.eval()
+    return network
+
+
 def export(folder: Path, dtype: str = "float32") -> None:
     """Runs in an isolated process."""
     import paddle
-    from paddle import nn
 
     paddle.seed(0)
-    for name, width in (("model", 8), ("other_model", 16)):
-        network = nn.Sequential(
-            *(nn.Conv2D(3, width, 3, bias_attr=False), nn.BatchNorm2D(width), nn.ReLU()),
-            *(nn.Conv2D(width, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2D(2), nn.Flatten()),
-            nn.Linear(64, CLASSES),
-        )
-        network.eval()
+    for name, width in (("model", WIDTH), ("other_model", 16)):
+        network = small_network(width)
         network.to(dtype=dtype)
         spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], dtype, "image")
         paddle.jit.save(network, str(folder / name / "model"), input_spec=[spec])

@@ -17,7 +17,7 @@ from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.audit_model import audit_isolated
 from tests.e2e.ground import Ground
 from tests.e2e.small_inputs import export
-from tests.integration.paddle3.environment import run_paddle3
+from tests.integration.paddle3.environment import OLDER_FORM, run_paddle3
 
 pytestmark = pytest.mark.paddle
 
@@ -66,6 +66,15 @@ def test_program_of_paddle3_is_released_and_said_to_be_one(ground: Ground, dtype
     assert "PIR program of Paddle 3" in found.report.read_text(encoding="utf-8")
     audit = audit_isolated(model / "inference.json", None)
     assert audit.compute_primitives == found.model.census.compute
+
+
+def test_program_of_paddle3_in_the_older_form_is_released(warm_ground: Ground) -> None:
+    model = warm_ground.folder / "exported"
+    run_paddle3("small_network.py", model, variables=OLDER_FORM)
+    assert (model / "inference.pdmodel").is_file()
+    found = released(warm_ground, model, model / "taught.npz")
+    assert found.outcome is Outcome.APPROVED, [verdict.results for verdict in found.verdicts]
+    assert found.model.source_format == "pdmodel, Paddle 3.3.1"
 
 
 def test_model_that_convert_says_to_release_is_released(warm_ground: Ground) -> None:

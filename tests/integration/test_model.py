@@ -280,3 +280,29 @@ def test_census_names_recurrent_operators_and_the_way_out() -> None:
     assert (census.quantizable, census.compute) == (1, 3)
     assert census.counts == {"matmul_v2": 1, "rnn": 2, "softmax": 1}
     assert "gru or lstm" in census.never["rnn"]
+
+
+def save_both_ways(exported: Path, ours: Path, paddles: Path) -> None:
+    """The same parameters as this project writes them and as Paddle does. Types other than FP32 too."""
+    from paddle.static.io import is_persistable, save_vars
+
+    from paddle_int8.tasks.engines.paddle.blocks import put_parameter
+    from paddle_int8.tasks.engines.paddle.program import load_program, paddle, save_program
+
+    loaded = load_program(models.source(exported))
+    for dtype in ("int8", "int32", "int64", "float16", "float64", "bool"):
+        put_parameter(loaded, f"of_{dtype}", np.arange(6).reshape(2, 3).astype(dtype))
+    save_program(loaded, ours)
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    with paddle.static.scope_guard(loaded.scope):
+        save_vars(
+            executor, str(paddles), loaded.program, predicate=is_persistable, filename="model.pdiparams"
+        )
+
+
+def test_parameters_are_written_to_the_byte_as_paddle_writes_them(root: Path, tmp_path: Path) -> None:
+    ours, paddles = tmp_path / "ours", tmp_path / "paddles"
+    log = tmp_path / "log.txt"
+    run_isolated(save_both_ways, root / "vgg", ours, paddles, step="save", log=log, timeout_s=60)
+    found, wanted = (folder / "model.pdiparams" for folder in (ours, paddles))
+    assert found.read_bytes() == wanted.read_bytes()

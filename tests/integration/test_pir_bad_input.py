@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,29 @@ def test_truncated_parameters_are_refused_by_the_byte(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(ModelFormatError, match="truncated, 7 bytes are missing"):
         prepare(tmp_path)
+
+
+def grown(folder: Path) -> int:
+    """By how many bytes this process's memory grows at most while the model in `folder` is prepared."""
+    import paddle  # noqa: F401 - not to be counted
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    prepare_model(find_model(ModelFiles(path=folder)), folder / "out")
+    return 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+
+
+def test_large_parameters_take_little_more_memory_than_their_file(tmp_path: Path) -> None:
+    side, count = 3072, 8
+    parameters = [parameter(1 + place, f"linear_{place}.w_0", side, side) for place in range(count)]
+    products = [
+        operation("1.matmul", [100 + place, 1 + place], [(101 + place, tensor(-1, side))], TRANSPOSED)
+        for place in range(count)
+    ]
+    output = answered(100 + count, "fetch_name_0", -1, side)
+    write_program(tmp_path, document(*parameters, given(100, "x", -1, side), *products, output))
+    size = write_parameters(tmp_path, *[np.ones((side, side), np.float32)] * count).stat().st_size
+    assert size > 300_000_000
+    log = tmp_path / "log.txt"
+    most = run_isolated(grown, tmp_path, step="load model", log=log, timeout_s=120)
+    assert 0.5 * size < most < 1.2 * size, most / size
+    assert (tmp_path / "out" / "model.pdiparams").stat().st_size >= size  # products are given biases

@@ -14,6 +14,7 @@ from paddle_int8.flows.cli.main import app
 from paddle_int8.tasks.contracts.errors import ConversionError, ModelFormatError
 from paddle_int8.tasks.engines.paddle.conversion.save_quant_model import ConvertOptions, save_quant_model
 from paddle_int8.tasks.engines.paddle.form import Form, recognise
+from paddle_int8.tasks.engines.paddle.given.model import take_given
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.audit_model import audit_isolated
@@ -46,6 +47,8 @@ KNOWN = {
 CONVERTIBLE = [name for name, form in KNOWN.items() if form in (Form.FAKE_QUANT, Form.QDQ)]
 CONVERTED = [name for name, form in KNOWN.items() if form.converted]
 DYGRAPH = [name for name in KNOWN if name.startswith("dygraph")]
+PER_TENSOR = ["dygraph_qat", "dygraph_ptq"]
+OF_VGG = [*FROM_VGG, "offline_7bit"]
 RUNS_IN_FP32 = [FLOAT, "slim_fake", "aware_fake", "weights_restored"]
 
 
@@ -62,6 +65,7 @@ def root(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_isolated(quantized_forms.build, folder, small, step="build", log=log, timeout_s=200)
     for name, suffix in FROM_VGG.items():
         shutil.copytree(small / f"vgg_{suffix}", folder / name)
+    shutil.copytree(small / "vgg", folder / "vgg")
     return folder
 
 
@@ -117,6 +121,31 @@ def test_model_from_before_quantization_is_what_a_release_takes(root: Path, tmp_
     source, log = models.source(root / FLOAT), tmp_path / "log.txt"
     prepared = run_isolated(prepare_model, source, tmp_path / "out", step="load", log=log, timeout_s=60)
     assert prepared.census.quantizable == LAYERS["own"]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_model_of_every_form_is_a_candidate_unless_its_weights_alone_are_quantized(
+    root: Path, tmp_path: Path, name: str
+) -> None:
+    original = root / FLOAT if name not in OF_VGG else root / "vgg"
+    log = tmp_path / "log.txt"
+    prepared = run_isolated(
+        prepare_model, models.source(original), tmp_path / "fp32", step="load", log=log, timeout_s=60
+    )
+    model = prepared.artifact(models.source(original), original, tmp_path / "fp32")
+    arguments = models.source(root / name), name, model, tmp_path / "taken"
+    if KNOWN[name] is Form.WEIGHTS:
+        with pytest.raises(ModelFormatError, match="on x86 every layer of it computes in FP32"):
+            run_isolated(take_given, *arguments, step="take", log=log, timeout_s=60)
+        return
+    taken = run_isolated(take_given, *arguments, step="take", log=log, timeout_s=60)
+    assert (taken.given.quantized, taken.given.layers) == (prepared.census.quantizable,) * 2
+    assert taken.layout == ("qdq" if KNOWN[name] in (Form.QDQ, Form.DEPLOYABLE_QDQ) else "offline")
+    assert taken.given.converted is KNOWN[name].converted
+    said = " ".join(taken.given.findings)
+    assert ("whole weight" in said) is (name in PER_TENSOR)
+    assert ("without their scales" in said) is (name in DYGRAPH)
+    assert ("fake-quant" in said) is (KNOWN[name] is Form.FAKE_QUANT)
 
 
 @pytest.mark.parametrize("name", CONVERTIBLE)

@@ -319,3 +319,27 @@ def test_every_layout_drops_the_fp32_fc_fusion_and_the_baseline_keeps_it() -> No
         set(INT8_DELETED) <= set(LAYOUTS.find(layout).switches.deleted_passes) for layout in LAYOUTS.names()
     )
     assert BASELINE.deleted_passes == ()
+
+
+OF_ONEDNN36 = """\
+onednn_verbose,v1,info,oneDNN v3.6.2 (commit 28d696724426b943e2f4a0e607f90cdc19aedaf6)
+onednn_verbose,v1,info,cpu,isa:Intel AVX-512 with Intel DL Boost
+onednn_verbose,v1,primitive,info,template:operation,engine,primitive,implementation,prop_kind,\
+memory_descriptors,attributes,auxiliary,problem_desc,exec_time
+onednn_verbose,v1,graph,info,template:operation,engine,partition_id,partition_kind,op_names,data_formats,\
+logical_tensors,fpmath_mode,implementation,backend,exec_time
+onednn_verbose,v1,primitive,exec,cpu,reorder,jit:uni,undef,src:f32::blocked:abcd::f0 \
+dst:s8::blocked:abcd::f0,attr-scales:src0:0:f32,,1x3x16x16,0.5
+onednn_verbose,v1,primitive,exec,cpu,convolution,brg_conv_fwd:avx512_core_vnni,forward_inference,\
+src:s8:a:blocked:acdb::f0 wei:s8:ap:blocked:AcdB16a4b::f1:s8m1 bia:undef::undef::: dst:u8::blocked:acdb::f0,\
+attr-scales:src0:0:f32,alg:convolution_direct,mb1_ic3oc8_ih16oh14kh3,0.75
+onednn_verbose,v1,primitive,exec,cpu,inner_product,x64:gemm:jit,forward_inference,src:f32::blocked:ab::f0 \
+wei:f32::blocked:ab::f0 bia:f32::blocked:a::f0 dst:f32:a:blocked:ab::f0,,,mb1ic64oc10,0.25""".splitlines()
+
+
+def test_lines_of_the_onednn_in_paddle3_are_read_too() -> None:
+    found = audit(OF_ONEDNN36, inferences=1, expect_int8=True)
+    assert (found.int8_primitives, found.compute_primitives, found.reorders) == (1, 2, 1)
+    assert found.int8_share_by_time == pytest.approx(0.75)
+    assert {share.dtype for share in found.shares} == {"int8", "fp32", "f32->s8"}
+    assert [layer.kind for layer in found.fp32_layers] == ["inner_product"]

@@ -89,6 +89,27 @@ def test_config_relative_paths_are_taken_from_the_files_own_folder(
     assert validation.root == Path.home() / "images/validation"
 
 
+def test_config_models_quantized_elsewhere_are_named_after_their_folders(tmp_path: Path) -> None:
+    paths = ["act", "deep/slim_infer/inference.pdmodel", "my models #1?", "__model__"]
+    config = load(changed("") | {"candidates": [{"path": path} for path in paths]}, tmp_path)
+    assert [each.called for each in config.candidates[:3]] == ["act", "slim_infer", "my-models-1"]
+    assert all(each.path.is_absolute() for each in config.candidates)
+    assert config.number_of_candidates == len(config.quantization.candidates()) + 4
+
+
+def test_config_models_of_one_name_are_refused_until_one_is_named(tmp_path: Path) -> None:
+    two = [{"path": "one/int8"}, {"path": "two/int8"}]
+    with pytest.raises(ConfigError, match="several models named int8"):
+        load(changed("") | {"candidates": two}, tmp_path)
+    named = [two[0], two[1] | {"name": "second"}]
+    assert len(load(changed("") | {"candidates": named}, tmp_path).candidates) == 2
+
+
+def test_config_needs_no_algorithm_beside_a_model_that_is_quantized(tmp_path: Path) -> None:
+    given = changed("quantization", algorithms=[]) | {"candidates": [{"path": "int8"}]}
+    assert load(given, tmp_path).number_of_candidates == 1
+
+
 def test_config_loaded_by_relative_name_still_has_absolute_paths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

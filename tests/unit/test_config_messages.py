@@ -219,7 +219,9 @@ def test_message_of_any_wrong_value_at_any_key_has_no_word_of_the_validator(valu
         pytest.param(
             "quantization", {"algorithms": "KL"}, "is KL", "such as `algorithms: [KL]`", id="one for a list"
         ),
-        pytest.param("quantization", {"algorithms": []}, "is []", "at least one entry", id="empty list"),
+        pytest.param(
+            "quantization", {"algorithms": []}, "is empty", "an algorithm, or a model", id="empty list"
+        ),
         pytest.param(
             "quantization",
             {"layouts": ["Offline-7bit"]},

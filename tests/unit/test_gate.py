@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from paddle_int8.tasks.config.gate import GateConfig
-from paddle_int8.tasks.contracts.evidence import CandidateEvidence, ClassDrop, OutputEvidence, Simulation
+from paddle_int8.tasks.contracts.evidence import (
+    CandidateEvidence,
+    ClassDrop,
+    OutputEvidence,
+    RuntimeEvidence,
+    Simulation,
+)
 from paddle_int8.tasks.contracts.json import from_json, to_json
 from paddle_int8.tasks.contracts.verdict import CriterionResult
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome, OutputKind
@@ -542,3 +548,38 @@ def test_gate_evidence_of_before_there_were_outputs_is_judged_by_its_one_figure(
     old = from_json(CandidateEvidence, json.dumps(document))
     assert judge(old, GATE).outcome is Outcome.APPROVED
     assert result_of(spoil(old, sqnr_db=0.0), "signal").outcome is Outcome.REJECTED
+
+
+def with_paddle3(evidence: CandidateEvidence, **changes: Any) -> CandidateEvidence:
+    """`evidence`, measured with Paddle 3.3.1 as with the release's own, but for `changes`."""
+    measured = dataclasses.replace(native(evidence), **changes)
+    return dataclasses.replace(evidence, runtimes=(RuntimeEvidence(paddle="3.3.1", measured=measured),))
+
+
+def test_runtime_that_is_as_good_is_approved_by_criteria_of_its_own() -> None:
+    verdict = judge(with_paddle3(good_evidence()), GATE)
+    assert verdict.outcome is Outcome.APPROVED
+    names = [result.criterion for result in verdict.results]
+    for name in ("accuracy top1", "speed-up", "INT8 share", "signal"):
+        assert f"{name} with Paddle 3.3.1" in names
+    assert len(names) == len(set(names))
+
+
+def test_runtime_with_a_drop_rejects_the_candidate_by_its_name() -> None:
+    evidence = with_paddle3(good_evidence(), metrics=(counted(lost=900, gained=1),))
+    assert result_of(evidence, "accuracy top1").outcome is Outcome.APPROVED
+    assert result_of(evidence, "accuracy top1 with Paddle 3.3.1").outcome is Outcome.REJECTED
+    assert judge(evidence, GATE).outcome is Outcome.REJECTED
+
+
+def test_runtime_that_does_not_run_the_model_rejects_it_with_its_reason() -> None:
+    failed = RuntimeEvidence(paddle="3.3.1", measured=None, error="no kernel for a GRU")
+    evidence = dataclasses.replace(good_evidence(), runtimes=(failed,))
+    result = result_of(evidence, "runs with Paddle 3.3.1")
+    assert (result.outcome, result.found) == (Outcome.REJECTED, "no kernel for a GRU")
+    assert judge(evidence, GATE).outcome is Outcome.REJECTED
+
+
+def test_evidence_of_a_runtime_survives_json() -> None:
+    evidence = with_paddle3(good_evidence())
+    assert from_json(CandidateEvidence, to_json(evidence)) == evidence

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from paddle_int8.tasks.config.gate import GateConfig
-from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence
+from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, RuntimeEvidence
 from paddle_int8.tasks.contracts.verdict import EarlierLooks, Looks, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.gate.criteria import judge
@@ -316,3 +316,17 @@ def test_samples_are_used_up_when_errors_add_up_to_what_was_planned_or_to_one(
 ) -> None:
     assert looks.used_up is used_up
     assert ("used up" in " ".join(looks_sentences(looks))) is used_up
+
+
+def test_bound_of_another_paddle_is_widened_as_that_of_the_releases_own() -> None:
+    measured = Measured()
+    evidence = [measured.add(name, outcomes(range(place))) for place, name in enumerate(NAMES[:3])]
+    both = [
+        dataclasses.replace(each, runtimes=(RuntimeEvidence(paddle="3.3.1", measured=each.per_isa[0]),))
+        for each in evidence
+    ]
+    for found, _ in judge_together(both, GATE, measured.read):
+        (other,) = found.runtimes
+        assert other.measured is not None
+        assert other.measured.metrics == found.per_isa[0].metrics
+        assert other.measured.metrics[0].correction is not None

@@ -21,6 +21,8 @@ def require_float(source: ModelSource) -> None:
     if found.form is Form.FLOAT:
         return
     remedy = UNQUANTIZED
+    if found.form is not Form.WEIGHTS:
+        remedy += ", and this one in `candidates` beside it"
     if found.form in (Form.QDQ, Form.FAKE_QUANT):
         remedy += f"; or make this one fit to serve: `{convert_command(source)}`"
     elif found.form.converted:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
     from paddle_int8.tasks.engines.paddle.types import Operator
 
-PARAMETER = re.compile(r"[._](w|b|weights?|bias|offset|scale|mean|variance)(_\d+)?(_deepcopy_\d+)?$")
+PARAMETER = re.compile(r"[._](w|b|weights?|bias|offset|scale|mean|variance)(_\d+)?(_deepcopy_\d+)*$")
 """What Paddle and its model collections put behind a layer's name: `conv2d_3.w_0`, `conv1_weights`."""
 
 

@@ -37,12 +37,14 @@ logger = logging.getLogger(__name__)
 class PreparedModel:
     """What `prepare_model` wrote. `tasks.contracts.artifacts.ModelArtifact` describes the fields.
 
+    written_by: the Paddle that wrote a program in the older form, when it is Paddle 3; else "".
     cast_from: the floating-point types other than FP32 that the user's model has.
     """
 
     digest: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    written_by: str
     cast_from: tuple[str, ...]
     census: OperatorCensus
     repairs: dict[str, int]
@@ -54,7 +56,7 @@ class PreparedModel:
             folder=StoredPath(folder),
             digest=self.digest,
             source=StoredPath(given).relative() or str(given),
-            source_format=", ".join((source.format.value, *self.cast_from)),
+            source_format=", ".join(filter(None, (source.format.value, self.written_by, *self.cast_from))),
             source_digest=source.source_digest,
             inputs=self.inputs,
             outputs=self.outputs,
@@ -93,7 +95,13 @@ def _prepare(
     source: ModelSource, folder: Path, *, legacy: bool, native_ops: Sequence[str], keep_fp32: Sequence[str]
 ) -> PreparedModel:
     from paddle_int8.tasks.engines.paddle.layer_names import named_operators
-    from paddle_int8.tasks.engines.paddle.program import load_program, save_program, tensor_specs
+    from paddle_int8.tasks.engines.paddle.newer import written_by
+    from paddle_int8.tasks.engines.paddle.program import (
+        load_program,
+        parse_program,
+        save_program,
+        tensor_specs,
+    )
     from paddle_int8.tasks.engines.paddle.rewrites.float_types import cast_to_fp32, other_float_types
 
     require_float(source)
@@ -120,6 +128,7 @@ def _prepare(
         digest=program_digest(folder),
         inputs=tensor_specs(loaded.program, loaded.feeds),
         outputs=tensor_specs(loaded.program, loaded.fetches),
+        written_by=written_by(parse_program(source.readable.read_bytes(), source.program)),
         cast_from=cast_from,
         census=counted,
         repairs=repairs,

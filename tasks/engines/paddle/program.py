@@ -5,7 +5,6 @@ Imports Paddle, so only functions of the isolated process import this module.
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,19 +15,21 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.errors import ModelFormatError, storage_error
+from paddle_int8.tasks.engines.paddle.blocks import tensor_of
 from paddle_int8.tasks.engines.paddle.files import ModelSource
-from paddle_int8.tasks.engines.paddle.params import COPY_AGAIN, check_params, expected_headers, read_headers
+from paddle_int8.tasks.engines.paddle.params import COPY_AGAIN, check_params, expected_headers
 from paddle_int8.tasks.engines.paddle.private.guard import require_tested_paddle
 from paddle_int8.tasks.engines.paddle.private.operators import is_known
 from paddle_int8.tasks.engines.paddle.private.programs import (
     feed_names,
     fetch_names,
     load_parameters,
+    parameter_names,
     parse,
-    save_parameters,
     serialized,
 )
 from paddle_int8.tasks.engines.paddle.private.variables import name_of_type
+from paddle_int8.tasks.engines.paddle.written_params import write_params
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Program, Scope, StoredProgram
@@ -116,19 +117,13 @@ def save_program(
     `paddle.static.save_inference_model` is not used: each call appends a `scale` operator to every output
     and renames it, and by default it clips the attributes that oneDNN's operators need.
     """
-    params = folder / params_filename
+    tensors = (tensor_of(loaded.scope, name) for name in parameter_names(loaded.program))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / model_filename).write_bytes(serialized(loaded.program))
-        with paddle.static.scope_guard(loaded.scope):
-            save_parameters(loaded.program, folder, params_filename)
-        for _ in read_headers(params):  # Paddle does not notice a disk that filled up
-            pass
+        write_params(folder / params_filename, tensors)
     except OSError as error:
         raise storage_error(error, folder) from error
-    except ModelFormatError as error:
-        full = OSError(errno.ENOSPC, f"{params.name} could not be written whole", str(params))
-        raise storage_error(full, folder) from error
 
 
 def tensor_specs(program: Program, names: tuple[str, ...]) -> tuple[TensorSpec, ...]:

@@ -192,6 +192,9 @@ class StoredBlock(Protocol):
 
 
 class StoredProgram(Protocol):
-    """A program's file, parsed: the message ProgramDesc."""
+    """A program's file, parsed: the message ProgramDesc. `version` is the message Version."""
 
     blocks: Sequence[StoredBlock]
+    version: Any
+
+    def SerializeToString(self) -> bytes: ...  # noqa: N802 - protobuf's name

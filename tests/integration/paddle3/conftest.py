@@ -12,12 +12,12 @@ from tests.integration.paddle3.run import Outcome, run_all
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Mapping[str, Outcome]]:
-    """The outcome of every case of a module, by the case's name."""
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Mapping[str, Outcome]]:
+    """The outcome of every case of a module that Paddle 3 exports, by the case's name."""
 
-    def run(module: str) -> Mapping[str, Outcome]:
+    def run(module: str, variables: Mapping[str, str] | None = None) -> Mapping[str, Outcome]:
         folder = tmp_path_factory.mktemp(module)
-        run_paddle3("export.py", module, folder / "cases")
+        run_paddle3("export.py", module, folder / "cases", variables=variables)
         log = folder / "log.txt"
         return run_isolated(run_all, folder / "cases", step="run", log=log, timeout_s=TIMEOUT_S)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,17 @@ ABSENT = "Paddle 3 is absent: `make paddle3` makes its environment"
 TIMEOUT_S = 1500
 
 
-def run_paddle3(script: str, *arguments: str | Path) -> None:
+OLDER_FORM = {"FLAGS_enable_pir_api": "0"}
+"""The variables with which Paddle 3 exports a `.pdmodel`."""
+
+
+def run_paddle3(script: str, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> None:
     """Runs a script of this folder. Skips the test where Paddle 3 is absent."""
     if not PYTHON.is_file():
         pytest.skip(ABSENT)
     command = [PYTHON, HERE / script, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    environment = os.environ | (variables or {})
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -45,6 +45,11 @@ def one(function: Callable[..., Any], *inputs: Any) -> Case:
     return function, list(inputs)
 
 
+def assigned(kind: str, x: Any) -> Case:
+    numbers = np.array([2**40 + 1 if kind == "int64" else 1.5, 2, 3]).astype(kind)
+    return one(lambda a: a.astype(kind) + paddle.to_tensor(numbers), x)
+
+
 def on_signed(*functions: str) -> Mapping[str, Case]:
     return {name: one(getattr(paddle, name), floats(2, 3, 4)) for name in functions}
 
@@ -298,6 +303,7 @@ def creation() -> Mapping[str, Case]:
         "assign": one(paddle.assign, x),
         "assign_out": one(lambda a: paddle.assign(a, paddle.zeros([2, 3])), x),
         "assign_value": one(lambda a: a + paddle.to_tensor(np.array([1.5, 2, 3], "float32")), x),
+        **{f"assign_value:{kind}": assigned(kind, x) for kind in ("float64", "int32", "int64")},
         "assign_value:truths": one(lambda a: paddle.to_tensor([True, False]) & (a[:, 0] > 0), x),
         "cast": one(lambda a: paddle.cast(a * 3, "int32"), x),
         "cast:truths": one(lambda a: (a > 0).astype("float32"), x),

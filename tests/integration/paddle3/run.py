@@ -21,7 +21,7 @@ class Outcome:
     error: why there is no answer, or "".
     difference: the greatest in any answer, in parts of the answer's greatest value or 1; NaN when shapes or
         types differ.
-    operators: names of the PIR program's operators.
+    operators: names of the PIR program's operators; none for a program in the older form.
     """
 
     error: str = ""
@@ -38,13 +38,15 @@ def run_all(root: Path) -> Mapping[str, Outcome]:
 
 
 def outcome(folder: Path) -> Outcome:
-    program = folder / "model.json"
+    program, kind = folder / "model.json", ModelFormat.PIR
+    if not program.is_file():
+        program, kind = folder / "model.pdmodel", ModelFormat.COMBINED
     params = program.with_suffix(".pdiparams")
-    operators = tuple(sorted({operation.name for operation in read_program(program).block.walk()}))
+    operators = _operators(program) if kind is ModelFormat.PIR else ()
     source = ModelSource(
-        format=ModelFormat.PIR,
+        format=kind,
         program=program,
-        params=params if params.is_file() else None,
+        params=params if params.is_file() and params.stat().st_size else None,
         source_digest="",
     )
     try:
@@ -53,6 +55,10 @@ def outcome(folder: Path) -> Outcome:
         return Outcome(error=error.found, operators=operators)
     except (RuntimeError, ValueError, KeyError, TypeError, AssertionError, IndexError) as error:
         return Outcome(error=f"{type(error).__name__}: {error}"[-600:], operators=operators)
+
+
+def _operators(program: Path) -> tuple[str, ...]:
+    return tuple(sorted({operation.name for operation in read_program(program).block.walk()}))
 
 
 def _difference(source: ModelSource, folder: Path) -> float:

@@ -7,7 +7,7 @@ program would be no proof, because a `quantize` operator around one layer looks 
 Paddle's own kernels print no line. The number of operators that ran in them is that of the compute operators
 in the model's census, less those that oneDNN printed.
 
-Source: oneDNN 3.2 developer guide, "Verbose Mode".
+Source: oneDNN 3.2 developer guide, "Verbose Mode"; the lines of oneDNN 3.6, which Paddle 3.3 contains.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ TEMPLATE = (
     "problem_desc,exec_time"
 )
 """The fields of oneDNN 3.2, used when the output has no header."""
-DESCRIPTOR = re.compile(r"(?:^|\s)([a-z]+(?:_[a-z]+)*)_([a-z]+\d+|undef):")
+DESCRIPTOR = re.compile(r"(?:^|\s)([a-z]+(?:_[a-z]+)*)[_:]([a-z]+\d+|undef):")
+"""`src_u8:` in oneDNN 3.2, and `src:u8:` in 3.6."""
 GROUPS = re.compile(r"^g(\d+)mb")
 CHANNELS = re.compile(r"(?<![a-z])ic(\d+)oc(\d+)")
 DEPTH = re.compile(r"_id\d+od\d+")

@@ -143,8 +143,13 @@ def _strided_slice(translation: Translation, operation: Operation, draft: Draft)
     draft.attributes["infer_flags"] = [1 if known else -1] * len(draft.attributes["axes"])
     if known:
         pairs = zip(draft.attributes["ends"], draft.attributes["strides"], strict=True)
-        draft.attributes["ends"] = [-1 if stride < 0 and end <= LEAST_END else end for end, stride in pairs]
+        draft.attributes["ends"] = [end_of_slice(end, stride) for end, stride in pairs]
     return [draft]
+
+
+def end_of_slice(end: int, stride: int) -> int:
+    """The end of a slice in Paddle 2.6, where Paddle 3 has `end`."""
+    return -1 if stride < 0 and end <= LEAST_END else end
 
 
 def _set_value(translation: Translation, operation: Operation, draft: Draft) -> list[Draft]:

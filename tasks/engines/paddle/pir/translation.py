@@ -50,8 +50,8 @@ FIXED_SHAPES = (
     "compute axes and sizes from numbers, not from tensors"
 )
 LEGACY_EXPORT = (
-    "export the model as .pdmodel: set FLAGS_enable_pir_api=0 in the environment before `import paddle` and "
-    "call `paddle.jit.save` once more"
+    "export the model as .pdmodel, with Paddle 2.6, or with FLAGS_enable_pir_api=0 in the environment before "
+    "`import paddle`"
 )
 
 

@@ -62,7 +62,6 @@ PADDLE = Borrowed(
             "is_persistable",
             "load_vars",
             "prepend_feed_ops",
-            "save_vars",
         ),
     },
     fields={

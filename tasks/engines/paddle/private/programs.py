@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddle_int8.tasks.engines.paddle.private import raw
+from paddle_int8.tasks.engines.paddle.private.variables import is_dense
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Block, Program, StoredProgram, Variable
@@ -97,12 +98,17 @@ def load_parameters(program: Program, folder: Path, filename: str | None) -> Non
     )
 
 
-def save_parameters(program: Program, folder: Path, filename: str) -> None:
-    """Writes the program's parameters from the current scope into one file."""
-    import paddle
-    from paddle.static.io import is_persistable, save_vars
+def parameter_names(program: Program) -> list[str]:
+    """The variables that a combined file of parameters holds, in its order."""
+    from paddle.static.io import is_persistable
 
-    executor = paddle.static.Executor(paddle.CPUPlace())
-    save_vars(
-        executor, dirname=str(folder), main_program=program, predicate=is_persistable, filename=filename
-    )
+    kept = [var for var in program.list_vars() if is_persistable(var) and is_dense(var)]
+    return sorted({var.name for var in kept})
+
+
+def tensor_message(data_type: int, shape: Sequence[int]) -> bytes:
+    """The message that stands before a tensor's values."""
+    from paddle.base.proto import framework_pb2
+
+    message: bytes = framework_pb2.VarType.TensorDesc(data_type=data_type, dims=shape).SerializeToString()
+    return message
