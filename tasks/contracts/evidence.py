@@ -355,8 +355,8 @@ class IsaEvidence:
 class RuntimeEvidence:
     """What was measured of a candidate with another Paddle, on the instruction set that serves.
 
-    measured: None where the model does not run there; `error` then says why. Its latency is not corrected by
-    what else the host did, and its accuracy is compared with FP32 in the Paddle of the release.
+    measured: None where the model does not run there; `error` then says why. Its accuracy is compared with
+    FP32 in the Paddle of the release.
     """
 
     paddle: str

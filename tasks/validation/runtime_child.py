@@ -48,13 +48,18 @@ class Models:
 
         return effective_isa().value
 
+    def cpu_s(self) -> float:
+        """CPU time of this process."""
+        return time.process_time()
+
     def peak_memory_bytes(self) -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     def time(
         self, feeds: list[Any], threads: int, warmup: int, rounds: int, calls: int, seed: int
-    ) -> dict[str, Any]:
-        """Milliseconds of each timed call, [rounds * calls] by model, in turns."""
+    ) -> tuple[dict[str, Any], float, float]:
+        """Milliseconds of each timed call, [rounds * calls] by model, in turns; the seconds of all calls, and
+        how many of these they waited for a CPU."""
         from paddle_int8.tasks.validation.latency import interleave
         from paddle_int8.tasks.validation.stopwatch import Stopwatch
 
@@ -66,7 +71,8 @@ class Models:
         for run in runs.values():
             run()  # builds the kernels of every shape
         with Stopwatch(threads) as watch:
-            return interleave(runs, watch, warmup=warmup, rounds=rounds, calls=calls, seed=seed)
+            found = interleave(runs, watch, warmup=warmup, rounds=rounds, calls=calls, seed=seed)
+        return found, watch.seconds, watch.waited_s
 
     def verbose(self, name: str, feed: Any, inferences: int) -> list[str]:
         """oneDNN's log of so many inferences."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,10 +19,10 @@ from typing import Any
 import numpy as np
 
 import paddle_int8
-from paddle_int8.tasks.contracts.arrays import Array, Feed
+from paddle_int8.tasks.contracts.arrays import Feed
 from paddle_int8.tasks.contracts.artifacts import PaddleRuntime
 from paddle_int8.tasks.contracts.errors import MeasurementError
-from paddle_int8.tasks.contracts.evidence import IsaEvidence, LatencyEvidence
+from paddle_int8.tasks.contracts.evidence import IsaEvidence
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.data.metrics.scoring import resolve_metrics
@@ -32,6 +31,7 @@ from paddle_int8.tasks.engines.paddle import serving
 from paddle_int8.tasks.engines.paddle.audit import kernels
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.switches import BASELINE, Switches
+from paddle_int8.tasks.hardware.disturbance import Reading, reading
 from paddle_int8.tasks.hardware.onednn import require_isa
 from paddle_int8.tasks.validation import runtime_child
 from paddle_int8.tasks.validation.baseline import batches_told
@@ -40,7 +40,7 @@ from paddle_int8.tasks.validation.latency import pin, turns
 from paddle_int8.tasks.validation.load import first_batch, latency_batches, lengths_of
 from paddle_int8.tasks.validation.measure import AUDITED_INFERENCES, OUTCOMES
 from paddle_int8.tasks.validation.request import MeasureRequest
-from paddle_int8.tasks.validation.speed import latency_summary, speed_ratio
+from paddle_int8.tasks.validation.timing import ProcessTiming, latency_evidence
 
 ROOT = Path(paddle_int8.__file__).parents[1]
 ENDS_S = 30
@@ -124,7 +124,7 @@ def measure_with(request: MeasureRequest, runtime: PaddleRuntime) -> IsaEvidence
         sqnr_db=comparison.sqnr_db,
         non_finite_outputs=comparison.noise.non_finite,
         baseline_non_finite_outputs=comparison.noise.baseline_non_finite,
-        latency=_latency(request, timed),
+        latency=latency_evidence(request, timed),
         audit=kernels.audit(lines, inferences=AUDITED_INFERENCES, expect_int8=True, census=census),
         baseline_audit=kernels.audit(baseline_lines, inferences=AUDITED_INFERENCES, expect_int8=False),
         load_ms=load_ms,
@@ -148,10 +148,8 @@ def _pin_among(allowed: set[int], threads: int, place: int = 0) -> None:
     pin(threads, place)
 
 
-def _timed(
-    request: MeasureRequest, runtime: PaddleRuntime, place: int, allowed: set[int]
-) -> dict[str, Array]:
-    """Times both models in a process of their own; milliseconds a batch, [rounds * calls] by model."""
+def _timed(request: MeasureRequest, runtime: PaddleRuntime, place: int, allowed: set[int]) -> ProcessTiming:
+    """Times both models in a process of their own."""
     config = request.config
     _pin_among(allowed, config.threads, place)
     feeds = latency_batches(BatchReader(request.validation, request.model.inputs), config.batch_size)
@@ -159,33 +157,24 @@ def _timed(
     with OtherPaddle(runtime, request.log) as other:
         other.open(CANDIDATE, request.deployable.folder, request.candidate_switches, config.threads, feeds[0])
         _open_baseline(request, other, feeds[0])
-        found = other.ask("time", feeds, config.threads, config.warmup, rounds, calls, request.seed + place)
-    return {name: values / len(feeds) for name, values in found.items()}
-
-
-def _latency(request: MeasureRequest, timed: Sequence[dict[str, Array]]) -> LatencyEvidence:
-    config = request.config
-    samples = {name: np.concatenate([each[name] for each in timed]) for name in timed[0]}
-    _, calls = turns(config.repeats, config.processes)
-    return LatencyEvidence(
-        threads=config.threads,
-        batch_size=config.batch_size,
-        warmup=config.warmup,
-        calls=calls,
-        summaries={
-            name: latency_summary(values, batch_size=config.batch_size) for name, values in samples.items()
-        },
-        samples_ms={name: tuple(values.tolist()) for name, values in samples.items()},
-        speedup=speed_ratio(
-            samples[BASELINE_MODEL],
-            samples[CANDIDATE],
-            processes=len(timed),
-            calls=calls,
-            confidence=request.confidence,
-        ),
-        native_speedup=None,
+        before = _reading(other)
+        samples, seconds, waited_s = other.ask(
+            "time", feeds, config.threads, config.warmup, rounds, calls, request.seed + place
+        )
+        ends = before, _reading(other)
+    return ProcessTiming(
+        samples_ms={name: values / len(feeds) for name, values in samples.items()},
         skipped={},
+        ends=ends,
+        seconds=seconds,
+        waited_s=waited_s,
     )
+
+
+def _reading(other: OtherPaddle) -> Reading:
+    """The host's counters now; the other process's time counts as this one's own."""
+    now = reading()
+    return replace(now, own_s=now.own_s + float(other.ask("cpu_s")))
 
 
 def _compare(

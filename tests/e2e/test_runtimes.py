@@ -56,6 +56,8 @@ def test_each_candidate_is_measured_with_the_other_paddle(released: Release) -> 
         assert measured.metrics[0].samples == native.metrics[0].samples
         assert abs(measured.sqnr_db - native.sqnr_db) < 6
         assert measured.isa is native.isa
+        assert measured.latency.disturbance is not None
+        assert 0 <= measured.latency.disturbance.others_share <= 1
 
 
 def test_verdict_holds_for_both(released: Release) -> None:
