@@ -24,7 +24,7 @@ from paddle_int8.tasks.data.task import (
     part_validation_data,
 )
 from paddle_int8.tasks.engines.task import load_candidate, load_model
-from paddle_int8.tasks.gate.looks import shared
+from paddle_int8.tasks.gate.plan import planned
 from paddle_int8.tasks.gate.task import check_number_of_samples
 from paddle_int8.tasks.hardware.task import check_hardware
 from paddle_int8.tasks.layouts import LAYOUTS
@@ -75,9 +75,8 @@ def gather(config: ReleaseConfig, run_id: str) -> Inputs:
     qat = config.quantization.qat
     training = draw_training_data(config.data, qat, model) if qat else None
     check_data(calibration, drawn, model, training)
-    looks = 1 if confirmation else config.number_of_candidates
-    gate = shared(config.gate) if STRATEGIES.find(config.quantization.strategy).then else config.gate
-    check_number_of_samples(confirmation or validation, calibration, gate, looks)
+    plan = planned(config, drawn.samples)
+    check_number_of_samples(confirmation or validation, calibration, plan.gate, plan.candidates)
     section = baseline_section(config.validation)
     baselines = measure_baselines(model, calibration, validation, section, host)
     return Inputs(

@@ -15,38 +15,18 @@ from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.evidence import (
     CandidateEvidence,
     IsaEvidence,
-    KernelAudit,
     MetricEvidence,
     RuntimeEvidence,
-    SpeedRatio,
 )
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Verdict
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.data.metrics.agreement import AGREEMENT
 from paddle_int8.tasks.gate.criterion import Criterion, stated
+from paddle_int8.tasks.gate.proof import proof
 from paddle_int8.tasks.gate.signal import every_output, signal
-from paddle_int8.tasks.validation.speed import FEWEST_PROCESSES
+from paddle_int8.tasks.gate.speed import native_speed, speed
 from paddle_int8.tasks.validation.statistics import fewest_samples, samples_needed
 
-MIN_SPEEDUP = {
-    IsaLevel.SSE41: 1.0,
-    IsaLevel.AVX: 1.0,
-    IsaLevel.AVX2: 1.0,
-    IsaLevel.AVX2_VNNI: 1.5,
-    IsaLevel.AVX512_CORE: 1.2,
-    IsaLevel.AVX512_CORE_VNNI: 1.5,
-    IsaLevel.AVX512_CORE_BF16: 1.5,
-    IsaLevel.AVX512_CORE_AMX: 1.5,
-}
-"""The lowest FP32/INT8 speed-up that is worth deploying, by instruction set.
-
-With VNNI one instruction does the work of three, and Paddle publishes 3 to 3.7x for image models. For
-AVX-512 without VNNI it publishes 1.5x. Below AVX-512, INT8 only saves memory, so it must not be slower.
-"""
-
-NATIVE_SPEED = "speed-up over native FP32"
-WORTH_TELLING = 0.05
-"""A line of a verdict says what else the host did from this share of the time on."""
 TOP1 = "top1"
 BASELINE_MARGINS, BASELINE_ENOUGH_PP = 10, 50.0
 """The FP32 baseline must be right on this many times the margin, or on this percentage of the samples.
@@ -206,122 +186,6 @@ def baseline_answers(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
             remedy="validate on samples of more classes, check `data.preprocessing`, judge it by a callable "
             "in `validation.metrics`, or set it to `ignore` in `validation.outputs` when nobody reads it",
         )
-
-
-def speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """The speed-up's confidence interval must lie above the lowest speed-up that is worth deploying."""
-    for item in evidence.per_isa:
-        least = MIN_SPEEDUP[item.isa] if gate.min_speedup is None else gate.min_speedup
-        yield _fast_enough("speed-up", item, item.latency.speedup, least, gate)
-
-
-def native_speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """The speed-up over Paddle's own FP32 kernels must be high enough, when `gate.min_native_speedup` is set.
-
-    On some models these kernels are faster than oneDNN's FP32 kernels. Emulated instruction sets are
-    skipped.
-    """
-    if gate.min_native_speedup is None:
-        return
-    for item in evidence.per_isa:
-        if item.emulated:
-            continue
-        if (ratio := item.latency.native_speedup) is None:
-            yield stated(
-                NATIVE_SPEED,
-                item.isa,
-                Outcome.INCONCLUSIVE,
-                found="native FP32 was not measured",
-                required=f"at least {gate.min_native_speedup:g}x",
-                remedy="add native_fp32 to `validation.references`",
-            )
-            continue
-        yield _fast_enough(NATIVE_SPEED, item, ratio, gate.min_native_speedup, gate)
-
-
-def _fast_enough(
-    criterion: str, item: IsaEvidence, ratio: SpeedRatio, least: float, gate: GateConfig
-) -> CriterionResult:
-    disturbance = item.latency.disturbance
-    found = (
-        f"{ratio.ratio:.3f}x, between {ratio.low:.3f}x and {ratio.high:.3f}x "
-        f"with {100 * ratio.confidence:g} % confidence, in {ratio.processes} processes"
-    )
-    if disturbance and disturbance.taken_share >= WORTH_TELLING:
-        found += (
-            f"; {disturbance.described()}, so the interval is {100 * ratio.allowance:.0f} % wider either way"
-        )
-    remedy = f"INT8 is not worth deploying on {item.isa}: see the diagnosis for where the time goes"
-    outcome = Outcome.INCONCLUSIVE
-    if not _finite(ratio.ratio, ratio.low, ratio.high) or ratio.confidence < gate.confidence:
-        remedy = f"measure the latency with {100 * gate.confidence:g} % confidence"
-    elif ratio.processes < FEWEST_PROCESSES:
-        remedy = "release it again: one process says nothing of the next one"
-    elif ratio.low >= least:
-        outcome = Outcome.APPROVED
-    elif ratio.high < least:
-        outcome = Outcome.REJECTED
-    else:
-        remedy = "raise `validation.processes`, or measure while nothing else runs on the host"
-    return stated(criterion, item.isa, outcome, found=found, required=f"at least {least:g}x", remedy=remedy)
-
-
-def proof(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
-    """oneDNN's log must show that enough compute operators ran in INT8, however fast the model is.
-
-    An operator that is missing from the log counts as FP32. Example: 26 INT8 operators of 28 are 92.9 %.
-    A share that is too low is called a "silent FP32 fallback", except where the model's census, taken before
-    quantization, names so many operators as impossible to run in INT8 that the others would be enough.
-    Operators that the candidate keeps in FP32 on purpose are not asked for: what they cost, the speed shows.
-    """
-    kept = len(evidence.candidate.overrides)
-    for item in evidence.per_isa:
-        audit, found_share = item.audit, _share_of_asked(item.audit, kept)
-        enough, share = found_share >= gate.min_int8_share, f"{100 * found_share:.1f} %"
-        purpose = f", {kept} kept in FP32 on purpose" if kept else ""
-        found = f"{audit.counted()} in INT8 ({share}{purpose}){audit.aside()}"
-        known = _share_of_reachable(audit) >= gate.min_int8_share
-        yield stated(
-            "INT8 share",
-            item.isa,
-            Outcome.APPROVED if enough and audit.int8_primitives > 0 else Outcome.REJECTED,
-            found=found if enough or known else f"silent FP32 fallback: {found}",
-            required=f"at least {100 * gate.min_int8_share:g} %",
-            remedy=_proof_remedy(audit, known=known),
-        )
-
-
-def _share_of_asked(audit: KernelAudit, kept: int) -> float:
-    """INT8 share among the operators that the candidate does not keep in FP32 on purpose."""
-    asked = audit.compute_operators - kept
-    if not kept or asked <= 0:
-        return audit.int8_share_by_count
-    return min(1.0, audit.int8_primitives / asked)
-
-
-def _share_of_reachable(audit: KernelAudit) -> float:
-    """INT8 share among the operators that the census does not exclude; 0.0 when it excludes none."""
-    announced = sum(audit.announced_fp32.values())
-    reachable = audit.compute_operators - announced
-    return audit.int8_primitives / reachable if announced and reachable > 0 else 0.0
-
-
-def _proof_remedy(audit: KernelAudit, *, known: bool) -> str:
-    if known:
-        return (
-            "no setting brings these operators to INT8: if the speed-up suffices, lower "
-            "`gate.min_int8_share` knowingly, to the share found"
-        )
-    if audit.outside_onednn:
-        return (
-            "compare the model's census with the audit's primitives for what oneDNN did not execute, and "
-            "write it so that it does, or release another layout; if the speed-up suffices without it, lower "
-            "`gate.min_int8_share` knowingly"
-        )
-    return (
-        "see the layers that stayed FP32: quantize their operator types, or switch "
-        "`enable_mkldnn_int8` on for the qdq layout"
-    )
 
 
 def finite_outputs(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:

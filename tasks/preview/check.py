@@ -28,6 +28,8 @@ from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, spec_of
 from paddle_int8.tasks.engines.paddle.switches import BASELINE
+from paddle_int8.tasks.gate.looks import allowed_error
+from paddle_int8.tasks.gate.plan import planned
 from paddle_int8.tasks.gate.sufficiency import margin_within
 from paddle_int8.tasks.hardware.levels import environment, rank
 from paddle_int8.tasks.hardware.policy import enforce
@@ -207,7 +209,8 @@ def labelled(opened: Opened, answers: Answers) -> Labelled | None:
 
 def _found(opened: Opened, answers: Answers, began: float) -> Check:
     config, validation = opened.config, opened.validation
-    gate = config.gate
+    plan = planned(config, validation.taken)
+    confidence = 1 - allowed_error(plan.gate)
     calibration_samples = opened.calibration.taken
     right_with = {
         words: agreeing(decisions, answers.labels) for words, decisions in answers.decisions_with.items()
@@ -216,8 +219,7 @@ def _found(opened: Opened, answers: Answers, began: float) -> Check:
         doubts(
             labelled(opened, answers),
             answers.decisions_with,
-            gate,
-            samples=validation.taken,
+            plan,
             calibration_samples=calibration_samples,
         )
     )
@@ -253,9 +255,10 @@ def _found(opened: Opened, answers: Answers, began: float) -> Check:
         alternatives=right_with,
         doubts=found,
         candidates=tuple(each.name for each in candidates) + tuple(each.called for each in config.candidates),
-        max_drop_pp=gate.max_drop_pp,
-        fewest_samples=fewest_samples(gate.max_drop_pp, confidence=gate.confidence),
-        decidable_pp=margin_within(validation.taken, confidence=gate.confidence),
+        max_drop_pp=config.gate.max_drop_pp,
+        deciding_samples=plan.samples,
+        fewest_samples=fewest_samples(config.gate.max_drop_pp, confidence=confidence),
+        decidable_pp=margin_within(plan.samples, confidence=confidence),
         forecast=forecast(config, measured, candidates=config.number_of_candidates, parallel=parallel),
         page=Settings().root / "checks" / f"{config.name}.html",
         seconds=time.monotonic() - began,

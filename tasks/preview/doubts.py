@@ -11,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.gate.criteria import required_of_baseline_pp
+from paddle_int8.tasks.gate.plan import Plan
 from paddle_int8.tasks.gate.sufficiency import too_few
 from paddle_int8.tasks.preview.findings import Doubt
 from paddle_int8.tasks.preview.words import class_in_words
@@ -44,23 +45,24 @@ def agreeing(decisions: Sequence[int], labels: Sequence[int]) -> int:
 def doubts(
     labelled: Labelled | None,
     decisions_with: Mapping[str, Sequence[int]],
-    gate: GateConfig,
+    plan: Plan,
     *,
-    samples: int,
     calibration_samples: int,
 ) -> Iterator[Doubt]:
     """Every doubt, the decisive ones first where both are known.
 
     labelled: None where the labels belong to no output of classes.
     decisions_with: what FP32 decides with another preprocessing, by its words.
-    samples, calibration_samples: how many a release takes.
+    plan: the test that the release plans. calibration_samples: how many it calibrates on.
     """
-    if warning := too_few(samples, gate, calibration_samples):
+    alone = too_few(plan.samples, plan.gate, calibration_samples)
+    together = too_few(plan.samples, plan.gate, calibration_samples, candidates=plan.candidates)
+    if warning := alone or together:
         said, _, remedy = warning.partition(". ")
-        yield Doubt(said=said, remedy=remedy, decisive=True)
+        yield Doubt(said=said, remedy=remedy, decisive=alone is not None)
     if labelled is None or not labelled.labels:
         return
-    yield from _rarely_right(labelled, gate)
+    yield from _rarely_right(labelled, plan.gate)
     another_order = list(_another_order(labelled))
     yield from another_order
     yield from _one_class(labelled)

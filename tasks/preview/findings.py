@@ -90,6 +90,7 @@ class Check:
     """What `paddle-int8 check` found out about a configuration.
 
     outcome: approved where nothing speaks against a release, inconclusive where something is doubtful.
+    deciding_samples: of the validation, on which the release tests its candidates.
     fewest_samples: that can decide the margin `max_drop_pp`, when INT8 loses none of them.
     decidable_pp: the narrowest margin that the validation samples can decide.
     alternatives: on how many of the samples FP32 would be right with another preprocessing, by its words.
@@ -112,6 +113,7 @@ class Check:
     doubts: tuple[Doubt, ...]
     candidates: tuple[str, ...]
     max_drop_pp: float
+    deciding_samples: int
     fewest_samples: int
     decidable_pp: float
     forecast: Forecast

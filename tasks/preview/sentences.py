@@ -20,7 +20,7 @@ def score_sentence(score: Score) -> str:
 def margin_sentence(found: Check) -> str:
     """How many samples the margin needs, and which margin the samples can decide."""
     needed = f"a margin of {found.max_drop_pp:g} points needs {found.fewest_samples:,} samples at the least"
-    there = found.validation.samples
+    there = found.deciding_samples
     if there >= found.fewest_samples:
         return f"{needed}, if INT8 loses none of them; there are {there:,}"
     return f"{needed}; {there:,} can decide {found.decidable_pp:g} points or more"

@@ -8,11 +8,11 @@ import pytest
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.data.preprocessing import normalise
+from paddle_int8.tasks.gate.plan import Plan
 from paddle_int8.tasks.preview.alternatives import USUAL, Alternative, alternatives
 from paddle_int8.tasks.preview.doubts import Labelled, doubts, order_of_classes
 from paddle_int8.tasks.preview.findings import Doubt
 
-ENOUGH = GateConfig()
 CLASSES = 5
 LABELS = [number % CLASSES for number in range(100)]
 
@@ -28,8 +28,11 @@ def right_on(count: int) -> list[int]:
     ]
 
 
-def found(labelled: Labelled | None, samples: int = 1000, **others: list[int]) -> list[Doubt]:
-    return list(doubts(labelled, others, ENOUGH, samples=samples, calibration_samples=64))
+def found(
+    labelled: Labelled | None, samples: int = 1000, candidates: int = 1, **others: list[int]
+) -> list[Doubt]:
+    plan = Plan(samples=samples, candidates=candidates, gate=GateConfig())
+    return list(doubts(labelled, others, plan, calibration_samples=64))
 
 
 def test_model_that_is_right_leaves_no_doubt() -> None:
@@ -88,6 +91,13 @@ def test_model_right_too_rarely_for_the_margin_is_decisive() -> None:
 def test_too_few_samples_are_decisive_up_to_the_last_one_missing(samples: int, decisive: bool) -> None:
     assert any(each.decisive for each in found(known(LABELS), samples=samples)) == decisive
     assert any(each.decisive for each in found(None, samples=samples)) == decisive
+
+
+def test_too_few_samples_for_many_candidates_are_told_and_not_decisive() -> None:
+    (doubt,) = found(known(LABELS), samples=400, candidates=6)
+    assert "400 validation samples are few for 6 candidates" in doubt.said
+    assert not doubt.decisive
+    assert found(known(LABELS), samples=400) == []
 
 
 @pytest.mark.parametrize(("right", "doubted"), [(39, False), (40, True)], ids=["by chance", "clearly"])

@@ -16,7 +16,8 @@ from paddle_int8.tasks.contracts.evidence import (
 from paddle_int8.tasks.contracts.json import from_json, to_json
 from paddle_int8.tasks.contracts.verdict import CriterionResult
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome, OutputKind
-from paddle_int8.tasks.gate.criteria import MIN_SPEEDUP, judge
+from paddle_int8.tasks.gate.criteria import judge
+from paddle_int8.tasks.gate.speed import MIN_SPEEDUP
 from tests.unit.evidence_factory import (
     SKYLAKE,
     VNNI,

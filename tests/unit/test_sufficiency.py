@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.gate.plan import planned
 from paddle_int8.tasks.gate.sufficiency import margin_within, table, too_few
 from paddle_int8.tasks.validation.statistics import fewest_samples, paired_drop_bounds
 
@@ -61,3 +65,14 @@ def test_table_half_of_the_margin_lost_is_approved_with_its_number_of_samples() 
         margin_pp, samples = float(margin), int(found.replace(",", ""))
         lost = int(samples * margin_pp / 200)
         assert paired_drop_bounds(lost, 0, samples, confidence=0.95)[1] <= margin_pp
+
+
+@pytest.mark.parametrize(
+    ("strategy", "samples", "candidates", "releases"),
+    [("grid", 1000, 6, 1), ("mixed", 700, 1, 1), ("auto", 1000, 6, 2)],
+)
+def test_plan_follows_the_strategy(strategy: str, samples: int, candidates: int, releases: int) -> None:
+    config = load_config(Path(__file__).parents[2] / "configs" / "digits_mobilenet_v1.yaml")
+    quantization = config.quantization.model_copy(update={"strategy": strategy})
+    plan = planned(config.model_copy(update={"quantization": quantization}), 1000)
+    assert (plan.samples, plan.candidates, plan.gate.releases) == (samples, candidates, releases)
