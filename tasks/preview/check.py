@@ -210,7 +210,7 @@ def labelled(opened: Opened, answers: Answers) -> Labelled | None:
 def _found(opened: Opened, answers: Answers, began: float) -> Check:
     config, validation = opened.config, opened.validation
     plan = planned(config, validation.taken)
-    confidence = 1 - allowed_error(plan.gate)
+    error, margin_pp = allowed_error(plan.gate), config.gate.max_drop_pp
     calibration_samples = opened.calibration.taken
     right_with = {
         words: agreeing(decisions, answers.labels) for words, decisions in answers.decisions_with.items()
@@ -255,10 +255,11 @@ def _found(opened: Opened, answers: Answers, began: float) -> Check:
         alternatives=right_with,
         doubts=found,
         candidates=tuple(each.name for each in candidates) + tuple(each.called for each in config.candidates),
-        max_drop_pp=config.gate.max_drop_pp,
+        max_drop_pp=margin_pp,
         deciding_samples=plan.samples,
-        fewest_samples=fewest_samples(config.gate.max_drop_pp, confidence=confidence),
-        decidable_pp=margin_within(plan.samples, confidence=confidence),
+        fewest_samples=fewest_samples(margin_pp, confidence=1 - error),
+        fewest_for_all=fewest_samples(margin_pp, confidence=1 - error / plan.candidates),
+        decidable_pp=margin_within(plan.samples, confidence=1 - error),
         forecast=forecast(config, measured, candidates=config.number_of_candidates, parallel=parallel),
         page=Settings().root / "checks" / f"{config.name}.html",
         seconds=time.monotonic() - began,

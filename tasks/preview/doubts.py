@@ -55,11 +55,9 @@ def doubts(
     decisions_with: what FP32 decides with another preprocessing, by its words.
     plan: the test that the release plans. calibration_samples: how many it calibrates on.
     """
-    alone = too_few(plan.samples, plan.gate, calibration_samples)
-    together = too_few(plan.samples, plan.gate, calibration_samples, candidates=plan.candidates)
-    if warning := alone or together:
+    if warning := too_few(plan.samples, plan.gate, calibration_samples):
         said, _, remedy = warning.partition(". ")
-        yield Doubt(said=said, remedy=remedy, decisive=alone is not None)
+        yield Doubt(said=said, remedy=remedy, decisive=True)
     if labelled is None or not labelled.labels:
         return
     yield from _rarely_right(labelled, plan.gate)

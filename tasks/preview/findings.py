@@ -92,6 +92,7 @@ class Check:
     outcome: approved where nothing speaks against a release, inconclusive where something is doubtful.
     deciding_samples: of the validation, on which the release tests its candidates.
     fewest_samples: that can decide the margin `max_drop_pp`, when INT8 loses none of them.
+    fewest_for_all: the same where the candidates err on different samples, and each is tested alone.
     decidable_pp: the narrowest margin that the validation samples can decide.
     alternatives: on how many of the samples FP32 would be right with another preprocessing, by its words.
     page: the HTML page with the samples.
@@ -115,6 +116,7 @@ class Check:
     max_drop_pp: float
     deciding_samples: int
     fewest_samples: int
+    fewest_for_all: int
     decidable_pp: float
     forecast: Forecast
     page: Path

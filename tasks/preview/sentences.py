@@ -22,7 +22,11 @@ def margin_sentence(found: Check) -> str:
     needed = f"a margin of {found.max_drop_pp:g} points needs {found.fewest_samples:,} samples at the least"
     there = found.deciding_samples
     if there >= found.fewest_samples:
-        return f"{needed}, if INT8 loses none of them; there are {there:,}"
+        few = f", and it needs {found.fewest_for_all:,} if the candidates err on different ones"
+        return (
+            f"{needed}, if INT8 loses none of them; there are {there:,}"
+            f"{few if there < found.fewest_for_all else ''}"
+        )
     return f"{needed}; {there:,} can decide {found.decidable_pp:g} points or more"
 
 

@@ -28,10 +28,8 @@ def right_on(count: int) -> list[int]:
     ]
 
 
-def found(
-    labelled: Labelled | None, samples: int = 1000, candidates: int = 1, **others: list[int]
-) -> list[Doubt]:
-    plan = Plan(samples=samples, candidates=candidates, gate=GateConfig())
+def found(labelled: Labelled | None, samples: int = 1000, **others: list[int]) -> list[Doubt]:
+    plan = Plan(samples=samples, candidates=1, gate=GateConfig())
     return list(doubts(labelled, others, plan, calibration_samples=64))
 
 
@@ -91,13 +89,6 @@ def test_model_right_too_rarely_for_the_margin_is_decisive() -> None:
 def test_too_few_samples_are_decisive_up_to_the_last_one_missing(samples: int, decisive: bool) -> None:
     assert any(each.decisive for each in found(known(LABELS), samples=samples)) == decisive
     assert any(each.decisive for each in found(None, samples=samples)) == decisive
-
-
-def test_too_few_samples_for_many_candidates_are_told_and_not_decisive() -> None:
-    (doubt,) = found(known(LABELS), samples=400, candidates=6)
-    assert "400 validation samples are few for 6 candidates" in doubt.said
-    assert not doubt.decisive
-    assert found(known(LABELS), samples=400) == []
 
 
 @pytest.mark.parametrize(("right", "doubted"), [(39, False), (40, True)], ids=["by chance", "clearly"])
