@@ -270,7 +270,7 @@ def _candidates(verdicts: dict[Candidate, Verdict], release: Release) -> Table:
         native, outcome = item.per_isa[0], verdicts[item.candidate].outcome
         table.add_row(
             item.candidate.name,
-            *(f"{100 * each.candidate:.2f} ({-each.drop_pp:+.2f})" for each in native.metrics),
+            *(f"{100 * each.candidate:.2f} ({each.change})" for each in native.metrics),
             f"{native.latency.speedup.ratio:.2f}x",
             f"{native.audit.int8_primitives}/{native.audit.compute_operators}",
             f"{item.size_bytes / item.baseline_size_bytes:.2f}",

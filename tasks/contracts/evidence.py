@@ -175,6 +175,12 @@ class MetricEvidence:
         return self.correction.confidence if self.correction else self.confidence
 
     @property
+    def change(self) -> str:
+        """INT8's change in percentage points, with its sign: `-0.85`; `0.00` for what rounds to nothing."""
+        text = f"{-self.drop_pp:+.2f}"
+        return text if float(text) else "0.00"
+
+    @property
     def title(self) -> str:
         """The name for display: of `package.module:function` only the function."""
         return self.name.rpartition(":")[2]

@@ -228,7 +228,7 @@ def _better_candidate(
         return
     best, candidate = max(measured, key=lambda pair: pair[0].sqnr_db)
     if best.sqnr_db - item.sqnr_db > SATURATION_LOSS_DB:
-        drops = ", ".join(f"{metric.title} {-metric.drop_pp:+.2f} points" for metric in best.metrics)
+        drops = ", ".join(f"{metric.title} {metric.change} points" for metric in best.metrics)
         yield (
             f"On {item.isa}, {candidate.candidate.name} was measured in this release to keep "
             f"{best.sqnr_db:.1f} dB instead of {item.sqnr_db:.1f} ({drops}, "
@@ -249,7 +249,7 @@ def _good(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
 
 def _gained(item: IsaEvidence) -> str:
     audit, emulated = item.audit, " (emulated)" if item.emulated else ""
-    drops = ", ".join(f"{metric.title} {-metric.drop_pp:+.2f} points" for metric in item.metrics)
+    drops = ", ".join(f"{metric.title} {metric.change} points" for metric in item.metrics)
     return (
         f"On {item.isa}{emulated}, INT8 is as required: {item.latency.speedup.ratio:.2f}x as fast as "
         f"FP32, {drops}, {audit.counted()} in INT8 "

@@ -60,6 +60,6 @@ def gate_together(judged: tuple[Judged, ...], config: GateConfig) -> tuple[Judge
             for before, after in zip(judged, ruled, strict=True)
             if after.verdict.outcome is not before.verdict.outcome
         ]
-        summary.append(f"{len(judged)} candidates")
+        summary.append(f"{len(judged)} candidate{'s' * (len(judged) != 1)}")
         summary.extend(f"{name} would pass alone" for name in changed)
         return ruled

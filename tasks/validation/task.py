@@ -229,7 +229,7 @@ def validate(
         )
         native = per_isa[0]
         speedup, metric = native.latency.speedup, native.metrics[0]
-        summary.append(f"{speedup.ratio:.2f}x, {metric.title} {-metric.drop_pp:+.2f} points")
+        summary.append(f"{speedup.ratio:.2f}x, {metric.title} {metric.change} points")
         summary.extend(_told(each) for each in others)
         return CandidateEvidence(
             candidate=deployable.candidate,
@@ -248,7 +248,7 @@ def _told(found: RuntimeEvidence) -> str:
     if found.measured is None:
         return f"{WARNING}{found.error}"
     speedup, metric = found.measured.latency.speedup, found.measured.metrics[0]
-    return f"with Paddle {found.paddle}: {speedup.ratio:.2f}x, {metric.title} {-metric.drop_pp:+.2f} points"
+    return f"with Paddle {found.paddle}: {speedup.ratio:.2f}x, {metric.title} {metric.change} points"
 
 
 def _measure_with(

@@ -303,3 +303,10 @@ def test_samples_needed_of_graded_scores_grows_with_the_square() -> None:
 
 def test_samples_needed_beyond_a_billion_is_none() -> None:
     assert samples_needed(graded(0.0, 1.0 - 1e-9, 2.0), margin_pp=1.0) is None
+
+
+@pytest.mark.parametrize(("lost", "change"), [(0, "0.00"), (1, "-5.00")])
+def test_change_that_rounds_to_nothing_has_no_sign(lost: int, change: str) -> None:
+    before = np.ones(20)
+    after = np.where(np.arange(20) < lost, 0.0, before)
+    assert metric_evidence("top1", before, after, confidence=0.95).change == change
