@@ -198,7 +198,14 @@ def test_registry_apart_from_the_runs_holds_models_aliases_and_decisions(
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", registry_uri)
     run_id, verdict = runs.start_release(runs_uri, build_config()), build_release().verdicts[0]
     register(
-        runs_uri, run_id, bundle, name="digits", alias="challenger", verdict=verdict, python_model=doubler
+        runs_uri,
+        run_id,
+        bundle,
+        name="digits",
+        alias="challenger",
+        verdict=verdict,
+        description="approved",
+        python_model=doubler,
     )
     decision = ledger.append(runs_uri, build_decision(to_version="1", from_version=None))
     assert ledger.follow_records(runs_uri, "digits", "champion") == "1"
