@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from prefect import flow, task
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from paddle_int8.flows.cli.embedded import surroundings, temporary_server
@@ -66,13 +65,7 @@ def _doubles() -> list[int]:
     return [each.result() for each in (before, inside, _double.submit(3))]
 
 
-def test_flow_submits_its_tasks_to_the_runner_that_it_asks_for_inside(home: Path) -> None:
-    server = temporary_server.start(home / "server.log")
-    try:
-        server.wait_until_ready()
-        told = {PREFECT_API_URL: f"{server.address}/api", PREFECT_LOGGING_TO_API_ENABLED: False}
-        with temporary_settings(told):
-            assert _doubles() == [2, 4, 6]
-    finally:
-        server.stop()
+def test_flow_submits_its_tasks_to_the_runner_that_it_asks_for_inside(prefect_server: str) -> None:
+    """On the server that stays: Prefect sends all events of a process to the server of its first flow."""
+    assert _doubles() == [2, 4, 6]
     assert _Counting.submitted == 1
