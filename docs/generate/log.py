@@ -12,6 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 
 RECORDED = Path(__file__).parents[1] / "tutorial" / "demo.log"
+PROGRESS = re.compile(r"  .*: \d+ s so far")
+"""A line about a step at work, which is left out: a terminal shows a bar in its place."""
 HOME = re.compile(r"/[^/\s]\S*?/var(?=/)")
 QUOTED_CRITERIA = ("accuracy", "speed-up", "INT8 share")
 QUOTED_PLACES = ("report ", "model ", "APPROVED", "REJECTED", "INCONCLUSIVE")
@@ -55,7 +57,8 @@ def log(name: str) -> str:
 @cache
 def excerpts() -> dict[str, list[str]]:
     recorded = RECORDED.read_text(encoding="utf-8")
-    lines = [HOME.sub("/home/you/paddle-int8/var", line).rstrip() for line in recorded.splitlines()]
+    told = [line for line in map(str.rstrip, recorded.splitlines()) if not PROGRESS.fullmatch(line)]
+    lines = [HOME.sub("/home/you/paddle-int8/var", line) for line in told]
     ends = [*(cut.of(lines) for cut in CUTS.values()), len(lines)]
     return {name: _trimmed(lines[start:end]) for name, (start, end) in zip(CUTS, pairwise(ends), strict=True)}
 
