@@ -11,6 +11,12 @@ from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, OutputKind
 
 
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign. A number that rounds to zero has none."""
+    text = f"{value:+.{digits}f}"
+    return text if float(text) else text[1:]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedOutput:
     """How one output of INT8 is compared with that of FP32.
@@ -177,8 +183,7 @@ class MetricEvidence:
     @property
     def change(self) -> str:
         """INT8's change in percentage points, with its sign: `-0.85`; `0.00` for what rounds to nothing."""
-        text = f"{-self.drop_pp:+.2f}"
-        return text if float(text) else "0.00"
+        return signed(-self.drop_pp)
 
     @property
     def title(self) -> str:

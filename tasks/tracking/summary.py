@@ -11,6 +11,7 @@ from paddle_int8.tasks.contracts.evidence import (
     MetricEvidence,
     SpeedRatio,
 )
+from paddle_int8.tasks.contracts.evidence import signed as plainly_signed
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Looks, Release, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 
@@ -254,8 +255,7 @@ def percent(share: float) -> str:
 
 def signed(value: float, digits: int = 2) -> str:
     """A number with its sign, as a true minus. A number that rounds to zero has no sign."""
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+    return plainly_signed(value, digits).replace("-", "−")
 
 
 def metric_label(name: str) -> str:

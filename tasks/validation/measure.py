@@ -8,7 +8,7 @@ The kernel audit and accuracy follow, on the same predictors. Latency is timed i
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def measure(request: MeasureRequest, timings: Sequence[ProcessTiming]) -> IsaEvi
     baseline.run(feed)
     baseline_audit = running.audit(baseline, feed, inferences=AUDITED_INFERENCES, expect_int8=False)
     comparison = Comparison(metrics=metrics, outputs=outputs)
-    _compare(request, reader, baseline, candidate, comparison)
+    compare(request, reader, candidate.run, comparison, told="INT8 accuracy")
     require_undisturbed(example, candidate.run(feed))
     columns = comparison.columns
     _save(request.folder, columns, feed, dict(zip(candidate.output_names, example, strict=True)))
@@ -99,20 +99,25 @@ def measure(request: MeasureRequest, timings: Sequence[ProcessTiming]) -> IsaEvi
     return evidence
 
 
-def _compare(
+def compare(
     request: MeasureRequest,
     reader: BatchReader,
-    baseline: Predictor,
-    candidate: Predictor,
+    run: Callable[[Feed], list[Array]],
     comparison: Comparison,
+    *,
+    told: str,
 ) -> None:
-    """Adds every validation sample to `comparison`. The baseline's outputs are read from disk."""
+    """Adds every validation sample to `comparison`. The baseline's outputs are read from disk.
+
+    run: answers a batch as the candidate does. told: what a progress report calls this.
+    Raises: MeasurementError when an output has no row for a sample.
+    """
     total, size, done = request.validation.samples, request.config.accuracy_batch_size, 0
-    batches = batches_told(reader, size, request.step, "INT8 accuracy")
-    with closing(read_outputs(request.baseline_outputs, len(baseline.output_names))) as stored:
+    batches = batches_told(reader, size, request.step, told)
+    with closing(read_outputs(request.baseline_outputs, len(request.model.outputs))) as stored:
         for expected, feed in zip(stored, batches, strict=False):
             labels = None if reader.labels is None else reader.labels[done : done + size]
-            comparison.add(expected, candidate.run(feed), labels, lengths_of(feed))
+            comparison.add(expected, run(feed), labels, lengths_of(feed))
             done += len(next(iter(feed.values())))
     if done != total:
         raise MeasurementError(

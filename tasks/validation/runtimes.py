@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -34,11 +33,10 @@ from paddle_int8.tasks.engines.paddle.switches import BASELINE, Switches
 from paddle_int8.tasks.hardware.disturbance import Reading, reading
 from paddle_int8.tasks.hardware.onednn import require_isa
 from paddle_int8.tasks.validation import runtime_child
-from paddle_int8.tasks.validation.baseline import batches_told
-from paddle_int8.tasks.validation.comparison import Comparison, metrics_of, read_outputs, worst_class
+from paddle_int8.tasks.validation.comparison import Comparison, metrics_of, worst_class
 from paddle_int8.tasks.validation.latency import pin, turns
-from paddle_int8.tasks.validation.load import first_batch, latency_batches, lengths_of
-from paddle_int8.tasks.validation.measure import AUDITED_INFERENCES, OUTCOMES
+from paddle_int8.tasks.validation.load import first_batch, latency_batches
+from paddle_int8.tasks.validation.measure import AUDITED_INFERENCES, OUTCOMES, compare
 from paddle_int8.tasks.validation.request import MeasureRequest
 from paddle_int8.tasks.validation.timing import ProcessTiming, latency_evidence
 
@@ -110,7 +108,13 @@ def measure_with(request: MeasureRequest, runtime: PaddleRuntime) -> IsaEvidence
         baseline_load_ms = _open_baseline(request, other, feed)
         baseline_lines = other.ask("verbose", BASELINE_MODEL, feed, AUDITED_INFERENCES)
         comparison = Comparison(metrics=metrics, outputs=outputs)
-        _compare(request, reader, other, comparison)
+        compare(
+            request,
+            reader,
+            lambda feed: other.ask("run", CANDIDATE, feed),
+            comparison,
+            told="INT8 accuracy with another Paddle",
+        )
     columns = comparison.columns
     request.folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(request.folder / OUTCOMES, **columns)
@@ -175,17 +179,3 @@ def _reading(other: OtherPaddle) -> Reading:
     """The host's counters now; the other process's time counts as this one's own."""
     now = reading()
     return replace(now, own_s=now.own_s + float(other.ask("cpu_s")))
-
-
-def _compare(
-    request: MeasureRequest, reader: BatchReader, other: OtherPaddle, comparison: Comparison
-) -> None:
-    size, done = request.config.accuracy_batch_size, 0
-    with ExitStack() as stack:
-        stored = read_outputs(request.baseline_outputs, len(request.model.outputs))
-        stack.enter_context(closing(stored))
-        batches = batches_told(reader, size, request.step, "INT8 accuracy with another Paddle")
-        for expected, feed in zip(stored, batches, strict=True):
-            labels = None if reader.labels is None else reader.labels[done : done + size]
-            comparison.add(expected, other.ask("run", CANDIDATE, feed), labels, lengths_of(feed))
-            done += len(next(iter(feed.values())))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from paddle_int8.tasks.config.settings import Settings
@@ -208,25 +210,24 @@ def validate(
     Raises: MeasurementError when a metric fails, or when oneDNN used another instruction set than asked for.
     """
     with stage(f"validate {deployable.candidate.name}") as summary:
-        per_isa = tuple(
-            _measure(model, deployable, validation, load, outputs[isa], config, confidence, isa, host)
-            for isa, load in baselines.items()
-        )
-        served = next(iter(baselines))
-        others = tuple(
-            _measure_with(
-                each,
-                model,
-                deployable,
-                validation,
-                baselines[served],
-                outputs[served],
-                config,
-                confidence,
-                host,
+        asked = {
+            isa: partial(
+                MeasureRequest,
+                model=model,
+                deployable=deployable,
+                validation=validation,
+                config=config,
+                confidence=confidence,
+                isa=isa,
+                emulated=isa is not served_isa(host, config),
+                baseline_outputs=outputs[isa].folder / OUTPUTS,
+                baseline_load=load,
             )
-            for each in runtimes
-        )
+            for isa, load in baselines.items()
+        }
+        per_isa = tuple(_measure(of_isa, isa, host) for isa, of_isa in asked.items())
+        served = asked[next(iter(baselines))]
+        others = tuple(_measure_with(each, served, host) for each in runtimes)
         native = per_isa[0]
         speedup, metric = native.latency.speedup, native.metrics[0]
         summary.append(f"{speedup.ratio:.2f}x, {metric.title} {metric.change} points")
@@ -252,48 +253,26 @@ def _told(found: RuntimeEvidence) -> str:
 
 
 def _measure_with(
-    runtime: PaddleRuntime,
-    model: ModelArtifact,
-    deployable: DeployableArtifact,
-    validation: DatasetArtifact,
-    baseline: LoadEvidence,
-    outputs: BaselineOutputsArtifact,
-    config: ValidationConfig,
-    confidence: float,
-    host: HostProfile,
+    runtime: PaddleRuntime, asked: partial[MeasureRequest], host: HostProfile
 ) -> RuntimeEvidence:
-    """What is measured with another Paddle; that the model does not run there is a finding too."""
-    store, isa = Settings().store, served_isa(host, config)
-    log = step_log(f"validate-{deployable.candidate.name}-paddle-{runtime.version}")
-    with scratch(store, "evidence") as folder, measuring():
-        request = MeasureRequest(
-            model=model,
-            deployable=deployable,
-            validation=validation,
-            config=config,
-            confidence=confidence,
-            isa=isa,
-            emulated=False,
-            folder=folder,
-            log=log,
-            baseline_outputs=outputs.folder / OUTPUTS,
-            baseline_load=baseline,
-        )
+    """What is measured with another Paddle; that the model does not run there is a finding too.
+
+    asked: the request without the folder and the log of its files.
+    """
+    with _asked(asked, f"paddle-{runtime.version}") as request:
         try:
             measured = run_isolated(
                 measure_with,
                 request,
                 runtime,
-                step=f"validate {deployable.candidate.name} with Paddle {runtime.version}",
-                log=log,
-                timeout_s=config.timeout_s,
-                environment=environment(isa, emulated=isa is not host.isa, threads=config.threads),
+                step=f"validate {request.deployable.candidate.name} with Paddle {runtime.version}",
+                log=request.log,
+                timeout_s=request.config.timeout_s,
+                environment=_environment(request, host),
             )
         except MeasurementError as error:
             return RuntimeEvidence(paddle=runtime.version, measured=None, error=error.found)
-        kept = commit(folder, store, "evidence", folder_digest(folder))
-        outcomes = kept / measured.outcomes.name
-        return RuntimeEvidence(paddle=runtime.version, measured=replace(measured, outcomes=outcomes))
+        return RuntimeEvidence(paddle=runtime.version, measured=_kept(measured, request))
 
 
 @step(name="find runtimes")
@@ -305,55 +284,50 @@ def find_runtimes(config: ValidationConfig) -> tuple[PaddleRuntime, ...]:
     return found_runtimes(config.runtimes, Settings().runtimes)
 
 
-def _measure(
-    model: ModelArtifact,
-    deployable: DeployableArtifact,
-    validation: DatasetArtifact,
-    baseline: LoadEvidence,
-    outputs: BaselineOutputsArtifact,
-    config: ValidationConfig,
-    confidence: float,
-    isa: IsaLevel,
-    host: HostProfile,
-) -> IsaEvidence:
-    emulated = isa is not served_isa(host, config)
-    store = Settings().store
-    log = step_log(f"validate-{deployable.candidate.name}-{isa}")
-    with scratch(store, "evidence") as folder, measuring():
-        request = MeasureRequest(
-            model=model,
-            deployable=deployable,
-            validation=validation,
-            config=config,
-            confidence=confidence,
-            isa=isa,
-            emulated=emulated,
-            folder=folder,
-            log=log,
-            baseline_outputs=outputs.folder / OUTPUTS,
-            baseline_load=baseline,
-        )
-        variables = environment(isa, emulated=isa is not host.isa, threads=config.threads)
+def _measure(asked: partial[MeasureRequest], isa: IsaLevel, host: HostProfile) -> IsaEvidence:
+    """asked: the request without the folder and the log of its files."""
+    with _asked(asked, str(isa)) as request:
+        variables = _environment(request, host)
         timings = [
             run_isolated(
                 time_process,
                 request,
                 place,
                 step=request.timing_step,
-                log=log,
-                timeout_s=config.timeout_s,
+                log=request.log,
+                timeout_s=request.config.timeout_s,
                 environment=variables,
             )
-            for place in range(config.processes)
+            for place in range(request.config.processes)
         ]
         measured = run_isolated(
             measure,
             request,
             timings,
             step=request.step,
-            log=log,
-            timeout_s=config.timeout_s,
+            log=request.log,
+            timeout_s=request.config.timeout_s,
             environment=variables,
         )
-        kept = commit(folder, store, "evidence", folder_digest(folder))
-        return replace(measured, outcomes=kept / measured.outcomes.name)
+        return _kept(measured, request)
+
+
+@contextmanager
+def _asked(asked: partial[MeasureRequest], where: str) -> Iterator[MeasureRequest]:
+    """The whole request, while nothing else of this project computes on the host.
+
+    where: the end of its log's name.
+    """
+    log = step_log(f"validate-{asked.keywords['deployable'].candidate.name}-{where}")
+    with scratch(Settings().store, "evidence") as folder, measuring():
+        yield asked(folder=folder, log=log)
+
+
+def _environment(request: MeasureRequest, host: HostProfile) -> dict[str, str]:
+    return environment(request.isa, emulated=request.isa is not host.isa, threads=request.config.threads)
+
+
+def _kept(measured: IsaEvidence, request: MeasureRequest) -> IsaEvidence:
+    """The evidence, whose files are in the store from now on."""
+    kept = commit(request.folder, Settings().store, "evidence", folder_digest(request.folder))
+    return replace(measured, outcomes=kept / measured.outcomes.name)
