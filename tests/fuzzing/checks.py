@@ -35,6 +35,7 @@ from paddle_int8.tasks.validation import simulation
 from tests.fuzzing.graphs import Graph
 from tests.fuzzing.network import Feed, disturbed, export, samples
 from tests.fuzzing.shortcuts import one_conversion
+from tests.fuzzing.stored import as_stored
 from tests.integration.small_release import prepare
 
 Outputs = list[Any]
@@ -53,7 +54,7 @@ rounded twice, to 8 bits and then to 7: odd ones lie midway, and it is chance wh
 ENOUGH_DB = 45.0
 """A simulation above this has rounded nothing to speak of; INT8 need not be better than this less what it may
 lose."""
-COMPARED = ("offline", "offline_7bit", "qdq")
+COMPARED = ("qdq", "offline", "offline_7bit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Finding:
 class Result:
     """What was found of one graph. `refused` is the message of a model that `load model` refuses by name.
 
+    stored: outputs that are coarser than PaddleSlim's simulation, as what INT8 kernels store explains.
     seconds: of the processor, so that what else the machine does is not in them.
     """
 
@@ -80,6 +82,7 @@ class Result:
     repairs: dict[str, int] = field(default_factory=dict)
     int8: dict[str, tuple[int, int]] = field(default_factory=dict)
     lost_db: dict[str, float] = field(default_factory=dict)
+    stored: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -209,12 +212,33 @@ class Checks:
             lost = min(needed, ENOUGH_DB) - have
             self.result.lost_db[layout] = max(lost, self.result.lost_db.get(layout, -np.inf))
             if not lost <= LOST_DB[layout]:
-                self._find("sqnr", layout, f"{name}: {have:.1f} dB, simulated {needed:.1f} dB")
+                self._coarser(layout, name, have, needed)
             head = exact[:BATCH]
             alone, together = sqnr_db(head, first), sqnr_db(head, found[:BATCH])
             if not min(together, ENOUGH_DB) - alone <= LOST_DB[layout]:
                 text = f"{name}: {alone:.1f} dB in a batch of {BATCH}, {together:.1f} dB in one of {SAMPLES}"
                 self._find("batch", layout, text)
+
+    def _coarser(self, layout: str, name: str, have: float, needed: float) -> None:
+        """A finding, unless INT8 rounds no more than its kernels store for all that read it."""
+        stored = self._stored_db(7 if layout == "offline_7bit" else 8).get(name, np.inf)
+        text = f"{name}: {have:.1f} dB, simulated {needed:.1f} dB, as stored {stored:.1f} dB"
+        if min(stored, ENOUGH_DB) - have <= LOST_DB[layout]:
+            self.result.stored.append(f"{layout} {text}")
+        else:
+            self._find("sqnr", layout, text)
+
+    def _stored_db(self, bits: int) -> dict[str, float]:
+        """By output, the SQNR of a simulation that rounds all that INT8 kernels round."""
+        folder = self._folder / "stored"
+        if not (self._folder / "qdq" / "model.pdmodel").is_file():
+            return {}
+        if not folder.is_dir():
+            as_stored(self._folder / "qdq", folder)
+        feed = samples(self._graph, SAMPLES, 1)
+        found = simulation.outputs(folder if bits == 8 else _narrowed(folder, bits), [feed])[0]
+        outputs = zip(self._graph.outputs, self._exact, found, strict=True)
+        return {name: sqnr_db(exact, values) for name, exact, values in outputs}
 
     def _find(self, check: str, where: str, detail: str) -> None:
         self.result.findings.append(Finding(check, where, detail))

@@ -21,10 +21,12 @@ def summary(results: list[dict[str, Any]]) -> str:
     for result in failed:
         for kind in {kind_of(finding) for finding in result["findings"]}:
             kinds[kind].append(result["seed"])
+    stored = sum(bool(result.get("stored")) for result in results)
     lines = [
         f"{len(results)} graphs of {sum(result['operators'] for result in results)} operators: "
         f"{len(failed)} with findings, {sum(refused.values())} refused; {len(quantized)} in INT8",
         *(f"refused {count}: {message}" for message, count in refused.most_common()),
+        f"coarser than PaddleSlim's simulation, by what INT8 stores: {stored}",
         f"graphs that failed only beside others: {sum('company' in result for result in results)}",
         *(f"{len(seeds):5} {kind}: {seeds[:SHOWN]}" for kind, seeds in sorted(kinds.items())),
         *(f"{value:8.1f} s {name}" for name, value in seconds.most_common()),

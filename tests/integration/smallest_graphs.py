@@ -275,6 +275,37 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
             ),
         ),
     ),
+    "first_part_of_a_split": (
+        "",
+        _graph(
+            (-1, 6, 12),
+            _node("a", "scale", "x", factor=4.0, bias=0.0, bias_first=False),
+            _node("b", "concat", "a", "x", axis=1),
+            _node("c", "split", "b", parts=2, part=0, axis=1),
+            _node("d", "with_number", "c", kind="add", number=1.0, first=False),
+            _node("e", "binary", "d", "c", kind="multiply"),
+            _node("f", "matmul_stored", "e", outputs=4, transposed=False),
+        ),
+    ),
+    "multiple_of_the_other_factor": (
+        "separate_equal_factors",
+        _graph(
+            (-1, 6, 8),
+            _node("a", "relu", "x"),
+            _node("b", "scale", "a", factor=2.0, bias=0.0, bias_first=False),
+            _node("c", "matmul", "b", "a", transpose_x=False, transpose_y=True),
+            _node("d", "linear", "c", outputs=4, bias=False),
+        ),
+    ),
+    "factor_behind_a_reshaped_layer": (
+        "keep_scale_factors",
+        _graph(
+            (-1, 6, 12),
+            _node("a", "matmul_stored", "x", outputs=4, transposed=False),
+            _node("b", "reshape", "a", shape=[-1, 24]),
+            _node("c", "scale", "b", factor=0.5, bias=0.0, bias_first=False),
+        ),
+    ),
     "average_beyond_the_edge": (
         "compute_wrong_kernels_natively",
         _graph(

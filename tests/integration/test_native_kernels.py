@@ -20,7 +20,7 @@ from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_with
-from paddle_int8.tasks.engines.paddle.switches import BASELINE, Switches
+from paddle_int8.tasks.engines.paddle.switches import BASELINE, NATIVE_FP32, Switches
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.small_models import sqnr_db
@@ -36,6 +36,7 @@ AGAINST_WRONG_KERNELS = {
         "nearest with aligned corners",
     ),
     "divide_by_reciprocals": ("divide [1] first", "mean divided", "maximum divided"),
+    "subtract_logarithms": ("logarithms of likelihoods",),
     "compute_wrong_kernels_natively": (
         *("average beyond the edge", "average of uneven padding", "clip by tensors"),
         *("average of padding alone", "average of a window larger than the picture"),
@@ -101,6 +102,28 @@ def test_rewrite_against_a_wrong_kernel_matches_its_graphs(
 def test_graph_that_onednn_computes_rightly_stays_as_it_is(outcomes: dict[str, Outcome], name: str) -> None:
     repairs = outcomes[name].repairs
     assert {rewrite: repairs[rewrite] for rewrite in AGAINST_WRONG_KERNELS if repairs[rewrite]} == {}
+
+
+def far_apart(folder: Path) -> dict[str, float]:
+    """The greatest error of logarithms of likelihoods, by engine. Runs in an isolated process."""
+    from tests.integration import wrong_kernels
+
+    wrong_kernels.export(wrong_kernels.FAR_APART, folder / "exported")
+    prepare_model(find_model(ModelFiles(path=folder / "exported")), folder / "prepared")
+    errors = {}
+    for engine, switches in (("native", NATIVE_FP32), ("onednn", BASELINE)):
+        predictor = open_predictor(spec_of(folder / "prepared", switches, 1))
+        (answer,) = predictor.run(wrong_kernels.feed(wrong_kernels.SIDE))
+        scores, logarithms = np.split(answer.astype("float64"), 2, axis=1)
+        exact = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+        assert exact.min() < -100
+        errors[engine] = float(np.abs(logarithms - exact).max())
+    return errors
+
+
+def test_logarithms_of_small_likelihoods_are_not_cut_off(tmp_path: Path) -> None:
+    errors = run_isolated(far_apart, tmp_path, step="far apart", log=tmp_path / "log.txt", timeout_s=120)
+    assert max(errors.values()) < 1e-3, errors
 
 
 def halve_and_release(release: SmallRelease, folder: Path) -> dict[str, tuple[float, float]]:

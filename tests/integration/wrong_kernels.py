@@ -116,6 +116,7 @@ OTHERS: dict[str, Body] = {
     "product of two vectors": lambda x: x * paddle.matmul(parameter(5), parameter(5)),
     "average within the edge": _averaged(kernel_size=2, stride=2, ceil_mode=True, exclusive=False),
     "softplus with a low threshold": lambda x: functional.softplus(x, 2.0, 1.0),
+    "logarithms of likelihoods": lambda x: functional.log_softmax(x, 1),
     "clip by tensors": lambda x: paddle.clip(x, parameter(1) - 2, parameter(1)),
     "padded batch": lambda x: functional.pad(x, [0, 0, 1, 2, 1, 1, 2, 2], value=0.3),
     "product of a convolution": lambda x: paddle.matmul(x, x, transpose_y=True),
@@ -129,6 +130,12 @@ CASES: dict[str, tuple[int, Body]] = NEAREST | {
     name: (SIDE, body) for name, body in (OTHER_MODES | ARITHMETIC | OTHERS).items()
 }
 
+FAR_APART = "scores that lie far apart"
+"""Scores, and the logarithms of their likelihoods, of which Paddle's own kernel cuts off those below -64."""
+CUT_OFF: dict[str, tuple[int, Body]] = {
+    FAR_APART: (SIDE, lambda x: paddle.concat([x * 100, functional.log_softmax(x * 100, 1)], 1))
+}
+
 
 def feed(side: int) -> dict[str, Any]:
     return {"image": np.random.default_rng(0).standard_normal((2, 3, side, side)).astype("float32")}
@@ -136,7 +143,7 @@ def feed(side: int) -> dict[str, Any]:
 
 def export(name: str, folder: Path) -> Any:
     """Writes the case behind a convolution; returns what Paddle's executor answers to `feed`."""
-    side, body = CASES[name]
+    side, body = (CASES | CUT_OFF)[name]
     paddle.enable_static()
     main, start, scope = paddle.static.Program(), paddle.static.Program(), paddle.static.Scope()
     with (

@@ -77,12 +77,26 @@ def _end(name: str, makers: Mapping[str, StoredOperator], parameters: set[str]) 
     while name in makers and name not in seen:
         seen.add(name)
         op = makers[name]
+        if _is_log_softmax(op, makers):
+            return "log_softmax"
         computed = [each for each in _names(op.inputs, main=True) if each not in parameters]
         transparent = op.type in TRANSPARENT or (op.type in BIASED and len(computed) == 1)
         if not transparent or not computed:
             return str(op.type)
         name = computed[0]
     return ""
+
+
+def _is_log_softmax(op: StoredOperator, makers: Mapping[str, StoredOperator]) -> bool:
+    """Whether `op` is x - logsumexp(x), the form that `subtract_logarithms` gives to `log_softmax`."""
+    if op.type != "elementwise_sub":
+        return False
+    (source,), (subtracted,) = (
+        [name for slot in op.inputs if slot.parameter == parameter for name in slot.arguments]
+        for parameter in ("X", "Y")
+    )
+    maker = makers.get(subtracted)
+    return maker is not None and maker.type == "logsumexp" and _names(maker.inputs, main=True) == [source]
 
 
 def _reached(name: str, makers: Mapping[str, StoredOperator]) -> set[str]:

@@ -126,7 +126,9 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
 
     def _gather_output_scales_from_attr(self, graph: Graph) -> Graph:
         graph = super()._gather_output_scales_from_attr(graph)
-        self._set_scales(scales_before_factors(self._single_scales(), graph.to_program()))
+        program = graph.to_program()
+        self._set_scales(scales_of_parts(program))
+        self._set_scales(scales_before_factors(self._single_scales(), program))
         return graph
 
     def _propagate_scales(self, graph: Graph) -> Graph:
@@ -177,6 +179,24 @@ def quantize_graph(loaded: LoadedProgram, options: PassOptions) -> LoadedProgram
     program = RepairedQuant2Int8(loaded, options).apply(graph).to_program()
     options.repairs[STRAIGHTENED] = straighten_convolved(program)
     return LoadedProgram(program=program, scope=loaded.scope, feeds=loaded.feeds, fetches=loaded.fetches)
+
+
+def scales_of_parts(program: Program) -> dict[str, float]:
+    """The scales of tensors that one operator writes together, such as the parts of a split.
+
+    PaddleSlim stores the threshold of each output under the output's slot and number. The shipped code gives
+    all of them the one that was stored last.
+    """
+    found: dict[str, float] = {}
+    for op in program.global_block().ops:
+        names = {
+            f"{slot}{place}": name for slot in op.output_names for place, name in enumerate(op.output(slot))
+        }
+        stored = {place: f"{place}_threshold" for place in names if op.has_attr(f"{place}_threshold")}
+        if len(stored) > 1:
+            thresholds = {names[place]: op.attr(attribute) for place, attribute in stored.items()}
+            found |= {name: 1 / threshold for name, threshold in thresholds.items() if threshold}
+    return found
 
 
 def narrow_weights(program: Program, bits: int) -> None:

@@ -83,19 +83,24 @@ def order_operands(loaded: LoadedProgram) -> int:
 
 
 def separate_equal_factors(loaded: LoadedProgram) -> int:
-    """x times x -> a copy of x times another copy.
+    """x times x, or times a multiple of x -> a copy of the one times a copy of the other.
 
-    Paddle quantizes inputs by their names, and each name once. Both inputs become copies because the
-    predictor of `qdq` knows the sign of x but not that of a copy, and refuses to multiply two tensors whose
-    signs differ.
+    Paddle takes the factor of a multiple into the product, and quantizes inputs by their names, and each name
+    once. Both inputs become copies because the predictor of `qdq` knows the sign of x but not that of a copy,
+    and refuses to multiply two tensors whose signs differ.
     """
     block = loaded.program.global_block()
-    found = [op for op in block.ops if op.type in PRODUCTS and op.input("X") == op.input("Y")]
+    found = [
+        op
+        for op in block.ops
+        if op.type in PRODUCTS and _unscaled(block, op.input("X")[0]) == _unscaled(block, op.input("Y")[0])
+    ]
     for op in found:
-        (source,) = op.input("X")
-        first = writer(block, source)
-        for slot in ("Y",) if first is not None and first.type == "assign" else ("X", "Y"):
-            set_input(op, slot, [_copy(block, op, source, slot)])
+        for slot in ("X", "Y"):
+            (source,) = op.input(slot)
+            first = writer(block, source)
+            if slot == "Y" or first is None or first.type != "assign":
+                set_input(op, slot, [_copy(block, op, source, slot)])
     return len(found)
 
 
@@ -222,6 +227,15 @@ def fence(block: Block, op: Operator, source: str) -> str:
     copy = _copy(block, op, source, "copy")
     rename_input(op, source, copy)
     return copy
+
+
+def _unscaled(block: Block, name: str) -> str:
+    """The tensor that `name` is a multiple of; `name` itself where no factor wrote it."""
+    source = writer(block, name)
+    while source is not None and source.type == "scale" and source.attr("bias") == 0:
+        (name,) = source.input("X")
+        source = writer(block, name)
+    return name
 
 
 def _lays_out(op: Operator) -> bool:

@@ -48,6 +48,7 @@ from paddle_int8.tasks.engines.paddle.rewrites.native_kernels import (
     compute_wrong_kernels_natively,
     divide_by_reciprocals,
     resample_natively,
+    subtract_logarithms,
 )
 from paddle_int8.tasks.engines.paddle.rewrites.products import (
     ACTIVATIONS,
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
 ANY_CONVOLUTION = CONVOLUTIONS | {"conv2d_transpose"}
 LAYERS = ANY_CONVOLUTION | {"mul", "matmul", "matmul_v2"}
 FUSED_INTO_LAYERS = ACTIVATIONS | {"batch_norm", "elementwise_add"}
+RESHAPING = frozenset({"reshape2", "transpose2"})
+"""Operators across which Paddle moves a dequantization."""
 NEARLY_NOTHING = float.fromhex("0x1p-126")
 """The smallest normal float. Adding it changes no value above 1e-31."""
 
@@ -211,6 +214,7 @@ REWRITES = (
     Rewrite("put_repeated_operands_second", put_repeated_operands_second),
     Rewrite("separate_reshaped_factors", separate_reshaped_factors),
     Rewrite("separate_broadcast_products", separate_broadcast_products),
+    Rewrite("subtract_logarithms", subtract_logarithms),
     # what no layout quantizes
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
     Rewrite("keep_attention_scores_fp32", keep_attention_scores_fp32),
@@ -233,7 +237,7 @@ def _scales_a_layer(block: Block, scale: Operator) -> bool:
     A product that is scaled directly does not count, since it takes the factor in by itself, before INT8.
     """
     source = direct = writer(block, scale.input("X")[0])
-    while source is not None and source.type in FUSED_INTO_LAYERS:
+    while source is not None and source.type in FUSED_INTO_LAYERS | RESHAPING:
         source = writer(block, source.input("X")[0])
     return source is not None and (
         source.type in ANY_CONVOLUTION or (source.type in LAYERS and source is not direct)
