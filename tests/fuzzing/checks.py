@@ -54,6 +54,8 @@ rounded twice, to 8 bits and then to 7: odd ones lie midway, and it is chance wh
 ENOUGH_DB = 45.0
 """A simulation above this has rounded nothing to speak of; INT8 need not be better than this less what it may
 lose."""
+TIE = 1e-3
+"""Moves what lies midway between two integers, and nothing else."""
 COMPARED = ("qdq", "offline", "offline_7bit")
 
 
@@ -235,10 +237,11 @@ class Checks:
             return {}
         if not folder.is_dir():
             as_stored(self._folder / "qdq", folder)
+        folders = [folder] if bits == 8 else [_narrowed(folder, bits, ties) for ties in (0.0, -TIE, TIE)]
         feed = samples(self._graph, SAMPLES, 1)
-        found = simulation.outputs(folder if bits == 8 else _narrowed(folder, bits), [feed])[0]
-        outputs = zip(self._graph.outputs, self._exact, found, strict=True)
-        return {name: sqnr_db(exact, values) for name, exact, values in outputs}
+        answers = [simulation.outputs(each, [feed])[0] for each in folders]
+        outputs = zip(self._graph.outputs, self._exact, *answers, strict=True)
+        return {name: min(sqnr_db(exact, each) for each in found) for name, exact, *found in outputs}
 
     def _find(self, check: str, where: str, detail: str) -> None:
         self.result.findings.append(Finding(check, where, detail))
@@ -317,19 +320,23 @@ def _convert(layout: str, quantized: Path, folder: Path) -> ConvertedModel:
     return LAYOUTS.find(layout).convert(request)
 
 
-def _narrowed(quantized: Path, bits: int) -> Path:
-    """A copy of PaddleSlim's model whose stored weights, integers of 8 bits, are those of `bits` bits."""
+def _narrowed(quantized: Path, bits: int, ties: float = 0.0) -> Path:
+    """A copy of PaddleSlim's model whose stored weights, integers of 8 bits, are those of `bits` bits.
+
+    ties: moves integers midway between two of fewer bits up or down; those that it does not move go to the
+    even one.
+    """
     from paddle_int8.tasks.engines.paddle.blocks import overwrite, value
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program
 
-    folder, step = quantized.with_name(f"{quantized.name}-{bits}bit"), 2.0 ** (8 - bits)
+    folder, step = quantized.with_name(f"{quantized.name}-{bits}bit{ties:+}"), 2.0 ** (8 - bits)
     loaded = load_program(find_model(ModelFiles(path=quantized)), quantized=True)
     for variable in loaded.program.list_vars():
         if variable.persistable and variable.name not in ("feed", "fetch") and len(variable.shape) > 1:
             stored = value(loaded, variable.name)
             if np.abs(stored).max() > 1 and np.array_equal(stored, np.round(stored)):
                 most = np.iinfo(np.int8).max - 1 if stored.dtype == np.int8 else np.inf
-                rounded = np.clip(np.round(stored / step) * step, -most, most)
+                rounded = np.clip(np.round(stored / step + ties) * step, -most, most)
                 overwrite(loaded, variable.name, rounded.astype(stored.dtype))
     save_program(loaded, folder)
     return folder

@@ -306,6 +306,83 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
             _node("c", "scale", "b", factor=0.5, bias=0.0, bias_first=False),
         ),
     ),
+    "factor_behind_a_factor": (
+        "keep_scale_factors",
+        Graph(
+            0,
+            (Input("x", (-1, 8, 6, 7)), Input("y", (-1, 8, 6, 7))),
+            (
+                _node("a", "matmul", "x", "y", transpose_x=False, transpose_y=True),
+                _node("b", "relu", "a"),
+                _node("c", "scale", "b", factor=1.3, bias=0.0, bias_first=True),
+                _node("d", "reduce", "c", kind="max", axes=[2, 3], keep=True),
+                _node("e", "linear", "d", outputs=4, bias=False),
+            ),
+            ("e",),
+        ),
+    ),
+    "operands_that_are_both_repeated": (
+        "put_repeated_operands_second",
+        Graph(
+            0,
+            (Input("x", (-1, 1, 2, 2)), Input("y", (-1, 16, 1, 2))),
+            (
+                _node("a", "relu", "x"),
+                _node("b", "binary", "a", "y", kind="add"),
+                _node("c", "mul", "b", outputs=4, columns=1),
+            ),
+            ("c",),
+        ),
+    ),
+    "transposed_beside_an_input": (
+        "",
+        Graph(
+            0,
+            (Input("x", (-1, 4, 8, 8)), Input("y", (-1, 4, 8, 8))),
+            (
+                _node("a", "batch_norm", "x", data_format="NHWC"),
+                _node("b", "binary", "a", "y", kind="add"),
+                _node("c", "matmul_stored", "b", outputs=4, transposed=False),
+            ),
+            ("c",),
+        ),
+    ),
+    "concatenated_and_pooled": (
+        "",
+        _graph(
+            (-1, 3, 4, 4),
+            _node("a", "sigmoid", "x"),
+            _node("b", "concat", "x", "a", axis=1),
+            _node("c", "mul", "b", outputs=4, columns=1),
+            _node(
+                "d",
+                "pool2d",
+                "a",
+                **{
+                    "kind": "avg",
+                    "size": 2,
+                    "stride": 1,
+                    "padding": 0,
+                    "ceil_mode": False,
+                    "exclusive": True,
+                },
+            ),
+            _conv("e", "d"),
+            outputs=("c", "e"),
+        ),
+    ),
+    "thin_picture": (
+        "separate_thin_pictures",
+        Graph(
+            0,
+            (Input("x", (-1, 8, 8, 1)), Input("y", (-1, 4, 1, 1))),
+            (
+                _node("a", "conv2d_transpose", "x", **LAYER, data_format="NCHW"),
+                _node("b", "binary", "a", "y", kind="multiply"),
+            ),
+            ("b",),
+        ),
+    ),
     "average_beyond_the_edge": (
         "compute_wrong_kernels_natively",
         _graph(

@@ -27,6 +27,7 @@ COMBINING = frozenset(
 )
 NARROWED = 2.0
 """A mean's range may be smaller than its input's by this factor, which is one bit of eight."""
+FUSED_BEHIND = RECTIFIERS | QUANT_PAIR | {"elementwise_add", "batch_norm"}
 TAKING_INT8 = LAYERS | {"elementwise_add", "fused_elementwise_add"}
 
 
@@ -41,10 +42,13 @@ def keep_data_movement_fp32(program: Program, scales: Mapping[str, float], *, fu
       DenseNet, INT8 would round once more than was calibrated, and gain nothing.
     - Concatenations of signed and unsigned inputs. No kernel makes one tensor of bytes with and without a
       sign: the predictor dies, "could not create a primitive descriptor for a concat primitive".
-    - Concatenations where another layer reads one of the inputs, which would get the scale of a much wider
-      one.
+    - Concatenations where something else in INT8 reads one of the inputs, which would get the scale of a much
+      wider one.
     - In `qdq`, all concatenations. Its predictor takes concatenated tensors for signed: it requantizes
       rectified inputs, at half their resolution and at a cost.
+    - Sums, differences and products with an operand that was not calibrated, such as an input or a parameter,
+      unless a layer takes them in. Paddle leaves them in FP32, and in `qdq` FP32 then reads bytes of what is
+      transposed in front of them.
     - Means whose range is much smaller than their input's, or whose input was not calibrated. A mean over a
       picture, as in squeeze and excite, gets the scale of the picture. If the picture has none, it gets the
       scale of the mean and is cut off there.
@@ -58,6 +62,7 @@ def keep_data_movement_fp32(program: Program, scales: Mapping[str, float], *, fu
     for op in block.ops:
         for name in op.input_arg_names:
             readers.setdefault(name, []).append(op)
+    written = {name: op for op in block.ops for name in op.output_arg_names}
     found = [op for op in block.ops if op.type in MOVING | COMBINING]
     passing = MOVING if fused else MOVING | QUANT_PAIR | RECTIFIERS
     while True:
@@ -69,6 +74,7 @@ def keep_data_movement_fp32(program: Program, scales: Mapping[str, float], *, fu
                 or len({name in unsigned for name in op.input("X")}) == 2
                 or _coarsens(readers, op, scales)
             )
+            refused = refused or (op.type in COMBINING and _is_uncalibrated(written, op, scales))
             if refused or _narrows(op, scales) or not _feeds_int8(readers, op, passing):
                 keep_fp32(op)
         if sum(map(is_kept_fp32, found)) == before:
@@ -87,13 +93,29 @@ def _narrows(op: Operator, scales: Mapping[str, float]) -> bool:
     return scales.get(target, 0) > NARROWED * scales.get(source, 0) or not scales.get(source)
 
 
+def _is_uncalibrated(written: Mapping[str, Operator], op: Operator, scales: Mapping[str, float]) -> bool:
+    """Whether `op` has an operand without a scale, and is no part of the layer that writes the other one."""
+    operands = op.input("X") + op.input("Y")
+    return not all(scales.get(name) for name in operands) and not any(
+        _is_of_a_layer(written, name) for name in operands
+    )
+
+
+def _is_of_a_layer(written: Mapping[str, Operator], name: str) -> bool:
+    """Whether a layer writes `name`, with what may be fused into it behind."""
+    while name in written and written[name].type in FUSED_BEHIND:
+        (name,) = written[name].input("X")
+    return name in written and written[name].type in LAYERS
+
+
 def _coarsens(readers: Mapping[str, list[Operator]], op: Operator, scales: Mapping[str, float]) -> bool:
-    """Whether another layer reads an input of `op` that would get the scale of a much wider tensor."""
+    """Whether something else in INT8 reads an input of `op` that would get a much wider tensor's scale."""
     known = [scales[name] for name in op.input("X") + op.output("Out") if scales.get(name)]
     return any(
         scales.get(name, 0) > NARROWED * min(known)
         and any(
-            other is not op and other.type in LAYERS and not is_kept_fp32(other) for other in readers[name]
+            other is not op and other.type in TAKING_INT8 | MOVING and not is_kept_fp32(other)
+            for other in readers[name]
         )
         for name in op.input("X")
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.rewrites.fences import fence
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_fp32
 from paddle_int8.tasks.engines.paddle.rewrites.signs import QUANT_PAIR, SIGN_KEEPING, unsigned_tensors
@@ -45,13 +46,13 @@ def hide_mixed_products(program: Program) -> int:
 
     The predictor of `qdq` knows the signs and refuses such a product. The mark that keeps other operators in
     FP32 would be lost, since the predictor renames the product. `program` is as PaddleSlim writes it.
-    Returns how many there were.
+    Returns how many there were, without those that PaddleSlim left in FP32.
     """
     block = program.global_block()
     found = _mixed(block, PRODUCTS, unsigned_tensors(block, fused=False, passing=PASSING))
     for op in found:
         fence(block, op, op.input("X")[0])
-    return len(found)
+    return sum(not is_skipped(op) for op in found)
 
 
 def _mixed(block: Block, kinds: frozenset[str], unsigned: set[str]) -> list[Operator]:

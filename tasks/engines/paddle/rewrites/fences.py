@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import operators, position, readers, writer
@@ -13,15 +14,15 @@ from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
 from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, rename_input, set_input
 from paddle_int8.tasks.engines.paddle.private.variables import variable_of
 from paddle_int8.tasks.engines.paddle.rewrites.products import ACTIVATIONS
+from paddle_int8.tasks.engines.paddle.rewrites.scalars import ELEMENTWISE
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
     from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 PRODUCTS = ("matmul", "matmul_v2", "bmm")
-CONVOLVED = CONVOLUTIONS | {
-    *("fused_conv2d", "conv2d_transpose", "conv3d", "conv3d_transpose", "depthwise_conv2d_transpose"),
-}
+TRANSPOSED = frozenset({"conv2d_transpose", "depthwise_conv2d_transpose"})
+CONVOLVED = CONVOLUTIONS | TRANSPOSED | {"fused_conv2d", "conv3d", "conv3d_transpose"}
 LAID_OUT = CONVOLVED | {"pool2d", "pool3d", "batch_norm", "lrn"}
 """Operators that write their values in the order that suits their kernel."""
 PLAIN = frozenset(
@@ -134,7 +135,7 @@ def put_repeated_operands_second(loaded: LoadedProgram) -> int:
         first, second = add.input("X")[0], add.input("Y")[0]
         shape, other = (list(variable_of(block, name).shape) for name in (first, second))
         same_places = add.attr("axis") == -1 or len(shape) == len(other)
-        if same_places and len(shape) <= len(other) and _is_broadcast(shape, other):
+        if same_places and _is_broadcast(shape, other) and _elements(shape) < _elements(other):
             set_input(add, "X", [second])
             set_input(add, "Y", [first])
             matched += 1
@@ -178,6 +179,24 @@ def separate_broadcast_products(loaded: LoadedProgram) -> int:
     return matched
 
 
+def separate_thin_pictures(loaded: LoadedProgram) -> int:
+    """conv2d_transpose that writes pictures of one column -> sum, product and the like, with a copy between.
+
+    Where the other operand is repeated along the rows, oneDNN's kernel fails: "could not reshape a memory
+    descriptor".
+    """
+    found = [
+        fence(block, op, name)
+        for kind in ELEMENTWISE
+        for block, op in operators(loaded, kind)
+        for name in dict.fromkeys(op.input("X") + op.input("Y"))
+        if (source := writer(block, name)) is not None
+        and source.type in TRANSPOSED
+        and variable_of(block, name).shape[-1] == 1
+    ]
+    return len(found)
+
+
 def _is_broadcast(shape: Sequence[int], other: Sequence[int]) -> bool:
     """Whether a tensor of the first shape is repeated when it is added to one of the second."""
     missing = max(len(other) - len(shape), 0)
@@ -185,6 +204,11 @@ def _is_broadcast(shape: Sequence[int], other: Sequence[int]) -> bool:
         ours == 1 and theirs != 1
         for ours, theirs in zip(reversed([*[1] * missing, *shape]), reversed(other), strict=False)
     )
+
+
+def _elements(shape: Sequence[int]) -> int:
+    """The elements of a tensor with one sample."""
+    return prod(max(size, 1) for size in shape)
 
 
 def writers(block: Block) -> dict[str, list[Operator]]:

@@ -34,6 +34,7 @@ from paddle_int8.tasks.engines.paddle.rewrites.fences import (
     separate_normalised_readers,
     separate_reshaped_factors,
     separate_second_activations,
+    separate_thin_pictures,
 )
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import (
     keep_attention_scores_fp32,
@@ -72,8 +73,8 @@ if TYPE_CHECKING:
 ANY_CONVOLUTION = CONVOLUTIONS | {"conv2d_transpose"}
 LAYERS = ANY_CONVOLUTION | {"mul", "matmul", "matmul_v2"}
 FUSED_INTO_LAYERS = ACTIVATIONS | {"batch_norm", "elementwise_add"}
-RESHAPING = frozenset({"reshape2", "transpose2"})
-"""Operators across which Paddle moves a dequantization."""
+PASSED = FUSED_INTO_LAYERS | {"reshape2", "transpose2", "scale"}
+"""Operators between a layer and a factor that does not stay one for that."""
 NEARLY_NOTHING = float.fromhex("0x1p-126")
 """The smallest normal float. Adding it changes no value above 1e-31."""
 
@@ -214,6 +215,7 @@ REWRITES = (
     Rewrite("put_repeated_operands_second", put_repeated_operands_second),
     Rewrite("separate_reshaped_factors", separate_reshaped_factors),
     Rewrite("separate_broadcast_products", separate_broadcast_products),
+    Rewrite("separate_thin_pictures", separate_thin_pictures),
     Rewrite("subtract_logarithms", subtract_logarithms),
     # what no layout quantizes
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
@@ -237,7 +239,7 @@ def _scales_a_layer(block: Block, scale: Operator) -> bool:
     A product that is scaled directly does not count, since it takes the factor in by itself, before INT8.
     """
     source = direct = writer(block, scale.input("X")[0])
-    while source is not None and source.type in FUSED_INTO_LAYERS | RESHAPING:
+    while source is not None and source.type in PASSED:
         source = writer(block, source.input("X")[0])
     return source is not None and (
         source.type in ANY_CONVOLUTION or (source.type in LAYERS and source is not direct)
