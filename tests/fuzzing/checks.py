@@ -103,8 +103,10 @@ class Checks:
             export(self._graph, self._folder / "exported")
         with self._guarded("load model"):
             model = self._fp32()
-            if model is not None and self._int8 and model.census.quantizable:
-                self._quantized(model)
+            if model is not None and self._int8:
+                promised = model.census.quantizable - _hidden(self._folder / "fp32")
+                if promised:
+                    self._quantized(model, promised)
         return self.result
 
     def _fp32(self) -> ModelArtifact | None:
@@ -146,7 +148,7 @@ class Checks:
                 if trouble := unequal(*pair):
                     self._find(check, self._graph.outputs[index], trouble)
 
-    def _quantized(self, model: ModelArtifact) -> None:
+    def _quantized(self, model: ModelArtifact, promised: int) -> None:
         feed = samples(self._graph, SAMPLES, 1)
         for layout in ("offline", "qdq"):
             with self._timed(f"quantize {layout}"), self._guarded(f"quantize {layout}"):
@@ -155,7 +157,6 @@ class Checks:
         for bits in (8, 7):
             with self._timed(f"simulate {bits}"), self._guarded(f"simulate {bits}"):
                 simulated[bits] = self._simulated(feed, bits)
-        promised = model.census.quantizable - _hidden(self._folder / "fp32")
         with one_conversion():
             for layout in COMPARED:
                 source = self._folder / f"{'qdq' if layout == 'qdq' else 'offline'}-fake"

@@ -383,6 +383,73 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
             ("b",),
         ),
     ),
+    "two_rectified_factors": (
+        "sign_factors",
+        Graph(
+            0,
+            (Input("x", PICTURE), Input("y", PICTURE)),
+            (
+                _node("a", "relu", "x"),
+                _node("b", "relu", "y"),
+                _node("c", "matmul", "a", "b", transpose_x=True, transpose_y=False),
+                _conv("d", "c"),
+            ),
+            ("d",),
+        ),
+    ),
+    "sum_of_rectified_tensors_as_a_factor": (
+        "sign_factors",
+        Graph(
+            0,
+            (Input("x", (-1, 1, 4, 4)), Input("y", (-1, 4, 4))),
+            (
+                _node("a", "relu", "x"),
+                _node("b", "take", "a", place=0),
+                _node("c", "slice", "b", axis=2, start=0, stop=4, step=1),
+                _node("d", "linear", "y", outputs=4, bias=False),
+                _node("e", "binary", "b", "c", kind="add"),
+                _node("f", "matmul", "e", "d", transpose_x=False, transpose_y=True),
+            ),
+            ("f",),
+        ),
+    ),
+    "products_with_exchanged_factors": (
+        "separate_exchanged_factors",
+        Graph(
+            0,
+            (Input("x", (-1, 1, 4, 4)), Input("y", (-1, 1, 4, 8))),
+            (
+                _node("a", "matmul", "x", "y", transpose_x=False, transpose_y=False),
+                _node("b", "transpose", "a", order=[0, 2, 1, 3]),
+                _node("c", "reshape", "b", shape=[0, 4, 8]),
+                _node("d", "matmul", "y", "x", transpose_x=True, transpose_y=True),
+                _node("e", "linear", "c", outputs=4, bias=False),
+            ),
+            ("d", "e"),
+        ),
+    ),
+    "input_added_to_a_layer": (
+        "",
+        Graph(
+            0,
+            (Input("x", PICTURE), Input("y", PICTURE)),
+            (
+                _node("a", "binary", "x", "y", kind="add"),
+                _conv("b", "a"),
+                _node("c", "binary", "y", "b", kind="add"),
+            ),
+            ("c",),
+        ),
+    ),
+    "product_with_a_stored_first_factor": (
+        "",
+        _graph(
+            (-1, 8, 12),
+            _node("a", "linear", "x", outputs=4, bias=False),
+            _node("b", "relu", "a"),
+            _node("c", "stored_first", "b", rows=8),
+        ),
+    ),
     "average_beyond_the_edge": (
         "compute_wrong_kernels_natively",
         _graph(

@@ -27,7 +27,7 @@ COMBINING = frozenset(
 )
 NARROWED = 2.0
 """A mean's range may be smaller than its input's by this factor, which is one bit of eight."""
-FUSED_BEHIND = RECTIFIERS | QUANT_PAIR | {"elementwise_add", "batch_norm"}
+FUSED_BEHIND = QUANT_PAIR | {"elementwise_add", "batch_norm"}
 TAKING_INT8 = LAYERS | {"elementwise_add", "fused_elementwise_add"}
 
 
@@ -85,6 +85,13 @@ def is_mean(op: Operator) -> bool:
     return bool(op.type == "pool2d" and op.attr("pooling_type") == "avg")
 
 
+def is_of_a_layer(written: Mapping[str, Operator], name: str) -> bool:
+    """Whether a layer writes `name`, with what may be fused into it behind."""
+    while name in written and written[name].type in FUSED_BEHIND:
+        (name,) = written[name].input("X")
+    return name in written and written[name].type in LAYERS
+
+
 def _narrows(op: Operator, scales: Mapping[str, float]) -> bool:
     """Whether `op` is a mean for which bytes of its input's scale are too coarse."""
     if not is_mean(op):
@@ -97,15 +104,8 @@ def _is_uncalibrated(written: Mapping[str, Operator], op: Operator, scales: Mapp
     """Whether `op` has an operand without a scale, and is no part of the layer that writes the other one."""
     operands = op.input("X") + op.input("Y")
     return not all(scales.get(name) for name in operands) and not any(
-        _is_of_a_layer(written, name) for name in operands
+        is_of_a_layer(written, name) for name in operands
     )
-
-
-def _is_of_a_layer(written: Mapping[str, Operator], name: str) -> bool:
-    """Whether a layer writes `name`, with what may be fused into it behind."""
-    while name in written and written[name].type in FUSED_BEHIND:
-        (name,) = written[name].input("X")
-    return name in written and written[name].type in LAYERS
 
 
 def _coarsens(readers: Mapping[str, list[Operator]], op: Operator, scales: Mapping[str, float]) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.rewrites.fences import fence
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_fp32
-from paddle_int8.tasks.engines.paddle.rewrites.signs import QUANT_PAIR, SIGN_KEEPING, unsigned_tensors
+from paddle_int8.tasks.engines.paddle.rewrites.signs import QUANT_PAIR, SIGN_KNOWN, unsigned_tensors
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Block, Operator, Program
@@ -20,8 +20,6 @@ OF_TWO_INPUTS = PRODUCTS | {
     for kind in ("elementwise_add", "elementwise_sub", "elementwise_mul")
     for name in ("{}", "fused_{}")
 }
-PASSING = SIGN_KEEPING | {"scale", "flatten_contiguous_range", "squeeze2", "unsqueeze2"}
-"""Operators behind which the predictor of `qdq` still knows the sign."""
 
 
 def keep_mixed_signs_fp32(program: Program) -> dict[str, int]:
@@ -41,15 +39,21 @@ def keep_mixed_signs_fp32(program: Program) -> dict[str, int]:
     return {MIXED_SIGNS: len(found) - products, MIXED_PRODUCTS: products}
 
 
-def hide_mixed_products(program: Program) -> int:
-    """Makes products of a rectified and a signed input read a copy without a scale, so that they stay FP32.
+def hide_rectified_products(program: Program) -> int:
+    """Makes products with a rectified factor read a copy without a scale, so that they stay FP32.
 
-    The predictor of `qdq` knows the signs and refuses such a product. The mark that keeps other operators in
-    FP32 would be lost, since the predictor renames the product. `program` is as PaddleSlim writes it.
+    The predictor of `qdq` reads that factor as unsigned bytes, and dies. Models that are quantized here have
+    been through `sign_factors`. The mark that keeps other operators in FP32 would be lost, since the
+    predictor renames the product. `program` is as PaddleSlim writes it.
     Returns how many there were, without those that PaddleSlim left in FP32.
     """
     block = program.global_block()
-    found = _mixed(block, PRODUCTS, unsigned_tensors(block, fused=False, passing=PASSING))
+    unsigned = unsigned_tensors(block, fused=False, passing=SIGN_KNOWN)
+    found = [
+        op
+        for op in _of_activations(block, PRODUCTS)
+        if not unsigned.isdisjoint(op.input("X") + op.input("Y"))
+    ]
     for op in found:
         fence(block, op, op.input("X")[0])
     return sum(not is_skipped(op) for op in found)
@@ -57,14 +61,16 @@ def hide_mixed_products(program: Program) -> int:
 
 def _mixed(block: Block, kinds: frozenset[str], unsigned: set[str]) -> list[Operator]:
     """Operators of `kinds` on two activations, of which one is unsigned."""
+    return [
+        op
+        for op in _of_activations(block, kinds)
+        if len({name in unsigned for name in op.input("X") + op.input("Y")}) == 2
+    ]
+
+
+def _of_activations(block: Block, kinds: frozenset[str]) -> list[Operator]:
     stored = {name for name in block.vars if block.var(name).persistable}
     for op in block.ops:
         if op.type in QUANT_PAIR and op.input("X")[0] in stored:
             stored.update(op.output("Y"))
-    return [
-        op
-        for op in block.ops
-        if op.type in kinds
-        and stored.isdisjoint(op.input("X") + op.input("Y"))
-        and len({name in unsigned for name in op.input("X") + op.input("Y")}) == 2
-    ]
+    return [op for op in block.ops if op.type in kinds and stored.isdisjoint(op.input("X") + op.input("Y"))]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
-from paddle_int8.tasks.engines.paddle.conversion.data_movement import is_mean
+from paddle_int8.tasks.engines.paddle.conversion.data_movement import is_mean, is_of_a_layer
 from paddle_int8.tasks.engines.paddle.conversion.quantized_reads import quantized_sources, read_as_bytes
 from paddle_int8.tasks.engines.paddle.form import DATA_TYPE, DEQUANTIZE, QUANTIZE
 from paddle_int8.tasks.engines.paddle.private.operators import set_input
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PARTED_MEANS, PARTED_CONCATENATIONS = "part_means", "part_concatenations"
 PARTED_SATURATED, STRAIGHTENED = "part_saturated", "straighten_convolved"
+SEPARATED_SUMS = "separate_uncalibrated_sums"
 SATURATING = frozenset({"relu6", "clip", "hard_sigmoid", "hard_swish", "sigmoid", "tanh"})
 """Activations that flatten large values, so that the steps of the small ones count."""
 
@@ -91,6 +92,25 @@ def part_saturated_quantized(program: Program) -> int:
             for op in saturating[name]:
                 set_input(op, "X", [name])
     return copies
+
+
+def separate_uncalibrated_sums(program: Program, scales: Mapping[str, float]) -> int:
+    """layer + a tensor that was not calibrated -> the same with a copy of the layer's result.
+
+    Both layouts need it. An example is a network whose input is added to its last layer. Paddle fuses the
+    sum into the layer, which then stays in FP32, because it has no scale for the other term. `program` is not
+    fused yet.
+    scales: see `keep_data_movement_fp32`. Returns how many copies there are.
+    """
+    block = program.global_block()
+    written = {name: op for op in block.ops for name in op.output_arg_names}
+    found = [
+        fence(block, op, name)
+        for op in [op for op in block.ops if op.type == "elementwise_add"]
+        for name, other in (op.input("X") + op.input("Y"), op.input("Y") + op.input("X"))
+        if not scales.get(other) and not block.var(other).persistable and is_of_a_layer(written, name)
+    ]
+    return len(found)
 
 
 def straighten_convolved(program: Program) -> int:

@@ -20,15 +20,17 @@ from paddle_int8.tasks.engines.paddle.conversion.data_movement import (
 )
 from paddle_int8.tasks.engines.paddle.conversion.integer_weights import INTEGERS, store_integer_weights
 from paddle_int8.tasks.engines.paddle.conversion.kept_products import HIDDEN_PRODUCTS, hide_kept_products
-from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_PRODUCTS, hide_mixed_products
+from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_PRODUCTS, hide_rectified_products
 from paddle_int8.tasks.engines.paddle.conversion.parted import (
     PARTED_CONCATENATIONS,
     PARTED_MEANS,
     PARTED_SATURATED,
+    SEPARATED_SUMS,
     STRAIGHTENED,
     part_concatenations,
     part_means,
     part_saturated_quantized,
+    separate_uncalibrated_sums,
     straighten_convolved,
 )
 from paddle_int8.tasks.engines.paddle.conversion.recorded_scales import (
@@ -81,13 +83,14 @@ def convert_qdq(
         CAST: cast,
         INTEGERS: integers,
         SQUARE_WEIGHTS: dequantize_square_weights(loaded),
+        SEPARATED_SUMS: separate_uncalibrated_sums(loaded.program, activation_scales(loaded)),
         DATA_MOVEMENT: keep_data_movement_fp32(loaded.program, activation_scales(loaded), fused=False),
         PARTED_MEANS: part_means(loaded.program),
         PARTED_CONCATENATIONS: part_concatenations(loaded.program),
         PARTED_SATURATED: part_saturated_quantized(loaded.program),
         STRAIGHTENED: straighten_convolved(loaded.program),
         HIDDEN_PRODUCTS: hide_kept_products(loaded.program),
-        MIXED_PRODUCTS: hide_mixed_products(loaded.program),
+        MIXED_PRODUCTS: hide_rectified_products(loaded.program),
         SIGNED_RESIDUALS: widen_signed_residual_sums(loaded),
         WEIGHT_SCALES: record_scales(loaded, weights),
     }

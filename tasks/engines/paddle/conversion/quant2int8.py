@@ -28,8 +28,10 @@ from paddle_int8.tasks.engines.paddle.conversion.kept_products import (
 from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import keep_mixed_signs_fp32
 from paddle_int8.tasks.engines.paddle.conversion.parted import (
     PARTED_SATURATED,
+    SEPARATED_SUMS,
     STRAIGHTENED,
     part_saturated,
+    separate_uncalibrated_sums,
     straighten_convolved,
 )
 from paddle_int8.tasks.engines.paddle.private.graphs import apply_pass, graph_of, libpaddle
@@ -113,13 +115,15 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
         """Repairs the graph, which has lost its fake operators just now, then fuses it as shipped."""
         loaded = replace(self._loaded, program=graph.to_program())
         self._options.repairs.update(repair(loaded))
+        scales = self._single_scales()
+        self._options.repairs[SEPARATED_SUMS] = separate_uncalibrated_sums(loaded.program, scales)
         kept = kept_factors(loaded.program)
         graph = super()._optimize_fp32_graph(graph_of(loaded.program))
         program = graph.to_program()  # residual sums are part of their convolutions by now
         self._options.repairs[KEPT_PRODUCTS] = keep_fused_products_fp32(program, kept)
-        self._options.repairs[DATA_MOVEMENT] = keep_data_movement_fp32(program, self._single_scales())
+        self._options.repairs[DATA_MOVEMENT] = keep_data_movement_fp32(program, scales)
         self._options.repairs.update(keep_mixed_signs_fp32(program))
-        copies = part_saturated(program, self._single_scales())
+        copies = part_saturated(program, scales)
         self._set_scales(copies)
         self._options.repairs[PARTED_SATURATED] = len(copies)
         return graph_of(program)

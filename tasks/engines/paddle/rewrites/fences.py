@@ -15,6 +15,7 @@ from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, 
 from paddle_int8.tasks.engines.paddle.private.variables import variable_of
 from paddle_int8.tasks.engines.paddle.rewrites.products import ACTIVATIONS
 from paddle_int8.tasks.engines.paddle.rewrites.scalars import ELEMENTWISE
+from paddle_int8.tasks.engines.paddle.rewrites.signs import SIGN_KNOWN, unsigned_tensors
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
@@ -102,6 +103,41 @@ def separate_equal_factors(loaded: LoadedProgram) -> int:
             first = writer(block, source)
             if slot == "Y" or first is None or first.type != "assign":
                 set_input(op, slot, [_copy(block, op, source, slot)])
+    return len(found)
+
+
+def separate_exchanged_factors(loaded: LoadedProgram) -> int:
+    """x times y, where others have y as the first factor and x as the second -> a copy of x times y.
+
+    `gpu_cpu_map_matmul_v2_to_matmul_pass` finds such a product twice, replaces it, and then reads what is no
+    longer there: the process may end with SIGSEGV when a predictor opens the model, in FP32 too.
+    """
+    block, matched = loaded.program.global_block(), 0
+    found = [op for op in block.ops if op.type in PRODUCTS]
+    firsts, seconds = ({op.input(slot)[0] for op in found} for slot in ("X", "Y"))
+    for op in found:
+        (first,), (second,) = op.input("X"), op.input("Y")
+        if first != second and first in seconds and second in firsts:
+            fence(block, op, first)
+            matched += 1
+    return matched
+
+
+def sign_factors(loaded: LoadedProgram) -> int:
+    """A product with a rectified factor -> the product with a copy of it.
+
+    The predictor of `qdq` reads a rectified tensor as unsigned bytes. Its kernels take no such second factor
+    without AMX, and no two factors of which one is signed. It does not know the sign of a copy.
+    """
+    block = loaded.program.global_block()
+    unsigned = unsigned_tensors(block, fused=False, passing=SIGN_KNOWN)
+    found = [
+        fence(block, op, name)
+        for op in [op for op in block.ops if op.type in PRODUCTS]
+        if not any(variable_of(block, name).persistable for name in op.input("X") + op.input("Y"))
+        for name in dict.fromkeys(op.input("X") + op.input("Y"))
+        if name in unsigned
+    ]
     return len(found)
 
 

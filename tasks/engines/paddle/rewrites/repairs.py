@@ -31,10 +31,12 @@ from paddle_int8.tasks.engines.paddle.rewrites.fences import (
     separate_broadcast_products,
     separate_equal_factors,
     separate_equal_parts,
+    separate_exchanged_factors,
     separate_normalised_readers,
     separate_reshaped_factors,
     separate_second_activations,
     separate_thin_pictures,
+    sign_factors,
 )
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import (
     keep_attention_scores_fp32,
@@ -211,6 +213,8 @@ REWRITES = (
     Rewrite("separate_normalised_readers", separate_normalised_readers),
     Rewrite("order_operands", order_operands),
     Rewrite("separate_equal_factors", separate_equal_factors),
+    Rewrite("separate_exchanged_factors", separate_exchanged_factors),
+    Rewrite("sign_factors", sign_factors),
     Rewrite("separate_equal_parts", separate_equal_parts),
     Rewrite("put_repeated_operands_second", put_repeated_operands_second),
     Rewrite("separate_reshaped_factors", separate_reshaped_factors),

@@ -17,6 +17,8 @@ LAYERS = frozenset(
 )
 """Operators whose INT8 kernels multiply, by their names before and after fusion."""
 CONCAT = "concat"
+SUMS = frozenset({"elementwise_add", "elementwise_mul"})
+"""Operators of two tensors whose result the predictor of `qdq` takes for unsigned if both of them are."""
 QUANT_PAIR = frozenset({"quantize_linear", "dequantize_linear"})
 SCALE_KEEPING = frozenset(
     {
@@ -32,6 +34,8 @@ SCALE_KEEPING = frozenset(
 )
 """Operators whose INT8 kernels write with the scale and the sign that they read."""
 SIGN_KEEPING = SCALE_KEEPING | QUANT_PAIR
+SIGN_KNOWN = SIGN_KEEPING | {"scale", "flatten_contiguous_range", "squeeze2", "unsqueeze2"}
+"""Operators behind which the predictor of `qdq` still knows the sign."""
 
 
 def unsigned_tensors(block: Block, *, fused: bool = True, passing: frozenset[str] = SIGN_KEEPING) -> set[str]:
@@ -44,6 +48,8 @@ def unsigned_tensors(block: Block, *, fused: bool = True, passing: frozenset[str
     for op in block.ops:
         if op.type == CONCAT:
             passed = not is_kept_fp32(op) and unsigned.issuperset(op.input("X"))
+        elif op.type in SUMS and not fused:
+            passed = unsigned.issuperset(op.input("X") + op.input("Y"))
         else:
             passed = op.type in passing and not unsigned.isdisjoint(op.input_arg_names)
             passed = passed and not (fused and is_kept_fp32(op))
