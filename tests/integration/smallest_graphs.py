@@ -450,6 +450,26 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
             _node("c", "stored_first", "b", rows=8),
         ),
     ),
+    "transposed_beside_a_transposed_convolution": (
+        "",
+        Graph(
+            0,
+            (Input("x", (-1, 8, 8, 8)), Input("y", (-1, 4, 8, 8))),
+            (
+                _node(
+                    "a",
+                    "conv2d_transpose",
+                    "x",
+                    **LAYER | {"kernel": [3, 3], "padding": [1, 1]},
+                    data_format="NCHW",
+                ),
+                _node("b", "batch_norm", "y", data_format="NHWC"),
+                _node("c", "binary", "b", "a", kind="add"),
+                _node("d", "matmul_stored", "c", outputs=4, transposed=False),
+            ),
+            ("d",),
+        ),
+    ),
     "average_beyond_the_edge": (
         "compute_wrong_kernels_natively",
         _graph(

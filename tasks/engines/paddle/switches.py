@@ -18,6 +18,11 @@ RESIDUAL_FUSION = "conv_elementwise_add_mkldnn_fuse_pass"
 The predictor's own run would fuse the others too, such as `x + convolution(x)` as the model's output, and the
 kernel then refuses: "residual fusion does not support force output with fp32"."""
 
+TRANSPOSITION_FUSION = "quant_transpose2_dequant_onednn_fuse_pass"
+"""Fuses a transposition with the quantization in front of it and the dequantization behind it. Where both are
+there, FP32 reads values that were multiplied by the scale and not divided by it again."""
+QDQ_DELETED = (*INT8_DELETED, TRANSPOSITION_FUSION)
+
 SPENT_SCALES_REMOVAL = ("cpu_quantize_pass", "cpu_quantize_placement_pass")
 """A pass that is run once more than usual, and the pass that the extra run is inserted in front of.
 
@@ -78,8 +83,8 @@ NATIVE_FP32 = Switches(onednn=False)
 BF16 = Switches(onednn_bf16=True)
 QUANTIZED = Switches(deleted_passes=(*INT8_DELETED, RESIDUAL_FUSION))
 """The switches for programs that hold quantize operators and INT8 attributes already."""
-QDQ = Switches(onednn_int8=True, deleted_passes=INT8_DELETED, inserted_passes=(SPENT_SCALES_REMOVAL,))
+QDQ = Switches(onednn_int8=True, deleted_passes=QDQ_DELETED, inserted_passes=(SPENT_SCALES_REMOVAL,))
 """Without `onednn_int8` a QDQ program silently runs in FP32, slower than the baseline."""
-FOREIGN_QDQ = Switches(onednn_int8=True, deleted_passes=INT8_DELETED)
+FOREIGN_QDQ = Switches(onednn_int8=True, deleted_passes=QDQ_DELETED)
 """The switches for a QDQ program as PaddleSlim writes it, which has not been converted."""
 RECURRENT = replace(QUANTIZED, length_buckets=LENGTH_BUCKETS, onednn_cache_capacity=CACHED_LENGTHS)
