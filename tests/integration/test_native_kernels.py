@@ -126,6 +126,22 @@ def test_logarithms_of_small_likelihoods_are_not_cut_off(tmp_path: Path) -> None
     assert max(errors.values()) < 1e-3, errors
 
 
+def last_operators(folder: Path) -> dict[str, str]:
+    """By output, the operator that computes it in the prepared model. Runs in an isolated process."""
+    from paddle_int8.tasks.engines.paddle.ends import ends
+    from tests.integration import wrong_kernels
+
+    wrong_kernels.export("logarithms of likelihoods", folder / "exported")
+    source = find_model(ModelFiles(path=folder / "exported"))
+    prepare_model(source, folder / "prepared")
+    return ends(find_model(ModelFiles(path=folder / "prepared")).program).operators
+
+
+def test_rewritten_log_softmax_still_ends_a_classifier(tmp_path: Path) -> None:
+    found = run_isolated(last_operators, tmp_path, step="ends", log=tmp_path / "log.txt", timeout_s=120)
+    assert set(found.values()) == {"log_softmax"}
+
+
 def halve_and_release(release: SmallRelease, folder: Path) -> dict[str, tuple[float, float]]:
     """By layout, the share of a network's own answers that is kept, and SQNR. Runs in an isolated process."""
     exact = _export_halvings(folder / "exported")

@@ -123,3 +123,14 @@ def test_makefile_every_command_of_the_readme_is_a_target() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"`?make ([a-z]+)", readme)) <= targets
+
+
+def test_readme_tells_an_own_model_step_by_step() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Your own model")[2]
+    steps = (
+        *("make install", "paddle-int8 init", "paddle.jit.save(", "Paddle 2.x"),
+        *("Split the pictures", "A label is a position in the model's output", "How many pictures a margin needs"),
+    )
+    assert [step for step in steps if step not in readme] == []
+    bullets = ("make install", "paddle.jit.save(", "Split the pictures", "A label is", "How many pictures")
+    assert sorted(bullets, key=readme.index) == list(bullets)
