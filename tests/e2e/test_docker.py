@@ -35,6 +35,22 @@ MODEL = "in-docker"
 SERVED = 8000
 LONG = 10_000
 """Timed calls of a model in a release: about ten seconds of measuring."""
+SHARED = ("--volume", "/run/lock:/run/lock", "--env", "PADDLE_INT8_LOCK_FOLDER=/run/lock")
+HOLDS = """
+import time
+from paddle_int8.tasks.process.host_lock import measuring
+with measuring():
+    print("measures", flush=True)
+    time.sleep(30)
+"""
+ASKS = """
+import time
+from paddle_int8.tasks.process.host_lock import computing, not_excluded
+begun = time.monotonic()
+with computing():
+    print(time.monotonic() - begun)
+print(not_excluded() or "excluded")
+"""
 TWO_THIRDS = 11 << 27
 """Bytes: more than the limit of the small services, less than that of the worker."""
 
@@ -57,6 +73,26 @@ def test_image_holds_neither_build_tools_nor_tests_nor_the_build_s_arguments(sta
     assert not any(name in history for name in ("PIP_", "SSL_CERT"))
     assert docker("image", "inspect", IMAGE, "--format", "{{.Config.User}}").strip() == "paddle"
     stack.say("image: user paddle, no uv, compiler, make or git, no tests, no argument of the build")
+
+
+def test_containers_that_share_a_folder_measure_in_turns_and_others_say_that_they_do_not(
+    stack: Containers,
+) -> None:
+    name = f"{stack.project}-measures"
+    python = ("--entrypoint", "python", IMAGE, "-c")
+    docker("run", "--detach", "--rm", "--name", name, *SHARED, *python, HOLDS)
+    wait_until(
+        lambda: docker("logs", name), lambda said: "measures" in said, seconds=60, what="a measurement"
+    )
+    alone, warned = docker("run", "--rm", *python, ASKS).splitlines()
+    assert float(alone) < 1
+    assert "releases outside of this container do not wait for its measurements" in warned
+    waited, excluded = docker("run", "--rm", *SHARED, *python, ASKS).splitlines()
+    assert float(waited) > 1
+    assert excluded == "excluded"
+    stack.say(
+        f"a container that shares the host's folder waited {float(waited):.0f} s for another's measurement"
+    )
 
 
 @pytest.mark.parametrize("service", SERVERS)

@@ -129,7 +129,11 @@ def test_readme_tells_an_own_model_step_by_step() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Your own model")[2]
     steps = (
         *("make install", "paddle-int8 init", "paddle.jit.save(", "Paddle 2.x"),
-        *("Split the pictures", "A label is a position in the model's output", "How many pictures a margin needs"),
+        *(
+            "Split the pictures",
+            "A label is a position in the model's output",
+            "How many pictures a margin needs",
+        ),
     )
     assert [step for step in steps if step not in readme] == []
     bullets = ("make install", "paddle.jit.save(", "Split the pictures", "A label is", "How many pictures")
