@@ -5,9 +5,9 @@ PADDLE3 := .venv-paddle3
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEVELOPED := $(VENV)/.developed
-# uv takes the index that pip is set to, such as a mirror
-UV := index=$$($(BIN)/python -m pip config list 2>/dev/null | sed -n "s/^[^ ]*[.]index-url='\(.*\)'$$/\1/p" | head -1); \
-	$${index:+env "UV_DEFAULT_INDEX=$$index"} $(BIN)/uv
+# uv takes the index and the certificates that pip is set to, such as those of a mirror
+UV := env $$($(BIN)/python -m pip config list 2>/dev/null | tac | \
+	sed -n "s/^[^ ]*[.]index-url='\(.*\)'$$/UV_DEFAULT_INDEX=\1/p; s/^[^ ]*[.]cert='\(.*\)'$$/SSL_CERT_FILE=\1/p") $(BIN)/uv
 ADD := $(UV) pip install --python $(BIN)/python --require-hashes --no-deps --compile-bytecode --requirements
 # without it uv gives up compiling after a minute, which a busy host may need
 export UV_COMPILE_BYTECODE_TIMEOUT := 0
