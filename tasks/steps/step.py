@@ -141,12 +141,13 @@ def stage(name: str, *, here: bool = False) -> Iterator[list[str]]:
     """
     summary: list[str] = []
     began = time.monotonic()
-    progress.report(name, 0, 0)
     ended = progress.FAILED
-    try:
-        yield summary
-        if here:
-            record_usage(name, step_log(name).parent, began)
-        ended = " · ".join(summary) or "done"
-    finally:
-        progress.end(name, ended)
+    with progress.within(name):
+        progress.report(name, 0, 0)
+        try:
+            yield summary
+            if here:
+                record_usage(name, step_log(name).parent, began)
+            ended = " · ".join(summary) or "done"
+        finally:
+            progress.end(name, ended)
