@@ -36,6 +36,8 @@ from paddle_int8.tasks.tracking.summary import headline, looks_sentences
 RARER = 2.0
 """A wait is reported again when it has lasted this many times as long as at the previous report."""
 BETWEEN = "between steps"
+WIDEST = 1000
+"""More columns than any table has."""
 COLOURS = {Outcome.APPROVED: "green", Outcome.REJECTED: "red", Outcome.INCONCLUSIVE: "yellow"}
 
 
@@ -216,7 +218,7 @@ def print_release(console: Console, release: Release) -> None:
     """Prints the table of candidates, the verdict, and where to find the run, the report and the model."""
     verdicts = {verdict.candidate: verdict for verdict in release.verdicts}
     if release.evidence:
-        console.print(_candidates(verdicts, release))
+        console.print(_fitted(_candidates(verdicts, release), console))
     for failed in release.failed:
         console.print(
             f"[red]{failed.candidate.name}[/] failed at {failed.step}: {escape(failed.error)}", soft_wrap=True
@@ -288,6 +290,13 @@ def _candidates(verdicts: dict[Candidate, Verdict], release: Release) -> Table:
             f"{item.size_bytes / item.baseline_size_bytes:.2f}",
             f"[{COLOURS[outcome]}]{outcome.value}[/]" + (" ◀" if item.candidate == release.chosen else ""),
         )
+    return table
+
+
+def _fitted(table: Table, console: Console) -> Table:
+    """The table, with its columns closer to each other where the console would cut them."""
+    if console.measure(table, options=console.options.update(max_width=WIDEST)).maximum > console.width:
+        table.padding = (0, 1, 0, 0)
     return table
 
 
