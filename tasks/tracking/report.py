@@ -7,10 +7,12 @@ frame.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
 
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.evidence import Fp32Layer, IsaEvidence
@@ -46,6 +48,7 @@ from paddle_int8.tasks.tracking.summary import (
 TEMPLATES = Path(__file__).parent / "templates"
 MIB = 1 << 20
 FP32_LAYERS_SHOWN = 30
+CODE = re.compile(r"`([^`]+)`")
 
 
 def render_html(
@@ -74,6 +77,8 @@ def render_html(
         "share": percent,
         "label": metric_label,
         "redact": redact,
+        "prose": _prose,
+        "embedded": lambda plot: base64.b64encode(plot.svg).decode(),
     }
     environment.filters |= filters
     drawn = report_plots(release, config, scales) if plots is None else plots
@@ -104,7 +109,7 @@ def render_html(
         disturbance_sentence=disturbance_sentence(native) if native else "",
         fp32_layers=_slowest(native) if native else [],
         fp32_layers_hidden=max(0, len(native.audit.fp32_layers) - FP32_LAYERS_SHOWN) if native else 0,
-        plots={name: (base64.b64encode(plot.svg).decode(), plot.description) for name, plot in drawn.items()},
+        plots=drawn,
         versions=versions(),
         config=config,
         config_yaml=config_yaml(config),
@@ -229,6 +234,11 @@ def _cell(text: str) -> str:
     """Escapes foreign text, so that it cannot end a cell, open a tag or start a line."""
     escaped = redact(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
     return " ".join(escaped.split())
+
+
+def _prose(text: str) -> Markup:
+    """A sentence for the page, without secrets, in which what stands in backticks is set as code."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(redact(text)))))
 
 
 def _mib(size_bytes: int) -> str:
