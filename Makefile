@@ -24,7 +24,7 @@ define resolve
 	echo uv >$(VENV)/uv.in && $(RESOLVE) $(VENV)/uv.in --constraints $(1)/dev.lock --output-file $(1)/uv.lock
 endef
 
-.PHONY: help install demo test check static docs lock tables deploy stack screenshots ui bench crash lost soak slow fuzz serving environments docker-test data \
+.PHONY: help install demo test check static docs lock tables deploy stack screenshots ui bench crash lost soak slow fuzz serving environments docker-test wheel-test data \
 	paddle3 clean
 
 help:  ## list the targets
@@ -97,6 +97,9 @@ crash: $(DEVELOPED)  ## kill a release, its server and its worker at every step,
 
 docker-test: $(DEVELOPED)  ## build the image, and run the stack, a release and killed containers in Docker (docs/how-to/docker.md)
 	$(BIN)/pytest -q -s -m sweep tests/e2e/test_docker.py
+
+wheel-test: $(DEVELOPED)  ## install the wheel with plain pip in an empty environment, and take a model of one's own to a verdict there
+	$(BIN)/pytest -q -m sweep tests/e2e/test_installed.py
 
 soak: $(DEVELOPED)  ## 200 releases through the stack, four at a time, watched for leaks (docs/benchmarks/soak.md)
 	mkdir -p var/soak/tmp
