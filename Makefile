@@ -79,9 +79,9 @@ deploy: $(INSTALLED)  ## register prefect.yaml's deployments on the server at PR
 stack: $(DEVELOPED)  ## docker-compose.yml's services as local processes, without Docker; secrets in .env
 	$(BIN)/python -m deploy.local_stack
 
-screenshots: $(DEVELOPED)  ## the pictures of docs/screenshots, anew, from a real browser; after a release, such as make demo
+screenshots: $(DEVELOPED)  ## the pictures of docs/screenshots, anew, from a real browser; after make demo, where nothing else runs
 	mkdir -p docs/screenshots
-	SCREENSHOTS=$(CURDIR)/docs/screenshots $(BIN)/pytest -q tests/e2e/test_run_form.py
+	SCREENSHOTS=$(CURDIR)/docs/screenshots $(BIN)/pytest -q -m sweep tests/e2e/test_screenshots.py
 	$(BIN)/python -m docs.generate.picture
 
 ui: $(INSTALLED)  ## show the runs of the embedded databases in Prefect's and MLflow's pages

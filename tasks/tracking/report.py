@@ -131,12 +131,8 @@ def render_markdown(release: Release, why: tuple[str, ...]) -> str:
     lines += [f"**Next:** {_cell(said.next_step)}{code}"]
     focused = focus(release)
     if focused and focused[1]:
-        rows = [
-            (MARKS[item.outcome], item.criterion, item.isa or "", item.found, item.required, item.remedy)
-            for item in sorted(focused[1].results, key=_urgency)
-        ]
         lines += ["", f"## Criteria of {focused[0].candidate.name}", ""]
-        lines += _table(("", "Criterion", "On", "Found", "Required", "Remedy"), rows)
+        lines += [_criterion(item) for item in sorted(focused[1].results, key=_urgency)]
     if release.evidence:
         lines += ["", f"## Candidates on {release.evidence[0].per_isa[0].isa}", "", *_candidates(release)]
         native = (focused or (release.evidence[0], None))[0].per_isa[0]
@@ -160,6 +156,14 @@ def render_markdown(release: Release, why: tuple[str, ...]) -> str:
         failures = [(item.candidate.name, item.step, item.error) for item in release.failed]
         lines += ["", "## Failed", "", *_table(("Candidate", "Step", "Message"), failures)]
     return "\n".join(lines) + "\n"
+
+
+def _criterion(result: CriterionResult) -> str:
+    """An item of a list rather than a row: Prefect's page would cut a table of so long sentences."""
+    where = f" on {result.isa}" if result.isa else ""
+    said = f"{result.found}; required {result.required}"
+    remedy = f". Remedy: {result.remedy}" if result.outcome is not Outcome.APPROVED else ""
+    return f"- {MARKS[result.outcome]} **{_cell(result.criterion)}**{where}: {_cell(said + remedy)}"
 
 
 def _looks(release: Release) -> tuple[str, ...]:
