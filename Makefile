@@ -5,9 +5,9 @@ PADDLE3 := .venv-paddle3
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEVELOPED := $(VENV)/.developed
-# uv takes the index that pip is set to, such as a mirror
-UV := index=$$($(BIN)/python -m pip config list 2>/dev/null | sed -n "s/^[^ ]*[.]index-url='\(.*\)'$$/\1/p" | head -1); \
-	$${index:+env "UV_DEFAULT_INDEX=$$index"} $(BIN)/uv
+# uv takes the index and the certificates that pip is set to, such as those of a mirror
+UV := env $$($(BIN)/python -m pip config list 2>/dev/null | tac | \
+	sed -n "s/^[^ ]*[.]index-url='\(.*\)'$$/UV_DEFAULT_INDEX=\1/p; s/^[^ ]*[.]cert='\(.*\)'$$/SSL_CERT_FILE=\1/p") $(BIN)/uv
 ADD := $(UV) pip install --python $(BIN)/python --require-hashes --no-deps --compile-bytecode --requirements
 # without it uv gives up compiling after a minute, which a busy host may need
 export UV_COMPILE_BYTECODE_TIMEOUT := 0
@@ -24,7 +24,7 @@ define resolve
 	echo uv >$(VENV)/uv.in && $(RESOLVE) $(VENV)/uv.in --constraints $(1)/dev.lock --output-file $(1)/uv.lock
 endef
 
-.PHONY: help install demo test check static docs lock tables deploy stack screenshots ui bench crash lost soak slow fuzz serving environments docker-test data \
+.PHONY: help install demo test check static docs lock tables deploy stack screenshots ui bench crash lost soak slow fuzz serving environments docker-test wheel-test data \
 	paddle3 clean
 
 help:  ## list the targets
@@ -79,9 +79,9 @@ deploy: $(INSTALLED)  ## register prefect.yaml's deployments on the server at PR
 stack: $(DEVELOPED)  ## docker-compose.yml's services as local processes, without Docker; secrets in .env
 	$(BIN)/python -m deploy.local_stack
 
-screenshots: $(DEVELOPED)  ## the pictures of docs/screenshots, anew, from a real browser; after a release, such as make demo
+screenshots: $(DEVELOPED)  ## the pictures of docs/screenshots, anew, from a real browser; after make demo, where nothing else runs
 	mkdir -p docs/screenshots
-	SCREENSHOTS=$(CURDIR)/docs/screenshots $(BIN)/pytest -q tests/e2e/test_run_form.py
+	SCREENSHOTS=$(CURDIR)/docs/screenshots $(BIN)/pytest -q -m sweep tests/e2e/test_screenshots.py
 	$(BIN)/python -m docs.generate.picture
 
 ui: $(INSTALLED)  ## show the runs of the embedded databases in Prefect's and MLflow's pages
@@ -97,6 +97,9 @@ crash: $(DEVELOPED)  ## kill a release, its server and its worker at every step,
 
 docker-test: $(DEVELOPED)  ## build the image, and run the stack, a release and killed containers in Docker (docs/how-to/docker.md)
 	$(BIN)/pytest -q -s -m sweep tests/e2e/test_docker.py
+
+wheel-test: $(DEVELOPED)  ## install the wheel with plain pip in an empty environment, and take a model of one's own to a verdict there
+	$(BIN)/pytest -q -m sweep tests/e2e/test_installed.py
 
 soak: $(DEVELOPED)  ## 200 releases through the stack, four at a time, watched for leaks (docs/benchmarks/soak.md)
 	mkdir -p var/soak/tmp

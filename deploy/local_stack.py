@@ -18,6 +18,7 @@ from types import FrameType
 from typing import NoReturn
 
 from deploy.compose import LOOPBACK, Host, Service, services
+from paddle_int8.flows.cli.embedded.pages import TRAINED_MODELS
 from paddle_int8.tasks.contracts.errors import ConfigError, IsolatedProcessError, PipelineError
 from paddle_int8.tasks.process.isolated import last_lines
 from paddle_int8.tasks.process.pace import Patience, slowness
@@ -236,7 +237,9 @@ def main() -> int:
         stack = services(project / "docker-compose.yml", read_env(project / ".env"), host)
         with running(stack, host):
             sys.stdout.write(
-                "Prefect  http://127.0.0.1:4200\nMLflow   http://127.0.0.1:5000\nCtrl-C ends all\n"
+                "Prefect  http://127.0.0.1:4200\n"
+                f"MLflow   http://127.0.0.1:5000/{TRAINED_MODELS}\n"
+                "Ctrl-C ends all\n"
             )
             sys.stdout.flush()
             signal.pause()

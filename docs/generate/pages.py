@@ -17,6 +17,7 @@ from docs.generate.commands import commands
 from docs.generate.defects import defects
 from docs.generate.documents import documents
 from docs.generate.environment import environment
+from docs.generate.hour import hour
 from docs.generate.keys import keys
 from docs.generate.log import log
 from docs.generate.operators import operators
@@ -33,6 +34,7 @@ KINDS: dict[str, Callable[[str], str]] = {
     "defects": defects,
     "documents": documents,
     "environment": environment,
+    "hour": hour,
     "keys": keys,
     "log": log,
     "operators": operators,

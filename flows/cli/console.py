@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
@@ -11,11 +12,24 @@ from rich.console import Console
 
 T = TypeVar("T")
 
+LOG_WIDTH = 110
+"""The width of what is written to a file or a pipe, which have none; COLUMNS sets another."""
+
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document; see docs/reference/json-output.md.")
 ]
-out = Console()
-err = Console(stderr=True)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console on one of the program's streams, which is as wide as the terminal, or as a log needs."""
+    made = Console(stderr=stderr)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = LOG_WIDTH
+    return made
+
+
+out = console()
+err = console(stderr=True)
 
 
 def guard(action: Callable[[], T]) -> T:

@@ -36,6 +36,8 @@ from paddle_int8.tasks.tracking.summary import headline, looks_sentences
 RARER = 2.0
 """A wait is reported again when it has lasted this many times as long as at the previous report."""
 BETWEEN = "between steps"
+WIDEST = 1000
+"""More columns than any table has."""
 COLOURS = {Outcome.APPROVED: "green", Outcome.REJECTED: "red", Outcome.INCONCLUSIVE: "yellow"}
 
 
@@ -89,21 +91,22 @@ class StepDisplay:
     def show(self, event: progress.Progress) -> None:
         """Shows one progress report. Any thread may call it."""
         with self._lock:
-            if event.ended:
+            if event.ended and event.step != event.whole:
+                self._end_part(event.whole)
+            elif event.ended:
                 self._end(event)
                 self._started[BETWEEN] = self._clock()
             else:
                 self._remove(BETWEEN)
                 self._update(event)
-                if event.waits:
+                if event.waits and event.note:
                     self._say(event)
 
     def tell_silence(self) -> None:
         """Says how long the running steps have been at work, or that none is, after `QUIET_S` of it."""
         with self._lock:
-            told = [each for each in self._latest.values() if each.note or each.total]  # these say more
-            for event in told or tuple(self._latest.values()):
-                if not event.waits and self._so_far(event.step) >= progress.QUIET_S:
+            for event in tuple(self._latest.values()):
+                if not event.waits and self._so_far(event.whole) >= progress.QUIET_S:
                     self._say(event)
             if self._between and not self._latest.keys() - {BETWEEN}:
                 so_far = self._so_far(BETWEEN)
@@ -121,16 +124,17 @@ class StepDisplay:
         return self._clock() - self._started.get(step, self._clock())
 
     def _update(self, event: progress.Progress) -> None:
-        self._latest[event.step] = event
-        if event.step not in self._lines:
-            self._lines[event.step] = self._bars.add_task(event.step, total=None, count="", note="")
-            self._started.setdefault(event.step, self._clock())
+        step = event.whole
+        self._latest[step] = event
+        if step not in self._lines:
+            self._lines[step] = self._bars.add_task(step, total=None, count="", note="")
+            self._started.setdefault(step, self._clock())
         self._bars.update(
-            self._lines[event.step],
+            self._lines[step],
             total=event.total or None,
             completed=event.done,
             count=_count(event),
-            note=escape(event.note),
+            note=escape(_part(event)),
         )
 
     def _say(self, event: progress.Progress) -> None:
@@ -140,18 +144,23 @@ class StepDisplay:
         """
         if self._console.is_terminal:
             return
-        so_far = self._so_far(event.step)
-        if so_far >= self._next_word.get(event.step, 0.0):
-            self._next_word[event.step] = RARER * max(so_far, 1.0)
-            at_work = " ".join(filter(None, (_count(event), event.note))) or "at work"
+        so_far = self._so_far(event.whole)
+        if so_far >= self._next_word.get(event.whole, 0.0):
+            self._next_word[event.whole] = RARER * max(so_far, 1.0)
+            at_work = " ".join(filter(None, (_count(event), _part(event)))) or "at work"
             said = event.note if event.waits else f"{at_work}: {so_far:.0f} s so far"
-            self._console.print(f"  {event.step}: {said}", highlight=False, markup=False, soft_wrap=True)
+            self._console.print(f"  {event.whole}: {said}", highlight=False, markup=False, soft_wrap=True)
 
     def _remove(self, step: str) -> None:
         self._latest.pop(step, None)
         self._next_word.pop(step, None)
         if (line := self._lines.pop(step, None)) is not None:
             self._bars.remove_task(line)
+
+    def _end_part(self, step: str) -> None:
+        """Takes back what only held for a part of `step`: its wait. What was counted last stays in sight."""
+        if step in self._latest and self._latest[step].waits:
+            self._update(progress.Progress(step=step, done=0, total=0))
 
     def _end(self, event: progress.Progress) -> None:
         self._remove(event.step)
@@ -166,6 +175,11 @@ class StepDisplay:
                     "", "", Text(extra, style="yellow" if extra.startswith(progress.WARNING) else "")
                 )
             self._console.print(grid, highlight=False)
+
+
+def _part(event: progress.Progress) -> str:
+    """What the step is doing: in its own words, or else the name of its part."""
+    return event.note or (event.step if event.step != event.whole else "")
 
 
 def _count(event: progress.Progress) -> str:
@@ -204,7 +218,7 @@ def print_release(console: Console, release: Release) -> None:
     """Prints the table of candidates, the verdict, and where to find the run, the report and the model."""
     verdicts = {verdict.candidate: verdict for verdict in release.verdicts}
     if release.evidence:
-        console.print(_candidates(verdicts, release))
+        console.print(_fitted(_candidates(verdicts, release), console))
     for failed in release.failed:
         console.print(
             f"[red]{failed.candidate.name}[/] failed at {failed.step}: {escape(failed.error)}", soft_wrap=True
@@ -276,6 +290,13 @@ def _candidates(verdicts: dict[Candidate, Verdict], release: Release) -> Table:
             f"{item.size_bytes / item.baseline_size_bytes:.2f}",
             f"[{COLOURS[outcome]}]{outcome.value}[/]" + (" ◀" if item.candidate == release.chosen else ""),
         )
+    return table
+
+
+def _fitted(table: Table, console: Console) -> Table:
+    """The table, with its columns closer to each other where the console would cut them."""
+    if console.measure(table, options=console.options.update(max_width=WIDEST)).maximum > console.width:
+        table.padding = (0, 1, 0, 0)
     return table
 
 

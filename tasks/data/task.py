@@ -32,19 +32,19 @@ TIMEOUT_S = 24 * 3600.0
 """Limit of a draw. It is long because millions of images on a network drive take long to read."""
 
 
-@step(name="draw calibration data")
+@step(name="calibration data")
 def draw_calibration_data(config: DataConfig, model: ModelArtifact) -> DatasetArtifact:
     """Draws the samples to calibrate on. If there are labels, each class gets its share of the samples."""
     return _draw("calibration data", config.calibration, config.calibration_samples, config, model)
 
 
-@step(name="draw validation data")
+@step(name="validation data")
 def draw_validation_data(config: DataConfig, model: ModelArtifact) -> DatasetArtifact:
     """Draws the samples on which accuracy is measured; all of them, unless the configuration says fewer."""
     return _draw("validation data", config.validation, config.validation_samples, config, model)
 
 
-@step(name="draw training data")
+@step(name="training data")
 def draw_training_data(config: DataConfig, qat: QatConfig, model: ModelArtifact) -> DatasetArtifact:
     """Draws the samples to train on, with the same preprocessing as for calibration and validation."""
     return _draw("training data", qat.data, qat.samples, config, model)

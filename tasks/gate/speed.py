@@ -33,10 +33,15 @@ WORTH_TELLING = 0.05
 """A line of a verdict says what else the host did from this share of the time on."""
 
 
+def least_speedup(isa: IsaLevel, gate: GateConfig) -> float:
+    """The lowest speed-up that is worth deploying on `isa`."""
+    return MIN_SPEEDUP[isa] if gate.min_speedup is None else gate.min_speedup
+
+
 def speed(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionResult]:
     """The speed-up's confidence interval must lie above the lowest speed-up that is worth deploying."""
     for item in evidence.per_isa:
-        least = MIN_SPEEDUP[item.isa] if gate.min_speedup is None else gate.min_speedup
+        least = least_speedup(item.isa, gate)
         yield _fast_enough("speed-up", item, item.latency.speedup, least, gate)
 
 

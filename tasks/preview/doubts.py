@@ -114,7 +114,8 @@ def _another_order(labelled: Labelled) -> Iterator[Doubt]:
         said = f"FP32's answers fit another order of the classes: label {', '.join(pairs)}{more}"
     yield Doubt(
         said=said,
-        remedy="number the labels in the order of the model's output, in a `list_file`",
+        remedy="run `paddle-int8 init` again with `--classes`, which takes the names of the classes in the "
+        "order of the training; or number the labels so in the `list_file`",
         decisive=False,
     )
 

@@ -79,6 +79,7 @@ def run_isolated(
         log.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(error, log.parent) from error
+    progress.begin_part(step)
     folder = tempfile.mkdtemp(prefix=temporary.prefix())
     messages, pipe = _context.Pipe(duplex=False)
     lifeline, hold = _context.Pipe(duplex=False)

@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, field, replace
 
 WARNING = "warning: "
 """What a line of a step's summary begins with when it warns; a terminal shows such lines in yellow."""
@@ -23,6 +24,7 @@ class Progress:
     note: what the step is doing, or its summary when `ended` is true, which is reported once.
     values: what the step measured in the unit just finished, by name.
     waits: whether the step is only waiting, for what the note says.
+    within: the step that a person knows, where `step` is a part of it or that step itself.
     """
 
     step: str
@@ -32,6 +34,12 @@ class Progress:
     ended: bool = False
     values: Mapping[str, float] = field(default_factory=dict)
     waits: bool = False
+    within: str = ""
+
+    @property
+    def whole(self) -> str:
+        """The step that a person knows."""
+        return self.within or self.step
 
 
 FAILED = "failed"
@@ -43,6 +51,7 @@ AGAIN_S = 1.0
 
 Listener = Callable[[Progress], None]
 _listeners: list[Listener] = []
+_within: ContextVar[str] = ContextVar("within", default="")
 
 
 @contextmanager
@@ -53,6 +62,22 @@ def listen(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+@contextmanager
+def within(step: str) -> Iterator[None]:
+    """Marks every report of this thread as one of a part of `step`, those of its isolated processes too."""
+    before = _within.set(step)
+    try:
+        yield
+    finally:
+        _within.reset(before)
+
+
+def begin_part(step: str) -> None:
+    """Reports that `step` begins, where it is a part of another one."""
+    if _within.get() not in ("", step):
+        report(step, 0, 0)
 
 
 def report(
@@ -69,8 +94,9 @@ def end(step: str, summary: str = "") -> None:
 
 def tell(event: Progress) -> None:
     """Passes a report on to every listener."""
+    told = replace(event, within=event.within or _within.get())
     for listener in tuple(_listeners):
-        listener(event)
+        listener(told)
 
 
 @contextmanager
@@ -88,8 +114,8 @@ def waiting(step: str, sentence: Callable[[float], str]) -> Iterator[None]:
             tell(Progress(step=step, done=0, total=0, note=note, waits=True))
             pause = AGAIN_S
 
-    report(step, 0, 0)
-    teller = threading.Thread(target=tell_on, name=f"tell of {step}", daemon=True)
+    tell(Progress(step=step, done=0, total=0, waits=True))
+    teller = threading.Thread(target=copy_context().run, args=(tell_on,), name=f"tell of {step}", daemon=True)
     teller.start()
     try:
         yield

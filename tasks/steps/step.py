@@ -32,9 +32,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def step(**policy: Any) -> Callable[[Callable[P, T]], prefect.Task[P, T]]:
+def step(*, name: str, **policy: Any) -> Callable[[Callable[P, T]], prefect.Task[P, T]]:
     """A decorator like `prefect.task`, for functions that take and return artifacts.
 
+    A run of it is called `name`, as on the terminal, unless `task_run_name` says more.
     Before the function runs, the files of its artifacts are fetched to this host; afterwards those that it
     made are published to the shared store. The return type must be annotated, because the result of a cached
     step (`@step(..., **cached(...))`) is read back as that type.
@@ -50,7 +51,8 @@ def step(**policy: Any) -> Callable[[Callable[P, T]], prefect.Task[P, T]]:
             return made
 
         serializer = ArtifactSerializer(step=step_name(function))
-        return keep_results_in(prefect.task(**policy, result_serializer=serializer)(run), ResultFolder())
+        named = {"name": name, "task_run_name": name} | policy
+        return keep_results_in(prefect.task(**named, result_serializer=serializer)(run), ResultFolder())
 
     return decorate
 
@@ -141,12 +143,13 @@ def stage(name: str, *, here: bool = False) -> Iterator[list[str]]:
     """
     summary: list[str] = []
     began = time.monotonic()
-    progress.report(name, 0, 0)
     ended = progress.FAILED
-    try:
-        yield summary
-        if here:
-            record_usage(name, step_log(name).parent, began)
-        ended = " · ".join(summary) or "done"
-    finally:
-        progress.end(name, ended)
+    with progress.within(name):
+        progress.report(name, 0, 0)
+        try:
+            yield summary
+            if here:
+                record_usage(name, step_log(name).parent, began)
+            ended = " · ".join(summary) or "done"
+        finally:
+            progress.end(name, ended)

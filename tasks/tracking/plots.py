@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, KernelAudit, MetricEvidence
 from paddle_int8.tasks.contracts.verdict import Release
+from paddle_int8.tasks.gate.speed import least_speedup
 from paddle_int8.tasks.tracking.summary import SUBJECTS, focus, metric_label, signed
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ STYLE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
-    """A figure, and a sentence that says what it shows to those who cannot see it."""
+    """A figure, the question that it answers, and a sentence for those who cannot see it."""
 
     svg: bytes
+    question: str
     description: str
 
 
@@ -80,7 +82,9 @@ def release_plots(release: Release, config: ReleaseConfig, scales: Scales) -> di
     evidence, _ = focused
     plots = {
         "accuracy": accuracy_drop(release.evidence, config.gate.max_drop_pp),
-        "speedup": speedup_bars(release.evidence, config.gate.min_speedup),
+        "speedup": speedup_bars(
+            release.evidence, least_speedup(release.evidence[0].per_isa[0].isa, config.gate)
+        ),
         "latency": latency_distribution(release.evidence, evidence),
         "kernels": kernel_time(evidence),
     }
@@ -100,44 +104,39 @@ def accuracy_drop(evidence: Sequence[CandidateEvidence], margin_pp: float) -> Pl
             for row, metric in enumerate(metrics):
                 _interval(axis, row, metric, margin_pp)
             axis.axvline(0, color=GREY, linewidth=0.8)
-            axis.axvline(margin_pp, color=VERMILION, linewidth=1.4, linestyle=(0, (4, 2)))
             axis.set_title(f"{metric_label(names[index])} drop, percentage points")
             axis.set_xlim(*_drop_limits(metrics, margin_pp))
-            axis.annotate(
-                f"margin {margin_pp:g}",
-                (margin_pp, 1),
-                xycoords=("data", "axes fraction"),
-                xytext=(-4, -2),
-                textcoords="offset points",
-                color=VERMILION,
-                fontsize=9,
-                ha="right",
-                va="top",
-            )
+            _limit(axis, margin_pp, f"margin {margin_pp:g}", leftwards=True)
         _rows(axes[0], [item.candidate.name for item in evidence], headroom=0.5)
         confidence = evidence[0].per_isa[0].metrics[0].confidence
         together = ", together" if any(map(_corrected, evidence)) else ""
         axes[0].set_xlabel(f"worse → (dot: measured, bar: one-sided {100 * confidence:g} % bounds{together})")
         return Plot(
-            svg=save(), description=f"Accuracy drop of each candidate beside the margin of {margin_pp:g}."
+            svg=save(),
+            question="Is what each candidate loses within the margin?",
+            description=f"Accuracy drop of each candidate beside the margin of {margin_pp:g}.",
         )
 
 
-def speedup_bars(evidence: Sequence[CandidateEvidence], required: float | None) -> Plot:
+def speedup_bars(evidence: Sequence[CandidateEvidence], required: float) -> Plot:
     """Draws the FP32/INT8 latency ratio on the native instruction set, with its interval."""
     with figure(0.34 * len(evidence) + 0.7) as ((axis,), save):
         for row, item in enumerate(evidence):
             speed = item.per_isa[0].latency.speedup
-            axis.barh(row, speed.ratio, height=0.5, color=BLUE if speed.low > 1 else VERMILION)
+            axis.barh(row, speed.ratio, height=0.5, color=BLUE if speed.low >= required else VERMILION)
             axis.plot((speed.low, speed.high), (row, row), color=INK, linewidth=1.2, marker="|", markersize=7)
             _beside(axis, speed.high, row, f"{speed.ratio:.2f}×", bold=True)
         axis.axvline(1, color=INK, linewidth=0.8)
-        if required:
-            axis.axvline(required, color=VERMILION, linewidth=1.4, linestyle=(0, (4, 2)))
-        axis.set_xlim(0, max(item.per_isa[0].latency.speedup.high for item in evidence) * 1.12)
+        _limit(axis, required, f"required {required:g}", leftwards=False)
+        longest = max(item.per_isa[0].latency.speedup.high for item in evidence)
+        axis.set_xlim(0, max(longest, required) * 1.12)
         axis.set_xlabel("times as fast as FP32 (1 is equal); line: confidence interval")
-        _rows(axis, [item.candidate.name for item in evidence])
-        return Plot(svg=save(), description="Speed-up of each candidate over the FP32 baseline.")
+        _rows(axis, [item.candidate.name for item in evidence], headroom=0.5)
+        return Plot(
+            svg=save(),
+            question="Is each candidate surely as fast as required?",
+            description="Speed-up of each candidate over the FP32 baseline.",
+        )
 
 
 def latency_distribution(evidence: Sequence[CandidateEvidence], chosen: CandidateEvidence) -> Plot:
@@ -156,7 +155,9 @@ def latency_distribution(evidence: Sequence[CandidateEvidence], chosen: Candidat
         _rows(axis, [name for name, _, _ in rows])
         _legend(axis, {"INT8": BLUE, "FP32 baseline, interleaved": GREY, "reference": ORANGE})
         return Plot(
-            svg=save(), description="Latency distribution of each candidate beside its FP32 baseline."
+            svg=save(),
+            question="How long does a batch take, mostly and at worst?",
+            description="Latency distribution of each candidate beside its FP32 baseline.",
         )
 
 
@@ -181,7 +182,11 @@ def kernel_time(evidence: CandidateEvidence) -> Plot:
         words = {"int8": "INT8", "bf16": "BF16", "fp32": "FP32"}
         colours = {words[name]: colour for name, colour in DTYPE_COLOURS.items() if name in present}
         _legend(axis, colours | ({"reorders and the rest": MOVEMENT} if present - set(words) else {}))
-        return Plot(svg=save(), description="Kernel time by data type, FP32 baseline beside INT8.")
+        return Plot(
+            svg=save(),
+            question="How much of the kernels' time is INT8?",
+            description="Kernel time by data type, FP32 baseline beside INT8.",
+        )
 
 
 def isa_matrix(evidence: Sequence[CandidateEvidence], margin_pp: float) -> Plot:
@@ -218,7 +223,11 @@ def isa_matrix(evidence: Sequence[CandidateEvidence], margin_pp: float) -> Plot:
         _rows(axis, [item.candidate.name for item in evidence], grid=False)
         label = metric_label(evidence[0].per_isa[0].metrics[0].name)
         axis.set_xlabel(f"speed-up and {label} change; ✗ and outline: the drop may exceed {margin_pp:g} pp")
-        return Plot(svg=save(), description="Speed-up and accuracy drop on each instruction set.")
+        return Plot(
+            svg=save(),
+            question="How fast and how accurate is each candidate on each instruction set?",
+            description="Speed-up and accuracy drop on each instruction set.",
+        )
 
 
 def calibration_ranges(ranges: Mapping[str, Mapping[str, float]]) -> Plot:
@@ -234,7 +243,11 @@ def calibration_ranges(ranges: Mapping[str, Mapping[str, float]]) -> Plot:
         axis.set_xlabel(f"{len(tensors)} activations, from input to output")
         axis.set_ylabel("threshold (|x| beyond it is clipped)")
         axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=len(ranges), borderaxespad=0.2)
-        return Plot(svg=save(), description="Calibrated threshold of each activation, by algorithm.")
+        return Plot(
+            svg=save(),
+            question="Does a threshold lie far away from its neighbours?",
+            description="Calibrated threshold of each activation, by algorithm.",
+        )
 
 
 def activation_ranges(scales: Scales) -> dict[str, dict[str, float]]:
@@ -271,6 +284,22 @@ def figure(
         yield list(axes), save
 
 
+def _limit(axis: Axes, x: float, name: str, *, leftwards: bool) -> None:
+    """Draws what the gate requires, with its name on the side where nothing else is."""
+    axis.axvline(x, color=VERMILION, linewidth=1.4, linestyle=(0, (4, 2)))
+    axis.annotate(
+        name,
+        (x, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(-4 if leftwards else 4, -2),
+        textcoords="offset points",
+        color=VERMILION,
+        fontsize=9,
+        ha="right" if leftwards else "left",
+        va="top",
+    )
+
+
 def _rows(axis: Axes, names: Sequence[str], *, grid: bool = True, headroom: float = 0.0) -> None:
     """Writes the names along the y axis, the first on top."""
     axis.set_yticks(range(len(names)), names)
@@ -291,7 +320,7 @@ def _interval(axis: Axes, row: int, metric: MetricEvidence, margin_pp: float) ->
     bounds = (metric.drop_lower_pp, metric.drop_upper_pp)
     axis.plot(bounds, (row, row), color=colour, linewidth=2, solid_capstyle="butt")
     axis.plot(bounds, (row, row), color=colour, marker="|", markersize=8, linestyle="none")
-    axis.plot(metric.drop_pp, row, color=colour, marker="o" if within else "X", markersize=6)
+    axis.plot(metric.drop_pp, row, color=colour, marker="o" if within else "X", markersize=6 if within else 8)
 
 
 def _drop_limits(metrics: Sequence[MetricEvidence], margin_pp: float) -> tuple[float, float]:

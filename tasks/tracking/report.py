@@ -7,10 +7,12 @@ frame.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
 
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.evidence import Fp32Layer, IsaEvidence
@@ -46,6 +48,7 @@ from paddle_int8.tasks.tracking.summary import (
 TEMPLATES = Path(__file__).parent / "templates"
 MIB = 1 << 20
 FP32_LAYERS_SHOWN = 30
+CODE = re.compile(r"`([^`]+)`")
 
 
 def render_html(
@@ -74,6 +77,8 @@ def render_html(
         "share": percent,
         "label": metric_label,
         "redact": redact,
+        "prose": _prose,
+        "embedded": lambda plot: base64.b64encode(plot.svg).decode(),
     }
     environment.filters |= filters
     drawn = report_plots(release, config, scales) if plots is None else plots
@@ -104,7 +109,7 @@ def render_html(
         disturbance_sentence=disturbance_sentence(native) if native else "",
         fp32_layers=_slowest(native) if native else [],
         fp32_layers_hidden=max(0, len(native.audit.fp32_layers) - FP32_LAYERS_SHOWN) if native else 0,
-        plots={name: (base64.b64encode(plot.svg).decode(), plot.description) for name, plot in drawn.items()},
+        plots=drawn,
         versions=versions(),
         config=config,
         config_yaml=config_yaml(config),
@@ -126,12 +131,8 @@ def render_markdown(release: Release, why: tuple[str, ...]) -> str:
     lines += [f"**Next:** {_cell(said.next_step)}{code}"]
     focused = focus(release)
     if focused and focused[1]:
-        rows = [
-            (MARKS[item.outcome], item.criterion, item.isa or "", item.found, item.required, item.remedy)
-            for item in sorted(focused[1].results, key=_urgency)
-        ]
         lines += ["", f"## Criteria of {focused[0].candidate.name}", ""]
-        lines += _table(("", "Criterion", "On", "Found", "Required", "Remedy"), rows)
+        lines += [_criterion(item) for item in sorted(focused[1].results, key=_urgency)]
     if release.evidence:
         lines += ["", f"## Candidates on {release.evidence[0].per_isa[0].isa}", "", *_candidates(release)]
         native = (focused or (release.evidence[0], None))[0].per_isa[0]
@@ -155,6 +156,14 @@ def render_markdown(release: Release, why: tuple[str, ...]) -> str:
         failures = [(item.candidate.name, item.step, item.error) for item in release.failed]
         lines += ["", "## Failed", "", *_table(("Candidate", "Step", "Message"), failures)]
     return "\n".join(lines) + "\n"
+
+
+def _criterion(result: CriterionResult) -> str:
+    """An item of a list rather than a row: Prefect's page would cut a table of so long sentences."""
+    where = f" on {result.isa}" if result.isa else ""
+    said = f"{result.found}; required {result.required}"
+    remedy = f". Remedy: {result.remedy}" if result.outcome is not Outcome.APPROVED else ""
+    return f"- {MARKS[result.outcome]} **{_cell(result.criterion)}**{where}: {_cell(said + remedy)}"
 
 
 def _looks(release: Release) -> tuple[str, ...]:
@@ -229,6 +238,11 @@ def _cell(text: str) -> str:
     """Escapes foreign text, so that it cannot end a cell, open a tag or start a line."""
     escaped = redact(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
     return " ".join(escaped.split())
+
+
+def _prose(text: str) -> Markup:
+    """A sentence for the page, without secrets, in which what stands in backticks is set as code."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(redact(text)))))
 
 
 def _mib(size_bytes: int) -> str:

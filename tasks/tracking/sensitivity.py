@@ -142,4 +142,8 @@ def sensitivity_plot(measured: Sensitivity) -> Plot:
         axis.set_xlabel(f"{len(outputs)} operators, from input to output; each is quantized alone")
         axis.set_ylabel("SQNR in dB")
         axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=2, borderaxespad=0.2)
-        return Plot(svg=save(), description="What each operator, quantized alone, leaves of the outputs.")
+        return Plot(
+            svg=save(),
+            question="Which operators cost the outputs most?",
+            description="What each operator, quantized alone, leaves of the outputs.",
+        )

@@ -187,11 +187,13 @@ def disturbance_sentence(item: IsaEvidence) -> str:
 
 def looks_sentences(looks: Looks) -> tuple[str, ...]:
     """How often the validation samples were looked at, and what that costs, in sentences."""
-    number = {0: "No candidate", 1: "One candidate"}.get(looks.candidates, f"{looks.candidates} candidates")
+    number = "One candidate was" if looks.candidates == 1 else f"{looks.candidates} candidates were"
     said = [
-        f"{number} {'were' if looks.candidates > 1 else 'was'} tested on the validation samples. The chance "
-        f"that this release approves a candidate whose true drop exceeds the margin is at most "
-        f"{100 * looks.error:.3g} %."
+        f"{number} tested on the validation samples. The chance that this release approves a candidate whose "
+        f"true drop exceeds the margin is at most {100 * looks.error:.3g} %."
+        if looks.candidates
+        else "This release does not count as a look at the validation samples: each candidate failed a "
+        "criterion that does not depend on them, such as the speed."
     ]
     earlier = looks.earlier
     if not earlier.releases:
@@ -274,7 +276,7 @@ def _reason(results: list[CriterionResult]) -> str:
     first = results[0]
     level = f" on {first.isa}" if first.isa else ""
     more = f" ({len(results) - 1} more below)" if len(results) > 1 else ""
-    return f"{first.criterion}{level}: found {first.found}, required {first.required}{more}"
+    return f"{first.criterion}{level}: found {first.found}; required {first.required}{more}"
 
 
 def approval_sentence(evidence: CandidateEvidence) -> str:

@@ -147,7 +147,10 @@ def count_looks(run_id: str, evidence: tuple[CandidateEvidence, ...], config: Ga
         earlier = earlier_looks(Settings().tracking_uri, run_id, evidence)
         looks = looks_at(evidence, config, earlier)
         record_looks(Settings().tracking_uri, run_id, looks)
-        summary.append(f"{looks.candidates} candidates, {earlier.releases} earlier releases on these samples")
+        summary.append(
+            f"{looks.candidates} candidate{'s' * (looks.candidates != 1)}, "
+            f"{earlier.releases} earlier release{'s' * (earlier.releases != 1)} on these samples"
+        )
         if looks.used_up:
             *_, used_up = looks_sentences(looks)
             get_run_logger().warning(used_up)

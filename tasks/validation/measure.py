@@ -50,7 +50,7 @@ def measure(request: MeasureRequest, timings: Sequence[ProcessTiming]) -> IsaEvi
     metrics = resolve_metrics(request.config.metrics, labelled=request.validation.labelled, outputs=outputs)
     reader = BatchReader(request.validation, request.model.inputs)
     feed = first_batch(reader, request.config.batch_size)
-    report(request.step, 0, 0, "load")
+    report(request.step, 0, 0, "loading the model")
     candidate, load = load_and_run(request.open_candidate, feed)
     census = request.layout.comparable(request.model.census)
     candidate_audit = request.engine.audit(

@@ -104,7 +104,7 @@ def _timed(request: MeasureRequest, place: int) -> ProcessTiming:
     for predictor in subjects.values():
         run_all(predictor, feeds)  # builds the kernels of every shape
     rounds, calls = turns(config.repeats, config.processes)
-    done, total = place * rounds, config.processes * rounds
+    done, total, told = place * rounds, config.processes * rounds, f"rounds timed on {request.isa}"
     with Stopwatch(config.threads) as stopwatch:
         before = reading()
         samples = interleave(
@@ -114,7 +114,7 @@ def _timed(request: MeasureRequest, place: int) -> ProcessTiming:
             rounds=rounds,
             calls=calls,
             seed=request.seed + place,
-            after_round=lambda ended: report(request.timing_step, done + ended, total, "latency"),
+            after_round=lambda ended: report(request.timing_step, done + ended, total, told),
         )
         ends = before, reading()
     require_undisturbed(alone, candidate.run(feeds[0]))

@@ -219,7 +219,7 @@ def test_release_with_bad_calibration_data_fails_in_its_draw(
     error = ground.failure(data=spoil(ground.folder))
     assert isinstance(error, DataError)
     assert said in error.found
-    ground.require_failed(error, task="draw calibration data", tags=MODEL)
+    ground.require_failed(error, task="calibration data", tags=MODEL)
     assert ground.kinds() == {"models"}
 
 
@@ -228,7 +228,7 @@ def test_release_whose_data_function_dies_fails_in_its_draw(ground: Ground) -> N
     error = ground.failure(data={"calibration": source})
     assert isinstance(error, IsolatedProcessError)
     assert "killed by SIGSEGV" in error.found
-    ground.require_failed(error, task="draw calibration data", tags=MODEL)
+    ground.require_failed(error, task="calibration data", tags=MODEL)
     assert ground.kinds() == {"models"}
 
 
@@ -299,7 +299,7 @@ def test_release_with_mlflow_unreachable_fails_before_anything_is_computed(
     assert str(port) in error.found
     flow = ground.flow()
     assert flow.state == "FAILED"
-    assert [name.rpartition("-")[0] for name in flow.tasks] == ["open MLflow run"]
+    assert [*flow.tasks] == ["open MLflow run"]
     assert ground.kinds() == set()
 
 

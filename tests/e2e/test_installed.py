@@ -12,15 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from paddle_int8.tasks.process.isolated import run_isolated
 from tests.e2e.command_line import variables
 from tests.e2e.servers import ROOT
 from tests.e2e.small_inputs import SmallInputs
+from tests.integration.colours import CLASSES, draw, export
 from tests.patience import allowed
 
 pytestmark = pytest.mark.paddle
 
 BUILT_FROM = ("paddle_int8", "flows", "tasks", "zoo")
 MADE_HERE = shutil.ignore_patterns("__pycache__")
+OF_THE_NETWORK = ("PIP_", "SSL_CERT")
+"""What a newcomer's environment keeps of this one: how the package index is reached."""
+INSTALL_S, STEP_S = 1800, 300
 SAMPLES = """
 import numpy as np
 
@@ -97,6 +102,58 @@ def test_installed_package_is_imported_from_where_it_was_installed(site: Path, p
         site / "paddle_int8" / "tasks" / "__init__.py",
         project / "tasks" / "mine.py",
     ]
+
+
+@pytest.mark.sweep
+@pytest.mark.timeout(0)  # an installation from the package index takes what it takes
+def test_wheel_installed_by_plain_pip_takes_a_newcomers_model_to_a_verdict(
+    wheel: Path, tmp_path: Path
+) -> None:
+    run_isolated(export, tmp_path / "export", step="export", log=tmp_path / "export.log", timeout_s=300)
+    draw(tmp_path / "images", each=24)
+    (tmp_path / "names.txt").write_text("\n".join(CLASSES), encoding="utf-8")
+    newcomer = _Newcomer(tmp_path)
+    newcomer.types(sys.executable, "-m", "venv", "venv", seconds=STEP_S)
+    newcomer.types("venv/bin/pip", "install", str(wheel), seconds=INSTALL_S)
+    assert "No broken requirements" in newcomer.types("venv/bin/pip", "check")
+    program = "venv/bin/paddle-int8"
+    assert "release" in newcomer.types(program, "--help")
+    newcomer.types(program, "init", "export", "images", "--yes", "--classes", "names.txt", "--name", "mine")
+    assert "READY" in newcomer.types(program, "check", "mine.yaml")
+    config = tmp_path / "mine.yaml"
+    drafted = config.read_text(encoding="utf-8")
+    eased = drafted.replace("# min_speedup: 1.5", "min_speedup: 0.01").replace(
+        "# quantization:", "quantization:"
+    )
+    assert eased.count("#") == drafted.count("#") - 2
+    config.write_text(eased, encoding="utf-8")
+    assert "APPROVED" in newcomer.types(program, "release", "mine.yaml")
+    assert list((tmp_path / "var" / "reports").glob("mine-*.html"))
+
+
+class _Newcomer:
+    """Somebody with an empty home, whose environment has nothing but a path and a way to the index."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "home").mkdir()
+        self._folder = folder
+        kept = {name: value for name, value in os.environ.items() if name.startswith(OF_THE_NETWORK)}
+        self._environment = kept | {"HOME": str(folder / "home"), "PATH": "/usr/local/bin:/usr/bin:/bin"}
+
+    def types(self, *command: str, seconds: float = STEP_S) -> str:
+        """What the command prints, errors included."""
+        ended = subprocess.run(
+            command,
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=allowed(seconds),
+        )
+        assert ended.returncode == 0, ended.stdout
+        return ended.stdout
 
 
 def _program(site: Path, project: Path, *command: str) -> str:

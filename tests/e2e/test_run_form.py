@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
 
 from paddle_int8.tasks.config.hardware import HardwarePolicy
-from tests.e2e.run_form import CREATED, browser_page, open_run_form, picture
+from tests.e2e.run_form import CREATED, browser_page, open_run_form
 from tests.e2e.servers import ENDED, PrefectServer, wait_until
 from tests.e2e.small_inputs import SmallInputs
 
 pytestmark = pytest.mark.paddle
 
 NAME = "from-the-form"
-SCREENSHOTS = os.environ.get("SCREENSHOTS")
-"""Where `make screenshots` keeps what the pages show."""
 RUN_S = 240
 
 
 def test_release_started_from_the_form_finishes_and_shows_its_report(
     working: PrefectServer, inputs: SmallInputs
 ) -> None:
-    folder = Path(SCREENSHOTS) if SCREENSHOTS else None
     deployment = working.deployments()["release"]["id"]
     with browser_page() as page:
         form = open_run_form(page, working.url, deployment)
-        picture(page, folder, "form-defaults")
         form.fill(NAME, "config", "Name")
         form.kind("Model files", "config", "Model")
         form.fill(str(inputs.folder / "model"), "config", "Model", "Path")
@@ -41,7 +34,6 @@ def test_release_started_from_the_form_finishes_and_shows_its_report(
         form.choose("ignore", "config", "Hardware", "Policy")
         for unwanted in ("hist", "KL"):
             form.drop(unwanted, "config", "Quantization", "Algorithms")
-        picture(page, folder, "form-menus")
         form.fill("5", "config", "Validation", "Repeats")  # of at least 20
         assert form.submit() != CREATED
         expect(page.get_by_text("5 is less than the minimum of 20").first).to_be_visible()
@@ -59,8 +51,6 @@ def test_release_started_from_the_form_finishes_and_shows_its_report(
         )
         assert ended["type"] == "COMPLETED", ended["message"]
         page.get_by_text("Completed", exact=True).first.wait_for()
-        picture(page, folder, "run")
         page.locator(".p-tab", has_text="Artifacts").click()
         page.get_by_text("release-report").first.click()
         expect(page.get_by_text("abs_max-offline").first).to_be_visible()
-        picture(page, folder, "report")

@@ -33,6 +33,7 @@ def texts(plot: Plot) -> set[str]:
 def test_plots_of_a_whole_release_are_all_drawn_and_described(plots: dict[str, Plot]) -> None:
     assert set(plots) == EVERY
     assert all(plot.description.endswith(".") for plot in plots.values())
+    assert all(plot.question.endswith("?") for plot in plots.values())
 
 
 @pytest.mark.parametrize("name", ["accuracy", "speedup", "latency", "isa_matrix"])
@@ -100,3 +101,9 @@ def test_activation_ranges_drop_what_has_no_place_on_a_log_scale(value: float | 
 
 def test_activation_ranges_of_two_layouts_are_one_line_per_algorithm() -> None:
     assert list(activation_ranges(build_scales())) == ["hist", "KL", "avg"]
+
+
+def test_speed_plot_draws_the_requirement_that_depends_on_the_instruction_set() -> None:
+    drawn = release_plots(build_release(), build_config(), {})["speedup"]
+    assert build_config().gate.min_speedup is None
+    assert "required 1.5" in texts(drawn)

@@ -74,3 +74,38 @@ def test_time_in_which_no_step_runs_is_told_of_where_nobody_is_asked() -> None:
         clock.now_s += 4
         display.tell_silence()
         assert [line.strip() for line in output.getvalue().splitlines()] == expected
+
+
+def test_parts_of_a_step_are_told_of_in_the_line_of_that_step_and_do_not_end_it() -> None:
+    clock, output = Clock(), StringIO()
+    display = StepDisplay(Console(file=output, width=200), clock=clock)
+    with progress.listen(display.show), progress.within("validate KL"):
+        progress.report("validate KL", 0, 0)
+        progress.begin_part("time KL")
+        clock.now_s += 3
+        display.tell_silence()
+        progress.report("time KL", 9, 30, "rounds")
+        progress.end("time KL")
+        clock.now_s += 6
+        display.tell_silence()
+        progress.end("validate KL", "2.00x")
+    *told, ended = [line.strip() for line in output.getvalue().splitlines()]
+    assert told == ["validate KL: time KL: 3 s so far", "validate KL: 9/30 rounds: 9 s so far"]
+    assert ended.startswith("✓ validate KL")
+    assert ended.endswith("9.0 s")
+
+
+def test_wait_within_a_step_names_the_step_and_is_forgotten_when_it_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "QUIET_S", 0.01)
+    clock, output = Clock(), StringIO()
+    display = StepDisplay(Console(file=output, width=200), clock=clock)
+    with progress.listen(display.show), progress.within("validate KL"):
+        progress.report("validate KL", 0, 0)
+        with progress.waiting("wait", _told):
+            assert comes_true(output.getvalue, seconds=10)
+        clock.now_s += 30
+        display.tell_silence()
+    told = [line.strip() for line in output.getvalue().splitlines()]
+    assert told == [f"validate KL: {_told(0)}", "validate KL: at work: 30 s so far"]

@@ -10,6 +10,9 @@ from collections.abc import Callable
 
 from paddle_int8.tasks.config.settings import Settings
 
+TRAINED_MODELS = "#/experiments?workflowType=machine_learning"
+"""MLflow's pages of trained models; by itself it opens those of language models, which hide the registry."""
+
 
 def serve_pages(
     settings: Settings, *, prefect_port: int, mlflow_port: int, say: Callable[[str], None]
@@ -28,7 +31,9 @@ def serve_pages(
         for command in (prefect.split(), [*mlflow.split(), settings.tracking_uri, *registry])
     ]
     say(
-        f"Prefect  http://127.0.0.1:{prefect_port}\nMLflow   http://127.0.0.1:{mlflow_port}\nCtrl-C ends both"
+        f"Prefect  http://127.0.0.1:{prefect_port}\n"
+        f"MLflow   http://127.0.0.1:{mlflow_port}/{TRAINED_MODELS}\n"
+        "Ctrl-C ends both"
     )
     try:
         while all(server.poll() is None for server in servers):
