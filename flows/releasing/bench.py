@@ -9,7 +9,7 @@ from prefect import get_run_logger
 
 from paddle_int8.flows.releasing.inputs import Inputs
 from paddle_int8.tasks.algorithms import section
-from paddle_int8.tasks.algorithms.request import trained_for
+from paddle_int8.tasks.algorithms.trained import trained_for
 from paddle_int8.tasks.contracts.artifacts import FinetunedArtifact
 from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.verdict import Judged

@@ -14,8 +14,8 @@ from paddle_int8.flows.releasing.calibrations import Calibrations
 from paddle_int8.flows.releasing.inputs import Inputs, outputs_for, parted
 from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.algorithms import section as quantization
-from paddle_int8.tasks.algorithms.request import trained_for
 from paddle_int8.tasks.algorithms.task import finetune, quantize
+from paddle_int8.tasks.algorithms.trained import trained_for
 from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import (

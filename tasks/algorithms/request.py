@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from paddle_int8.tasks.algorithms import ALGORITHMS
@@ -13,12 +11,10 @@ from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import (
     Candidate,
     DatasetArtifact,
-    FinetunedArtifact,
     ModelArtifact,
     ObservedArtifact,
 )
 from paddle_int8.tasks.contracts.vocabulary import Observed, QuantizedForm
-from paddle_int8.tasks.engines.paddle.quantization.finetune import SCALES_FILE
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
 from paddle_int8.tasks.layouts import LAYOUTS
 
@@ -31,20 +27,13 @@ def ptq_request(
     config: QuantizationConfig,
     batch_size: int,
     folder: Path,
-    finetuned: FinetunedArtifact | None = None,
+    learned: dict[str, float] | None = None,
     observations: Sequence[ObservedArtifact] = (),
 ) -> PtqRequest:
-    """The request for one candidate. Raises: ConfigError when its algorithm is unknown.
-
-    finetuned: what the training made from `model`, for an algorithm that needs one.
-    """
+    """The request for one candidate. Raises: ConfigError when its algorithm is unknown."""
     algorithm = ALGORITHMS.find(candidate.algorithm)
     rule = ruling(algorithm)
     assert rule.threshold is not None, rule  # see `Algorithm`
-    learned: dict[str, float] = {}
-    if finetuned is not None:
-        model = replace(model, folder=finetuned.folder, digest=finetuned.digest)
-        learned = json.loads((finetuned.folder / SCALES_FILE).read_text(encoding="utf-8"))
     return PtqRequest(
         model=model,
         calibration=calibration,
@@ -61,13 +50,8 @@ def ptq_request(
         magnitudes=algorithm.magnitudes,
         prepare=algorithm.prepare,
         trained=algorithm.needs_training,
-        learned=learned,
+        learned=learned or {},
     )
-
-
-def trained_for(candidate: Candidate, finetuned: FinetunedArtifact | None) -> FinetunedArtifact | None:
-    """`finetuned` where the candidate is made of a trained model, else None."""
-    return finetuned if ALGORITHMS.find(candidate.algorithm).needs_training else None
 
 
 def ruling(algorithm: Algorithm) -> Algorithm:

@@ -8,6 +8,7 @@ from typing import Any
 from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.algorithms.code import chosen_candidate
 from paddle_int8.tasks.algorithms.request import ptq_request
+from paddle_int8.tasks.algorithms.trained import as_trained
 from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import (
@@ -121,6 +122,7 @@ def quantize(
             required="a training that ended well, before a candidate is made of it",
             remedy="see why the training failed, or whether `quantization.qat` describes it",
         )
+    model, learned = as_trained(model, finetuned)
     with stage(name) as summary, scratch(settings.store, "quantized") as folder, computing():
         outcome = run_isolated(
             quantize_recurrent if form is QuantizedForm.FP32 else quantize_model,
@@ -131,7 +133,7 @@ def quantize(
                 config=config,
                 batch_size=batch_size,
                 folder=folder,
-                finetuned=finetuned,
+                learned=learned,
                 observations=observations,
             ),
             step=name,

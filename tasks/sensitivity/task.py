@@ -7,6 +7,7 @@ from typing import Any
 
 from paddle_int8.tasks.algorithms.code import chosen_candidate
 from paddle_int8.tasks.algorithms.request import ptq_request
+from paddle_int8.tasks.algorithms.trained import as_trained
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import (
     DatasetArtifact,
@@ -63,6 +64,7 @@ def sensitivity(
             remedy="set `quantization.layouts: [offline]` or `[qdq]`",
         )
     log = step_log(f"sensitivity-{candidate.name}")
+    model, learned = as_trained(model, finetuned)
     with stage(f"{STEP} {candidate.name}") as summary, computing():
         found = run_isolated(
             measure_sensitivity,
@@ -74,7 +76,7 @@ def sensitivity(
                     config=config,
                     batch_size=batch_size,
                     folder=quantized.folder,
-                    finetuned=finetuned,
+                    learned=learned,
                 ),
                 operators=quantized.operators,
             ),
