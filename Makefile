@@ -25,7 +25,7 @@ define resolve
 endef
 
 .PHONY: help install demo test check static docs lock tables deploy stack screenshots ui bench crash lost soak slow fuzz serving environments docker-test wheel-test data \
-	paddle3 clean
+	paddle3 planted clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -113,6 +113,9 @@ slow: $(DEVELOPED)  ## run a first release with a fifth of a core; needs the rig
 
 serving: $(DEVELOPED)  ## MLflow's server and the pyfunc under 16 clients, and on an instruction set that was not validated
 	$(BIN)/pytest -q -m sweep tests/integration/test_serving_soak.py tests/integration/test_other_isa.py
+
+planted: $(DEVELOPED)  ## searches for one layer that INT8 ruins, in two networks, two layouts and nine more weights (docs/how-to/keep-fp32.md)
+	$(BIN)/pytest -q -m sweep tests/e2e/test_mixed.py
 
 environments: $(DEVELOPED)  ## open bundles with each Python from 3.8 to 3.13 and each Paddle, in environments of their own (.envs)
 	$(BIN)/pytest -q -s -m sweep tests/e2e/test_serving_environments.py

@@ -1,6 +1,6 @@
 """Shows where each algorithm wins: INT8's signal and drop on small models of the demo's digits.
 
-    python -m benchmarks.algorithms
+    python -m benchmarks.algorithms [--only hist adaround ...]
 
 Two models are trained: a MobileNet-V1 of a quarter of the width, and an encoder whose norms are in front of
 its layers. Two more are the same, made unequal in range without a change of FP32's answers. Between two
@@ -22,6 +22,7 @@ import numpy as np
 
 from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.algorithms.request import observed_for, ptq_request
+from paddle_int8.tasks.algorithms.section import own_section
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
@@ -230,7 +231,7 @@ def _int8(
         model=model,
         calibration=data,
         candidate=candidate,
-        config=config,
+        config=own_section(config, candidate),
         batch_size=BATCH,
         folder=quantized,
         observations=[observed[kind] for kind, _ in observed_for(candidate, config)],
@@ -255,8 +256,10 @@ def _calibration(folder: Path) -> DatasetArtifact:
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
-    algorithms = [each.name for each in ALGORITHMS if not each.needs_training and each.name != "min_max"]
+    names = [each.name for each in ALGORITHMS if not each.needs_training and each.name != "min_max"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="ALGORITHM")
+    algorithms = parser.parse_args().only
     with tempfile.TemporaryDirectory(prefix="paddle-int8-algorithms-") as temporary:
         folder = Path(temporary)
         log = folder / "log"

@@ -30,15 +30,10 @@ def sensitivity(config: ReleaseConfig) -> Sensitivity:
         calibration = draw_calibration_data(config.data, model)
         calibrations = Calibrations(config, model, calibration)
         calibrations.make([candidate])
-        quantized = quantize(
-            model,
-            calibration,
-            candidate,
-            section.own_section(config.quantization, candidate),
-            config.data.calibration_batch_size,
-            None,
-            calibrations.of(candidate),
-        )
-        measured = measure(model, quantized, calibration, config.quantization.timeout_s)
+        own = section.own_section(config.quantization, candidate)
+        size, limit_s = config.data.calibration_batch_size, config.quantization.timeout_s
+        observed = calibrations.of(candidate)
+        quantized = quantize(model, calibration, candidate, own, size, None, observed)
+        measured = measure(model, quantized, calibration, own, size, None, limit_s)
         log_sensitivity(run_id, measured)
     return measured

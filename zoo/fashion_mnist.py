@@ -111,6 +111,43 @@ def train_classifier(
     export(build, weights, folder, side=SIDE)
 
 
+def train_swin(
+    folder: Path,
+    progress: Callable[[int, int, str], None],
+    *,
+    epochs: int = 1,
+    peak_rate: float = 2e-3,
+    uneven: dict[str, Any] | None = None,
+    batch: int = BATCH,
+    seed: int = 0,
+    data: str | None = None,
+    checkpoint: Path | None = None,
+) -> None:
+    """Trains a small Swin Transformer, and exports it as `folder/model.*`, input `image` [-1, 3, 32, 32].
+
+    uneven: arguments of `uneven.make_uneven`, which then changes the model without a change of its answers.
+    checkpoint: a folder with the progress of a killed run, from which training resumes.
+    Raises: TrainingError when the loss is not finite.
+    """
+    import paddle
+
+    from paddle_int8.zoo.network import Recipe, train_network
+    from paddle_int8.zoo.swin import Swin
+    from paddle_int8.zoo.uneven import make_uneven
+
+    taken, labels = pictures("train", data)
+    placed = normalise(np.stack([frame_array(picture, PLAIN) for picture in taken]), PLAIN)
+    paddle.seed(seed)
+    network = Swin(CLASSES, side=SIDE)
+    recipe = Recipe(epochs=epochs, batch=batch, peak_rate=peak_rate, weight_decay=0.05, seed=seed)
+    train_network(network, placed, labels, recipe, progress, checkpoint)
+    network.eval()
+    spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", "image")
+    paddle.jit.save(network, str(folder / "model"), input_spec=[spec])
+    if uneven:
+        make_uneven(folder, **uneven)
+
+
 def _network(name: str, architecture: dict[str, Any]) -> Any:
     """The network of paddle.vision, changed to train faster at 32 pixels.
 

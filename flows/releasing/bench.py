@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from prefect import get_run_logger
 
 from paddle_int8.flows.releasing.inputs import Inputs
+from paddle_int8.tasks.algorithms import section
+from paddle_int8.tasks.algorithms.trained import trained_for
+from paddle_int8.tasks.contracts.artifacts import FinetunedArtifact
 from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.verdict import Judged
 from paddle_int8.tasks.contracts.vocabulary import Outcome
@@ -22,9 +25,14 @@ EXPLAINED_S = 300
 
 @dataclass(frozen=True, slots=True)
 class ReleaseBench:
-    """Answers from the verdicts of a release, and by its steps. `studied` holds what was measured so far."""
+    """Answers from the verdicts of a release, and by its steps.
+
+    finetuned: the trained model of the candidates that need one.
+    studied: what was measured so far.
+    """
 
     inputs: Inputs
+    finetuned: FinetunedArtifact | None
     studied: dict[str, Sensitivity | None]
 
     def is_usable(self, judged: Judged) -> bool:
@@ -58,7 +66,15 @@ class ReleaseBench:
         inputs, config = self.inputs, self.inputs.config
         isa = next(iter(inputs.baselines))
         try:
-            measured = sensitivity(inputs.model, judged.quantized, inputs.calibration, timeout_s)
+            measured = sensitivity(
+                inputs.model,
+                judged.quantized,
+                inputs.calibration,
+                section.own_section(config.quantization, judged.candidate),
+                config.data.calibration_batch_size,
+                trained_for(judged.candidate, self.finetuned),
+                timeout_s,
+            )
             times = time_operators(
                 inputs.model,
                 judged.deployable,

@@ -15,6 +15,7 @@ from paddle_int8.flows.releasing.inputs import Inputs, outputs_for, parted
 from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.algorithms import section as quantization
 from paddle_int8.tasks.algorithms.task import finetune, quantize
+from paddle_int8.tasks.algorithms.trained import trained_for
 from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import (
@@ -122,7 +123,7 @@ def explore(inputs: Inputs) -> Findings:
     settings = inputs.config.quantization
     strategy, means = STRATEGIES.find(settings.strategy), Means.of(inputs, _train(inputs, findings))
     first = _judged_by(inputs, shared(inputs.config.gate)) if strategy.then else inputs
-    bench = ReleaseBench(first, {})
+    bench = ReleaseBench(first, means.finetuned, {})
     _search(first, findings, strategy.start(settings, bench), means)
     if not findings.tried:
         raise ConfigError(
@@ -157,7 +158,7 @@ def _go_on(
         get_run_logger().warning(f"no search goes on from these candidates: {error}")
         return
     search = Findings()
-    chosen = strategy.start(inputs.config.quantization, ReleaseBench(stage, bench.studied))
+    chosen = strategy.start(inputs.config.quantization, replace(bench, inputs=stage))
     _search(stage, search, chosen, means)
     _rule(stage, search)
     findings.go_on(search)
@@ -283,7 +284,7 @@ def _build(
         candidate,
         quantization.own_section(config.quantization, candidate),
         config.data.calibration_batch_size,
-        finetuned if ALGORITHMS.find(candidate.algorithm).needs_training else None,
+        trained_for(candidate, finetuned),
         observations,
     )
     return quantized, _convert(inputs, quantized, candidate)

@@ -5,7 +5,9 @@ A file of this folder holds one record, and imports no Paddle: only what runs in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from paddle_int8.tasks.contracts.errors import ConfigError
 from paddle_int8.tasks.contracts.vocabulary import Observed
@@ -49,6 +51,7 @@ class Algorithm:
     needs_training: whether the model is first trained further with its rounding simulated, as the section
         `quantization.qat` says.
     reads: the fields of the section `quantization` that this algorithm reads and others do not.
+    sets: fields of that section, which this algorithm's candidates are made with whatever the section says.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Algorithm:
     prepare: Prepare | None = None
     needs_training: bool = False
     reads: frozenset[str] = frozenset()
+    sets: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         if self.slim is None and self.threshold is None:

@@ -24,10 +24,12 @@ READ_BY_SLIM = ROUNDING_OF_WEIGHTS | {
 def own_section(config: QuantizationConfig, candidate: Candidate) -> QuantizationConfig:
     """`config`, in which every field that the candidate is not made with has its default.
 
-    So the section of one candidate is the same in two releases, whatever else they make.
+    So the section of one candidate is the same in two releases, whatever else they make. What its algorithm
+    sets counts before what stands in `config`.
     """
     unread = _unread(candidate)
-    return QuantizationConfig(**{name: value for name, value in config if name not in unread})
+    read = {name: value for name, value in config if name not in unread}
+    return QuantizationConfig(**{**read, **ALGORITHMS.find(candidate.algorithm).sets})
 
 
 def _unread(candidate: Candidate) -> frozenset[str]:

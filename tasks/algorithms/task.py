@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from paddle_int8.tasks.algorithms import ALGORITHMS
-from paddle_int8.tasks.algorithms.request import ptq_request, ruling
+from paddle_int8.tasks.algorithms.code import chosen_candidate
+from paddle_int8.tasks.algorithms.request import ptq_request
+from paddle_int8.tasks.algorithms.trained import as_trained
 from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import (
@@ -22,7 +22,7 @@ from paddle_int8.tasks.contracts.artifacts import (
 from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.contracts.keys import Chosen, Incidental
 from paddle_int8.tasks.contracts.vocabulary import Observed, QuantizedForm
-from paddle_int8.tasks.engines.paddle.quantization.finetune import SCALES_FILE, STEP, FinetuneRequest
+from paddle_int8.tasks.engines.paddle.quantization.finetune import STEP, FinetuneRequest
 from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune as finetune_model
 from paddle_int8.tasks.engines.paddle.quantization.observe import ObserveRequest
 from paddle_int8.tasks.engines.paddle.quantization.observe import observe as observe_model
@@ -30,7 +30,6 @@ from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize as quanti
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.layouts import LAYOUTS
-from paddle_int8.tasks.layouts.code import chosen_form
 from paddle_int8.tasks.process.host_lock import computing
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.process.limits import threads_each
@@ -88,12 +87,7 @@ def calibrate(
 
 
 def _chosen(parameters: Mapping[str, Any]) -> Chosen:
-    """What the key holds of the candidate: the code of its algorithm and of the rule for its thresholds, and
-    the form that its layout takes."""
-    candidate = parameters["candidate"]
-    algorithm = ALGORITHMS.find(candidate["algorithm"])
-    modules = frozenset(ALGORITHMS.module(name) for name in (algorithm.name, ruling(algorithm).name))
-    return Chosen(modules=modules) | chosen_form(candidate["layout"])
+    return chosen_candidate(parameters["candidate"])
 
 
 @step(
@@ -122,16 +116,13 @@ def quantize(
     settings, name = Settings(), f"quantize {candidate.name}"
     form = LAYOUTS.find(candidate.layout).form
     log = step_log(f"quantize-{candidate.name}")
-    learned: dict[str, float] = {}
     if finetuned is None and ALGORITHMS.find(candidate.algorithm).needs_training:
         raise QuantizationError(
             found=f"the algorithm {candidate.algorithm}, and no trained model",
             required="a training that ended well, before a candidate is made of it",
             remedy="see why the training failed, or whether `quantization.qat` describes it",
         )
-    if finetuned is not None:
-        model = replace(model, folder=finetuned.folder, digest=finetuned.digest)
-        learned = json.loads((finetuned.folder / SCALES_FILE).read_text(encoding="utf-8"))
+    model, learned = as_trained(model, finetuned)
     with stage(name) as summary, scratch(settings.store, "quantized") as folder, computing():
         outcome = run_isolated(
             quantize_recurrent if form is QuantizedForm.FP32 else quantize_model,

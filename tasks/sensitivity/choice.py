@@ -14,21 +14,17 @@ from paddle_int8.tasks.layouts import LAYOUTS
 
 
 def can_be_simulated(candidate: Candidate) -> bool:
-    """Whether its operators can be quantized one by one in the FP32 model: it was not trained or changed."""
-    if candidate.given:
-        return False
-    algorithm = ALGORITHMS.find(candidate.algorithm)
-    changed = algorithm.needs_training or algorithm.prepare is not None
-    return not changed and LAYOUTS.find(candidate.layout).form is not QuantizedForm.FP32
+    """Whether PaddleSlim quantized it operator by operator here, so that each can be quantized alone."""
+    return not candidate.given and LAYOUTS.find(candidate.layout).form is not QuantizedForm.FP32
 
 
 def simulated_candidate(config: QuantizationConfig) -> Candidate:
-    """The first candidate that is calibrated, and that PaddleSlim quantizes operator by operator.
+    """The first candidate that needs no training, and that PaddleSlim quantizes operator by operator.
 
     Raises: ConfigError when there is none.
     """
     for candidate in config.candidates():
-        if can_be_simulated(candidate):
+        if can_be_simulated(candidate) and not ALGORITHMS.find(candidate.algorithm).needs_training:
             return candidate
     raise ConfigError(
         found=f"the candidates {', '.join(each.name for each in config.candidates())}",

@@ -13,16 +13,17 @@ import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.arrays import Array, Feed
-from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
+from paddle_int8.tasks.contracts.artifacts import ModelArtifact
 from paddle_int8.tasks.contracts.sensitivity import OperatorInput, OperatorSensitivity
 from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.quantization.preparation import prepared
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
 from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.validation.noise import Noise
 
@@ -43,15 +44,13 @@ as the reason. Rounding alone leaves a tensor of well-spread values 30 to 40 dB.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensitivityRequest:
-    """A quantized candidate of `model` in the folder `quantized`.
+    """A candidate that was quantized as `made` says, into the folder of `made`.
 
     operators: the output tensors of its quantized operators, in the order of the program.
     """
 
-    model: ModelArtifact
-    quantized: Path
+    made: PtqRequest
     operators: tuple[str, ...]
-    calibration: DatasetArtifact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,25 +65,34 @@ class SensitivityOutcome:
 
 
 def measure_sensitivity(request: SensitivityRequest) -> SensitivityOutcome:
-    """Quantizes the operators one by one and together, and compares the outputs with FP32."""
+    """Quantizes the operators one by one and together, and compares the outputs with FP32.
+
+    That is the FP32 model from which the candidate was quantized: the given one, or as its algorithm changed
+    or trained it.
+    """
+    with prepared(request.made) as changed:
+        return _measured(changed, request.operators)
+
+
+def _measured(made: PtqRequest, operators: tuple[str, ...]) -> SensitivityOutcome:
     from paddle_int8.tasks.data.reader import BatchReader
     from paddle_int8.tasks.engines.paddle.program import load_program
 
     started = time.monotonic()
-    loaded = load_program(find_model(ModelFiles(path=request.model.folder)))
-    scales: dict[str, Scale] = json.loads((request.quantized / "scales.json").read_text(encoding="utf-8"))
-    reader = BatchReader(request.calibration, request.model.inputs)
-    size = _batch(request.model)
+    loaded = load_program(find_model(ModelFiles(path=made.model.folder)))
+    scales: dict[str, Scale] = json.loads((made.folder / "scales.json").read_text(encoding="utf-8"))
+    reader = BatchReader(made.calibration, made.model.inputs)
+    size = _batch(made.model)
     feed = next(iter(reader.batches(size, limit=size)))
     network = _Network(loaded, scales, feed)
     exact = network.run((), loaded.fetches)
     found: list[OperatorSensitivity] = []
-    for start in range(0, len(request.operators), AT_ONCE):
-        names = request.operators[start : start + AT_ONCE]
+    for start in range(0, len(operators), AT_ONCE):
+        names = operators[start : start + AT_ONCE]
         for name, own in zip(names, network.run((), names), strict=True):
-            report(STEP, len(found), len(request.operators), name)
+            report(STEP, len(found), len(operators), name)
             found.append(network.alone(name, own, exact))
-    together = _worst_db(exact, network.run(request.operators, loaded.fetches))
+    together = _worst_db(exact, network.run(operators, loaded.fetches))
     noise = [10 ** (-each.output_sqnr_db / 10) for each in found]
     return SensitivityOutcome(
         samples=len(next(iter(feed.values()))),

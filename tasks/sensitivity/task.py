@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from paddle_int8.tasks.algorithms.code import chosen_candidate
+from paddle_int8.tasks.algorithms.request import ptq_request
+from paddle_int8.tasks.algorithms.trained import as_trained
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import (
     DatasetArtifact,
     DeployableArtifact,
+    FinetunedArtifact,
     ModelArtifact,
     QuantizedArtifact,
 )
 from paddle_int8.tasks.contracts.errors import QuantizationError
-from paddle_int8.tasks.contracts.keys import Incidental
+from paddle_int8.tasks.contracts.keys import Chosen, Incidental
 from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, QuantizedForm
 from paddle_int8.tasks.hardware.levels import environment
@@ -25,15 +33,27 @@ from paddle_int8.tasks.steps.step import cached, stage, step, step_log
 PADDLE = "paddle"
 
 
-@step(name=STEP, task_run_name="sensitivity {quantized.candidate.name}", **cached(measure_sensitivity))
+def _chosen(parameters: Mapping[str, Any]) -> Chosen:
+    return chosen_candidate(parameters["quantized"]["candidate"])
+
+
+@step(
+    name=STEP,
+    task_run_name="sensitivity {quantized.candidate.name}",
+    **cached(measure_sensitivity, ptq_request, chosen=_chosen),
+)
 def sensitivity(
     model: ModelArtifact,
     quantized: QuantizedArtifact,
     calibration: DatasetArtifact,
+    config: QuantizationConfig,
+    batch_size: int,
+    finetuned: FinetunedArtifact | None,
     timeout_s: Incidental[float],
 ) -> Sensitivity:
     """Quantizes each operator of a candidate by itself, in a simulation, and compares the model's outputs.
 
+    config, batch_size, finetuned: what the candidate was quantized with, see `quantize`.
     Raises: QuantizationError for the layout `recurrent`, whose layers cannot be simulated one by one.
     """
     candidate = quantized.candidate
@@ -44,14 +64,21 @@ def sensitivity(
             remedy="set `quantization.layouts: [offline]` or `[qdq]`",
         )
     log = step_log(f"sensitivity-{candidate.name}")
+    model, learned = as_trained(model, finetuned)
     with stage(f"{STEP} {candidate.name}") as summary, computing():
         found = run_isolated(
             measure_sensitivity,
             SensitivityRequest(
-                model=model,
-                quantized=quantized.folder,
+                made=ptq_request(
+                    model=model,
+                    calibration=calibration,
+                    candidate=candidate,
+                    config=config,
+                    batch_size=batch_size,
+                    folder=quantized.folder,
+                    learned=learned,
+                ),
                 operators=quantized.operators,
-                calibration=calibration,
             ),
             step=STEP,
             log=log,

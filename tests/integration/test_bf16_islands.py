@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from paddle_int8.tasks.config.quantization import ConversionConfig
+from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.hardware.levels import REQUIRED_FLAGS
 from paddle_int8.tasks.hardware.profile import host_profile
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.layouts.layout import ConversionRequest
 from paddle_int8.tasks.process.isolated import run_isolated
-from tests.integration.test_sensitivity import PLANTED, SIDE, planted, prepared, quantized
+from tests.integration.test_sensitivity import PLANTED, SIDE, planted, prepared, requested
 
 pytestmark = pytest.mark.paddle
 
@@ -30,9 +31,12 @@ def convolutions(layout: str, folder: Path) -> dict[bool, list[str]]:
     from paddle_int8.tasks.engines.paddle.audit.kernels import parse_verbose
     from paddle_int8.tasks.engines.paddle.audit.verbose import recorded
     from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+    from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
 
     model, data = prepared(planted, folder)
-    quantized(model, data, layout, folder / "quantized", ((f"conv2d_{PLANTED}.tmp_0", "fp32"),))
+    kept = ((f"conv2d_{PLANTED}.tmp_0", "fp32"),)
+    candidate = Candidate(algorithm="abs_max", layout=layout, overrides=kept)
+    quantize(requested(model, data, candidate, folder / "quantized"))
     target, record = folder / "int8", LAYOUTS.find(layout)
     target.mkdir()
     record.convert(

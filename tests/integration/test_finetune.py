@@ -139,8 +139,8 @@ def quantized(
         config=QuantizationConfig(**options),
         batch_size=10,
         folder=folder,
-        learned=json.loads((trained.folder / "scales.json").read_text()),
     )
+    request = replace(request, learned=json.loads((trained.folder / "scales.json").read_text()))
     return run_isolated(quantize, request, step="quantize", log=folder / "log", timeout_s=100)
 
 

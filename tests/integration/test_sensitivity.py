@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, Mo
 from paddle_int8.tasks.contracts.sensitivity import OperatorSensitivity
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqOutcome, quantize
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.layouts.layout import ConversionRequest, Layout
 from paddle_int8.tasks.process.isolated import run_isolated
@@ -55,16 +55,14 @@ class Study:
     times: dict[str, tuple[float, float]]
 
 
-def study(make: Callable[[], Any], layout: str, folder: Path) -> Study:
+def study(make: Callable[[], Any], layout: str, algorithm: str, folder: Path) -> Study:
     model, data = prepared(make, folder)
-    everything = quantized(model, data, layout, folder / "all")
-    request = SensitivityRequest(
-        model=model, quantized=folder / "all", operators=everything.operators, calibration=data
-    )
+    request = requested(model, data, Candidate(algorithm=algorithm, layout=layout), folder / "all")
+    everything = quantize(request)
     tried = everything.operators[:: -(-len(everything.operators) // MOST_TRIED)]
-    brute = {name: _alone_db(model, data, layout, everything.operators, name, folder) for name in tried}
+    brute = {name: _alone_db(request, everything.operators, name, folder) for name in tried}
     return Study(
-        measured=measure_sensitivity(request),
+        measured=measure_sensitivity(SensitivityRequest(made=request, operators=everything.operators)),
         brute_force_db=brute,
         times=_timed(model, data, LAYOUTS.find(layout), folder),
     )
@@ -88,41 +86,25 @@ def _timed(
     )
 
 
-def _alone_db(
-    model: ModelArtifact,
-    data: DatasetArtifact,
-    layout: str,
-    operators: tuple[str, ...],
-    name: str,
-    folder: Path,
-) -> float:
+def _alone_db(made: PtqRequest, operators: tuple[str, ...], name: str, folder: Path) -> float:
     target = folder / f"alone-{operators.index(name)}"
     kept = tuple((other, "fp32") for other in operators if other != name)
-    quantized(model, data, layout, target, kept)
-    feeds = [{"image": np.load(data.folder / "image.npy")[:SAMPLES]}]
+    quantize(requested(made.model, made.calibration, replace(made.candidate, overrides=kept), target))
+    feeds = [{"image": np.load(made.calibration.folder / "image.npy")[:SAMPLES]}]
     noise = Noise()
-    noise.add(outputs(model.folder, feeds)[0], outputs(target, feeds)[0])
+    noise.add(outputs(made.model.folder, feeds)[0], outputs(target, feeds)[0])
     return noise.sqnr_db
 
 
-def quantized(
-    model: ModelArtifact,
-    data: DatasetArtifact,
-    layout: str,
-    folder: Path,
-    kept: tuple[tuple[str, str], ...] = (),
-) -> PtqOutcome:
+def requested(model: ModelArtifact, data: DatasetArtifact, candidate: Candidate, folder: Path) -> PtqRequest:
     folder.mkdir()
-    candidate = Candidate(algorithm="abs_max", layout=layout, overrides=kept)
-    return quantize(
-        ptq_request(
-            model=model,
-            calibration=data,
-            candidate=candidate,
-            config=QuantizationConfig(),
-            batch_size=SAMPLES,
-            folder=folder,
-        )
+    return ptq_request(
+        model=model,
+        calibration=data,
+        candidate=candidate,
+        config=QuantizationConfig(),
+        batch_size=SAMPLES,
+        folder=folder,
     )
 
 
@@ -206,48 +188,56 @@ def planted() -> Any:
     return nn.Sequential(*parts, nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(16, 10))
 
 
-STUDIES = ((mobilenet, "qdq"), (residual, "offline"), (encoder, "offline"), (planted, "offline"))
+STUDIES = (
+    (mobilenet, "qdq", "abs_max"),
+    (residual, "offline", "abs_max"),
+    (encoder, "offline", "abs_max"),
+    (planted, "offline", "abs_max"),
+    (mobilenet, "qdq", "equalisation"),  # the model that it changed is measured
+    (encoder, "offline", "smooth"),
+)
+
+
+Studied = Callable[[Callable[[], Any], str, str], Study]
 
 
 @pytest.fixture(scope="module")
-def studied(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[], Any], str], Study]:
-    found: dict[tuple[str, str], Study] = {}
+def studied(tmp_path_factory: pytest.TempPathFactory) -> Studied:
+    found: dict[tuple[str, ...], Study] = {}
 
-    def get(make: Callable[[], Any], layout: str) -> Study:
-        key = make.__name__, layout
+    def get(make: Callable[[], Any], layout: str, algorithm: str) -> Study:
+        key = make.__name__, layout, algorithm
         if key not in found:
             folder = tmp_path_factory.mktemp("-".join(key))
             found[key] = run_isolated(
-                study, make, layout, folder, step="study", log=folder / "log", timeout_s=600
+                study, make, layout, algorithm, folder, step="study", log=folder / "log", timeout_s=600
             )
         return found[key]
 
     return get
 
 
-@pytest.mark.parametrize(("make", "layout"), STUDIES)
+@pytest.mark.parametrize(("make", "layout", "algorithm"), STUDIES)
 def test_measure_agrees_with_quantizing_one_operator_at_a_time(
-    studied: Callable[[Callable[[], Any], str], Study], make: Callable[[], Any], layout: str
+    studied: Studied, make: Callable[[], Any], layout: str, algorithm: str
 ) -> None:
-    found = studied(make, layout)
+    found = studied(make, layout, algorithm)
     measured = {each.tensor: each.output_sqnr_db for each in found.measured.operators}
     apart = {name: measured[name] - expected for name, expected in found.brute_force_db.items()}
     assert max(map(abs, apart.values())) < 1.0, apart
 
 
-@pytest.mark.parametrize(("make", "layout"), STUDIES)
+@pytest.mark.parametrize(("make", "layout", "algorithm"), STUDIES)
 def test_each_operator_has_its_milliseconds_in_both_precisions(
-    studied: Callable[[Callable[[], Any], str], Study], make: Callable[[], Any], layout: str
+    studied: Studied, make: Callable[[], Any], layout: str, algorithm: str
 ) -> None:
-    found = studied(make, layout)
+    found = studied(make, layout, algorithm)
     assert found.times.keys() >= {each.tensor for each in found.measured.operators}
     assert min(time_ms for both in found.times.values() for time_ms in both) > 0
 
 
-def test_planted_layer_is_the_worst_by_far_and_says_why(
-    studied: Callable[[Callable[[], Any], str], Study],
-) -> None:
-    worst, second = _worst(studied(planted, "offline").measured)[:2]
+def test_planted_layer_is_the_worst_by_far_and_says_why(studied: Studied) -> None:
+    worst, second = _worst(studied(planted, "offline", "abs_max").measured)[:2]
     assert worst.layer == f"conv2d_{PLANTED}"
     assert worst.output_sqnr_db < second.output_sqnr_db - 10
     assert worst.noise_share > 0.9
@@ -255,10 +245,8 @@ def test_planted_layer_is_the_worst_by_far_and_says_why(
     assert max(each.channel_spread or 0 for each in worst.inputs) > 500
 
 
-def test_shares_add_up_and_predict_all_operators_together(
-    studied: Callable[[Callable[[], Any], str], Study],
-) -> None:
-    measured = studied(mobilenet, "qdq").measured
+def test_shares_add_up_and_predict_all_operators_together(studied: Studied) -> None:
+    measured = studied(mobilenet, "qdq", "abs_max").measured
     assert sum(each.noise_share for each in measured.operators) == pytest.approx(1)
     assert measured.added_db == pytest.approx(measured.together_db, abs=4)
 

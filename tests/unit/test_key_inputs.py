@@ -98,6 +98,19 @@ def test_quantize_key_holds_each_setting_that_its_candidate_is_made_with(changes
     assert _quantize_key(QuantizationConfig(**changes), HIST) != _quantize_key(QuantizationConfig(), HIST)
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "sets"),
+    [("adaround", {"round_type": "adaround"}), ("bias_correction", {"bias_correction": True})],
+)
+def test_rounding_of_weights_is_that_of_one_candidate(algorithm: str, sets: dict[str, Any]) -> None:
+    both, own = (
+        QuantizationConfig(algorithms=(algorithm, "hist")),
+        Candidate(algorithm=algorithm, layout="qdq"),
+    )
+    assert quantization.own_section(both, own) == quantization.own_section(QuantizationConfig(**sets), HIST)
+    assert quantization.own_section(both, HIST) == QuantizationConfig()
+
+
 def test_quantize_key_of_a_recurrent_candidate_holds_nothing_that_only_paddleslim_reads() -> None:
     candidate = Candidate(algorithm="hist", layout="recurrent")
     plain = _quantize_key(QuantizationConfig(), candidate)

@@ -155,11 +155,16 @@ def test_search_ends_where_nothing_is_measured_or_fast_enough() -> None:
     assert after_the_grid() == ((), [])
 
 
-def test_trained_candidate_is_never_the_most_promising() -> None:
-    trained = replace(NEARER, candidate=Candidate(algorithm="qat", layout="qdq"))
-    assert most_promising([judged(trained)]) is None
-    both = [judged(trained), judged(WRONG)]
+@pytest.mark.parametrize("algorithm", ["qat", "equalisation", "smooth", "adaround"])
+def test_candidate_of_a_trained_or_changed_model_may_be_the_most_promising(algorithm: str) -> None:
+    both = judged(WRONG), judged(replace(NEARER, candidate=Candidate(algorithm=algorithm, layout="qdq")))
     assert most_promising(both) == both[1]
+
+
+def test_candidate_whose_operators_are_not_quantized_one_by_one_is_never_the_most_promising() -> None:
+    recurrent = replace(NEARER, candidate=Candidate(algorithm="hist", layout="recurrent"))
+    given = replace(NEARER, candidate=Candidate(algorithm="", layout="qdq", given="0" * 12))
+    assert most_promising([judged(recurrent), judged(given)]) is None
 
 
 def test_operators_that_are_kept_on_purpose_do_not_count_as_a_fallback() -> None:

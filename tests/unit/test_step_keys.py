@@ -29,14 +29,14 @@ from tests.patience import allowed
 
 PROJECT = Path(__file__).parents[2]
 LAYOUTS = ("offline", "offline_7bit", "qdq", "recurrent")
-QUANTIZE, CONVERT, VALIDATE = (
-    {f"{step} {layout}" for layout in LAYOUTS} for step in ("quantize", "convert", "validate")
+QUANTIZE, CONVERT, VALIDATE, SENSITIVITY = (
+    {f"{step} {layout}" for layout in LAYOUTS} for step in ("quantize", "convert", "validate", "sensitivity")
 )
 SINGLE = {
     *("train", "finetune", "calibrate", "measure_baselines", "baseline_outputs"),
-    *("sensitivity", "time_operators"),
+    "time_operators",
 }
-CACHED = SINGLE | QUANTIZE | CONVERT | VALIDATE
+CACHED = SINGLE | QUANTIZE | CONVERT | VALIDATE | SENSITIVITY
 """The cached steps, those that know their candidate's layout once for each."""
 EDITS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "nothing": ((), set()),
@@ -51,9 +51,12 @@ EDITS: dict[str, tuple[tuple[str, ...], set[str]]] = {
         set(),
     ),
     "the training": (("engines/paddle/training/loop.py",), {"finetune"}),
-    "a calibration": (("engines/paddle/quantization/observation.py",), {"calibrate"} | QUANTIZE),
+    "a calibration": (
+        ("engines/paddle/quantization/observation.py",),
+        {"calibrate"} | QUANTIZE | SENSITIVITY,
+    ),
     "another algorithm's rule": (("engines/paddle/quantization/kl.py",), set()),
-    "the candidate's algorithm": (("algorithms/hist.py",), QUANTIZE),
+    "the candidate's algorithm": (("algorithms/hist.py",), QUANTIZE | SENSITIVITY),
     "another algorithm": (("algorithms/mse.py", "algorithms/qat.py"), set()),
     "a metric": (("data/metrics/top1.py",), {"measure_baselines"} | VALIDATE),
     "another metric": (("data/metrics/top5.py",), set()),
@@ -70,7 +73,7 @@ EDITS: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the baseline's outputs": (("validation/baseline.py",), {"baseline_outputs"} | VALIDATE),
     "the predictors' switches": (
         ("engines/paddle/switches.py",),
-        CACHED - {"train", "finetune", "calibrate", "sensitivity"},
+        CACHED - {"train", "finetune", "calibrate"} - SENSITIVITY,
     ),
 }
 """What is edited, in which files, and the steps that are repeated for it."""
@@ -101,7 +104,7 @@ def inputs(layout):
             "deployable": deployable, "config": {"metrics": ["top1"]}}
 
 def named(name, step):
-    if name not in ("quantize", "convert", "validate"):
+    if name not in ("quantize", "convert", "validate", "sensitivity"):
         return {name: {"model": "digest", "samples": 8, "config": {"metrics": ["top1"]}}}
     return {f"{name} {layout}": inputs(layout) for layout in json.loads(sys.argv[2])}
 
