@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+
+from pydantic import JsonValue
 
 from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.algorithms.request import ptq_request, ruling
@@ -20,7 +21,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     QuantizedArtifact,
 )
 from paddle_int8.tasks.contracts.errors import QuantizationError
-from paddle_int8.tasks.contracts.keys import Chosen, Incidental
+from paddle_int8.tasks.contracts.keys import Chosen, Incidental, named
 from paddle_int8.tasks.contracts.vocabulary import Observed, QuantizedForm
 from paddle_int8.tasks.engines.paddle.quantization.finetune import SCALES_FILE, STEP, FinetuneRequest
 from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune as finetune_model
@@ -87,13 +88,12 @@ def calibrate(
         )
 
 
-def _chosen(parameters: Mapping[str, Any]) -> Chosen:
+def _chosen(parameters: Mapping[str, JsonValue]) -> Chosen:
     """What the key holds of the candidate: the code of its algorithm and of the rule for its thresholds, and
     the form that its layout takes."""
-    candidate = parameters["candidate"]
-    algorithm = ALGORITHMS.find(candidate["algorithm"])
+    algorithm = ALGORITHMS.find(named(parameters, "candidate", "algorithm"))
     modules = frozenset(ALGORITHMS.module(name) for name in (algorithm.name, ruling(algorithm).name))
-    return Chosen(modules=modules) | chosen_form(candidate["layout"])
+    return Chosen(modules=modules) | chosen_form(named(parameters, "candidate", "layout"))
 
 
 @step(

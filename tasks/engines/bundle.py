@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -68,7 +67,7 @@ class Contents:
 
     files: tuple[str, ...]
     script: Path
-    switches: Any
+    switches: object
     versions: dict[str, str]
     requirements: tuple[str, ...]
     pythons: tuple[str, ...]
@@ -85,12 +84,12 @@ class Deployment:
 
     schema_version: int
     layout: str
-    switches: Any
+    switches: object
     threads: int
     validated_on: tuple[ValidatedIsa, ...]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    preprocessing: dict[str, Any]
+    preprocessing: dict[str, object]
     digest: str
     baseline_digest: str
     validation_digest: str

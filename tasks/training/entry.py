@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from paddle_int8.tasks.config.callables import brief, require_allowed
 from paddle_int8.tasks.config.model import TrainedModel
@@ -31,7 +30,7 @@ def run_training(config: TrainedModel, folder: Path, checkpoint: Path | None = N
     Raises: TrainingError when the function exported no model, or raised anything but a PipelineError;
     DataError when there is no such function.
     """
-    function: Any = resolve(config.train)
+    function = resolve(config.train)
     try:
         resumable = (
             {"checkpoint": checkpoint} if "checkpoint" in inspect.signature(function).parameters else {}

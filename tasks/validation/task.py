@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+
+from pydantic import JsonValue
 
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.config.validation import ValidationConfig
@@ -25,7 +26,7 @@ from paddle_int8.tasks.contracts.evidence import (
     NativeComparison,
     RuntimeEvidence,
 )
-from paddle_int8.tasks.contracts.keys import Chosen, Incidental
+from paddle_int8.tasks.contracts.keys import Chosen, Incidental, named
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.data.metrics import METRICS
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
@@ -49,9 +50,12 @@ from paddle_int8.tasks.validation.runtimes_found import found_runtimes
 from paddle_int8.tasks.validation.timing import time_process
 
 
-def _chosen_metrics(parameters: Mapping[str, Any]) -> Chosen:
+def _chosen_metrics(parameters: Mapping[str, JsonValue]) -> Chosen:
     """Where the metrics are defined that the configuration names: code of the step as `measure` is."""
-    names = parameters.get("config", {}).get("metrics", ())
+    names: list[str] = []
+    match parameters:
+        case {"config": {"metrics": [*found]}}:
+            names = [str(name) for name in found]
     return Chosen(modules=frozenset(METRICS.module(name) for name in names if ":" not in name))
 
 
@@ -181,9 +185,9 @@ def served_isa(host: HostProfile, config: ValidationConfig) -> IsaLevel:
     return min((host.isa, config.max_isa or host.isa), key=rank)
 
 
-def _chosen(parameters: Mapping[str, Any]) -> Chosen:
+def _chosen(parameters: Mapping[str, JsonValue]) -> Chosen:
     """The code of the metrics, and of the engine that runs the candidate's layout."""
-    return _chosen_metrics(parameters) | chosen_engine(parameters["deployable"]["candidate"]["layout"])
+    return _chosen_metrics(parameters) | chosen_engine(named(parameters, "deployable", "candidate", "layout"))
 
 
 @step(

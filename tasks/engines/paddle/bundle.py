@@ -39,7 +39,7 @@ def write_bundle(request: BundleRequest) -> Bundle:
 
 def _texts(deployment: Deployment) -> dict[str, str]:
     """The bundle's own pages, and the backend of Triton where the bundle can be a model of Triton's."""
-    texts = render(asdict(deployment))
+    texts = render(deployment)
     if TRITON in texts:
         texts |= {"1/model.py": TRITON_MODEL.read_text(encoding="utf-8")}
     return texts

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.pir.draft import Draft
-from paddle_int8.tasks.engines.paddle.pir.program import DataType, Tensor
+from paddle_int8.tasks.engines.paddle.pir.program import DataType, Tensor, TensorArray
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.pir.program import Operation
@@ -160,8 +160,9 @@ def _set_value(translation: Translation, operation: Operation, draft: Draft) -> 
 
 
 def _dtype(translation: Translation, number: int) -> str:
-    type: Any = translation.types[number]
-    return str(type.dtype)
+    type = translation.types[number]
+    assert isinstance(type, Tensor | TensorArray)
+    return type.dtype
 
 
 EXCEPTIONS: Mapping[str, Callable[[Translation, Operation, Draft], list[Draft]]] = {

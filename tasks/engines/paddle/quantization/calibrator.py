@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import paddle
@@ -62,6 +62,13 @@ class Loader(paddle.io.DataLoader):  # type: ignore[misc]  # Paddle has no types
 
     def __len__(self) -> int:
         return math.ceil(len(self._reader) / self._samples_per_batch)
+
+
+T = TypeVar("T")
+
+
+def _one_by_one(function: Callable[..., T], /, *items: Iterable[object]) -> Iterable[T]:
+    return map(function, *items)
 
 
 class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle has no types
@@ -160,7 +167,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
     @property
     def _spread(self) -> Spread:
         """Calls a function for many tensors."""
-        return map
+        return _one_by_one
 
     def _all(self) -> Activations:
         """The activations of the batch that ran last, as `_load` gives them."""

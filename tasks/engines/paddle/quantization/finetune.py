@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -256,14 +256,14 @@ def _objective(name: str) -> Callable[[list[Variable], Variable], Variable]:
     if name == "cross_entropy":
         return _cross_entropy
     try:
-        found: Callable[[list[Variable], Variable], Variable] = imported(name)
+        found = imported(name)
     except (ImportError, AttributeError) as error:
         raise QuantizationError(
             found=f"no objective {name} ({error})",
             required="`cross_entropy`, or `package.module:function` of (outputs, label) -> loss",
             remedy="correct `quantization.qat.objective`; PYTHONPATH must reach the module",
         ) from error
-    return found
+    return cast("Callable[[list[Variable], Variable], Variable]", found)
 
 
 def _cross_entropy(outputs: list[Variable], label: Variable) -> Variable:
