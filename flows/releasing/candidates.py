@@ -293,7 +293,8 @@ def _convert(
     inputs: Inputs, quantized: PrefectFuture[QuantizedArtifact] | QuantizedArtifact, candidate: Candidate
 ) -> PrefectFuture[DeployableArtifact]:
     section = conversion.own_section(inputs.config.conversion, candidate.layout)
-    return convert.submit(quantized, section)  # type: ignore[arg-type] # a future
+    # Prefect passes a future among the arguments on as its result, once there is one
+    return convert.submit(quantized, section)  # type: ignore[arg-type]
 
 
 def _measure(

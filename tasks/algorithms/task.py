@@ -52,7 +52,7 @@ def calibrate(
     """What one pass over the calibration samples sees of every activation, for all candidates that need it.
 
     Its key names no algorithm, so that another algorithm needs no other calibration.
-    form: that of the layouts which it is for; see `observed_for`.
+    form: the form of the layouts that it is for; see `observed_for`.
 
     Raises: QuantizationError when an activation is not finite.
     """
@@ -117,7 +117,7 @@ def quantize(
     observations: what `calibrate` saw of `model`, all that the algorithm needs of it. Without any the
     candidate is calibrated by itself.
 
-    Raises: QuantizationError with PaddleSlim's first message.
+    Raises: QuantizationError with the first error of what failed.
     """
     settings, name = Settings(), f"quantize {candidate.name}"
     form = LAYOUTS.find(candidate.layout).form

@@ -35,7 +35,7 @@ class Borrowed:
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def require(self) -> None:
-        """Raises: InstallationError for another version, or when a name is missing."""
+        """Requires the tested package. Raises: InstallationError for another version, or a missing name."""
         found = _version(self.package)
         if f"{found}.".startswith(f"{self.release}."):
             if not (missing := list(self._missing())):

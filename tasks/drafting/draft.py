@@ -156,7 +156,10 @@ def draft(request: DraftRequest, interview: Interview) -> Draft:
 
 
 def _require_model(request: DraftRequest) -> None:
-    """Raises: ModelFormatError when there is no model, ConfigError when there is one in place of the data."""
+    """Requires a model where one is named.
+
+    Raises: ModelFormatError when there is none, ConfigError when there is one in place of the data.
+    """
     try:
         find_model(request.model)
     except ModelFormatError as error:

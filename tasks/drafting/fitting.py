@@ -91,7 +91,7 @@ def prepared(inputs: tuple[TensorSpec, ...]) -> Preprocessing:
 
 
 def require_pictures(inputs: tuple[TensorSpec, ...]) -> Pictures:
-    """Raises: DataError when the model does not read pictures alone."""
+    """What the model's only input says of pictures. Raises: DataError when it reads something else."""
     pictures = pictures_of(inputs)
     if pictures is None:
         said = ", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}" for spec in inputs)

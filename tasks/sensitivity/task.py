@@ -86,13 +86,13 @@ def time_operators(
     threads: int,
     isa: IsaLevel,
     *,
-    held: bool,
+    limited: bool,
     timeout_s: Incidental[float],
 ) -> dict[str, tuple[float, float]]:
     """Milliseconds of each operator in FP32 and in INT8, by its output tensor, as oneDNN's log has them.
 
-    held: see `tasks.validation.task.baseline_outputs`. Operators that cannot be told apart are missing; all
-    of them are for a layout that another engine than Paddle runs.
+    limited: see `tasks.validation.task.baseline_outputs`. Operators that cannot be told apart are missing;
+    all of them are for a layout that another engine than Paddle runs.
     """
     candidate, layout = deployable.candidate, LAYOUTS.find(deployable.candidate.layout)
     with stage(f"{TIMING} {candidate.name}") as summary:
@@ -112,7 +112,7 @@ def time_operators(
                 step=TIMING,
                 log=step_log(f"time-operators-{candidate.name}"),
                 timeout_s=timeout_s,
-                environment=environment(isa, emulated=held, threads=threads),
+                environment=environment(isa, limited=limited, threads=threads),
             )
         summary.append(f"{len(found)} operators")
         return found

@@ -15,10 +15,9 @@ from paddle_int8.tasks.config.callables import brief, require_allowed
 from paddle_int8.tasks.config.model import TrainedModel
 from paddle_int8.tasks.contracts.errors import DataError, PipelineError, TrainingError
 from paddle_int8.tasks.data.sources.callable import resolve
+from paddle_int8.tasks.engines.paddle.files import FILES
 from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.store.folder import file_digest
-
-FILES = ("model.pdmodel", "model.pdiparams")
 
 logger = logging.getLogger(__name__)
 

@@ -82,7 +82,7 @@ def measure_baselines(
     """
     with stage("measure baselines") as summary:
         measured = {
-            isa: _measure_baseline(model, calibration, validation, config, isa, held=isa is not host.isa)
+            isa: _measure_baseline(model, calibration, validation, config, isa, limited=isa is not host.isa)
             for isa in dict.fromkeys((served_isa(host, config), *config.deploy_isas))
         }
         outputs = next(iter(measured.values())).outputs
@@ -97,9 +97,9 @@ def _measure_baseline(
     config: ValidationConfig,
     isa: IsaLevel,
     *,
-    held: bool,
+    limited: bool,
 ) -> LoadEvidence:
-    native = _hold_to_native(model, calibration, config, isa, held=held)
+    native = _hold_to_native(model, calibration, config, isa, limited=limited)
     with measuring():
         load = run_isolated(
             measure_baseline,
@@ -110,7 +110,7 @@ def _measure_baseline(
             step=f"measure baseline {isa}",
             log=step_log(f"baseline-{isa}"),
             timeout_s=config.timeout_s,
-            environment=environment(isa, emulated=held, threads=config.threads),
+            environment=environment(isa, limited=limited, threads=config.threads),
         )
     return replace(load, native=native)
 
@@ -121,7 +121,7 @@ def _hold_to_native(
     config: ValidationConfig,
     isa: IsaLevel,
     *,
-    held: bool,
+    limited: bool,
 ) -> NativeComparison:
     request = NativeRequest(
         folder=baseline_folder(model.folder),
@@ -136,7 +136,7 @@ def _hold_to_native(
         step=f"compare with native {isa}",
         log=step_log(f"native-{isa}"),
         timeout_s=config.timeout_s,
-        environment=environment(isa, emulated=held, threads=config.threads),
+        environment=environment(isa, limited=limited, threads=config.threads),
     )
 
 
@@ -152,12 +152,12 @@ def baseline_outputs(
     threads: int,
     isa: IsaLevel,
     *,
-    held: bool,
+    limited: bool,
     timeout_s: Incidental[float],
 ) -> BaselineOutputsArtifact:
     """Stores the FP32 baseline's outputs for the validation samples. Every candidate is compared with them.
 
-    held: True when this host offers more than `isa`, so that oneDNN must be limited to `isa`.
+    limited: True when this host offers more than `isa`, so that oneDNN must be limited to `isa`.
     Raises: MeasurementError when oneDNN used another instruction set than `isa`.
     """
     store, log = Settings().store, step_log(f"baseline-outputs-{isa}")
@@ -171,7 +171,7 @@ def baseline_outputs(
             step=request.step,
             log=log,
             timeout_s=timeout_s,
-            environment=environment(isa, emulated=held, threads=threads),
+            environment=environment(isa, limited=limited, threads=threads),
         )
         summary.append(f"{validation.samples} samples on {isa}")
         digest = folder_digest(folder)
@@ -328,7 +328,7 @@ def _asked(asked: partial[MeasureRequest], where: str) -> Iterator[MeasureReques
 
 
 def _environment(request: MeasureRequest, host: HostProfile) -> dict[str, str]:
-    return environment(request.isa, emulated=request.isa is not host.isa, threads=request.config.threads)
+    return environment(request.isa, limited=request.isa is not host.isa, threads=request.config.threads)
 
 
 def _kept(measured: IsaEvidence, request: MeasureRequest) -> IsaEvidence:

@@ -1,4 +1,7 @@
-"""The README and the C++ example of a bundle, rendered from its `deployment.json`. Rendering cannot fail."""
+"""The texts of a bundle: its README, and what C++ and Triton need. They are rendered from its deployment.
+
+Rendering cannot fail.
+"""
 
 from __future__ import annotations
 

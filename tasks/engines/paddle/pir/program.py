@@ -178,7 +178,7 @@ def _operation(stored: Json) -> Operation:
 
 
 def _parameter(stored: Json) -> Operation:
-    """A parameter has a short form: `A` holds is_distributed, is_parameter, need_clip and the name."""
+    """A parameter, which has a short form: `A` holds is_distributed, is_parameter, need_clip and the name."""
     results = stored["O"]
     results = results if isinstance(results, list) else [results]
     name = stored["A"][3]
@@ -204,7 +204,7 @@ def _name(stored: str) -> str:
 
 
 def _value(stored: Json, number: str = "%") -> Value:
-    """number: the key of the value's number, which an argument of a block keeps elsewhere."""
+    """A value. number: the key of its number, which an argument of a block keeps elsewhere."""
     return Value(int(stored[number]), _type(stored["TT"]))
 
 
@@ -225,7 +225,7 @@ def _dtype(stored: Json) -> str:
 
 
 def _attribute(stored: Json) -> Plain:
-    """As a plain value of Python; None for what says only where something is computed."""
+    """The value of an attribute; None for one that says only where something is computed."""
     kind = stored["#"].partition(".")[2]
     if "VD" in stored:
         return NOT_FINITE[stored["VD"]]

@@ -66,7 +66,7 @@ def translate(program: PirProgram, path: Path) -> types.Program:
 
 
 def require_translatable(program: PirProgram, path: Path) -> None:
-    """Raises: ModelFormatError, naming every operator that has no translation."""
+    """Requires a translation of every operator. Raises: ModelFormatError, naming those that have none."""
     counts = Counter(operation.name for operation in program.block.walk())
     known = STRUCTURE.keys() | CONTROL_FLOW.keys() | FEEDS | {PARAMETER, FETCH}
     unknown = sorted(name for name in counts if name not in known and rule_of(name) is None)

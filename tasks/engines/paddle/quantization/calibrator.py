@@ -30,7 +30,7 @@ from paddle_int8.tasks.engines.paddle.quantization.observation import (
 )
 from paddle_int8.tasks.engines.paddle.quantization.seen import checked
 from paddle_int8.tasks.engines.paddle.quantization.tensors import fed, view
-from paddle_int8.tasks.engines.paddle.quantization.weights import Grams, layers_of, rounded_weight
+from paddle_int8.tasks.engines.paddle.quantization.weights import Grams, roundable, rounded_weight
 from paddle_int8.tasks.process.progress import report
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         more: int = 0,
         **options: Any,
     ) -> None:
-        """found: the thresholds of all activations, which are then not sampled; `algo` is "abs_max" then.
+        """Takes PaddleSlim's own options too.
+
+        found: the thresholds of all activations, which are then not sampled; `algo` is "abs_max" then.
         learned: thresholds of some, which count before all others.
         done, more: how much of the step's progress was made before, and follows.
         """
@@ -249,7 +251,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
 
     @contextmanager
     def _measuring(self) -> Iterator[None]:
-        """Open while samples run through the network."""
+        """A context that is open while samples run through the network."""
         with replaced(slim.utils, "load_variable_data", self._load):
             yield
 
@@ -287,7 +289,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
 
     def _round_weights(self) -> None:
         """Rounds weights to the grids of their scales; `adaround` goes by the inputs of their layers too."""
-        layers = layers_of(self._program, self._quantized_weight_var_name)
+        layers = roundable(self._program, self._quantized_weight_var_name)
         weights = {layer.weight: np.array(self._tensor(layer.weight)) for layer in layers}
         grams = Grams()
         sources = sorted({layer.source for layer in layers})

@@ -95,9 +95,10 @@ def finetune(request: FinetuneRequest) -> FinetuneOutcome:
         history, scales = _train(request, trained)
     except PipelineError:
         raise
-    except Exception as error:
+    except Exception as error:  # PaddleSlim may raise anything, and so may a strange model
+        logger.exception("the training failed")
         raise QuantizationError(
-            found=f"PaddleSlim could not train the model: {type(error).__name__}: {error}",
+            found=f"the model could not be trained: {type(error).__name__}: {error}",
             required="a model whose operators have gradients, and labelled data of its kind",
             remedy="see the log; leave the operator out of `quantization.op_types`, or use post-training "
             "algorithms for this model",

@@ -1,6 +1,6 @@
 """What a calibration saw of each activation, from which every algorithm finds its threshold.
 
-Written once for a model and its samples, and read by every candidate: see `observation`.
+It is written once for a model and its samples, and every candidate reads it: see `observation`.
 """
 
 from __future__ import annotations
