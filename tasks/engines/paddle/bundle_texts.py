@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -121,6 +122,7 @@ def code(text: str) -> str:
     return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
 
 
+@cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
