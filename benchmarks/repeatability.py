@@ -142,7 +142,7 @@ def measured(request: MeasureRequest, condition: Condition) -> Record:
                 step=request.timing_step,
                 log=request.log,
                 timeout_s=TIMEOUT_S,
-                environment=environment(request.isa, emulated=False, threads=request.config.threads),
+                environment=environment(request.isa, limited=False, threads=request.config.threads),
             )
             for place in range(request.config.processes)
         ]

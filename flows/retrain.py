@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 from prefect import State, flow
 from prefect.runtime import flow_run
@@ -39,7 +38,7 @@ class Trained:
 
 
 @flow(name="retrain", flow_run_name="{config.release.name}", persist_result=False, result_serializer="json")
-def retrain(config: Parameter[RetrainConfig]) -> Release | State[Any]:
+def retrain(config: Parameter[RetrainConfig]) -> Release | State[None]:
     """Trains, releases and promotes. Ends as Skipped when data, recipe and configuration did not change.
 
     Raises: PipelineError when a step fails. The next run then does all of it again.
@@ -57,7 +56,7 @@ def retrain(config: Parameter[RetrainConfig]) -> Release | State[Any]:
     return released
 
 
-def _trained(config: RetrainConfig) -> Trained | State[Any]:
+def _trained(config: RetrainConfig) -> Trained | State[None]:
     """Trains the model, or returns the state Skipped when there is nothing to train."""
     require_all_allowed(config)
     if config.promotion is PromotionPolicy.ON_APPROVAL:

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import paddle
+from paddle import nn
 
 from paddle_int8.tasks.contracts.errors import TrainingError
 from paddle_int8.tasks.engines.paddle.blocks import tensor_of
@@ -53,7 +54,7 @@ class Schedule:
 
 
 def train(
-    build: Callable[[], Any],
+    build: Callable[[], nn.Layer],
     inputs: Callable[[Rows], npt.NDArray[np.float32]],
     labels: npt.NDArray[np.int64],
     schedule: Schedule,
@@ -110,7 +111,7 @@ def train(
         )
 
 
-def export(build: Callable[[], Any], weights: Weights, folder: Path, *, side: int) -> None:
+def export(build: Callable[[], nn.Layer], weights: Weights, folder: Path, *, side: int) -> None:
     """Exports what `build` makes as `folder/model.*`; the input is `image` [-1, 3, side, side]."""
     paddle.disable_static()
     trained = build()
@@ -125,7 +126,7 @@ def _threads() -> int:
     return int(os.environ.get("OMP_NUM_THREADS") or own_threads())
 
 
-def near_identity(network: Any, random: np.random.Generator) -> None:
+def near_identity(network: nn.Layer, random: np.random.Generator) -> None:
     """Initialises depthwise convolutions near the identity, or near the average where they have a stride.
 
     Deep networks without shortcuts then learn in some 200 steps. A batch-norm shift of 1 keeps most of the
@@ -144,7 +145,7 @@ def near_identity(network: Any, random: np.random.Generator) -> None:
             put(layer.weight, kernel + NOISE / 3 * random.normal(size=layer.weight.shape))
 
 
-def close_branches(network: Any) -> None:
+def close_branches(network: nn.Layer) -> None:
     """Initialises every residual block as the identity: the last batch norm of its branch multiplies by zero.
 
     Source: Goyal et al. 2017, arXiv:1706.02677, section 5.1.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +49,7 @@ class Reader(nn.Layer):  # type: ignore[misc] # Paddle has no types
         )
         self.scores = nn.Linear(2 * HIDDEN, CLASSES)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         values, _ = self.recurrent(self.columns(x))
         return self.scores(values)
 
@@ -67,7 +66,7 @@ class Columns(nn.Layer):  # type: ignore[misc]
         )
         self.embedded = nn.Sequential(nn.Linear(2 * CHANNELS * ROWS, EMBEDDED), nn.ReLU())
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         columns = self.convolutions(x).transpose([0, 3, 1, 2])
         return self.embedded(columns.reshape([0, x.shape[3] // STRIDE, 2 * CHANNELS * ROWS]))
 
@@ -82,11 +81,11 @@ class DigitReader(nn.Layer):  # type: ignore[misc]
             nn.Dropout(DROPPED), nn.Linear(DIGIT_WIDTH // STRIDE * EMBEDDED, CLASSES - 1)
         )
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return self.scores(self.columns(x).flatten(1))
 
 
-def _convolution(given: int, made: int, side: int, stride: int = 1) -> list[Any]:
+def _convolution(given: int, made: int, side: int, stride: int = 1) -> list[nn.Layer]:
     convolution = nn.Conv2D(given, made, side, stride=stride, padding=side // 2, bias_attr=False)
     return [convolution, nn.BatchNorm2D(made), nn.ReLU()]
 
@@ -168,11 +167,11 @@ def _placed(pictures: Pictures, random: np.random.Generator) -> Pictures:
     return wide
 
 
-def _scaled(pixels: Pictures) -> Any:
+def _scaled(pixels: Pictures) -> paddle.Tensor:
     return paddle.to_tensor(pixels.astype(np.float32) / 255)
 
 
-def _update(loss: Any, optimizer: Any) -> None:
+def _update(loss: paddle.Tensor, optimizer: paddle.optimizer.Optimizer) -> None:
     loss.backward()
     optimizer.step()
     optimizer.clear_grad()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,12 @@ from paddle_int8.tasks.contracts.errors import DataError, TrainingError
 from paddle_int8.tasks.data.preprocessing import frame_array, normalise
 from paddle_int8.tasks.engines.paddle.blocks import tensor_of
 from paddle_int8.tasks.engines.paddle.private.operators import set_attribute
+
+if TYPE_CHECKING:
+    from paddle import nn
+    from paddle.optimizer.lr import LRScheduler
+
+    from paddle_int8.tasks.engines.paddle.types import Program, Variable
 
 SPLITS = {"train": (0, 2600), "calibration": (2600, 3000), "validation": (3000, 5000)}
 CLASSES = 10
@@ -108,7 +114,7 @@ def train_mobilenet_v1(
     _export(model, scale, side, folder)
 
 
-def _training_program(model: Any, rate: Any, side: int) -> tuple[Any, Any]:
+def _training_program(model: nn.Layer, rate: LRScheduler, side: int) -> tuple[Program, Variable]:
     """A static training program and its loss; the convolutions and their gradients run in oneDNN.
 
     Paddle's own CPU kernel computes a depthwise convolution channel by channel, and MKL's matrix product is
@@ -127,7 +133,7 @@ def _training_program(model: Any, rate: Any, side: int) -> tuple[Any, Any]:
     return program, loss
 
 
-def _start_from(model: Any, folder: Path) -> None:
+def _start_from(model: nn.Layer, folder: Path) -> None:
     import paddle
 
     from paddle_int8.zoo.classifier import put
@@ -150,7 +156,7 @@ def _start_from(model: Any, folder: Path) -> None:
         put(variable, saved[name])
 
 
-def _export(model: Any, scale: float, side: int, folder: Path) -> None:
+def _export(model: nn.Layer, scale: float, side: int, folder: Path) -> None:
     import paddle
 
     scope = paddle.static.global_scope()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import paddle
 from paddle import nn
@@ -54,7 +53,7 @@ class Encoder(nn.Layer):  # type: ignore[misc]  # Paddle has no types
         )
         self.encoder = nn.TransformerEncoder(layer, size.layers)
 
-    def forward(self, tokens: Any) -> Any:
+    def forward(self, tokens: paddle.Tensor) -> paddle.Tensor:
         masked = (tokens == PADDING).astype("float32").unsqueeze([1, 2]) * FAR_BELOW
         embedded = self.words(tokens) + self.places(paddle.arange(self.length))
         return self.encoder(self.dropout(self.norm(embedded)), masked)
@@ -69,7 +68,7 @@ class Ernie(nn.Layer):  # type: ignore[misc]
         self.pooler = nn.Linear(size.hidden, size.hidden)
         self.classifier = nn.Linear(size.hidden, classes)
 
-    def forward(self, tokens: Any) -> Any:
+    def forward(self, tokens: paddle.Tensor) -> paddle.Tensor:
         return self.classifier(paddle.tanh(self.pooler(self.encoder(tokens)[:, 0])))
 
 
@@ -80,12 +79,12 @@ class MeanPooled(nn.Layer):  # type: ignore[misc]
         super().__init__()
         self.encoder = encoder
 
-    def forward(self, tokens: Any) -> Any:
+    def forward(self, tokens: paddle.Tensor) -> paddle.Tensor:
         there = (tokens != PADDING).astype("float32").unsqueeze(2)
         return (self.encoder(tokens) * there).sum(axis=1) / there.sum(axis=1)
 
 
-def export(network: Any, length: int, folder: Path) -> None:
+def export(network: nn.Layer, length: int, folder: Path) -> None:
     """Exports a network as `folder/model.*`; its input is `tokens`, int64 [-1, length]."""
     network.eval()
     spec = paddle.static.InputSpec([None, length], "int64", "tokens")

@@ -9,18 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.settings import Settings
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.data.preprocessing import frame_array, normalise
 from paddle_int8.tasks.data.sources.idx import read_idx
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.store.folder import file_digest
+
+if TYPE_CHECKING:
+    from paddle import nn
+
+    from paddle_int8.zoo.uneven import Unevenness
 
 CLASSES, SIDE, BATCH = 10, 32, 64
 CALIBRATION = 2000
@@ -74,7 +80,7 @@ def train_classifier(
     seed: int = 0,
     data: str | None = None,
     checkpoint: Path | None = None,
-    **architecture: Any,
+    **architecture: object,
 ) -> None:
     """Trains `paddle.vision.models.<name>(num_classes=10, **architecture)`, input `image` [-1, 3, 32, 32].
 
@@ -90,7 +96,7 @@ def train_classifier(
     placed = np.stack([frame_array(picture, PLAIN) for picture in taken])
 
     def trained(
-        build: Callable[[], Any], part: str, grown_from: growth.Weights | None, **schedule: float
+        build: Callable[[], nn.Layer], part: str, grown_from: growth.Weights | None, **schedule: float
     ) -> growth.Weights:
         return train(
             build,
@@ -103,7 +109,7 @@ def train_classifier(
             grown_from=grown_from,
         )
 
-    def build() -> Any:
+    def build() -> nn.Layer:
         return _network(name, architecture)
 
     first = trained(lambda: growth.shallow(build()), "shallow", None, **shallow) if shallow else None
@@ -117,7 +123,7 @@ def train_swin(
     *,
     epochs: int = 1,
     peak_rate: float = 2e-3,
-    uneven: dict[str, Any] | None = None,
+    uneven: Unevenness | None = None,
     batch: int = BATCH,
     seed: int = 0,
     data: str | None = None,
@@ -148,7 +154,7 @@ def train_swin(
         make_uneven(folder, **uneven)
 
 
-def _network(name: str, architecture: dict[str, Any]) -> Any:
+def _network(name: str, architecture: dict[str, object]) -> nn.Layer:
     """The network of paddle.vision, changed to train faster at 32 pixels.
 
     The two fully connected layers of 4,096 in VGG become one of 512, since they would take nine tenths of the
@@ -175,13 +181,13 @@ def _mirrored(batch: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> np
     return flipped
 
 
-def _first_of_each(images: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def _first_of_each(images: Array) -> npt.NDArray[np.int64]:
     """The indices of distinct pictures, in order; some pictures occur twice."""
     _, first = np.unique(images.reshape(len(images), -1), axis=0, return_index=True)
     return np.sort(first)
 
 
-def _unseen(images: npt.NDArray[Any], folder: str | None) -> npt.NDArray[np.int64]:
+def _unseen(images: Array, folder: str | None) -> npt.NDArray[np.int64]:
     """The indices of the test pictures that are not among the training pictures."""
     known = {picture.tobytes() for picture in read_idx(_located(folder, "train-images-idx3-ubyte.gz"))}
     return np.array([place for place, picture in enumerate(images) if picture.tobytes() not in known])

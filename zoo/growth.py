@@ -9,7 +9,7 @@ Source: Chen, Goodfellow & Shlens 2016, Net2Net, arXiv:1511.05641, section 2.3.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,14 @@ from scipy.stats import norm
 from paddle_int8.tasks.contracts.errors import TrainingError
 from paddle_int8.tasks.engines.paddle.private.networks import epsilon_of, statistics_of
 
-Put = Callable[[Any, npt.NDArray[np.float64]], None]
+if TYPE_CHECKING:
+    import paddle
+
+Put = Callable[["paddle.Tensor", npt.NDArray[np.float64]], None]
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
 
-def shallow(network: Any) -> Any:
+def shallow(network: nn.Layer) -> nn.Layer:
     """`network` without all layers but the first of each stage; the names of the others do not change.
 
     Raises: TrainingError when the architecture is neither ResNet's nor VGG's with batch norm.
@@ -35,7 +38,7 @@ def shallow(network: Any) -> Any:
     return network
 
 
-def deepen(network: Any, weights: Weights, put: Put) -> None:
+def deepen(network: nn.Layer, weights: Weights, put: Put) -> None:
     """Gives `network` the weights of its shallow form, and makes its other layers identities.
 
     put: a function `put(variable, value)` that sets a weight.
@@ -49,7 +52,7 @@ def deepen(network: Any, weights: Weights, put: Put) -> None:
         _continue_stages(network, weights, put)
 
 
-def _later(network: Any) -> Iterator[tuple[Any, int]]:
+def _later(network: nn.Layer) -> Iterator[tuple[nn.Layer, int]]:
     """The layers after the first of each stage, as the container that holds one and its position there."""
     if isinstance(network, ResNet):
         for stage in (network.layer1, network.layer2, network.layer3, network.layer4):
@@ -71,7 +74,7 @@ def _later(network: Any) -> Iterator[tuple[Any, int]]:
         )
 
 
-def _continue_stages(network: Any, weights: Weights, put: Put) -> None:
+def _continue_stages(network: nn.Layer, weights: Weights, put: Put) -> None:
     """Makes convolutions pass on their input, and batch norms undo their own normalisation."""
     later = {place for _, place in _later(network)}
     for place, layer in enumerate(network.features):
@@ -91,7 +94,7 @@ def _continue_stages(network: Any, weights: Weights, put: Put) -> None:
 
 
 def rectified_moments(
-    mean: npt.NDArray[np.floating[Any]], deviation: npt.NDArray[np.floating[Any]]
+    mean: npt.NDArray[np.float32], deviation: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """The mean and variance of max(x, 0) in each channel, for normally distributed x.
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from paddle_int8.tasks.engines.paddle.private.networks import set_epsilon
 from paddle_int8.tasks.engines.paddle.switches import BASELINE
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint, Saved
 from paddle_int8.zoo.reuters import CLASSES, LENGTH, archive, read_member, reuters
+
+if TYPE_CHECKING:
+    from paddle_int8.zoo.encoder_network import Encoder, MeanPooled
 
 WEIGHTS = "model.safetensors"
 HEADS = 12
@@ -80,7 +83,7 @@ def train_minilm(
 
 
 def _encode(
-    pooled: Any, tokens: Tokens, progress: Callable[[int, int, str], None], checkpoint: Path | None
+    pooled: MeanPooled, tokens: Tokens, progress: Callable[[int, int, str], None], checkpoint: Path | None
 ) -> Vectors:
     """The vectors [N, hidden] that the frozen encoder makes of `tokens`.
 
@@ -107,7 +110,7 @@ def _encode(
     return np.concatenate(parts)
 
 
-def _encoder(weights: Weights) -> Any:
+def _encoder(weights: Weights) -> Encoder:
     """The encoder with the pre-trained weights.
 
     The only token type's embedding is added to the embeddings of the positions.

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import paddle
+from paddle import nn
 
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.engines.paddle.training.loop import History, NetworkState, cosine_rate, epoch_rows, fit
 
@@ -36,8 +37,8 @@ class Recipe:
 
 
 def train_network(
-    network: Any,
-    inputs: npt.NDArray[Any],
+    network: nn.Layer,
+    inputs: Array,
     labels: npt.NDArray[np.int64],
     recipe: Recipe,
     progress: Callable[[int, int, str], None],

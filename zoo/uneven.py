@@ -7,6 +7,7 @@ lose most have outlier channels behind their norms. Isolated process only.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
@@ -14,6 +15,14 @@ from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.engines.paddle.blocks import value
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.rewrites.smoothing import divide, smoothable
+
+
+class Unevenness(TypedDict):
+    """The arguments of `make_uneven` beside the folder."""
+
+    norms: int
+    decades: float
+    seed: NotRequired[int]
 
 
 def make_uneven(folder: Path, *, norms: int, decades: float, seed: int = 0) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -51,7 +51,7 @@ def say_cancelled(text: str) -> None:
     err.print(f"[yellow]{text}[/]")
 
 
-def print_json(command: str, value: Any) -> None:
+def print_json(command: str, value: object) -> None:
     """Prints the result of a command as the JSON document that docs/reference/json-output.md describes."""
     from paddle_int8.tasks.contracts.verdict import Release
     from paddle_int8.tasks.tracking.schema import summary_json, wrap

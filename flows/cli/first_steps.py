@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,7 @@ from paddle_int8.flows.cli.console import Json, err, guard, out, print_json, say
 from paddle_int8.flows.cli.running import load_release
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.drafting.draft import Draft
+    from paddle_int8.tasks.drafting.draft import Draft, DraftRequest
 
 app = typer.Typer()
 Size = Annotated[
@@ -136,9 +136,20 @@ def init(
         "unpack": unpack,
         "renumber": renumber,
     }
-    files = {"path": model, "model_filename": model_filename, "params_filename": params_filename}
-    paths = {"data": data, "validation": validation, "output": output, "classes": classes}
-    written = _drafted(files, paths | {"name": name, "force": force}, given, yes=yes)
+    from paddle_int8.tasks.config.model import ModelFiles
+    from paddle_int8.tasks.drafting.draft import DraftRequest
+
+    files = ModelFiles(path=model.resolve(), model_filename=model_filename, params_filename=params_filename)
+    request = DraftRequest(
+        model=files,
+        data=data,
+        validation=validation,
+        output=output,
+        classes=classes,
+        name=name,
+        force=force,
+    )
+    written = _drafted(request, given, yes=yes)
     if json_output:
         print_json("init", written)
     else:
@@ -147,14 +158,11 @@ def init(
         print_draft(out, written)
 
 
-def _drafted(
-    files: dict[str, Any], request: dict[str, Any], given: dict[str, str | None], *, yes: bool
-) -> Draft:
+def _drafted(request: DraftRequest, given: dict[str, str | None], *, yes: bool) -> Draft:
     from paddle_int8.flows.cli.questions import prompt_on
     from paddle_int8.flows.cli.terminal import StepDisplay
     from paddle_int8.flows.server.lifecycle.cancellation import cancellable
-    from paddle_int8.tasks.config.model import ModelFiles
-    from paddle_int8.tasks.drafting.draft import DraftRequest, draft
+    from paddle_int8.tasks.drafting.draft import draft
     from paddle_int8.tasks.drafting.questions import Interview
     from paddle_int8.tasks.process import isolated
 
@@ -165,6 +173,5 @@ def _drafted(
         yes=yes,
     )
     isolated.warm_up()
-    model = ModelFiles(**files | {"path": files["path"].resolve()})
     with cancellable(say_cancelled), display.shown():
-        return guard(lambda: draft(DraftRequest(model=model, **request), interview))
+        return guard(lambda: draft(request, interview))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,7 +23,13 @@ from paddle_int8.flows.cli.running import load_release, prepared, run_shown
 from paddle_int8.tasks.process.loopback import past_proxies
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from paddle_int8.tasks.config.release import ReleaseConfig
+    from paddle_int8.tasks.contracts.sensitivity import Sensitivity
+    from paddle_int8.tasks.contracts.verdict import Release
     from paddle_int8.tasks.contracts.vocabulary import Outcome
+    from paddle_int8.tasks.published.table import Table
 
 app = typer.Typer(
     help="Turns a trained PaddlePaddle model into an INT8 model for x86 servers, and proves what it is "
@@ -72,7 +78,7 @@ def release(
 
     from paddle_int8.flows.cli.terminal import print_release
 
-    def load() -> Any:
+    def load() -> Callable[[ReleaseConfig], Release]:
         from paddle_int8.flows.release import release as release_flow
 
         return release_flow
@@ -103,7 +109,7 @@ def sensitivity(
     settings = prepared()
     from paddle_int8.flows.cli.sensitivity_table import print_sensitivity
 
-    def load() -> Any:
+    def load() -> Callable[[ReleaseConfig], Sensitivity]:
         from paddle_int8.flows.sensitivity import sensitivity as sensitivity_flow
 
         return sensitivity_flow
@@ -154,16 +160,16 @@ def published_table(
     from paddle_int8.tasks.promotion.request import checked
     from paddle_int8.tasks.published.request import TableRequest
 
-    asked: dict[str, Any] = {"only": tuple(only or ()), "column": column, "quick": quick}
+    asked: dict[str, object] = {"only": tuple(only or ()), "column": column, "quick": quick}
     asked |= {"configs": configs.resolve(), "task_runner": task_runner}
     if imagenet_root or imagenet_models or imagenet_samples:
         folders = {"root": imagenet_root, "models": imagenet_models}
-        asked["imagenet"] = {name: path and path.resolve() for name, path in folders.items()}
-        asked["imagenet"]["samples"] = imagenet_samples
+        resolved = {name: path and path.resolve() for name, path in folders.items()}
+        asked["imagenet"] = {**resolved, "samples": imagenet_samples}
     request = _guard(lambda: checked(TableRequest, asked))
     settings = prepared()
 
-    def load() -> Any:
+    def load() -> Callable[[TableRequest], tuple[Table, Path]]:
         from paddle_int8.flows.published_table import published_table as table_flow
 
         return table_flow

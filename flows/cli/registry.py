@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -12,8 +12,11 @@ from paddle_int8.flows.cli.console import Json, err, guard, out, print_json
 from paddle_int8.flows.cli.running import prepared
 
 if TYPE_CHECKING:
+    from paddle_int8.tasks.config.section import Section
     from paddle_int8.tasks.promotion.decision import Decision
+    from paddle_int8.tasks.promotion.request import PromoteRequest, RollbackRequest
 
+R = TypeVar("R", bound="Section")
 app = typer.Typer()
 Model = Annotated[str, typer.Argument(help="Name of the registered model.")]
 Isa = Annotated[
@@ -54,7 +57,7 @@ def promote(
     Exit status: 0 done or unchanged, 3 refused, declined or lost to another decision, 2 usage, 1 failure.
     """
 
-    def load() -> Any:
+    def load() -> Callable[[PromoteRequest], Decision]:
         from paddle_int8.flows.promote import promote as flow
 
         return flow
@@ -76,7 +79,7 @@ def rollback(
     Exit status: 0 done, 3 refused or lost to another decision, 2 usage, 1 failure.
     """
 
-    def load() -> Any:
+    def load() -> Callable[[RollbackRequest], Decision]:
         from paddle_int8.flows.rollback import rollback as flow
 
         return flow
@@ -152,7 +155,12 @@ def receive_webhooks(
     guard(lambda: serve(Settings(), host=host, port=port))
 
 
-def _decide(load: Callable[[], Any], kind: Any, fields: dict[str, Any], json_output: bool) -> None:
+def _decide(
+    load: Callable[[], Callable[[R], Decision]],
+    kind: type[R],
+    fields: Mapping[str, object],
+    json_output: bool,
+) -> None:
     """Runs the flow on the request, and ends the program with the status of its decision."""
     from paddle_int8.flows.cli.embedded import surroundings
     from paddle_int8.tasks.promotion.request import checked
@@ -164,7 +172,7 @@ def _decide(load: Callable[[], Any], kind: Any, fields: dict[str, Any], json_out
     from paddle_int8.flows.cli.terminal import StepDisplay
 
     with StepDisplay(err).shown():
-        decision: Decision = guard(lambda: surroundings.run_flow(settings, load, request))
+        decision = guard(lambda: surroundings.run_flow(settings, load, request))
     if json_output:
         print_json(decision.action.value, decision)
     else:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from paddle_int8.flows.cli.console import err, guard, say_cancelled
 
+P = TypeVar("P")
+R = TypeVar("R")
 RECORDING = "Prefect records what was done, and starts what is next"
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def prepared() -> Settings:
     return settings
 
 
-def run_shown(settings: Settings, load: Callable[[], Any], argument: object) -> Any:
+def run_shown(settings: Settings, load: Callable[[], Callable[[P], R]], argument: P) -> R:
     """The result of the flow that `load` imports. Its steps are shown while it runs."""
     from paddle_int8.flows.cli.embedded import surroundings
     from paddle_int8.flows.cli.terminal import StepDisplay

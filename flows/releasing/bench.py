@@ -82,7 +82,7 @@ class ReleaseBench:
                 config.validation.batch_size,
                 config.validation.threads,
                 isa,
-                held=isa is not inputs.host.isa,
+                limited=isa is not inputs.host.isa,
                 timeout_s=timeout_s,
             )
             timed = measured.timed(times)

@@ -172,14 +172,15 @@ def _search(inputs: Inputs, findings: Findings, search: Search, means: Means) ->
     """Builds and measures candidates for as long as the search asks for more, within its budget."""
     while asked := means.budget.allowed(search.next_candidates(findings.made), findings.made):
         means.calibrations.make(asked)
-        built = []
+        begun = []
         for candidate in asked:
             try:
                 observations = means.calibrations.of(candidate)
             except PipelineError as error:
                 _fail(inputs, findings, candidate, "calibrate", error)
                 continue
-            built.append((candidate, *_build(inputs, candidate, means.finetuned, observations)))
+            begun.append((candidate, _quantize(inputs, candidate, means.finetuned, observations)))
+        built = [(*each, _convert(inputs, each[1], each[0])) for each in begun]
         for _, _, deployable in built:
             deployable.wait()
         for candidate, quantized, deployable in built:
@@ -271,14 +272,14 @@ def _train(inputs: Inputs, findings: Findings) -> FinetunedArtifact | None:
     return finetuned
 
 
-def _build(
+def _quantize(
     inputs: Inputs,
     candidate: Candidate,
     finetuned: FinetunedArtifact | None,
     observations: tuple[ObservedArtifact, ...],
-) -> tuple[PrefectFuture[QuantizedArtifact], PrefectFuture[DeployableArtifact]]:
+) -> PrefectFuture[QuantizedArtifact]:
     config = inputs.config
-    quantized = quantize.submit(
+    return quantize.submit(
         inputs.model,
         inputs.calibration,
         candidate,
@@ -287,14 +288,20 @@ def _build(
         trained_for(candidate, finetuned),
         observations,
     )
-    return quantized, _convert(inputs, quantized, candidate)
 
 
 def _convert(
     inputs: Inputs, quantized: PrefectFuture[QuantizedArtifact] | QuantizedArtifact, candidate: Candidate
 ) -> PrefectFuture[DeployableArtifact]:
+    """Begins the conversion once the candidate is quantized, or has failed, and fails it then too.
+
+    Prefect asks its server, which may be away, for the state of a future that has not ended, and does not ask
+    twice. It passes one that has ended on as its result.
+    """
+    if isinstance(quantized, PrefectFuture):
+        quantized.wait()
     section = conversion.own_section(inputs.config.conversion, candidate.layout)
-    return convert.submit(quantized, section)  # type: ignore[arg-type] # a future
+    return convert.submit(quantized, section)  # type: ignore[arg-type]
 
 
 def _measure(

@@ -154,7 +154,7 @@ def outputs_for(
             config.accuracy_batch_size,
             config.threads,
             isa,
-            held=isa is not host.isa,
+            limited=isa is not host.isa,
             timeout_s=config.timeout_s,
         )
         for isa in isas

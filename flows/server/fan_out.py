@@ -63,7 +63,7 @@ def _cluster(address: str | None) -> Iterator[TaskRunner[Any]]:
 
     async def greet() -> None:
         """Connects with a time limit; Dask's own client waits for ever if the peer never replies."""
-        greeting: Any = connect
+        greeting: Any = connect  # distributed has no types
         (await asyncio.wait_for(greeting(address, timeout=CONNECT_S), CONNECT_S)).abort()
 
     try:

@@ -39,7 +39,7 @@ class Algorithm:
     """The record of an algorithm.
 
     slim: PaddleSlim's own algorithm that finds the same thresholds, by its name there. An algorithm without
-        a rule of its own has that one's.
+        a rule of its own uses that one's.
     threshold: the threshold of a tensor from all that the calibration saw of it.
     observes: what the calibration must see for that.
     histogram: the threshold of a tensor from the histogram of its magnitudes, in the place of PaddleSlim's

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+
+from pydantic import JsonValue
 
 from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.algorithms.request import ruling
-from paddle_int8.tasks.contracts.keys import Chosen
+from paddle_int8.tasks.contracts.keys import Chosen, named
 from paddle_int8.tasks.layouts.code import chosen_form
 
 
-def chosen_candidate(candidate: Mapping[str, Any]) -> Chosen:
-    """The code of its algorithm and of the rule for its thresholds, and the form.
+def chosen_candidate(parameters: Mapping[str, JsonValue], *path: str) -> Chosen:
+    """The code of a candidate's algorithm and of the rule for its thresholds, and the form.
 
-    candidate: a `Candidate` as plain JSON values.
+    parameters: a step's decisive parameters. path: the keys that lead to the candidate in them.
     """
-    algorithm = ALGORITHMS.find(candidate["algorithm"])
+    algorithm = ALGORITHMS.find(named(parameters, *path, "algorithm"))
     modules = frozenset(ALGORITHMS.module(name) for name in (algorithm.name, ruling(algorithm).name))
-    return Chosen(modules=modules) | chosen_form(candidate["layout"])
+    return Chosen(modules=modules) | chosen_form(named(parameters, *path, "layout"))

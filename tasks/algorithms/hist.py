@@ -16,8 +16,10 @@ def quantile(batches: Sequence[Array], config: QuantizationConfig) -> float:
 
 
 def quantile_of_counts(seen: Seen, config: QuantizationConfig) -> float:
-    """The middle of the first bin up to which the share of values lies; of the last one where rounding leaves
-    the running sum below the share."""
+    """The middle of the first bin with which the running sum of values reaches the share.
+
+    Where rounding leaves the sum below the share throughout, it is the middle of the last bin.
+    """
     reached = np.cumsum(seen.counts / float(seen.counts.sum())) >= config.hist_percent
     bins = int(reached.argmax()) + 1 if reached.any() else reached.size
     return float((bins - 0.5) * (seen.edges[1] - seen.edges[0]))

@@ -25,9 +25,9 @@ def smoothed(request: PrepareRequest) -> None:
 
 ALGORITHM = Algorithm(
     name="smooth",
-    description="Behind each layer norm, channels are divided by factors, by larger ones where outliers are, "
-    "and the weights that read them multiplied. FP32 stays as it is; the thresholds are those of `abs_max`. "
-    "It is for transformers.",
+    description="Behind each layer norm, channels are divided by factors, which are larger where outliers "
+    "are, and the weights that read them are multiplied by the same factors. FP32 stays as it is; the "
+    "thresholds are those of `abs_max`. It is for transformers.",
     slim="abs_max",
     prepare=smoothed,
     reads=frozenset({"smooth_alpha"}),

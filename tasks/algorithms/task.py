@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+
+from pydantic import JsonValue
 
 from paddle_int8.tasks.algorithms import ALGORITHMS
 from paddle_int8.tasks.algorithms.code import chosen_candidate
@@ -50,7 +51,7 @@ def calibrate(
     """What one pass over the calibration samples sees of every activation, for all candidates that need it.
 
     Its key names no algorithm, so that another algorithm needs no other calibration.
-    form: that of the layouts which it is for; see `observed_for`.
+    form: the form of the layouts that it is for; see `observed_for`.
 
     Raises: QuantizationError when an activation is not finite.
     """
@@ -86,8 +87,8 @@ def calibrate(
         )
 
 
-def _chosen(parameters: Mapping[str, Any]) -> Chosen:
-    return chosen_candidate(parameters["candidate"])
+def _chosen(parameters: Mapping[str, JsonValue]) -> Chosen:
+    return chosen_candidate(parameters, "candidate")
 
 
 @step(
@@ -111,7 +112,7 @@ def quantize(
     observations: what `calibrate` saw of `model`, all that the algorithm needs of it. Without any the
     candidate is calibrated by itself.
 
-    Raises: QuantizationError with PaddleSlim's first message.
+    Raises: QuantizationError with the first error of what failed.
     """
     settings, name = Settings(), f"quantize {candidate.name}"
     form = LAYOUTS.find(candidate.layout).form

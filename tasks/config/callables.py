@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from paddle_int8.tasks.config.section import Section
 from paddle_int8.tasks.config.settings import Settings
@@ -24,7 +23,7 @@ def brief(function: str) -> str:
     return f"{module.rpartition('.')[2]}.{name}"
 
 
-def imported(name: str) -> Any:
+def imported(name: str) -> object:
     """The function that `name` (`package.module:function`) stands for.
 
     Raises: ConfigError when it is not allowed here, and whatever the import of its module raises.

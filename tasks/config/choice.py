@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any, Generic, LiteralString, Protocol, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -19,8 +19,18 @@ UNKNOWN, UNUSABLE = "unknown_name", "unusable_name"
 """Types of errors: no record has the name, or one has it but may not be loaded or bears another name."""
 
 
+class Record(Protocol):
+    """A record of any kind: the only thing that all of them have is a name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+R = TypeVar("R", bound=Record)
+
+
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Generic[R]):
     """An annotation of a `str` field: `Annotated[str, Choice("package.module:REGISTRY")]`.
 
     The registry is imported only when a value is checked or a form is drawn. So this package need not import
@@ -29,7 +39,7 @@ class Choice:
 
     registry: str
 
-    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self.known, core_schema.str_schema())
 
     def __get_pydantic_json_schema__(
@@ -41,14 +51,15 @@ class Choice:
         """The names that the registry knows."""
         return looked_up(self.registry).names()
 
-    def find(self, name: str) -> Any:
+    def find(self, name: str) -> R:
         """The record of this name. Raises: ConfigError when there is none, or none that may be loaded."""
-        return looked_up(self.registry).find(name)
+        record: R = looked_up(self.registry).find(name)
+        return record
 
     def known(self, name: str) -> str:
         """`name`, when the registry has its record. Raises: PydanticCustomError when it has none."""
         try:
-            return str(self.find(name).name)
+            return self.find(name).name
         except ConfigError as error:
             raise unusable(error, UNUSABLE if name in self.names() else UNKNOWN) from error
 

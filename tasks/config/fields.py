@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 from pydantic import Tag
 from pydantic.fields import FieldInfo
@@ -21,7 +21,12 @@ from paddle_int8.tasks.config.section import Section
 from paddle_int8.tasks.config.spoken import Spoken
 
 UNIONS = (Union, types.UnionType)
-SIMPLE = {bool: "true or false", str: "text", Path: "a path", dict: "a mapping of names to values"}
+SIMPLE: dict[object, str] = {
+    bool: "true or false",
+    str: "text",
+    Path: "a path",
+    dict: "a mapping of names to values",
+}
 LIMITS = {"gt": "above", "ge": "from", "lt": "below", "le": "up to"}
 
 
@@ -37,11 +42,11 @@ class Place:
     """
 
     path: tuple[str | int, ...]
-    expected: Any
+    expected: object
     section: type[Section]
     field: FieldInfo | None
-    constraints: tuple[Any, ...]
-    union: Any = None
+    constraints: tuple[object, ...]
+    union: object = None
 
     @property
     def key(self) -> str:
@@ -81,7 +86,7 @@ def _inside(place: Place, part: str | int) -> Place:
     return Place(path=path, expected=item, section=place.section, field=place.field, constraints=_of(item))
 
 
-def members(expected: Any) -> dict[str, type[Section]]:
+def members(expected: object) -> dict[str, type[Section]]:
     """The section in an annotation, or all sections of a union, by their `kind` or by pydantic's tag."""
     bare = _bare(expected)
     found: dict[str, type[Section]] = {}
@@ -96,7 +101,7 @@ def members(expected: Any) -> dict[str, type[Section]]:
     return found
 
 
-def choices(expected: Any, constraints: Sequence[Any] = ()) -> tuple[str, ...]:
+def choices(expected: object, constraints: Sequence[object] = ()) -> tuple[str, ...]:
     """The values of an enumeration or a literal type, or the names in a registry."""
     bare = _bare(expected)
     for each in (*constraints, *_of(expected)):
@@ -107,17 +112,17 @@ def choices(expected: Any, constraints: Sequence[Any] = ()) -> tuple[str, ...]:
     return tuple(map(str, get_args(bare))) if get_origin(bare) is Literal else ()
 
 
-def is_list(expected: Any) -> bool:
+def is_list(expected: object) -> bool:
     return get_origin(_bare(expected)) is tuple
 
 
-def fixed_length(expected: Any) -> int:
+def fixed_length(expected: object) -> int:
     """How many entries a list must have; 0 when any number will do."""
     items = get_args(_bare(expected))
     return 0 if not items or items[-1] is Ellipsis else len(items)
 
 
-def is_text(expected: Any) -> bool:
+def is_text(expected: object) -> bool:
     return _bare(expected) in (str, Path)
 
 
@@ -137,7 +142,7 @@ def spoken_of(place: Place) -> Spoken | None:
     return next((each for each in place.constraints if isinstance(each, Spoken)), None)
 
 
-def _said(expected: Any, constraints: Sequence[Any] = ()) -> str:
+def _said(expected: object, constraints: Sequence[object] = ()) -> str:
     bare = _bare(expected)
     if known := choices(expected, constraints):
         return f"one of {', '.join(known)}"
@@ -163,7 +168,7 @@ def _section_said(kinds: dict[str, type[Section]]) -> str:
     return f"a section with {', '.join(f'`{key}`' for key in keys[:-1])} or `{keys[-1]}`"
 
 
-def _limits(constraints: Sequence[Any]) -> str:
+def _limits(constraints: Sequence[object]) -> str:
     """The limits of a number in words, such as ` above 0 and up to 1`."""
     found = [
         f"{word} {limit}"
@@ -174,7 +179,7 @@ def _limits(constraints: Sequence[Any]) -> str:
     return f" {' and '.join(found)}" if found else ""
 
 
-def _of(expected: Any) -> tuple[Any, ...]:
+def _of(expected: object) -> tuple[object, ...]:
     """The constraints that an annotation itself carries, also inside `... | None`."""
     if get_origin(expected) in UNIONS:
         given = [each for each in get_args(expected) if each is not type(None)]
@@ -182,12 +187,12 @@ def _of(expected: Any) -> tuple[Any, ...]:
     return tuple(_flat(get_args(expected)[1:])) if get_origin(expected) is Annotated else ()
 
 
-def _flat(metadata: Sequence[Any]) -> Iterator[Any]:
+def _flat(metadata: Sequence[object]) -> Iterator[object]:
     for each in metadata:
         yield from each.metadata if isinstance(each, FieldInfo) else (each,)
 
 
-def _bare(expected: Any) -> Any:
+def _bare(expected: object) -> object:
     """An annotation without its constraints and without `| None`."""
     if get_origin(expected) is Annotated:
         return _bare(get_args(expected)[0])

@@ -28,7 +28,7 @@ class OneOfKinds(Section):
     kind: str
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         if "registry" not in vars(cls):
             return handler(source)
         return core_schema.no_info_plain_validator_function(cls._checked)
@@ -52,7 +52,7 @@ class OneOfKinds(Section):
         return {record.name: record.section for record in looked_up(cls.registry).usable()}
 
     @classmethod
-    def _checked(cls, value: Any) -> Any:
+    def _checked(cls, value: object) -> object:
         kind = value.get("kind") if isinstance(value, Mapping) else None
         registry, kinds = looked_up(cls.registry), cls.kinds()
         if kind in registry.names() and kind not in kinds:
@@ -64,6 +64,6 @@ class OneOfKinds(Section):
 
 
 @cache
-def _union(sections: tuple[type[Section], ...]) -> TypeAdapter[Any]:
+def _union(sections: tuple[type[Section], ...]) -> TypeAdapter[object]:
     any_of_them: Any = Annotated[reduce(or_, sections), Field(discriminator="kind")]
     return TypeAdapter(any_of_them)

@@ -6,10 +6,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
 
 from paddle_int8.tasks.config.choice import UNUSABLE
@@ -90,7 +90,7 @@ def mistakes(error: ValidationError, kind: type[Section], lines: Lines) -> list[
     return list(dict.fromkeys(_mistake(item, kind, lines) for item in kept))
 
 
-def _mistake(item: Any, kind: type[Section], lines: Lines) -> Mistake:
+def _mistake(item: ErrorDetails, kind: type[Section], lines: Lines) -> Mistake:
     place = locate(kind, item["loc"])
     if item["type"] == "missing" and isinstance(place.path[-1], int):  # of a list of fixed length
         place = locate(kind, item["loc"][:-1])
@@ -104,14 +104,14 @@ def _mistake(item: Any, kind: type[Section], lines: Lines) -> Mistake:
     return replace(mistake, found=mistake.found + where)
 
 
-def _wrong_value(place: Place, value: Any) -> Mistake:
+def _wrong_value(place: Place, value: object) -> Mistake:
     key, known = place.key, choices(place.expected, place.constraints)
     found = f"`{key}` is {shown(value)}" if key else f"the configuration is {shown(value)}"
     near = did_you_mean(shown(value), known) if isinstance(value, str) else ""
     return Mistake(key=key, found=found + near, required=words(place) + _example(place, value))
 
 
-def _example(place: Place, value: Any) -> str:
+def _example(place: Place, value: object) -> str:
     """A correct way to write the user's own value, to append to a message; empty where there is none."""
     name, spoken = place.path[-1] if place.path else "", spoken_of(place)
     if is_list(place.expected):
@@ -135,7 +135,7 @@ def _as_section(place: Place, value: str) -> str:
     return shown({needed[0]: value}) if len(needed) == 1 else ""
 
 
-def _items(place: Place, value: Any) -> list[str]:
+def _items(place: Place, value: object) -> list[str]:
     """The entries of a correct list made of the user's value: the value itself, or the numbers in its text.
 
     For a list of fixed length the entries are repeated or cut until they fit. Empty when nothing can be made.
@@ -151,7 +151,7 @@ def _items(place: Place, value: Any) -> list[str]:
     return (items * (fixed or 1))[: fixed or None]
 
 
-def _unknown_key(place: Place, item: Any) -> Mistake:
+def _unknown_key(place: Place, item: ErrorDetails) -> Mistake:
     key = item["input"] if item["type"] == "invalid_key" else item["loc"][-1]
     name = "null" if key is None else shown(key)
     place = replace(place, path=(*place.path[:-1], name))
@@ -194,7 +194,7 @@ def _homes(kind: type[Section], name: str, path: str = "") -> Iterable[str]:
             yield from _homes(section, name, below)
 
 
-def _missing(place: Place, item: Any) -> Mistake:
+def _missing(place: Place, item: ErrorDetails) -> Mistake:
     required = words(place)
     if place.union and "kind" not in place.section.model_fields:
         around = replace(place, expected=place.union, constraints=())
@@ -202,14 +202,14 @@ def _missing(place: Place, item: Any) -> Mistake:
     return Mistake(key=place.key, found=f"missing key `{place.key}`", required=required)
 
 
-def _no_kind(place: Place, item: Any) -> Mistake:
+def _no_kind(place: Place, item: ErrorDetails) -> Mistake:
     key = f"{place.key}.kind"
     return Mistake(
         key=key, found=f"missing key `{key}`", required=f"one of {', '.join(members(place.expected))}"
     )
 
 
-def _unknown_kind(place: Place, item: Any) -> Mistake:
+def _unknown_kind(place: Place, item: ErrorDetails) -> Mistake:
     key, known, kind = f"{place.key}.kind", tuple(members(place.expected)), item["input"].get("kind")
     return Mistake(
         key=key,
@@ -218,7 +218,7 @@ def _unknown_kind(place: Place, item: Any) -> Mistake:
     )
 
 
-def _not_possible(place: Place, item: Any) -> Mistake:
+def _not_possible(place: Place, item: ErrorDetails) -> Mistake:
     """The message of this project's own checks, which find keys that do not go together."""
     error = item["ctx"]["error"]
     of_field = place.field is not None and not members(place.expected)
@@ -230,7 +230,7 @@ def _not_possible(place: Place, item: Any) -> Mistake:
     )
 
 
-def _unusable_name(place: Place, item: Any) -> Mistake:
+def _unusable_name(place: Place, item: ErrorDetails) -> Mistake:
     """A name that a registry knows, but whose record cannot be loaded."""
     error = item["ctx"]
     return Mistake(
@@ -240,7 +240,7 @@ def _unusable_name(place: Place, item: Any) -> Mistake:
     )
 
 
-def _too_short(place: Place, item: Any) -> Mistake:
+def _too_short(place: Place, item: ErrorDetails) -> Mistake:
     return Mistake(
         key=place.key,
         found=f"`{place.key}` is {shown(item['input'])}",
@@ -265,7 +265,7 @@ def _upwards(path: Sequence[str | int]) -> Iterable[tuple[str | int, ...]]:
     return (tuple(path[:length]) for length in range(len(path), 0, -1))
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value as YAML writes it, on one line of at most 80 characters."""
     if value is None:
         return "empty"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import (
     ConfigDict,
@@ -67,7 +66,7 @@ class TrainedModel(Section):
     model_config = ConfigDict(title="Training function")
 
     train: CallableName = Field(description="`package.module:function` that trains and exports the model.")
-    arguments: dict[str, Any] = Field(
+    arguments: dict[str, object] = Field(
         default_factory=dict, description="Keyword arguments of the training function."
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -26,7 +26,9 @@ class _InOurWords:
         return core_schema.no_info_wrap_validator_function(partial(_validated, kind), handler(kind))
 
 
-def _validated(kind: type[Section], value: Any, validate: Any) -> Any:
+def _validated(
+    kind: type[Section], value: object, validate: core_schema.ValidatorFunctionWrapHandler
+) -> object:
     try:
         return validate(value)
     except ValidationError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import (
     Field,
@@ -20,8 +20,35 @@ from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
 
-ALGORITHMS = Choice("paddle_int8.tasks.algorithms:ALGORITHMS")
-LAYOUTS = Choice("paddle_int8.tasks.layouts:LAYOUTS")
+
+class _Algorithm(Protocol):
+    """What this section asks of the record of an algorithm."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def magnitudes(self) -> object | None: ...
+
+    @property
+    def needs_training(self) -> bool: ...
+
+
+class _Layout(Protocol):
+    """What this section asks of the record of a layout."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def form(self) -> QuantizedForm: ...
+
+    @property
+    def algorithms(self) -> tuple[str, ...] | None: ...
+
+
+ALGORITHMS: Choice[_Algorithm] = Choice("paddle_int8.tasks.algorithms:ALGORITHMS")
+LAYOUTS: Choice[_Layout] = Choice("paddle_int8.tasks.layouts:LAYOUTS")
 
 
 def takes(layout: str, algorithm: str) -> bool:

@@ -23,20 +23,12 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, cast
 
 from paddle_int8.tasks.config.callables import require_allowed
+from paddle_int8.tasks.config.choice import R, Record
 from paddle_int8.tasks.contracts.errors import ConfigError
 
-
-class Record(Protocol):
-    """A record of any kind: the only thing that all of them have is a name."""
-
-    @property
-    def name(self) -> str: ...
-
-
-R = TypeVar("R", bound=Record)
 WIRING = "task"
 
 
@@ -101,7 +93,8 @@ class Registry(Generic[R]):
         return map(self.find, self.names())
 
     def _ours(self) -> dict[str, R]:
-        found = {name: record for name, (_, record) in _records(self.package, self.constant).items()}
+        records = _records(self.package, self.constant)
+        found = {name: cast("R", record) for name, (_, record) in records.items()}
         return {name: found[name] for name in (*self.first, *found) if name in found}
 
     def _entry(self, name: str) -> EntryPoint:
@@ -125,7 +118,7 @@ class Registry(Generic[R]):
 
 
 @cache
-def _records(package: str, constant: str) -> dict[str, tuple[str, Any]]:
+def _records(package: str, constant: str) -> dict[str, tuple[str, Record]]:
     """The module and the record of each name, for the modules of `package` that hold one, in their order.
 
     A `task.py` is wiring: it loads Prefect and holds no record.

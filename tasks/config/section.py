@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, cast
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-)
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from paddle_int8.tasks.contracts.keys import Incidental
 
@@ -23,13 +20,14 @@ Limit = Incidental[float]
 """Seconds after which a step is stopped. A limit decides no result, so it is in no cache key."""
 
 
-def _draw(schema: dict[str, Any]) -> None:
+def _draw(schema: JsonDict) -> None:
     """Changes a JSON schema, in place, into one that Prefect's run form can draw.
 
     Prefect's database returns the keys of a nested schema in another order, so each field is given its
     position. And the form draws a choice among models only from `anyOf`, where pydantic writes `oneOf`.
     """
-    for position, field in enumerate(schema.get("properties", {}).values()):
+    fields = cast("dict[str, JsonDict]", schema.get("properties", {}))
+    for position, field in enumerate(fields.values()):
         field["position"] = position
         if "const" in field:
             field["default"] = field["const"]  # the form shows a constant, but sends defaults only

@@ -83,7 +83,7 @@ class Settings(Home):
     flow_run_id: str | None = Field(default=None, validation_alias="PREFECT__FLOW_RUN_ID")
 
     def __init__(self, **values: Any) -> None:
-        """Raises: ConfigError when a variable of the environment has a wrong value."""
+        """Reads the variables of the environment. Raises: ConfigError when one has a wrong value."""
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -140,7 +140,7 @@ class Settings(Home):
             )
 
     def require_prefect_server(self) -> None:
-        """Raises: ConfigError when no Prefect server is set."""
+        """Requires the address of a Prefect server. Raises: ConfigError when none is set."""
         if self.prefect_api_url is None:
             raise ConfigError(
                 found="no PREFECT_API_URL",

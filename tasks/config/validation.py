@@ -11,7 +11,7 @@ from pydantic import (
     field_validator,
 )
 
-from paddle_int8.tasks.config.choice import Choice
+from paddle_int8.tasks.config.choice import Choice, Record
 from paddle_int8.tasks.config.section import Limit, Section
 from paddle_int8.tasks.config.spoken import (
     CALLABLE,
@@ -22,7 +22,7 @@ from paddle_int8.tasks.contracts.keys import Incidental
 from paddle_int8.tasks.contracts.suggestion import did_you_mean
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, OutputKind
 
-METRICS = Choice("paddle_int8.tasks.data.metrics:METRICS")
+METRICS: Choice[Record] = Choice("paddle_int8.tasks.data.metrics:METRICS")
 
 
 class Reference(StrEnum):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -41,7 +40,7 @@ PROBLEMS = (
 class _UniqueKeyLoader(yaml.SafeLoader):
     """A loader that refuses a key that comes twice; PyYAML would silently drop the first one."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for position, key in enumerate(keys):
             first = next((each for each in keys[:position] if each.value == key.value), None)
@@ -53,7 +52,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(path: Path) -> tuple[dict[Any, Any], Lines]:
+def read_yaml(path: Path) -> tuple[dict[object, object], Lines]:
     """The mapping in a file, and the line of each of its keys.
 
     Raises: ConfigError when the file is missing, is not UTF-8 text or YAML, or holds no mapping.

@@ -14,7 +14,6 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from types import CodeType
-from typing import Any
 
 from paddle_int8.tasks.contracts.errors import InstallationError
 
@@ -36,7 +35,7 @@ class Borrowed:
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def require(self) -> None:
-        """Raises: InstallationError for another version, or when a name is missing."""
+        """Requires the tested package. Raises: InstallationError for another version, or a missing name."""
         found = _version(self.package)
         if f"{found}.".startswith(f"{self.release}."):
             if not (missing := list(self._missing())):
@@ -66,11 +65,11 @@ def _version(package: str) -> str:
         return "that is not installed"
 
 
-def _owner(path: str) -> Any:
+def _owner(path: str) -> object:
     """The module or class of a path; None where it does not exist, so that it lacks every name."""
     module, _, attributes = path.partition(":")
     try:
-        owner: Any = import_module(module)
+        owner: object = import_module(module)
     except ImportError:
         return None
     for name in filter(None, attributes.split(".")):
@@ -78,7 +77,7 @@ def _owner(path: str) -> Any:
     return owner
 
 
-def _used(owner: Any) -> set[str]:
+def _used(owner: object) -> set[str]:
     """Attributes and texts in the code of a function, or of all methods of a class, its bases' included."""
     members = [owner] if inspect.isfunction(owner) else [each for _, each in inspect.getmembers(owner)]
     functions = [inspect.unwrap(each) for each in members if callable(each)]

@@ -5,7 +5,7 @@ PipelineError
 ├── HardwareError       this host is below the required instruction set
 ├── DataError           calibration or validation data that cannot be trusted
 ├── ModelFormatError    model files that are missing, truncated or of another format
-├── QuantizationError   PaddleSlim could not quantize
+├── QuantizationError   a model could not be quantized
 ├── ConversionError     a quantized model could not be turned into a deployable one
 ├── MeasurementError    accuracy, latency or kernels could not be measured
 ├── TrainingError       a training run failed or diverged
@@ -61,7 +61,7 @@ class ModelFormatError(PipelineError):
 
 
 class QuantizationError(PipelineError):
-    """PaddleSlim could not quantize the model."""
+    """The model could not be quantized."""
 
 
 class ConversionError(PipelineError):

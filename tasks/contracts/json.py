@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
 T = TypeVar("T")
 
 
-def to_json(value: Any) -> str:
+def to_json(value: object) -> str:
     """Any dataclass of this package as indented JSON, with its keys in the order of the fields."""
     return TypeAdapter(type(value)).dump_json(value, indent=2).decode()
 

@@ -13,12 +13,15 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, TypeVar, get_type_hints
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic_core import to_json, to_jsonable_python
 
 from paddle_int8.tasks.contracts.stored_path import StoredPath
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
 INCIDENTAL = "incidental"
@@ -37,7 +40,7 @@ class Chosen:
 
     modules: frozenset[str] = frozenset()
     packages: tuple[str, ...] = ()
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)
 
     def __or__(self, other: Chosen) -> Chosen:
         """What decides in either of the two."""
@@ -48,7 +51,7 @@ class Chosen:
         )
 
 
-def step_key(name: str, versions: Iterable[str], given: Mapping[str, Any]) -> str:
+def step_key(name: str, versions: Iterable[str], given: Mapping[str, JsonValue]) -> str:
     """The cache key of a step: SHA-256 over its name, the `versions` of code and engines, and its inputs.
 
     given: the inputs that decide the result, as `decisive_parameters` returns them.
@@ -59,13 +62,15 @@ def step_key(name: str, versions: Iterable[str], given: Mapping[str, Any]) -> st
     return digest.hexdigest()
 
 
-def decisive_parameters(function: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+def decisive_parameters(
+    function: Callable[..., object], parameters: Mapping[str, object]
+) -> dict[str, JsonValue]:
     """The arguments that `function` is called with, as plain JSON values and without the incidental ones."""
     incidental = incidental_names(function)
     return {name: decisive(value) for name, value in parameters.items() if name not in incidental}
 
 
-def decisive(value: object) -> Any:
+def decisive(value: object) -> JsonValue:
     """`value` as plain JSON values, without its incidental fields. Paths in the store become relative to it.
 
     Raises: PydanticSerializationError for a value that JSON cannot express, such as an array.
@@ -82,17 +87,27 @@ def decisive(value: object) -> Any:
             return decisive(value.value)
         case Path():
             return StoredPath(value).relative() or str(value)
-    return to_jsonable_python(value)
+    plain: JsonValue = to_jsonable_python(value)
+    return plain
+
+
+def named(given: Mapping[str, JsonValue], *path: str) -> str:
+    """The name at a path of keys in decisive parameters, such as `quantized`, `candidate`, `layout`."""
+    value: object = given
+    for key in path:
+        assert isinstance(value, Mapping)
+        value = value[key]
+    return str(value)
 
 
 @cache
-def incidental_names(declared: Callable[..., Any]) -> frozenset[str]:
+def incidental_names(declared: Callable[..., object]) -> frozenset[str]:
     """The names of the parameters of a function, or of the fields of a class, that are `Incidental`."""
     hints = get_type_hints(declared, include_extras=True)
     return frozenset(name for name, hint in hints.items() if INCIDENTAL in getattr(hint, "__metadata__", ()))
 
 
-def _fields(value: Any) -> Iterable[str]:
+def _fields(value: BaseModel | DataclassInstance) -> Iterable[str]:
     if isinstance(value, BaseModel):
         return type(value).model_fields
     return [each.name for each in fields(value)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from multiprocessing.reduction import ForkingPickler
+from os import PathLike
 from pathlib import Path, PosixPath, PurePosixPath
-from typing import Any
 
 from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
@@ -44,19 +44,19 @@ class StoredPath(PosixPath):
         relative = self.relative()
         return self if relative is None else type(self).located("/".join(relative.split("/")[:2]))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         relative = self.relative()
         return (StoredPath, (str(self),)) if relative is None else (StoredPath.located, (relative,))
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(
             cls._validate,
             serialization=core_schema.plain_serializer_function_ser_schema(_serialize, info_arg=True),
         )
 
     @classmethod
-    def _validate(cls, value: Any, info: ValidationInfo) -> StoredPath:
+    def _validate(cls, value: str | PathLike[str], info: ValidationInfo) -> StoredPath:
         return cls.located(str(value)) if info.context == PORTABLE else cls(value)
 
 

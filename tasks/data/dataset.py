@@ -16,10 +16,11 @@ from urllib.parse import quote
 import numpy as np
 
 from paddle_int8.tasks.config.data import DataConfig, Preprocessing, Source
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.contracts.sequences import LENGTHS, padded
-from paddle_int8.tasks.data.preprocessing import Array, normalise
+from paddle_int8.tasks.data.preprocessing import normalise
 from paddle_int8.tasks.data.sampling import DrawnSample, Indices, draw
 from paddle_int8.tasks.data.sources import open_source
 from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Sample, Samples

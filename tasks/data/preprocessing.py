@@ -6,16 +6,14 @@ Resizing and cropping happen once, when samples are drawn, and keep images uint8
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from paddle_int8.tasks.config.data import Preprocessing
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import DataError
 
-Array = npt.NDArray[Any]
 CONVERTIBLE = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"))
 """Modes that Pillow can convert both to grey and to RGB."""
 

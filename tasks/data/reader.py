@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from paddle_int8.tasks.config.data import Preprocessing
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.sequences import LENGTHS, offsets, padded
 from paddle_int8.tasks.data.dataset import LABELS, PREPROCESSING, input_file, lengths_file
-from paddle_int8.tasks.data.preprocessing import Array, normalise
+from paddle_int8.tasks.data.preprocessing import normalise
 
 
 class BatchReader:

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.gate import GateConfig
@@ -77,6 +77,17 @@ class Draft:
     assumed: tuple[str, ...]
 
 
+class _Sections(TypedDict):
+    """The sections of the configuration that is written."""
+
+    name: str
+    model: dict[str, object]
+    data: dict[str, object]
+    validation: dict[str, object]
+    quantization: NotRequired[dict[str, object]]
+    gate: NotRequired[dict[str, object]]
+
+
 @dataclass(slots=True, kw_only=True)
 class _Plan:
     """What is known so far: sections of the configuration, and the reasons that stand beside them."""
@@ -86,7 +97,7 @@ class _Plan:
     artifact: ModelArtifact
     data: Data
     metric: str
-    preprocessing: dict[str, Any] = field(default_factory=dict)
+    preprocessing: dict[str, object] = field(default_factory=dict)
     order: Mapping[int, int] | None = None
     notes: Notes = field(default_factory=Notes)
 
@@ -97,22 +108,23 @@ class _Plan:
             0, *(spec.shape[0] for spec in self.artifact.inputs if spec.shape and not spec.sequence), 0
         )
 
-    def sections(self, parts: Data) -> dict[str, Any]:
+    def sections(self, parts: Data) -> _Sections:
         """The configuration of a release on `parts`."""
         assert parts.calibration is not None
-        data: dict[str, Any] = {
+        samples = min(MOST_CALIBRATION, parts.calibration.samples)
+        data: dict[str, object] = {
             "calibration": dict(parts.calibration.source),
             "validation": dict(parts.validation.source),
             "preprocessing": self.preprocessing,
-            "calibration_samples": min(MOST_CALIBRATION, parts.calibration.samples),
+            "calibration_samples": samples,
         }
-        validation: dict[str, Any] = {"metrics": [self.metric]}
+        validation: dict[str, object] = {"metrics": [self.metric]}
         if batch := self.batch:
-            data["calibration_samples"] = max(batch, data["calibration_samples"] // batch * batch)
+            data["calibration_samples"] = max(batch, samples // batch * batch)
             data["validation_samples"] = parts.validation.samples // batch * batch
             data["calibration_batch_size"] = batch
             validation |= {"batch_size": batch, "accuracy_batch_size": batch}
-        sections = {
+        sections: _Sections = {
             "name": self.name,
             "model": self.model.model_dump(exclude_none=True),
             "data": data,
@@ -144,7 +156,10 @@ def draft(request: DraftRequest, interview: Interview) -> Draft:
 
 
 def _require_model(request: DraftRequest) -> None:
-    """Raises: ModelFormatError when there is no model, ConfigError when there is one in place of the data."""
+    """Requires a model where one is named.
+
+    Raises: ModelFormatError when there is none, ConfigError when there is one in place of the data.
+    """
     try:
         find_model(request.model)
     except ModelFormatError as error:
@@ -327,7 +342,9 @@ def _write(plan: _Plan, request: DraftRequest, output: Path, interview: Intervie
     except OSError as error:
         raise storage_error(error, output.parent) from error
     load_config(output)
-    sources = [*sections["data"]["calibration"].values(), *sections["data"]["validation"].values()]
+    sources = [
+        value for part in (parts.calibration, parts.validation) if part for value in part.source.values()
+    ]
     beside = [each for each in sources if isinstance(each, Path) and each.name.startswith(f"{stem.name}-")]
     return Draft(
         path=output,
@@ -337,7 +354,7 @@ def _write(plan: _Plan, request: DraftRequest, output: Path, interview: Intervie
     )
 
 
-def _settle_gate(plan: _Plan, sections: dict[str, Any], parts: Data, interview: Interview) -> None:
+def _settle_gate(plan: _Plan, sections: _Sections, parts: Data, interview: Interview) -> None:
     """The number of samples, where there are very many, and the margin that they can decide."""
     samples = parts.validation.samples
     if samples > ENOUGH_SAMPLES and not plan.batch:

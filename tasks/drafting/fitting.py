@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -77,7 +76,7 @@ def bytes_of(found: Found, inputs: tuple[TensorSpec, ...]) -> bool:
         return True
     if found.kind != "npz":
         return False
-    with np.load(found.source["path"], allow_pickle=False) as archive:
+    with np.load(found.path("path"), allow_pickle=False) as archive:
         names = [name for name in archive.files if name != found.source.get("labels", "labels")]
         array = archive[names[0]] if len(names) == 1 else None
     return array is not None and array.dtype == np.uint8 and array.ndim in (3, 4)
@@ -92,7 +91,7 @@ def prepared(inputs: tuple[TensorSpec, ...]) -> Preprocessing:
 
 
 def require_pictures(inputs: tuple[TensorSpec, ...]) -> Pictures:
-    """Raises: DataError when the model does not read pictures alone."""
+    """What the model's only input says of pictures. Raises: DataError when it reads something else."""
     pictures = pictures_of(inputs)
     if pictures is None:
         said = ", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}" for spec in inputs)
@@ -132,10 +131,10 @@ def _size(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2] or found[1])
 
 
-def placed(pictures: Pictures, size: tuple[int, int], placement: str) -> dict[str, Any]:
+def placed(pictures: Pictures, size: tuple[int, int], placement: str) -> dict[str, object]:
     """The keys that bring pictures to `size`."""
     height, width = size
-    given: dict[str, Any] = {"grayscale": True} if pictures.channels == 1 else {}
+    given: dict[str, object] = {"grayscale": True} if pictures.channels == 1 else {}
     if placement == "crop" and height == width:
         return given | {"resize_shorter": round(height / CROP_SHARE), "center_crop": height}
     return given | {"resize": size}
@@ -145,9 +144,9 @@ def usual_placement(size: tuple[int, int]) -> str:
     return "crop" if size[0] == size[1] >= CROPPED_FROM else "whole"
 
 
-def arithmetic(pictures: Pictures, name: str) -> dict[str, Any]:
+def arithmetic(pictures: Pictures, name: str) -> dict[str, object]:
     """The keys that turn bytes into what the model reads."""
-    layout: dict[str, Any] = {} if pictures.layout == "NCHW" else {"layout": pictures.layout}
+    layout: dict[str, object] = {} if pictures.layout == "NCHW" else {"layout": pictures.layout}
     if not pictures.real:
         return layout | {"dtype": pictures.dtype}
     return layout | {key: value for key, value in ARITHMETIC[name].items() if value not in ((), 1.0)}

@@ -60,7 +60,10 @@ class Interview:
     assumed: list[str] = field(default_factory=list)
 
     def ask(self, question: Question) -> str:
-        """Raises: ConfigError when the answer cannot be used, or when there is nobody to ask."""
+        """The answer to a question: the one that was given, the default, or what the person says.
+
+        Raises: ConfigError when the answer cannot be used, or when there is nobody to ask.
+        """
         if (answer := self.given.get(question.option)) is not None:
             return self._checked(question, answer)
         if self.yes:

@@ -16,7 +16,7 @@ from paddle_int8.tasks.data.pictures.list_file import listed_images
 from paddle_int8.tasks.data.pictures.picture_file import picture_suffixes
 from paddle_int8.tasks.data.sources.idx import read_idx
 from paddle_int8.tasks.data.sources.npz import NpzSource
-from paddle_int8.tasks.drafting.sources import Data, Found, unknown
+from paddle_int8.tasks.drafting.sources import Data, Found, Source, unknown
 from paddle_int8.tasks.drafting.texts import is_tagged, tagged_text
 
 CALIBRATING = ("calib", "train")
@@ -187,9 +187,9 @@ def _arrays(path: Path) -> Found:
     default = NpzSource.model_fields["labels"].default
     labels = default if default in flat else flat[0] if len(flat) == 1 and len(shapes) > 1 else None
     said = ", ".join(f"{name} {dtype} {list(shape)}" for name, (shape, dtype) in shapes.items())
+    source: Source = {"kind": "npz", "path": path.resolve()}
     return Found(
-        source={"kind": "npz", "path": path.resolve()}
-        | ({"labels": labels} if labels not in (None, default) else {}),
+        source=source if labels in (None, default) else source | {"labels": labels},
         words=f"arrays {said} in {path}",
         samples=samples,
         labelled=labels is not None,
@@ -208,8 +208,9 @@ def _idx(path: Path) -> Found:
     images = read_idx(path)
     labels = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
     there = labels != path and labels.is_file()
+    source: Source = {"kind": "idx", "images": path.resolve()}
     return Found(
-        source={"kind": "idx", "images": path.resolve()} | ({"labels": labels.resolve()} if there else {}),
+        source=source | {"labels": labels.resolve()} if there else source,
         words=f"IDX, {images.dtype} {list(images.shape)}{'' if there else ' without labels'} in {path}",
         samples=len(images),
         labelled=there,

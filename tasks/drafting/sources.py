@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from paddle_int8.tasks.contracts.errors import DataError
 
 MOST_CALIBRATION, CALIBRATION_SHARE = 64, 5
 """Calibration takes a fifth of the samples, and no more than 64."""
+
+
+Source = dict[str, str | int | Path]
+"""The keys of a section that names samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +24,7 @@ class Found:
     class_names: names of the class folders, by number.
     """
 
-    source: Mapping[str, Any]
+    source: Source
     words: str
     samples: int
     labelled: bool
@@ -31,6 +33,10 @@ class Found:
     @property
     def kind(self) -> str:
         return str(self.source["kind"])
+
+    def path(self, key: str) -> Path:
+        """The path under a key of `source`."""
+        return Path(str(self.source[key]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

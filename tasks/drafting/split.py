@@ -6,17 +6,17 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.data.pictures.class_folders import images_by_folder
 from paddle_int8.tasks.data.pictures.image_files import ImageFiles
 from paddle_int8.tasks.data.pictures.list_file import listed_images
 from paddle_int8.tasks.data.sampling import Indices, draw
 from paddle_int8.tasks.data.sources.idx import read_idx
-from paddle_int8.tasks.drafting.sources import Data, Found, calibration_samples, unknown
+from paddle_int8.tasks.drafting.sources import Data, Found, Source, calibration_samples, unknown
 
 SEED = 0
 PARTS = ("calibration", "validation")
@@ -48,12 +48,16 @@ def _path(found: Found) -> Path:
 
 def images_of(found: Found) -> ImageFiles:
     """The pictures that a found list or folder names."""
-    root, listed = found.source["root"], found.source.get("list_file")
-    return listed_images(root, listed) if listed else images_by_folder(root)
+    root = found.path("root")
+    return (
+        listed_images(root, found.path("list_file"))
+        if "list_file" in found.source
+        else images_by_folder(root)
+    )
 
 
 def _lists(whole: Found, stem: Path, order: Mapping[int, int] | None) -> Data:
-    images, root = images_of(whole), whole.source["root"]
+    images, root = images_of(whole), whole.path("root")
     labels = None if images.labels is None else np.array(images.labels, dtype=np.int64)
     if labels is not None and order is not None:
         labels = np.array([order[label] for label in labels.tolist()], dtype=np.int64)
@@ -62,7 +66,7 @@ def _lists(whole: Found, stem: Path, order: Mapping[int, int] | None) -> Data:
         path = stem.with_name(f"{stem.name}-{name}.txt")
         lines = [_line(images.files[row], root, None if labels is None else int(labels[row])) for row in rows]
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        source = {"kind": "image_folder", "root": root, "list_file": path.resolve()}
+        source: Source = {"kind": "image_folder", "root": root, "list_file": path.resolve()}
         parts.append(replace(whole, source=source, samples=len(rows), class_names=()))
     return Data(calibration=parts[0], validation=parts[1])
 
@@ -85,26 +89,27 @@ def _archives(whole: Found, stem: Path) -> Data:
     for name, rows in zip(PARTS, _rows(arrays.get(labels), whole.samples), strict=True):
         path = stem.with_name(f"{stem.name}-{name}.npz")
         np.savez(path, **{key: values[rows] for key, values in arrays.items()})
-        source = {"kind": "npz", "path": path.resolve()} | ({"labels": labels} if labels != "labels" else {})
+        source: Source = {"kind": "npz", "path": path.resolve()}
+        if labels != "labels":
+            source |= {"labels": labels}
         parts.append(replace(whole, source=source, samples=len(rows)))
     return Data(calibration=parts[0], validation=parts[1])
 
 
-def _arrays(whole: Found) -> tuple[dict[str, Any], str]:
+def _arrays(whole: Found) -> tuple[dict[str, Array], str]:
     """All arrays by name, and the name of the labels among them."""
     if whole.kind == "idx":
-        labels = whole.source.get("labels")
-        arrays = {"image": read_idx(whole.source["images"])} | (
-            {"labels": read_idx(labels)} if labels else {}
-        )
+        arrays: dict[str, Array] = {"image": read_idx(whole.path("images"))}
+        if "labels" in whole.source:
+            arrays["labels"] = read_idx(whole.path("labels"))
         return arrays, "labels"
-    with np.load(whole.source["path"], allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}, whole.source.get("labels", "labels")
+    with np.load(whole.path("path"), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}, str(whole.source.get("labels", "labels"))
 
 
 def _lines(whole: Found) -> Data:
     """The first lines of a corpus calibrate."""
-    with Path(whole.source["corpus"]).open(encoding="utf-8") as stream:
+    with whole.path("corpus").open(encoding="utf-8") as stream:
         there = [number for number, line in enumerate(stream, start=1) if line.strip()]
     count = calibration_samples(whole.samples)
     last = there[count - 1]
@@ -116,7 +121,7 @@ def _lines(whole: Found) -> Data:
     )
 
 
-def _rows(labels: Any, total: int) -> Sequence[Indices]:
+def _rows(labels: Array | None, total: int) -> Sequence[Indices]:
     """The rows that calibrate, each class in proportion, and the others."""
     flat = labels if labels is not None and labels.ndim == 1 and labels.dtype.kind in "iu" else None
     chosen = draw(flat, total=total, count=calibration_samples(total), seed=SEED)

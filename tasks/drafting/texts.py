@@ -23,7 +23,10 @@ def is_tagged(path: Path) -> bool:
 
 
 def tagged_text(path: Path) -> Found:
-    """Raises: DataError when no vocabulary or no list of tags lies beside the text."""
+    """The samples in a tagged text, with the files beside it.
+
+    Raises: DataError when no vocabulary or no list of tags lies beside the text.
+    """
     with path.open(encoding="utf-8") as stream:
         lines = sum(1 for line in stream if line.strip())
     vocabulary, tags = _beside(path, VOCABULARIES, "vocabulary"), _beside(path, TAGS, "tags")

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
@@ -30,7 +29,9 @@ class Notes:
     margin: str = ""
 
 
-def written(sections: Mapping[str, Any], notes: Notes, model: ModelArtifact, parts: Data, path: Path) -> str:
+def written(
+    sections: Mapping[str, object], notes: Notes, model: ModelArtifact, parts: Data, path: Path
+) -> str:
     """The text of the configuration `path`. Paths inside its folder are written relative to it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -47,7 +48,7 @@ def written(sections: Mapping[str, Any], notes: Notes, model: ModelArtifact, par
     )
 
 
-def said(value: Any, folder: Path) -> str:
+def said(value: object, folder: Path) -> str:
     """A value as YAML on one line."""
     match value:
         case Mapping():

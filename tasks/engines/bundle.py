@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -46,7 +45,8 @@ class ValidatedIsa:
 class TriedPaddle:
     """Another version of Paddle Inference with which this bundle's bytes were measured, or did not run.
 
-    error: why they do not run; else "". speedup: over FP32 with that Paddle; None where they do not run.
+    error: why they do not run; "" where they do.
+    speedup: how much faster than FP32 with that Paddle they are; None where they do not run.
     """
 
     version: str
@@ -61,14 +61,14 @@ class Contents:
     files: the model's files in the folder of the deployable.
     script: the file that becomes `examples/predict.py`. It imports nothing of this project.
     switches: how the script opens the model, as plain values; None where there is nothing to switch.
-    versions: of the packages that the model was validated with.
+    versions: the versions of the packages that the model was validated with.
     requirements: what `pip install` needs to run the script.
-    pythons: those that the requirements can be installed in, such as "3.8".
+    pythons: the versions of Python that the requirements can be installed in, such as "3.8".
     """
 
     files: tuple[str, ...]
     script: Path
-    switches: Any
+    switches: object
     versions: dict[str, str]
     requirements: tuple[str, ...]
     pythons: tuple[str, ...]
@@ -85,12 +85,12 @@ class Deployment:
 
     schema_version: int
     layout: str
-    switches: Any
+    switches: object
     threads: int
     validated_on: tuple[ValidatedIsa, ...]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    preprocessing: dict[str, Any]
+    preprocessing: dict[str, object]
     digest: str
     baseline_digest: str
     validation_digest: str

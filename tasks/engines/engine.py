@@ -13,6 +13,9 @@ from paddle_int8.tasks.contracts.artifacts import Bundle, DeployableArtifact, Mo
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, KernelAudit
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 
+EngineSwitches = Any
+"""How an engine opens a model: a type of the engine's own, which only its layouts name."""
+
 
 class Predictor(Protocol):
     """A model that is open. Its names are in the model's order."""
@@ -57,7 +60,7 @@ class BundleRequest:
     evidence: CandidateEvidence
     preprocessing: Preprocessing
     threads: int
-    switches: Any
+    switches: EngineSwitches
     strict: bool = False
 
 
@@ -83,7 +86,7 @@ class Engine:
     description: str
     packages: tuple[str, ...]
     load: Callable[[], object]
-    open: Callable[[Path, Any, int], Predictor]
+    open: Callable[[Path, EngineSwitches, int], Predictor]
     audit: Audit
     isa: Callable[[], IsaLevel]
     write_bundle: Callable[[BundleRequest], Bundle]

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -45,7 +44,7 @@ class _Body(BaseModel):
 
     entity: str
     action: str
-    data: dict[str, Any]
+    data: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

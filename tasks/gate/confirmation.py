@@ -37,7 +37,7 @@ def finalist(judged: Sequence[Judged], gate: GateConfig, unseen: int) -> Judged 
     """The candidate of a search that is to be tested on `unseen` other samples.
 
     It is the fastest that passes if its rates stay as they are on so many samples; when none does, the one
-    that `choose` prefers. Of two that differ in operators which one of them keeps in FP32 alone, the other is
+    that `choose` prefers. When one keeps the operators of another in FP32 and more of them, the other is
     taken, unless the first is faster beyond doubt. Returns None when there are no candidates.
     """
     promising = [each for each in judged if _promises(each, gate, unseen)]

@@ -133,7 +133,7 @@ class _Test:
         return max(1.0, float(np.ptp(both)))
 
     def passes(self, margin_pp: float, error: float) -> bool:
-        """Whether the bound that errs with `error` is within the margin; that at the usual error is lower."""
+        """Whether the bound that errs with `error` is within the margin. At the usual error it is lower."""
         return self.evidence.drop_upper_pp <= margin_pp and self.upper_pp(error) <= margin_pp
 
     def upper_pp(self, error: float) -> float:
@@ -166,7 +166,7 @@ def _tests(
 def _corrected(
     evidence: CandidateEvidence, tests: Sequence[_Test], looks: int, error: float, gate: GateConfig
 ) -> CandidateEvidence:
-    """The evidence with each tested bound at `error`; as it was where that is the error of one candidate."""
+    """The evidence with each tested bound at `error`. With the error of one candidate, it stays as it is."""
     if error >= 1 - gate.confidence:
         return evidence
     measured = list(evidence.everywhere)

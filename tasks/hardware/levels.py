@@ -72,10 +72,10 @@ def published_band(level: IsaLevel) -> SpeedBand | None:
     return AVX512_BAND if level is IsaLevel.AVX512_CORE else VNNI_BAND
 
 
-def environment(isa: IsaLevel, *, emulated: bool, threads: int) -> dict[str, str]:
+def environment(isa: IsaLevel, *, limited: bool, threads: int) -> dict[str, str]:
     """The environment for an isolated process that runs predictors on `threads` threads.
 
-    emulated: whether oneDNN must be limited to `isa`, since the host has more.
+    limited: whether oneDNN must be limited to `isa`, since the host has more.
     """
     counts = {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
-    return counts | (environment_for(isa) if emulated else {})
+    return counts | (environment_for(isa) if limited else {})

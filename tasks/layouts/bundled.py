@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -20,7 +19,7 @@ def engine_of(bundle: Path) -> Engine:
 
     Raises: ConfigError when no package here has that layout.
     """
-    return ENGINES.find(LAYOUTS.find(_deployment(bundle)["layout"]).engine)
+    return ENGINES.find(LAYOUTS.find(str(_deployment(bundle)["layout"])).engine)
 
 
 def bundle_inputs(bundle: Path) -> tuple[TensorSpec, ...]:
@@ -28,5 +27,6 @@ def bundle_inputs(bundle: Path) -> tuple[TensorSpec, ...]:
     return TypeAdapter(tuple[TensorSpec, ...]).validate_python(_deployment(bundle)["inputs"])
 
 
-def _deployment(bundle: Path) -> Any:
-    return json.loads((bundle / DEPLOYMENT).read_text(encoding="utf-8"))
+def _deployment(bundle: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((bundle / DEPLOYMENT).read_text(encoding="utf-8"))
+    return found

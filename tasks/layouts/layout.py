@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.artifacts import OperatorCensus
 from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
 from paddle_int8.tasks.engines.converted import ConvertedModel
+from paddle_int8.tasks.engines.engine import EngineSwitches
 from paddle_int8.tasks.engines.paddle.files import ModelSource, find_model
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Layout:
     engine: str
     form: QuantizedForm
     convert: Callable[[ConversionRequest], ConvertedModel]
-    switches: Any = None
+    switches: EngineSwitches = None
     algorithms: tuple[str, ...] | None = None
     reads: frozenset[str] = frozenset()
     legacy_recurrence: bool = False

@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+
+from pydantic import JsonValue
 
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.quantization import ConversionConfig
@@ -19,7 +20,7 @@ from paddle_int8.tasks.contracts.artifacts import (
     QuantizedArtifact,
 )
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
-from paddle_int8.tasks.contracts.keys import Chosen
+from paddle_int8.tasks.contracts.keys import Chosen, named
 from paddle_int8.tasks.engines import ENGINES
 from paddle_int8.tasks.engines.engine import BundleRequest
 from paddle_int8.tasks.engines.paddle.given.as_it_is import take_as_it_is
@@ -32,8 +33,8 @@ from paddle_int8.tasks.steps.step import cached, stage, step, step_log
 from paddle_int8.tasks.store.folder import commit, scratch
 
 
-def _chosen(parameters: Mapping[str, Any]) -> Chosen:
-    return chosen_conversion(parameters["quantized"]["candidate"]["layout"])
+def _chosen(parameters: Mapping[str, JsonValue]) -> Chosen:
+    return chosen_conversion(named(parameters, "quantized", "candidate", "layout"))
 
 
 @step(

@@ -123,7 +123,7 @@ def open_samples(config: ReleaseConfig, host: HostProfile, model: ModelArtifact,
     validation = _read("validation data", config.data.validation, config, model, folder)
     check_disjoint(sample_digests(calibration.dataset), sample_digests(validation.dataset))
     check_labels(validation.dataset, model.outputs)
-    variables = environment(isa, emulated=isa is not host.isa, threads=config.validation.threads)
+    variables = environment(isa, limited=isa is not host.isa, threads=config.validation.threads)
     with _shown("load FP32", "opening FP32 on oneDNN", RUN_S) as summary:
         load = _isolated(
             measure_baseline,

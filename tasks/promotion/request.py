@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -21,7 +22,7 @@ def require_model(name: str) -> str:
     return checked(RollbackRequest, {"model": name}).model
 
 
-def checked(kind: type[R], fields: dict[str, Any]) -> R:
+def checked(kind: type[R], fields: Mapping[str, object]) -> R:
     """The request with these fields. Raises: ConfigError that names the wrong ones."""
     try:
         return kind.model_validate(fields)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any
 
 from paddle_int8.tasks.config.callables import brief
 from paddle_int8.tasks.config.data import Source
@@ -40,9 +39,9 @@ def without_folders(text: str) -> str:
     return FOLDERS.sub("…", text)
 
 
-def _called(function: str, arguments: Mapping[str, Any]) -> str:
+def _called(function: str, arguments: Mapping[str, object]) -> str:
     short = {
-        key: _ending(PurePath(value)) if "/" in str(value) else value for key, value in arguments.items()
+        key: _ending(PurePath(str(value))) if "/" in str(value) else value for key, value in arguments.items()
     }
     shown = ", ".join(f"{key} {value}" for key, value in short.items() if key != "digest")
     return brief(function) + (f" ({shown})" if shown else "")

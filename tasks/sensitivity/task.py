@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+
+from pydantic import JsonValue
 
 from paddle_int8.tasks.algorithms.code import chosen_candidate
 from paddle_int8.tasks.algorithms.request import ptq_request
@@ -33,8 +34,8 @@ from paddle_int8.tasks.steps.step import cached, stage, step, step_log
 PADDLE = "paddle"
 
 
-def _chosen(parameters: Mapping[str, Any]) -> Chosen:
-    return chosen_candidate(parameters["quantized"]["candidate"])
+def _chosen(parameters: Mapping[str, JsonValue]) -> Chosen:
+    return chosen_candidate(parameters, "quantized", "candidate")
 
 
 @step(
@@ -113,13 +114,13 @@ def time_operators(
     threads: int,
     isa: IsaLevel,
     *,
-    held: bool,
+    limited: bool,
     timeout_s: Incidental[float],
 ) -> dict[str, tuple[float, float]]:
     """Milliseconds of each operator in FP32 and in INT8, by its output tensor, as oneDNN's log has them.
 
-    held: see `tasks.validation.task.baseline_outputs`. Operators that cannot be told apart are missing; all
-    of them are for a layout that another engine than Paddle runs.
+    limited: see `tasks.validation.task.baseline_outputs`. Operators that cannot be told apart are missing;
+    all of them are for a layout that another engine than Paddle runs.
     """
     candidate, layout = deployable.candidate, LAYOUTS.find(deployable.candidate.layout)
     with stage(f"{TIMING} {candidate.name}") as summary:
@@ -139,7 +140,7 @@ def time_operators(
                 step=TIMING,
                 log=step_log(f"time-operators-{candidate.name}"),
                 timeout_s=timeout_s,
-                environment=environment(isa, emulated=held, threads=threads),
+                environment=environment(isa, limited=limited, threads=threads),
             )
         summary.append(f"{len(found)} operators")
         return found

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 from prefect.filesystems import WritableFileSystem
 from prefect.serializers import Serializer
@@ -37,28 +37,28 @@ class ArtifactSerializer(Serializer):  # Prefect would not register a subclass o
     step: str = Field(default="", pattern=f"^{STEP.pattern}$")
     """Name of the step. It is empty in states fetched from Prefect's server, which hold only a pointer."""
 
-    def dumps(self, obj: Any) -> bytes:
+    def dumps(self, obj: object) -> bytes:
         if isinstance(obj, BaseException):  # for people only: the result of a failed step is never reused
             return json.dumps(f"{type(obj).__name__}: {obj}").encode()
         plain = _returned(self.step).dump_python(obj, mode="json", context=PORTABLE)
         return json.dumps(plain).encode()  # this keeps infinity, which pydantic's own JSON turns into null
 
-    def loads(self, blob: bytes) -> Any:
+    def loads(self, blob: bytes) -> object:
         return _returned(self.step).validate_json(blob, context=PORTABLE)
 
 
 @cache
-def _returned(step: str) -> TypeAdapter[Any]:
+def _returned(step: str) -> TypeAdapter[object]:
     return TypeAdapter(get_type_hints(declared(step))["return"])
 
 
-def declared(step: str) -> Callable[..., Any]:
+def declared(step: str) -> Callable[..., object]:
     """The step's function, imported from its module.
 
     A function that was pickled on another host would lack the names that its annotations need.
     """
     module, _, function = step.partition(":")
-    found: Callable[..., Any] = getattr(import_module(module), function).fn
+    found: Callable[..., object] = getattr(import_module(module), function).fn
     return found
 
 

@@ -10,11 +10,12 @@ from functools import partial, wraps
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypedDict, TypeVar
 
 import prefect
 from prefect.context import TaskRunContext
 from prefect.runtime import flow_run
+from pydantic import JsonValue
 
 from paddle_int8.tasks.config.callables import modules_named
 from paddle_int8.tasks.config.settings import Settings
@@ -30,6 +31,13 @@ from paddle_int8.tasks.store.sharing import fetch, publish
 ENGINES = ("paddlepaddle", "paddleslim", "numpy")
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class Kept(TypedDict):
+    """The policy of a step whose result is kept under its key."""
+
+    persist_result: bool
+    cache_key_fn: Callable[[TaskRunContext, dict[str, Any]], str]
 
 
 def step(*, name: str, **policy: Any) -> Callable[[Callable[P, T]], prefect.Task[P, T]]:
@@ -57,7 +65,7 @@ def step(*, name: str, **policy: Any) -> Callable[[Callable[P, T]], prefect.Task
     return decorate
 
 
-def step_name(function: Callable[..., Any]) -> str:
+def step_name(function: Callable[..., object]) -> str:
     """`module:function`, which is the same on every host. Prefect's own task key contains a file's path."""
     return f"{function.__module__}:{function.__name__}"
 
@@ -76,8 +84,8 @@ def _waiting_told() -> Iterator[None]:
 
 
 def cached(
-    *functions: Callable[..., Any], chosen: Callable[[Mapping[str, Any]], Chosen] | None = None
-) -> dict[str, Any]:
+    *functions: Callable[..., object], chosen: Callable[[Mapping[str, JsonValue]], Chosen] | None = None
+) -> Kept:
     """The policy of a step whose result is kept, and taken again for equal inputs, code and engines.
 
     functions: what the step runs. Their modules, and all that these import, are the code that counts. There
@@ -93,8 +101,8 @@ def cached(
 def content_key(
     modules: tuple[str, ...],
     context: TaskRunContext,
-    parameters: dict[str, Any],
-    chosen: Callable[[Mapping[str, Any]], Chosen] | None = None,
+    parameters: Mapping[str, object],
+    chosen: Callable[[Mapping[str, JsonValue]], Chosen] | None = None,
 ) -> str:
     """The cache key of a step: see `tasks.contracts.keys`.
 
@@ -105,7 +113,11 @@ def content_key(
     more = chosen(given) if chosen else Chosen()
     code = {*modules, *more.modules}
     digests = code_digests({*code, *modules_named(given)}) if code else ()
-    return step_key(name, (*digests, *engines(more.packages)), given | decisive(more.values))
+    return step_key(
+        name,
+        (*digests, *engines(more.packages)),
+        given | {key: decisive(value) for key, value in more.values.items()},
+    )
 
 
 def own_key() -> str:

@@ -13,7 +13,10 @@ MIN_FREE_BYTES = 64 << 20
 
 
 def require_room(home: Path) -> None:
-    """Raises: StorageError when the home folder cannot be written or its disk is full."""
+    """Requires a home folder that can be written.
+
+    Raises: StorageError when it cannot be written, or its disk is full.
+    """
     try:
         home.mkdir(parents=True, exist_ok=True)
         if not os.access(home, os.W_OK):

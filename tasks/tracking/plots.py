@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, KernelAudit, MetricEvidence
@@ -350,9 +350,10 @@ def _beside(axis: Axes, x: float, y: float, text: str, *, bold: bool = False) ->
 
 
 def _legend(axis: Axes, colours: Mapping[str, str]) -> None:
+    from matplotlib.artist import Artist
     from matplotlib.patches import Patch
 
-    handles: list[Any] = [Patch(color=colour, label=name) for name, colour in colours.items()]
+    handles: list[Artist] = [Patch(color=colour, label=name) for name, colour in colours.items()]
     axis.legend(
         handles=handles,
         loc="lower left",

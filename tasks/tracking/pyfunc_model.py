@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
+import numpy.typing as npt
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+Array = npt.NDArray[Any]
+Spec = Mapping[str, Any]
+"""An input, as `deployment.json` describes it."""
 
 
 class Int8Model(PythonModel):
@@ -47,9 +52,9 @@ class Int8Model(PythonModel):
         outputs = self._predictor.run(self._feeds(model_input))
         return dict(zip(self._predictor.output_names, outputs, strict=True))
 
-    def _feeds(self, model_input: Any) -> dict[str, np.ndarray[Any, Any]]:
+    def _feeds(self, model_input: Any) -> dict[str, Array]:
         names = [spec["name"] for spec in self._inputs]
-        by_name: Any = {}
+        by_name: Mapping[str, npt.ArrayLike] = {}
         if isinstance(model_input, Mapping) or set(names) <= set(getattr(model_input, "columns", ())):
             by_name = model_input
             if missing := [name for name in names if name not in model_input]:
@@ -62,7 +67,7 @@ class Int8Model(PythonModel):
             given = [getattr(model_input, "values", model_input)]
         else:
             raise ValueError(f"the model takes {', '.join(names)}: give a dict of arrays by these names")
-        feeds: dict[str, np.ndarray[Any, Any]] = {}
+        feeds: dict[str, Array] = {}
         for spec, values in zip(self._inputs, given, strict=True):
             name, lengths = spec["name"], f"{spec['name']}.lengths"
             if not spec["sequence"]:
@@ -75,7 +80,7 @@ class Int8Model(PythonModel):
         return feeds
 
 
-def _sequences(values: Any, spec: dict[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+def _sequences(values: Iterable[npt.ArrayLike], spec: Spec) -> dict[str, Array]:
     """Sequences [length, ...] padded to the longest, with their lengths, for the bundle's predictor."""
     rest = spec["shape"][1:]
     rows = [np.asarray(value, dtype=spec["dtype"]) for value in values]
@@ -94,7 +99,7 @@ def _sequences(values: Any, spec: dict[str, Any]) -> dict[str, np.ndarray[Any, A
     return {spec["name"]: padded, f"{spec['name']}.lengths": lengths}
 
 
-def _shaped(values: Any, spec: dict[str, Any]) -> np.ndarray[Any, Any]:
+def _shaped(values: npt.ArrayLike, spec: Spec) -> Array:
     """`values` in the input's dtype, flat rows folded into its shape."""
     array = np.asarray(values, dtype=spec["dtype"])
     shape = spec["shape"]

@@ -10,7 +10,7 @@ import json
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from paddle_int8.tasks.contracts.artifacts import Bundle, RegisteredVersion
 from paddle_int8.tasks.contracts.errors import RegistryError
@@ -30,6 +30,31 @@ if TYPE_CHECKING:
 PYFUNC = Path(__file__).with_name("pyfunc_model.py")
 PROMOTIONS = ".promotions"
 """The decisions on the model `digits` are kept in a second registered model, `digits` + this suffix."""
+
+
+class Described(TypedDict):
+    """An input or an output of a bundle."""
+
+    name: str
+    dtype: str
+    shape: list[int]
+    sequence: NotRequired[bool]
+
+
+class ValidatedOn(TypedDict):
+    """An instruction set that a bundle was validated on."""
+
+    isa: str
+
+
+class Registrable(TypedDict):
+    """What registration reads of a bundle's `deployment.json`."""
+
+    digest: NotRequired[str]
+    validated_on: list[ValidatedOn]
+    inputs: list[Described]
+    outputs: list[Described]
+    requirements: list[str]
 
 
 def register(
@@ -90,7 +115,7 @@ def _registered_before(client: MlflowClient, name: str, bundle: Bundle) -> str |
     return max((str(version.version) for version in same), key=int, default=None)
 
 
-def _approved_deployment(bundle: Bundle, verdict: Verdict) -> dict[str, Any]:
+def _approved_deployment(bundle: Bundle, verdict: Verdict) -> Registrable:
     """The bundle's `deployment.json`, after checking that the verdict approves exactly its model."""
     if verdict.outcome is not Outcome.APPROVED:
         raise RegistryError(
@@ -99,9 +124,7 @@ def _approved_deployment(bundle: Bundle, verdict: Verdict) -> dict[str, Any]:
             remedy="see the criteria in the report; a candidate that fails them is logged, never registered",
         )
     try:
-        deployment: dict[str, Any] = json.loads(
-            (bundle.folder / "deployment.json").read_text(encoding="utf-8")
-        )
+        deployment: Registrable = json.loads((bundle.folder / "deployment.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RegistryError(
             found=f"{bundle.folder}: {error}",
@@ -128,7 +151,7 @@ def _log_pyfunc(
     run_id: str,
     bundle: Bundle,
     python_model: Path,
-    deployment: dict[str, Any],
+    deployment: Registrable,
     tags: dict[str, str],
 ) -> LoggedModel:
     """Does what `mlflow.pyfunc.log_model` does, without the process-wide active run that it needs."""
@@ -167,7 +190,7 @@ def _log_pyfunc(
     return logged
 
 
-def signature(deployment: dict[str, Any]) -> ModelSignature:
+def signature(deployment: Registrable) -> ModelSignature:
     """The model's signature: the bundle's inputs and outputs, with -1 for free dimensions.
 
     A sequence input `x` is two tensors, as MLflow's are rectangular: `x` [N, longest, ...], `x.lengths` [N].
@@ -176,11 +199,11 @@ def signature(deployment: dict[str, Any]) -> ModelSignature:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    def tensors(spec: dict[str, Any]) -> list[TensorSpec]:
+    def tensors(spec: Described) -> list[TensorSpec]:
         shape = (-1, *spec["shape"]) if spec.get("sequence") else tuple(spec["shape"])
         return [TensorSpec(np.dtype(spec["dtype"]), shape, spec["name"])]
 
-    def lengths(spec: dict[str, Any]) -> list[TensorSpec]:
+    def lengths(spec: Described) -> list[TensorSpec]:
         return [TensorSpec(np.dtype("int64"), (-1,), spec["name"] + LENGTHS)] if spec.get("sequence") else []
 
     inputs, outputs = deployment["inputs"], deployment["outputs"]

@@ -10,14 +10,18 @@ import json
 import math
 from typing import Any
 
+from pydantic import JsonValue
+
 from paddle_int8.tasks.contracts.json import to_json
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.tracking.connection import redact
 
 VERSION = 1
+Document = dict[str, Any]
+"""JSON, whose keys and types docs/reference/json-output.md lists."""
 
 
-def summary_json(release: Release) -> dict[str, Any]:
+def summary_json(release: Release) -> Document:
     """The document `paddle-int8/release/1`: the release without raw timings, candidates with verdicts."""
     document = wrap("release", release)
     verdicts = {json.dumps(item.pop("candidate")): item for item in document.pop("verdicts")}
@@ -32,15 +36,18 @@ def summary_json(release: Release) -> dict[str, Any]:
     return document
 
 
-def wrap(command: str, result: Any) -> dict[str, Any]:
+def wrap(command: str, result: object) -> Document:
     """The document of a command. `result` is one of the dataclasses that the commands return.
 
     NaN and infinite numbers, which JSON does not have, become null.
     """
-    return {"schema": f"paddle-int8/{command}/{VERSION}", **_finite(json.loads(to_json(result)))}
+    return {
+        "schema": f"paddle-int8/{command}/{VERSION}",
+        **{key: _finite(value) for key, value in json.loads(to_json(result)).items()},
+    }
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
@@ -45,7 +44,7 @@ from paddle_int8.tasks.tracking.sensitivity import CSV, PLOT, as_csv, sensitivit
 from paddle_int8.tasks.tracking.source import fetch_source, resolve_source
 from paddle_int8.tasks.tracking.summary import focus, looks_sentences, version_description
 
-NETWORK: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 2}
+NETWORK: dict[str, int] = {"retries": 2, "retry_delay_seconds": 2}
 
 
 @step(name="open MLflow run")

@@ -10,16 +10,14 @@ import logging
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from paddle_int8.tasks.config.callables import brief, require_allowed
 from paddle_int8.tasks.config.model import TrainedModel
 from paddle_int8.tasks.contracts.errors import DataError, PipelineError, TrainingError
 from paddle_int8.tasks.data.sources.callable import resolve
+from paddle_int8.tasks.engines.paddle.files import FILES
 from paddle_int8.tasks.process.progress import report
 from paddle_int8.tasks.store.folder import file_digest
-
-FILES = ("model.pdmodel", "model.pdiparams")
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +29,7 @@ def run_training(config: TrainedModel, folder: Path, checkpoint: Path | None = N
     Raises: TrainingError when the function exported no model, or raised anything but a PipelineError;
     DataError when there is no such function.
     """
-    function: Any = resolve(config.train)
+    function = resolve(config.train)
     try:
         resumable = (
             {"checkpoint": checkpoint} if "checkpoint" in inspect.signature(function).parameters else {}

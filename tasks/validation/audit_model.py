@@ -105,7 +105,10 @@ def _isolated(function: Callable[..., KernelAudit], *arguments: object) -> Kerne
 
 
 def _require_auditable(layout: str | None) -> None:
-    """Raises: ConfigError when there is no such layout, or an engine runs it that opens no Paddle model."""
+    """Requires a layout that Paddle runs, or none.
+
+    Raises: ConfigError when there is no such layout, or an engine runs it that opens no Paddle model.
+    """
     known = (FLOAT, *LAYOUTS.names())
     if layout is not None and layout not in known:
         raise ConfigError(

@@ -24,8 +24,7 @@ from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.sequences import LENGTHS, offsets, packed
 from paddle_int8.tasks.engines.paddle.blocks import position, remove_unread
-from paddle_int8.tasks.engines.paddle.files import find_model
-from paddle_int8.tasks.engines.paddle.predictor import MODEL_FILENAME, PARAMS_FILENAME
+from paddle_int8.tasks.engines.paddle.files import MODEL_FILENAME, PARAMS_FILENAME, find_model
 from paddle_int8.tasks.engines.paddle.private.operators import remove_operator
 from paddle_int8.tasks.engines.paddle.private.programs import append_fetches, serialized
 from paddle_int8.tasks.engines.paddle.private.tensors import new_tensor

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, DeployableArt
 from paddle_int8.tasks.contracts.errors import MeasurementError
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.engines import ENGINES
-from paddle_int8.tasks.engines.engine import Engine, Predictor
+from paddle_int8.tasks.engines.engine import Engine, EngineSwitches, Predictor
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, spec_of
 from paddle_int8.tasks.engines.paddle.switches import BASELINE, Switches
@@ -53,7 +52,7 @@ class MeasureRequest:
     baseline_outputs: Path
     baseline_load: LoadEvidence
     seed: int = 0
-    switches: Any = None
+    switches: Switches | None = None
 
     @property
     def layout(self) -> Layout:
@@ -65,7 +64,7 @@ class MeasureRequest:
         return ENGINES.find(self.layout.engine)
 
     @property
-    def candidate_switches(self) -> Any:
+    def candidate_switches(self) -> EngineSwitches:
         return self.switches or self.layout.switches
 
     def open_candidate(self) -> Predictor:

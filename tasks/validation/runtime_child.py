@@ -16,7 +16,12 @@ from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.contracts.arrays import Array, Feed
+    from paddle_int8.tasks.engines.engine import Predictor
 
 STDOUT = 1
 
@@ -24,11 +29,11 @@ STDOUT = 1
 class Models:
     """The models that were opened, by what they are to the measurement."""
 
-    def __init__(self, serving: Any) -> None:
+    def __init__(self, serving: ModuleType) -> None:
         self._serving = serving
-        self._opened: dict[str, Any] = {}
+        self._opened: dict[str, Predictor] = {}
 
-    def open(self, name: str, folder: str, switches: dict[str, Any], threads: int, feed: Any) -> float:
+    def open(self, name: str, folder: str, switches: dict[str, object], threads: int, feed: Feed) -> float:
         """Opens a model and runs it once; returns the milliseconds that both took."""
         import paddle  # noqa: F401 - its import is not the model's time
 
@@ -39,7 +44,7 @@ class Models:
         self._opened[name].run(feed)
         return (time.perf_counter() - started) * 1e3
 
-    def run(self, name: str, feed: Any) -> Any:
+    def run(self, name: str, feed: Feed) -> list[Array]:
         return self._opened[name].run(feed)
 
     def isa(self) -> str:
@@ -56,14 +61,14 @@ class Models:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     def time(
-        self, feeds: list[Any], threads: int, warmup: int, rounds: int, calls: int, seed: int
-    ) -> tuple[dict[str, Any], float, float]:
+        self, feeds: list[Feed], threads: int, warmup: int, rounds: int, calls: int, seed: int
+    ) -> tuple[dict[str, Array], float, float]:
         """Milliseconds of each timed call, [rounds * calls] by model, in turns; the seconds of all calls, and
         how many of these they waited for a CPU."""
         from paddle_int8.tasks.validation.latency import interleave
         from paddle_int8.tasks.validation.stopwatch import Stopwatch
 
-        def run_all(model: Any) -> None:
+        def run_all(model: Predictor) -> None:
             for feed in feeds:
                 model.run(feed)
 
@@ -74,7 +79,7 @@ class Models:
             found = interleave(runs, watch, warmup=warmup, rounds=rounds, calls=calls, seed=seed)
         return found, watch.seconds, watch.waited_s
 
-    def verbose(self, name: str, feed: Any, inferences: int) -> list[str]:
+    def verbose(self, name: str, feed: Feed, inferences: int) -> list[str]:
         """oneDNN's log of so many inferences."""
         from paddle_int8.tasks.hardware.onednn import set_verbose
 
@@ -100,7 +105,7 @@ def flush_native() -> None:
     ctypes.CDLL(None).fflush(None)
 
 
-def answer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, Any]:
+def answer(function: Callable[..., object], arguments: tuple[object, ...]) -> tuple[str, object]:
     try:
         return "found", function(*arguments)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other side must hear of it

@@ -57,7 +57,7 @@ class OtherPaddle:
         with self._log.open("ab") as log, theirs:
             command = [self._runtime.python, "-I", script, str(theirs.fileno()), str(ROOT), served]
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdout=log, stderr=log)
-        self._connection: Connection[Any, Any] = ours
+        self._connection: Connection[tuple[str, tuple[object, ...]], tuple[str, Any]] = ours
         return self
 
     def __exit__(

@@ -246,7 +246,7 @@ def paired(baseline: ArrayLike, candidate: ArrayLike) -> tuple[Array, Array]:
 
 
 def require_confidence(confidence: float) -> None:
-    """Raises: MeasurementError when `confidence` is not within (0.5, 1)."""
+    """Requires a confidence within (0.5, 1). Raises: MeasurementError when it is not."""
     if not 0.5 < confidence < 1:
         raise MeasurementError(
             found=f"confidence {confidence:g}",

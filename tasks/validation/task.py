@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+
+from pydantic import JsonValue
 
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.config.validation import ValidationConfig
@@ -25,7 +26,7 @@ from paddle_int8.tasks.contracts.evidence import (
     NativeComparison,
     RuntimeEvidence,
 )
-from paddle_int8.tasks.contracts.keys import Chosen, Incidental
+from paddle_int8.tasks.contracts.keys import Chosen, Incidental, named
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.data.metrics import METRICS
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
@@ -49,9 +50,12 @@ from paddle_int8.tasks.validation.runtimes_found import found_runtimes
 from paddle_int8.tasks.validation.timing import time_process
 
 
-def _chosen_metrics(parameters: Mapping[str, Any]) -> Chosen:
+def _chosen_metrics(parameters: Mapping[str, JsonValue]) -> Chosen:
     """Where the metrics are defined that the configuration names: code of the step as `measure` is."""
-    names = parameters.get("config", {}).get("metrics", ())
+    names: list[str] = []
+    match parameters:
+        case {"config": {"metrics": [*found]}}:
+            names = [str(name) for name in found]
     return Chosen(modules=frozenset(METRICS.module(name) for name in names if ":" not in name))
 
 
@@ -78,7 +82,7 @@ def measure_baselines(
     """
     with stage("measure baselines") as summary:
         measured = {
-            isa: _measure_baseline(model, calibration, validation, config, isa, held=isa is not host.isa)
+            isa: _measure_baseline(model, calibration, validation, config, isa, limited=isa is not host.isa)
             for isa in dict.fromkeys((served_isa(host, config), *config.deploy_isas))
         }
         outputs = next(iter(measured.values())).outputs
@@ -93,9 +97,9 @@ def _measure_baseline(
     config: ValidationConfig,
     isa: IsaLevel,
     *,
-    held: bool,
+    limited: bool,
 ) -> LoadEvidence:
-    native = _hold_to_native(model, calibration, config, isa, held=held)
+    native = _hold_to_native(model, calibration, config, isa, limited=limited)
     with measuring():
         load = run_isolated(
             measure_baseline,
@@ -106,7 +110,7 @@ def _measure_baseline(
             step=f"measure baseline {isa}",
             log=step_log(f"baseline-{isa}"),
             timeout_s=config.timeout_s,
-            environment=environment(isa, emulated=held, threads=config.threads),
+            environment=environment(isa, limited=limited, threads=config.threads),
         )
     return replace(load, native=native)
 
@@ -117,7 +121,7 @@ def _hold_to_native(
     config: ValidationConfig,
     isa: IsaLevel,
     *,
-    held: bool,
+    limited: bool,
 ) -> NativeComparison:
     request = NativeRequest(
         folder=baseline_folder(model.folder),
@@ -132,7 +136,7 @@ def _hold_to_native(
         step=f"compare with native {isa}",
         log=step_log(f"native-{isa}"),
         timeout_s=config.timeout_s,
-        environment=environment(isa, emulated=held, threads=config.threads),
+        environment=environment(isa, limited=limited, threads=config.threads),
     )
 
 
@@ -148,12 +152,12 @@ def baseline_outputs(
     threads: int,
     isa: IsaLevel,
     *,
-    held: bool,
+    limited: bool,
     timeout_s: Incidental[float],
 ) -> BaselineOutputsArtifact:
     """Stores the FP32 baseline's outputs for the validation samples. Every candidate is compared with them.
 
-    held: True when this host offers more than `isa`, so that oneDNN must be limited to `isa`.
+    limited: True when this host offers more than `isa`, so that oneDNN must be limited to `isa`.
     Raises: MeasurementError when oneDNN used another instruction set than `isa`.
     """
     store, log = Settings().store, step_log(f"baseline-outputs-{isa}")
@@ -167,7 +171,7 @@ def baseline_outputs(
             step=request.step,
             log=log,
             timeout_s=timeout_s,
-            environment=environment(isa, emulated=held, threads=threads),
+            environment=environment(isa, limited=limited, threads=threads),
         )
         summary.append(f"{validation.samples} samples on {isa}")
         digest = folder_digest(folder)
@@ -181,9 +185,9 @@ def served_isa(host: HostProfile, config: ValidationConfig) -> IsaLevel:
     return min((host.isa, config.max_isa or host.isa), key=rank)
 
 
-def _chosen(parameters: Mapping[str, Any]) -> Chosen:
+def _chosen(parameters: Mapping[str, JsonValue]) -> Chosen:
     """The code of the metrics, and of the engine that runs the candidate's layout."""
-    return _chosen_metrics(parameters) | chosen_engine(parameters["deployable"]["candidate"]["layout"])
+    return _chosen_metrics(parameters) | chosen_engine(named(parameters, "deployable", "candidate", "layout"))
 
 
 @step(
@@ -324,7 +328,7 @@ def _asked(asked: partial[MeasureRequest], where: str) -> Iterator[MeasureReques
 
 
 def _environment(request: MeasureRequest, host: HostProfile) -> dict[str, str]:
-    return environment(request.isa, emulated=request.isa is not host.isa, threads=request.config.threads)
+    return environment(request.isa, limited=request.isa is not host.isa, threads=request.config.threads)
 
 
 def _kept(measured: IsaEvidence, request: MeasureRequest) -> IsaEvidence:

@@ -127,7 +127,7 @@ def _isolated(function: Callable[..., T], *arguments: object, host: HostProfile,
         step=function.__name__,
         log=log,
         timeout_s=300,
-        environment=environment(host.isa, emulated=False, threads=CONFIG.threads),
+        environment=environment(host.isa, limited=False, threads=CONFIG.threads),
     )
 
 

@@ -173,7 +173,7 @@ def measured(
     The baseline's outputs are computed unless `folder` has them.
     """
     config = changes.pop("config", ValidationConfig(repeats=20, warmup=2, processes=2))
-    variables = environment(isa, emulated=emulated, threads=config.threads)
+    variables = environment(isa, limited=emulated, threads=config.threads)
     baseline_load = run_isolated(
         measure_baseline,
         spec_of(baseline_folder(release.model.folder), BASELINE, config.threads),

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -151,7 +150,7 @@ def test_cpp_example_feeds_and_reads_every_dtype_under_any_name(tmp_path: Path) 
         TensorSpec(name=name, shape=values.shape, dtype=str(values.dtype)) for name, values in wanted.items()
     )
     source = tmp_path / "predict.cpp"
-    source.write_text(render(asdict(deployment(*EVERY_DTYPE, outputs=outputs)))[CPP])
+    source.write_text(render(deployment(*EVERY_DTYPE, outputs=outputs))[CPP])
     paths = [tmp_path / f"input_{place}.npy" for place in range(len(EVERY_DTYPE))]
     for path, spec in zip(paths, EVERY_DTYPE, strict=True):
         np.save(path, values_of(spec))

@@ -174,3 +174,16 @@ def test_training_that_diverges_says_where(small_release: SmallRelease, tmp_path
 def test_objective_that_does_not_exist_is_named(small_release: SmallRelease, tmp_path: Path) -> None:
     with pytest.raises(QuantizationError, match=r"tests\.nothing:here"):
         run(small_release, tmp_path, CONFIG.model_copy(update={"objective": "tests.nothing:here"}))
+
+
+def fails(outputs: object, label: object) -> object:
+    """An objective with a defect."""
+    raise KeyError("no such output")
+
+
+def test_objective_that_fails_leaves_its_traceback_in_the_log(
+    small_release: SmallRelease, tmp_path: Path
+) -> None:
+    with pytest.raises(QuantizationError, match="could not be trained: KeyError"):
+        run(small_release, tmp_path, CONFIG.model_copy(update={"objective": f"{__name__}:fails"}))
+    assert "in fails" in (tmp_path / "log").read_text()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def test_texts_of_every_dtype_and_shape_are_written(layout: str, max_isa: str) -
         tensor = TensorSpec(name="x", shape=shape, dtype=dtype, sequence=sequence)
         packed = deployment(tensor, spec("mask", "bool"), outputs=(spec("y", "int64"), tensor), layout=layout)
         packed = replace(packed, switches=replace(packed.switches, max_isa=max_isa))
-        texts = render(asdict(packed))
+        texts = render(packed)
         assert (CPP in texts) == (dtype in ELEMENTS and not sequence)
         assert (TRITON in texts) == (dtype in TRITON_TYPES and shape != ())
         assert ("Triton Inference Server cannot" in texts[README]) == (TRITON not in texts)
@@ -87,7 +87,7 @@ def test_texts_of_every_dtype_and_shape_are_written(layout: str, max_isa: str) -
 
 def test_cpp_example_feeds_each_input_by_name_and_dtype_and_reads_each_output() -> None:
     inputs = (spec("left"), spec("right", "float64"), spec("mask", "bool"))
-    source = render(asdict(deployment(*inputs, outputs=(spec("scores"), spec("class", "int64")))))[CPP]
+    source = render(deployment(*inputs, outputs=(spec("scores"), spec("class", "int64"))))[CPP]
     assert [text in source for text in ("Feed<float>", "Feed<double>", "Feed<bool>")] == [True] * 3
     assert 'Fetch<float>(predictor, "scores"' in source
     assert 'Fetch<int64_t>(predictor, "class"' in source
@@ -96,9 +96,7 @@ def test_cpp_example_feeds_each_input_by_name_and_dtype_and_reads_each_output() 
 def test_triton_is_told_each_tensor_with_the_lengths_of_sequences() -> None:
     words = TensorSpec(name='w"', shape=(-1, 1), dtype="int64", sequence=True)
     scores = TensorSpec(name="scores", shape=(-1, 4), dtype="float32", sequence=True)
-    text = render(asdict(deployment(words, spec("mask", "bool"), outputs=(scores,), layout="recurrent")))[
-        TRITON
-    ]
+    text = render(deployment(words, spec("mask", "bool"), outputs=(scores,), layout="recurrent"))[TRITON]
     inputs, outputs = text.split("output [")
     assert r'name: "w\042" data_type: TYPE_INT64 dims: [ -1, -1, 1 ] },' in inputs
     assert r'name: "w\042.lengths" data_type: TYPE_INT64 dims: [ -1 ] },' in inputs
@@ -109,18 +107,18 @@ def test_triton_is_told_each_tensor_with_the_lengths_of_sequences() -> None:
 def test_readme_says_what_a_strict_bundle_does() -> None:
     lenient = deployment(spec())
     for strict, said in ((False, "logs a warning"), (True, "this bundle does not open")):
-        assert said in render(asdict(replace(lenient, strict=strict)))[README]
+        assert said in render(replace(lenient, strict=strict))[README]
 
 
 def test_readme_says_why_there_is_no_cpp_example() -> None:
-    assert "output `n` is int16" in why_no_cpp(asdict(deployment(spec(), outputs=(spec("n", "int16"),))))
-    texts = render(asdict(deployment(spec("words", "int64", sequence=True))))
+    assert "output `n` is int16" in why_no_cpp(deployment(spec(), outputs=(spec("n", "int16"),)))
+    texts = render(deployment(spec("words", "int64", sequence=True)))
     assert "input `words` holds sequences" in texts[README]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_texts_of_any_name_hold_it_escaped(name: str) -> None:
-    source = render(asdict(deployment(spec(name))))[CPP]
+    source = render(deployment(spec(name)))[CPP]
     assert source.isascii()
     assert cpp_string(name) in source
     assert ast.literal_eval(f"b{cpp_string(name)}").decode() == name
@@ -133,7 +131,7 @@ def test_code_span_of_backticks_has_a_longer_fence() -> None:
 
 
 def test_readme_names_paddle_and_its_pythons() -> None:
-    readme = render(asdict(deployment(spec())))[README]
+    readme = render(deployment(spec()))[README]
     assert "| Python | 3.8, 3.12 |" in readme
     assert "paddlepaddle==2.6.2" in readme
     assert pythons() == ("3.8", "3.9", "3.10", "3.11", "3.12")

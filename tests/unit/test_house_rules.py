@@ -1,4 +1,4 @@
-"""What holds for every file of the product: short functions, short files, whole sentences."""
+"""What holds for every file of the product: short functions and files, whole sentences, types."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = sorted(file for name in ("flows", "tasks", "zoo", "deploy") for file in (ROOT / name).rglob("*.py"))
 MOST_LINES_OF_A_FUNCTION, MOST_LINES_OF_A_FILE, MOST_LINES_OF_A_FLOW = 65, 500, 130
-BEGINNING = "Of "
-"""Such a text cannot be understood without the name of what it belongs to."""
+MOST_ANY = 32
+"""CONTRIBUTING.md says what they stand for."""
+BEGINNINGS = ("Of ", "Raises:")
+"""Such a text does not say what it speaks of: one has to read the name that it belongs to."""
 
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
 
@@ -31,7 +33,17 @@ def test_functions_fit_a_screen(file: Path) -> None:
 
 @every_file
 def test_texts_begin_with_what_they_speak_of(file: Path) -> None:
-    assert not [text for text in _texts(file) if text.startswith(BEGINNING)]
+    assert not [text for text in _texts(file) if text.startswith(BEGINNINGS)]
+
+
+def test_any_stands_for_little() -> None:
+    places = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in FILES
+        for node in ast.walk(_tree(file))
+        if isinstance(node, ast.Name) and node.id == "Any"
+    ]
+    assert len(places) <= MOST_ANY, places
 
 
 def test_flows_folder_holds_flows_of_one_screen_alone() -> None:

@@ -314,7 +314,7 @@ def test_validate_key_holds_the_code_of_a_metric_of_the_users(
 
 
 def _outputs_key(
-    batch_size: int = 16, threads: int = 1, isa: IsaLevel = ISA, held: bool = False, timeout_s: float = 60
+    batch_size: int = 16, threads: int = 1, isa: IsaLevel = ISA, limited: bool = False, timeout_s: float = 60
 ) -> str:
     return _key(
         baseline_outputs,
@@ -323,7 +323,7 @@ def _outputs_key(
         batch_size=batch_size,
         threads=threads,
         isa=isa,
-        held=held,
+        limited=limited,
         timeout_s=timeout_s,
     )
 
@@ -335,7 +335,7 @@ def test_baseline_outputs_key_holds_what_decides_them(monkeypatch: pytest.Monkey
         _outputs_key(batch_size=8),
         _outputs_key(threads=2),
         _outputs_key(isa=IsaLevel.AVX2),
-        _outputs_key(held=True),
+        _outputs_key(limited=True),
     ]
     monkeypatch.setattr(task, "version", lambda name: f"{name} of tomorrow")
     assert len({plain, *changed, _outputs_key()}) == 2 + len(changed)

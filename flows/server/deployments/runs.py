@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.contracts.errors import RegistryError
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
 
 
-async def start(deployment: str, parameters: dict[str, Any], *, name: str, key: str) -> str:
+async def start(deployment: str, parameters: dict[str, object], *, name: str, key: str) -> str:
     """Starts a flow run called `name` and returns its id. If one has the same `key`, returns that one's id.
 
     Raises: RegistryError when there is no such deployment, or Prefect cannot be reached.

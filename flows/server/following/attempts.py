@@ -7,7 +7,7 @@ same key for a version's first attempt, so the version is released once. Each fu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.flows.server.deployments import runs
 from paddle_int8.tasks.following.request import FollowRequest
@@ -67,7 +67,7 @@ def next_action(last: Attempt | None, most: int) -> str:
 
 
 def _attempt(run: FlowRun, keys: dict[str, int]) -> Attempt:
-    state: Any = run.state_type
+    state = run.state_type
     return Attempt(
         number=keys[run.idempotency_key or ""],
         flow_run_id=str(run.id),

@@ -1,10 +1,12 @@
 """The kinds of sources of samples. Each kind is one file, and reads one sample at a time."""
 
+from typing import Any
+
 from paddle_int8.tasks.config.data import Preprocessing, Source
 from paddle_int8.tasks.config.registry import Registry
 from paddle_int8.tasks.data.sources.source import Samples, SourceKind, error
 
-SOURCES: Registry[SourceKind] = Registry(
+SOURCES: Registry[SourceKind[Any]] = Registry(
     noun="kind of source",
     package=__name__,
     constant="SOURCE",

@@ -13,8 +13,8 @@ from pydantic import ConfigDict, Field
 from paddle_int8.tasks.config.callables import imported
 from paddle_int8.tasks.config.data import Preprocessing, Source
 from paddle_int8.tasks.config.spoken import CallableName
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import PipelineError
-from paddle_int8.tasks.data.preprocessing import Array
 from paddle_int8.tasks.data.sources.columns import Column, as_array, is_list_of_arrays, samples_of
 from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Samples, SourceKind, error
 
@@ -31,7 +31,9 @@ class CallableSource(Source):
 
     kind: Literal["callable"] = Field(description="A Python function.")
     function: CallableName = Field(description="`package.module:function` that returns `(inputs, labels)`.")
-    arguments: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments of the function.")
+    arguments: dict[str, object] = Field(
+        default_factory=dict, description="Keyword arguments of the function."
+    )
 
 
 def open_arrays(source: CallableSource, preprocessing: Preprocessing) -> Samples:
@@ -50,7 +52,7 @@ def _column(values: object, name: str) -> Column:
     return as_array(values, name)
 
 
-def call_source(source: CallableSource) -> tuple[Any, Any]:
+def call_source(source: CallableSource) -> tuple[object, object]:
     """(inputs, labels) as the function returns them. Raises: DataError when it fails."""
     function = resolve(source.function)
     try:
@@ -72,7 +74,7 @@ def call_source(source: CallableSource) -> tuple[Any, Any]:
     return returned
 
 
-def resolve(name: str) -> Callable[..., Any]:
+def resolve(name: str) -> Callable[..., object]:
     """The function that `package.module:function` names. Raises: DataError when there is none."""
     try:
         found = imported(name)

@@ -8,7 +8,8 @@ from typing import cast
 import numpy as np
 
 from paddle_int8.tasks.config.data import Preprocessing
-from paddle_int8.tasks.data.preprocessing import Array, frame_array
+from paddle_int8.tasks.contracts.arrays import Array
+from paddle_int8.tasks.data.preprocessing import frame_array
 from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Labels, Sample, Samples, error
 
 Column = Array | list[Array]

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import ConfigDict, Field
 
 from paddle_int8.tasks.config.data import Preprocessing, Source
-from paddle_int8.tasks.data.preprocessing import Array
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.data.sources.columns import samples_of
 from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Samples, SourceKind, content_digest, error
 

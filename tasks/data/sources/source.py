@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from paddle_int8.tasks.config.data import Preprocessing, Source
+from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.errors import DataError
-from paddle_int8.tasks.data.preprocessing import Array
 from paddle_int8.tasks.store.folder import file_digest
 
 Sample = dict[str, Array]
+S = TypeVar("S", bound=Source)
 Labels = npt.NDArray[np.int64]
 ONLY_INPUT = ""
 """Name of the input of a source that has one and does not name it."""
@@ -43,7 +44,7 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceKind:
+class SourceKind(Generic[S]):
     """The record of a kind of source.
 
     section: what a configuration says of such a source; its field `kind` is `Literal[kind]`.
@@ -54,10 +55,10 @@ class SourceKind:
     """
 
     kind: str
-    section: type[Source]
-    open: Callable[[Any, Preprocessing], Samples]
-    describe: Callable[[Any, Callable[[PurePath], str]], str]
-    content: Callable[[Any], Iterator[str]]
+    section: type[S]
+    open: Callable[[S, Preprocessing], Samples]
+    describe: Callable[[S, Callable[[PurePath], str]], str]
+    content: Callable[[S], Iterator[str]]
 
     @property
     def name(self) -> str:

@@ -12,11 +12,10 @@ from paddle_int8.tasks.engines.bundle import MODEL, Contents, Deployment, bundle
 from paddle_int8.tasks.engines.engine import BundleRequest
 from paddle_int8.tasks.engines.paddle.bundle_texts import TRITON, render
 from paddle_int8.tasks.engines.paddle.digest import program_digest
-from paddle_int8.tasks.engines.paddle.predictor import MODEL_FILENAME, PARAMS_FILENAME
+from paddle_int8.tasks.engines.paddle.files import FILES
 
 SERVING = Path(__file__).with_name("serving.py")
 TRITON_MODEL = Path(__file__).with_name("triton_model.py")
-FILES = (MODEL_FILENAME, PARAMS_FILENAME)
 BUNDLED = bundled(FILES)
 PADDLE = "paddlepaddle"
 SERVED_WITH = (PADDLE, "numpy")
@@ -24,7 +23,7 @@ PYTHON_OF_A_WHEEL = "Programming Language :: Python :: 3."
 
 
 def write_bundle(request: BundleRequest) -> Bundle:
-    """Raises: see `fill_bundle`."""
+    """Fills the folder of a request with Paddle's bundle. Raises: see `fill_bundle`."""
     contents = Contents(
         files=FILES,
         script=SERVING,
@@ -39,7 +38,7 @@ def write_bundle(request: BundleRequest) -> Bundle:
 
 def _texts(deployment: Deployment) -> dict[str, str]:
     """The bundle's own pages, and the backend of Triton where the bundle can be a model of Triton's."""
-    texts = render(asdict(deployment))
+    texts = render(deployment)
     if TRITON in texts:
         texts |= {"1/model.py": TRITON_MODEL.read_text(encoding="utf-8")}
     return texts

@@ -1,16 +1,21 @@
-"""The README and the C++ example of a bundle, rendered from its `deployment.json`. Rendering cannot fail."""
+"""The texts of a bundle: its README, and what C++ and Triton need. They are rendered from its deployment.
+
+Rendering cannot fail.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
+from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.sequences import LENGTHS
+from paddle_int8.tasks.engines.bundle import Deployment
 
 TEMPLATES = Path(__file__).parent / "templates"
 README, CPP, TRITON = "README.md", "examples/predict.cpp", "config.pbtxt"
@@ -47,10 +52,10 @@ PLAIN = frozenset(b"-._/: ,+=@[]()<>|0123456789") | frozenset(range(65, 91)) | f
 logger = logging.getLogger(__name__)
 
 
-def render(deployment: Mapping[str, Any]) -> dict[str, str]:
+def render(deployment: Deployment) -> dict[str, str]:
     """Texts by their path in the bundle: the README, and what C++ and Triton need where they can run it."""
     reason, no_triton = why_no_cpp(deployment), why_no_triton(deployment)
-    values = {**deployment, "why_no_cpp": reason, "why_no_triton": no_triton}
+    values = {**asdict(deployment), "why_no_cpp": reason, "why_no_triton": no_triton}
     texts = {README: _environment().get_template("bundle_readme.md.jinja").render(values)}
     if reason:
         logger.info("no C++ example: %s", reason)
@@ -64,45 +69,45 @@ def render(deployment: Mapping[str, Any]) -> dict[str, str]:
             .get_template("config.pbtxt.jinja")
             .render(
                 triton_inputs=[
-                    tensor for spec in deployment["inputs"] for tensor in _triton(spec, lengths=True)
+                    tensor for spec in deployment.inputs for tensor in _triton(spec, lengths=True)
                 ],
                 triton_outputs=[
-                    tensor for spec in deployment["outputs"] for tensor in _triton(spec, lengths=False)
+                    tensor for spec in deployment.outputs for tensor in _triton(spec, lengths=False)
                 ],
             )
         )
     return texts
 
 
-def why_no_cpp(deployment: Mapping[str, Any]) -> str:
+def why_no_cpp(deployment: Deployment) -> str:
     """Why there is no C++ example of this bundle; "" when there is one."""
-    for kind in ("input", "output"):
-        for spec in deployment[f"{kind}s"]:
-            tensor = f"{kind} {code(spec['name'])}"
-            if spec["sequence"]:
+    for kind, specs in (("input", deployment.inputs), ("output", deployment.outputs)):
+        for spec in specs:
+            tensor = f"{kind} {code(spec.name)}"
+            if spec.sequence:
                 return f"{tensor} holds sequences, and the example knows nothing of lengths and buckets"
-            if spec["dtype"] not in ELEMENTS:
-                return f"{tensor} is {spec['dtype']}, which Paddle's C++ library does not copy"
+            if spec.dtype not in ELEMENTS:
+                return f"{tensor} is {spec.dtype}, which Paddle's C++ library does not copy"
     return ""
 
 
-def why_no_triton(deployment: Mapping[str, Any]) -> str:
+def why_no_triton(deployment: Deployment) -> str:
     """Why Triton cannot serve this bundle; "" when it can."""
-    for spec in (*deployment["inputs"], *deployment["outputs"]):
-        if spec["dtype"] not in TRITON_TYPES:
-            return f"{code(spec['name'])} is {spec['dtype']}, which is no type of Triton's"
-        if not spec["shape"]:
-            return f"{code(spec['name'])} has no dimension, and Triton's tensors have one at least"
+    for spec in (*deployment.inputs, *deployment.outputs):
+        if spec.dtype not in TRITON_TYPES:
+            return f"{code(spec.name)} is {spec.dtype}, which is no type of Triton's"
+        if not spec.shape:
+            return f"{code(spec.name)} has no dimension, and Triton's tensors have one at least"
     return ""
 
 
-def _triton(spec: Mapping[str, Any], *, lengths: bool) -> list[tuple[str, str, list[int]]]:
+def _triton(spec: TensorSpec, *, lengths: bool) -> list[tuple[str, str, list[int]]]:
     """Name, type and shape of each tensor that stands for an input or an output."""
-    tensor = (spec["name"], TRITON_TYPES[spec["dtype"]])
-    if not spec["sequence"]:
-        return [(*tensor, list(spec["shape"]))]
-    own = (*tensor, [-1, *spec["shape"]])
-    return [own, (spec["name"] + LENGTHS, "TYPE_INT64", [-1])] if lengths else [own]
+    tensor = (spec.name, TRITON_TYPES[spec.dtype])
+    if not spec.sequence:
+        return [(*tensor, list(spec.shape))]
+    own = (*tensor, [-1, *spec.shape])
+    return [own, (spec.name + LENGTHS, "TYPE_INT64", [-1])] if lengths else [own]
 
 
 def cpp_string(text: str) -> str:
@@ -117,6 +122,7 @@ def code(text: str) -> str:
     return f"{fence} {text} {fence}" if "`" in text else f"{fence}{text}{fence}"
 
 
+@cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),

@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddle_int8.tasks.engines.paddle.files import ModelFormat, ModelSource
+from paddle_int8.tasks.engines.paddle.files import MODEL_FILENAME, PARAMS_FILENAME, ModelFormat, ModelSource
 from paddle_int8.tasks.engines.paddle.params import check_params, expected_headers
 from paddle_int8.tasks.store.folder import file_digest
 
@@ -22,7 +22,7 @@ NOT_COMPUTED = frozenset({"op_callstack", "op_namescope", "op_device", "op_role"
 
 
 def program_digest(
-    folder: Path, model_filename: str = "model.pdmodel", params_filename: str = "model.pdiparams"
+    folder: Path, model_filename: str = MODEL_FILENAME, params_filename: str = PARAMS_FILENAME
 ) -> str:
     """SHA-256 over the operators in order, with variable names, and over every parameter's bytes.
 

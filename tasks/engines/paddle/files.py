@@ -14,6 +14,8 @@ from paddle_int8.tasks.store.folder import file_digest, folder_digest
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 PROGRAM, PARAMS, PIR_PROGRAM = ".pdmodel", ".pdiparams", ".json"
+FILES = MODEL_FILENAME, PARAMS_FILENAME = "model.pdmodel", "model.pdiparams"
+"""The files of every model that a step writes: its program and its parameters."""
 LEGACY_PAIRS = (("__model__", "__params__"), ("model", "params"))
 ACCEPTED = (
     "a directory with one .pdmodel or .json program and its .pdiparams or with __model__, or the path of a "
@@ -69,7 +71,10 @@ def find_model(files: ModelFiles) -> ModelSource:
 
 
 def require_content(path: Path) -> None:
-    """Raises: ModelFormatError when `path` is empty, or a pointer to what Git LFS has not fetched yet."""
+    """Requires a file with content.
+
+    Raises: ModelFormatError when `path` is empty, or a pointer to what Git LFS has not fetched yet.
+    """
     with path.open("rb") as stream:
         beginning = stream.read(len(LFS_POINTER))
     if not beginning:

@@ -16,7 +16,7 @@ RELEASE = "name it in `model.path` of a release's YAML file and run `paddle-int8
 
 
 def require_float(source: ModelSource) -> None:
-    """Raises: ModelFormatError when the program of `source` is quantized in any way."""
+    """Requires a model in floating point. Raises: ModelFormatError when it is quantized in any way."""
     found = recognise(source)
     if found.form is Form.FLOAT:
         return

@@ -38,7 +38,7 @@ GPU_ONLY = frozenset(
 
 
 def require_cpu(loaded: LoadedProgram, program: Path) -> None:
-    """Raises: ModelFormatError when `loaded` holds an operator that no CPU runs."""
+    """Requires operators that a CPU runs. Raises: ModelFormatError when `loaded` holds another one."""
     types = {op.type for block in loaded.program.blocks for op in block.ops}
     if found := sorted(types & GPU_ONLY):
         raise ModelFormatError(

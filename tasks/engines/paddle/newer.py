@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.contracts.errors import ModelFormatError
 from paddle_int8.tasks.engines.paddle.pir.exceptions import end_of_slice
@@ -16,14 +16,14 @@ from paddle_int8.tasks.engines.paddle.pir.table import rules
 from paddle_int8.tasks.engines.paddle.private.programs import name_of_stored_type
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.engines.paddle.types import StoredOperator, StoredProgram
+    from paddle_int8.tasks.engines.paddle.types import Attribute, StoredOperator, StoredProgram
 
 INTS, FLOATS, LONGS, FLOAT64S = 3, 4, 11, 12
 """Types of attributes, as framework.proto numbers them."""
 FIRST = 3_000_000
 """The number of the version 3.0.0 in a program's file."""
 VALUES = "values"
-TYPED: Mapping[str, tuple[str, int, str, Callable[[Any], Any]]] = {
+TYPED: Mapping[str, tuple[str, int, str, Callable[[float], float]]] = {
     "BOOL": ("bool_values", INTS, "ints", int),
     "INT32": ("int32_values", INTS, "ints", int),
     "INT64": ("int64_values", LONGS, "longs", int),
@@ -74,21 +74,21 @@ def _unknown(op: StoredOperator) -> list[str]:
 
 
 @cache
-def _new_attributes() -> Mapping[str, Mapping[str, Any]]:
+def _new_attributes() -> Mapping[str, Mapping[str, object]]:
     """Attributes that operators of Paddle 2.6 lack, each with the value with which it changes nothing."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, object]] = {}
     for rule in rules().values():
         found.setdefault(rule.legacy, {}).update(rule.new)
     return found
 
 
-def _value(attribute: Any) -> object:
+def _value(attribute: Attribute) -> object:
     """The value of an attribute that holds one number or truth."""
     (value,) = (value for field, value in attribute.ListFields() if field.name not in ("name", "type"))
     return value
 
 
-def _assigned(op: Any) -> bool:
+def _assigned(op: StoredOperator) -> bool:
     """Gives `assign_value` its numbers in the attribute for their type."""
     values = next((each for each in op.attrs if each.name == VALUES), None)
     if values is None:
@@ -101,7 +101,7 @@ def _assigned(op: Any) -> bool:
     return True
 
 
-def _sliced(op: Any) -> bool:
+def _sliced(op: StoredOperator) -> bool:
     """Ends backward slices at -1, as Paddle 2.6 does."""
     ends, strides = (
         next(each.ints for each in op.attrs if each.name == name) for name in ("ends", "strides")
@@ -113,4 +113,7 @@ def _sliced(op: Any) -> bool:
     return True
 
 
-CHANGES: Mapping[str, Callable[[Any], bool]] = {"assign_value": _assigned, "strided_slice": _sliced}
+CHANGES: Mapping[str, Callable[[StoredOperator], bool]] = {
+    "assign_value": _assigned,
+    "strided_slice": _sliced,
+}

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import StoredProgram
 
 ITEM_BYTES = {0: 1, 1: 2, 2: 4, 3: 8, 4: 2, 5: 4, 6: 8, 20: 1, 21: 1, 22: 2, 23: 8, 24: 16}
-"""Bytes of an element by VarType.Type number, source: framework.proto."""
+"""The bytes of an element, by VarType number. Source: framework.proto."""
 SHORT_INTEGERS = frozenset({1, 20, 21})
-"""INT16, UINT8, INT8."""
+"""The VarType numbers of INT16, UINT8 and INT8."""
 LOD_TENSOR = 7
 MAX_DESC_BYTES = 4096
 COPY_AGAIN = "copy or export the model again, program and parameters together"

@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from paddle_int8.tasks.contracts.errors import ModelFormatError
+from paddle_int8.tasks.engines.paddle.files import MODEL_FILENAME, PARAMS_FILENAME
 from paddle_int8.tasks.engines.paddle.serving import Predictor, opened, paddle_config
 from paddle_int8.tasks.engines.paddle.switches import Switches
-
-MODEL_FILENAME, PARAMS_FILENAME = "model.pdmodel", "model.pdiparams"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

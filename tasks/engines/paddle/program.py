@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.errors import ModelFormatError, storage_error
 from paddle_int8.tasks.engines.paddle.blocks import tensor_of
-from paddle_int8.tasks.engines.paddle.files import ModelSource
+from paddle_int8.tasks.engines.paddle.files import MODEL_FILENAME, PARAMS_FILENAME, ModelSource
 from paddle_int8.tasks.engines.paddle.params import COPY_AGAIN, check_params, expected_headers
 from paddle_int8.tasks.engines.paddle.private.guard import require_tested_paddle
 from paddle_int8.tasks.engines.paddle.private.operators import is_known
@@ -107,8 +107,8 @@ def save_program(
     loaded: LoadedProgram,
     folder: Path,
     *,
-    model_filename: str = "model.pdmodel",
-    params_filename: str = "model.pdiparams",
+    model_filename: str = MODEL_FILENAME,
+    params_filename: str = PARAMS_FILENAME,
 ) -> None:
     """Writes `loaded` into `folder`, with every attribute and every name.
 

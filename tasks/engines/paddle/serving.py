@@ -22,13 +22,19 @@ import time
 import weakref
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np  # before Paddle, whose zlib otherwise crashes the interpreter
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from paddle import inference
+
 Array = NDArray[Any]
 Feed = Dict[str, Array]
+Json = Mapping[str, Any]
+Batch = Tuple[Feed, "Future[List[Array]]"]
+Opening = Tuple[Callable[[], "Predictor"], "Future[Predictor]"]
 LENGTHS = ".lengths"
 """A sequence input `x`, [N, longest, ...], comes with `x.lengths`, [N]; what lies beyond is not read."""
 GROUP_SEQUENCES, STEPS_APART = 24, 32
@@ -63,7 +69,7 @@ ISA_NAMES = {
 logger = logging.getLogger("paddle_int8.bundle")
 
 
-def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], threads: int) -> Any:
+def paddle_config(program: Path, params: Path | None, switches: Json, threads: int) -> inference.Config:
     """The `paddle.inference.Config` of a model.
 
     `params` is None for a model with one file per parameter beside `program`. `switches` is the
@@ -99,9 +105,11 @@ def paddle_config(program: Path, params: Path | None, switches: dict[str, Any], 
     return config
 
 
-def _method(config: Any, name: str) -> Any:
+def _method(config: inference.Config, name: str) -> Callable[..., None]:
     """A method by its name in Paddle 2.6. Paddle 3 writes `onednn` for `mkldnn`."""
-    return getattr(config, name.replace("mkldnn", "onednn"), None) or getattr(config, name)
+    newer = name.replace("mkldnn", "onednn")
+    method: Callable[..., None] = getattr(config, newer if hasattr(config, newer) else name)
+    return method
 
 
 def packed(padded_values: Array, lengths: Array) -> Array:
@@ -142,7 +150,7 @@ class Executor:
     kernels of another one, in a thread that did not build them, which ruins the heap.
     """
 
-    def __init__(self, predictor: Any, kept: int) -> None:
+    def __init__(self, predictor: inference.Predictor, kept: int) -> None:
         self._predictor = predictor
         self._kept = kept
         self._shapes: set[tuple[tuple[int, ...], ...]] = set()
@@ -170,7 +178,7 @@ class Executor:
         handles = [self._predictor.get_output_handle(name) for name in self.output_names]
         return [(handle.copy_to_cpu(), _steps(handle.lod())) for handle in handles]
 
-    def _handles(self) -> dict[str, Any]:
+    def _handles(self) -> dict[str, inference.Tensor]:
         return {name: self._predictor.get_input_handle(name) for name in self.input_names}
 
     def _keep(self, shape: tuple[tuple[int, ...], ...]) -> None:
@@ -189,9 +197,8 @@ def onednn_isa() -> int:
     """
     import paddle
 
-    for library in sorted(
-        (Path(str(paddle.__file__)).parent / "libs").glob("*dnn*")
-    ):  # libdnnl.so.3, mkldnn.dll
+    libraries = Path(str(paddle.__file__)).parent / "libs"
+    for library in sorted(libraries.glob("*dnn*")):  # libdnnl.so.3, mkldnn.dll
         try:
             return int(ctypes.CDLL(str(library)).dnnl_get_effective_cpu_isa())
         except (OSError, AttributeError):
@@ -212,7 +219,7 @@ def other_isa(used: int, validated: Sequence[str]) -> str:
     )
 
 
-def require_validated_isa(deployment: Mapping[str, Any]) -> None:
+def require_validated_isa(deployment: Json) -> None:
     """Warns of an instruction set that the bundle was not validated on.
 
     Raises: RuntimeError instead, when `deployment.json` says `"strict": true`.
@@ -305,10 +312,8 @@ def _steps(lod: list[list[int]]) -> Array | None:
 
 def _room(values: Array, steps: Array | None, lengths: Array) -> Array:
     """Zeros for one output of the whole batch."""
-    shape = (len(lengths), *values.shape[1:])
-    if steps is not None:
-        shape = (len(lengths), int(lengths.max()), *values.shape[1:])
-    return np.zeros(shape, values.dtype)
+    longest = () if steps is None else (int(lengths.max()),)
+    return np.zeros((len(lengths), *longest, *values.shape[1:]), values.dtype)
 
 
 def filled(lengths: Array, buckets: Sequence[int]) -> list[tuple[Array, list[int]]]:
@@ -385,7 +390,7 @@ class SharedPredictor:
     """
 
     def __init__(self, open_predictor: Callable[[], Predictor], predictors: int = 1) -> None:
-        self._batches: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         first = self._started(open_predictor)
         self.input_names, self.output_names = first.input_names, first.output_names
         for _ in range(1, predictors):
@@ -411,11 +416,11 @@ class SharedPredictor:
         return answer.result()
 
 
-def _serve(beginning: list[Any], batches: Any) -> None:
+def _serve(beginning: list[Opening], batches: queue.SimpleQueue[Batch | None]) -> None:
     """Opens, runs and drops a predictor. `batches` holds pairs of feeds and answer, and None at the end.
 
-    beginning: a pair of the function that opens it and the future that receives it. It is taken out of the
-    list, so that nothing but this thread keeps the predictor, or the one that it was cloned from.
+    beginning: the function that opens it, and the future that receives it. They are taken out of the list, so
+    that nothing but this thread keeps the predictor, or the one that it was cloned from.
     """
     open_predictor, opened = beginning.pop()
     try:
@@ -433,7 +438,7 @@ def _serve(beginning: list[Any], batches: Any) -> None:
         del feeds, answer
 
 
-def opened(config: Any, switches: Mapping[str, Any]) -> Predictor:
+def opened(config: inference.Config, switches: Json) -> Predictor:
     """The predictor of a `paddle.inference.Config`, for this thread alone."""
     from paddle.inference import create_predictor
 

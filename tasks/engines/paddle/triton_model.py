@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
-from typing import Any
 
 import triton_python_backend_utils as triton
 
@@ -28,11 +27,11 @@ class TritonPythonModel:
         self._predictor = module.open_bundle(bundle)
         self._inputs = [tensor["name"] for tensor in json.loads(args["model_config"])["input"]]
 
-    def execute(self, requests: list[Any]) -> list[Any]:
+    def execute(self, requests: list[triton.InferenceRequest]) -> list[triton.InferenceResponse]:
         """An answer to each request, which holds one batch."""
         return [self._answer(request) for request in requests]
 
-    def _answer(self, request: Any) -> Any:
+    def _answer(self, request: triton.InferenceRequest) -> triton.InferenceResponse:
         feeds = {name: triton.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs}
         try:
             outputs = self._predictor.run(feeds)

@@ -5,13 +5,20 @@ Nothing is implemented here: an object of Paddle's fits the protocol that bears 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
 from typing import Any, Protocol
 
 from paddle_int8.tasks.contracts.arrays import Array
 
-DataType = Any
-"""`paddle.float32` and its like, which compare, hash and convert to `int`."""
+
+class NativeType(Protocol):
+    """`paddle.float32` and its like, which compare and hash."""
+
+    def __int__(self) -> int: ...
+
+
+DataType = NativeType | str
+"""A data type, or its name, which Paddle takes as well."""
 
 
 class Variable(Protocol):
@@ -19,7 +26,7 @@ class Variable(Protocol):
 
     name: str
     shape: tuple[int, ...]
-    dtype: DataType
+    dtype: NativeType
     persistable: bool
     lod_level: int
 
@@ -153,9 +160,19 @@ class GraphNode(Protocol):
 class Graph(Protocol):
     """A program as Paddle's passes take it."""
 
+    all_persistable_nodes: Callable[[], Sequence[GraphNode]]
+
     def all_op_nodes(self) -> Iterable[GraphNode]: ...
 
     def to_program(self) -> Program: ...
+
+
+class Stateful(Protocol):
+    """A network or an optimizer of Paddle's, whose values can be read and put back."""
+
+    def state_dict(self) -> Mapping[str, object]: ...
+
+    def set_state_dict(self, values: Mapping[str, object], /) -> object: ...
 
 
 class Slot(Protocol):
@@ -165,14 +182,43 @@ class Slot(Protocol):
     arguments: Sequence[str]
 
 
+class Number(Protocol):
+    """A number in a stored operator. One of its fields holds it, and the others are 0."""
+
+    b: bool
+    i: int
+    r: float
+
+
+class Field(Protocol):
+    """The description of a field of a message."""
+
+    name: str
+
+
 class Attribute(Protocol):
     """An attribute of a stored operator. `s` is its text and `b` its truth; another type has "" and False."""
 
     name: str
     s: str
     b: bool
+    i: int
+    ints: MutableSequence[int]
+    scalars: Sequence[Number]
+
+    def ListFields(self) -> Sequence[tuple[Field, object]]: ...  # noqa: N802 - protobuf's name
 
     def SerializeToString(self, *, deterministic: bool) -> bytes: ...  # noqa: N802 - protobuf's name
+
+
+class Attributes(Protocol):
+    """The attributes of a stored operator, in the file's order."""
+
+    def __iter__(self) -> Iterator[Attribute]: ...
+
+    def add(self, *, name: str, type: int) -> Attribute: ...
+
+    def remove(self, attribute: Attribute, /) -> None: ...
 
 
 class StoredOperator(Protocol):
@@ -181,20 +227,54 @@ class StoredOperator(Protocol):
     type: str
     inputs: Sequence[Slot]
     outputs: Sequence[Slot]
-    attrs: Sequence[Attribute]
+    attrs: Attributes
+
+
+class StoredTensor(Protocol):
+    """The type of a variable that holds a tensor."""
+
+    tensor: TensorMessage
+
+
+class StoredType(Protocol):
+    """The type of a variable in a program's file. `type` is its number in framework.proto."""
+
+    type: int
+    lod_tensor: StoredTensor
+
+
+class StoredVariable(Protocol):
+    """A variable in a program's file."""
+
+    name: str
+    persistable: bool
+    type: StoredType
 
 
 class StoredBlock(Protocol):
-    """A block in a program's file; `vars` are VarDesc messages."""
+    """A block in a program's file."""
 
     ops: Sequence[StoredOperator]
-    vars: Sequence[Any]
+    vars: Sequence[StoredVariable]
+
+
+class Version(Protocol):
+    """The version of Paddle that wrote a program, in one number."""
+
+    version: int
+
+
+class TensorMessage(Protocol):
+    """What stands before a tensor's values in a file."""
+
+    data_type: int
+    dims: Sequence[int]
 
 
 class StoredProgram(Protocol):
-    """A program's file, parsed: the message ProgramDesc. `version` is the message Version."""
+    """A program's file, parsed."""
 
     blocks: Sequence[StoredBlock]
-    version: Any
+    version: Version
 
     def SerializeToString(self) -> bytes: ...  # noqa: N802 - protobuf's name

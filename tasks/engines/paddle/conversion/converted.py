@@ -11,7 +11,7 @@ CAST = "cast_to_fp32"
 
 
 def require_int8(converted: ConvertedModel) -> None:
-    """Raises: ConversionError when no compute operator of `converted` is INT8."""
+    """Requires a compute operator in INT8. Raises: ConversionError when `converted` has none."""
     if not converted.int8_ops.keys() & QUANTIZABLE:
         found = ", ".join(f"{count} {name}" for name, count in converted.int8_ops.items())
         raise ConversionError(

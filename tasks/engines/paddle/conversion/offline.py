@@ -16,7 +16,7 @@ from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
 from paddle_int8.tasks.engines.paddle.conversion.converted import CAST
 from paddle_int8.tasks.engines.paddle.conversion.weight_layout import LAID_OUT, lay_out_weights
 from paddle_int8.tasks.engines.paddle.digest import program_digest
-from paddle_int8.tasks.engines.paddle.files import ModelSource
+from paddle_int8.tasks.engines.paddle.files import MODEL_FILENAME, PARAMS_FILENAME, ModelSource
 from paddle_int8.tasks.engines.paddle.form import Form
 from paddle_int8.tasks.engines.paddle.form_errors import require_convertible
 from paddle_int8.tasks.engines.paddle.switches import FP32_FC_FUSION, SCORE_SUM_FUSION
@@ -101,8 +101,8 @@ class OfflineRequest:
     weight_bits: int = 8
     layout: str = "offline"
     repairs: OfflineRepairs = OfflineRepairs()
-    model_filename: str = "model.pdmodel"
-    params_filename: str = "model.pdiparams"
+    model_filename: str = MODEL_FILENAME
+    params_filename: str = PARAMS_FILENAME
 
 
 def convert_offline(request: OfflineRequest) -> ConvertedModel:

@@ -40,7 +40,7 @@ from paddle_int8.tasks.engines.paddle.conversion.recorded_scales import (
 )
 from paddle_int8.tasks.engines.paddle.conversion.signed_residuals import S8_MAX, widen_signed_residual_sums
 from paddle_int8.tasks.engines.paddle.digest import program_digest
-from paddle_int8.tasks.engines.paddle.files import ModelSource
+from paddle_int8.tasks.engines.paddle.files import MODEL_FILENAME, PARAMS_FILENAME, ModelSource
 from paddle_int8.tasks.engines.paddle.form import Form
 from paddle_int8.tasks.engines.paddle.form_errors import require_convertible
 from paddle_int8.tasks.engines.paddle.private.operators import remove_operator, rename_input
@@ -61,8 +61,8 @@ def convert_qdq(
     source: ModelSource,
     folder: Path,
     *,
-    model_filename: str = "model.pdmodel",
-    params_filename: str = "model.pdiparams",
+    model_filename: str = MODEL_FILENAME,
+    params_filename: str = PARAMS_FILENAME,
 ) -> ConvertedModel:
     """Writes the QDQ model `source` into `folder`, ready for the predictor.
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy  # libpaddle exports zlib: imported before numpy it crashes the interpreter
 import paddle
@@ -150,7 +150,11 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
             self._var_quant_scales[name] = (False, self._convert_scale2tensor(numpy.array(scale)))
 
     def _apply_pass(
-        self, graph: Graph, pass_name: str, attrs: list[str] | None = None, attr_values: Any = None
+        self,
+        graph: Graph,
+        pass_name: str,
+        attrs: list[str] | None = None,
+        attr_values: list[object] | None = None,
     ) -> Graph:
         if pass_name in self._options.skipped_passes:
             return graph

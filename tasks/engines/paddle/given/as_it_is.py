@@ -13,8 +13,7 @@ from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.conversion.converted import require_int8
 from paddle_int8.tasks.engines.paddle.digest import program_digest
-from paddle_int8.tasks.engines.paddle.files import find_model
-from paddle_int8.tasks.engines.paddle.predictor import MODEL_FILENAME, PARAMS_FILENAME
+from paddle_int8.tasks.engines.paddle.files import FILES, find_model
 
 
 def take_as_it_is(given: Path, folder: Path, layout: str) -> ConvertedModel:
@@ -25,7 +24,7 @@ def take_as_it_is(given: Path, folder: Path, layout: str) -> ConvertedModel:
     from paddle_int8.tasks.engines.paddle.given.layers import quantized_layers
     from paddle_int8.tasks.engines.paddle.program import load_program
 
-    for name in (MODEL_FILENAME, PARAMS_FILENAME):
+    for name in FILES:
         shutil.copyfile(given / name, folder / name)
     layers = quantized_layers(
         load_program(find_model(ModelFiles(path=folder)), quantized=True), converted=True

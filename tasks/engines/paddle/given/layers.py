@@ -33,8 +33,8 @@ LAID_OUT = "scale"
 class QuantizedLayer:
     """One layer of a quantized program.
 
-    name: its name in the user's network. type: of its operator. output: the tensor that it writes.
-    threshold: that of its input; None where the input is not quantized, or where the program does not say.
+    name: its name in the user's network. type: its operator's type. output: the tensor that it writes.
+    threshold: its input's threshold; None where the input is not quantized, or the program does not say it.
     quantized: whether its input and its weight are quantized.
     per_tensor: whether its weight has one scale for all channels.
     bits: how many bits its input and its weight are quantized to.

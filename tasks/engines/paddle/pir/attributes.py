@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from paddle_int8.tasks.engines.paddle.pir.program import DataType
+from paddle_int8.tasks.engines.paddle.pir.program import DataType, Plain
 from paddle_int8.tasks.engines.paddle.private.operators import scalar
 
 DATA_TYPES = {
@@ -24,7 +23,7 @@ DATA_TYPES = {
     "complex128": 24,
 }
 """Numbers of data types in framework.proto, by the names that PIR has for them."""
-CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
+CONVERSIONS: Mapping[str, Callable[[Plain], object]] = {
     "BOOLEAN": bool,
     "INT": int,
     "LONG": int,
@@ -43,7 +42,7 @@ CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
 """What makes an attribute, or each element of a list, by the names of types in framework.proto."""
 
 
-def as_attribute(value: Any, kind: str) -> Any:
+def as_attribute(value: Plain, kind: str) -> object:
     """A value as an attribute of the type `kind` of framework.proto; other types stay as they are."""
     convert = CONVERSIONS.get(kind)
     if convert is None:
@@ -57,5 +56,5 @@ def is_list(kind: str) -> bool:
     return kind.endswith("S")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Plain) -> Plain:
     return DATA_TYPES[value] if isinstance(value, DataType) else value

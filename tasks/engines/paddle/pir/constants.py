@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from paddle_int8.tasks.contracts.arrays import Array
-from paddle_int8.tasks.engines.paddle.pir.program import Operation
+from paddle_int8.tasks.engines.paddle.pir.program import Attributes, Operation
+
+Operands = Sequence[Any]
+"""The values of operands, all known: arrays, and of a row a list of them."""
 
 LARGEST = 4096
 """Elements of a tensor beyond which it is computed when the program runs: no shape is that long."""
@@ -31,32 +34,32 @@ def fold(operation: Operation, operands: Sequence[Array | Sequence[Array] | None
     return folding(operation.attributes, operands)
 
 
-def _full(attributes: Mapping[str, Any], operands: Sequence[Any]) -> Array | None:
+def _full(attributes: Attributes, operands: Operands) -> Array | None:
     shape = attributes["shape"]
     if math.prod(shape) > LARGEST:
         return None
     return np.full(shape, attributes["value"], _numpy_type(attributes["dtype"]))
 
 
-def _full_int_array(attributes: Mapping[str, Any], operands: Sequence[Any]) -> Array:
+def _full_int_array(attributes: Attributes, operands: Operands) -> Array:
     return np.array(attributes["value"], np.int64)
 
 
-def _assign_value(attributes: Mapping[str, Any], operands: Sequence[Any]) -> Array | None:
+def _assign_value(attributes: Attributes, operands: Operands) -> Array | None:
     if len(attributes["values"]) > LARGEST:
         return None
     return np.array(attributes["values"], _numpy_type(attributes["dtype"])).reshape(attributes["shape"])
 
 
-def _stack(attributes: Mapping[str, Any], operands: Sequence[Any]) -> Array:
+def _stack(attributes: Attributes, operands: Operands) -> Array:
     return np.stack(operands[0], attributes["axis"])
 
 
-def _concat(attributes: Mapping[str, Any], operands: Sequence[Any]) -> Array:
+def _concat(attributes: Attributes, operands: Operands) -> Array:
     return np.concatenate(operands[0], int(operands[1].item()))
 
 
-def _cast(attributes: Mapping[str, Any], operands: Sequence[Any]) -> Array:
+def _cast(attributes: Attributes, operands: Operands) -> Array:
     return np.asarray(operands[0]).astype(_numpy_type(attributes["dtype"]))
 
 
@@ -64,7 +67,7 @@ def _numpy_type(dtype: str) -> str:
     return IN_NUMPY.get(dtype, dtype)
 
 
-FOLDING: Mapping[str, Callable[[Mapping[str, Any], Sequence[Any]], Array | None]] = {
+FOLDING: Mapping[str, Callable[[Attributes, Operands], Array | None]] = {
     "pd_op.full": _full,
     "pd_op.full_int_array": _full_int_array,
     "pd_op.assign_value": _assign_value,

@@ -122,7 +122,7 @@ def _yielded(body: Block) -> tuple[int, ...]:
 
 
 def _nothing(translation: Translation, operation: Operation) -> None:
-    """What a body gives back is taken by the operator that it belongs to."""
+    """Writes nothing: the operator that a body belongs to takes what the body gives back."""
 
 
 CONTROL_FLOW: Mapping[str, Callable[[Translation, Operation], None]] = {

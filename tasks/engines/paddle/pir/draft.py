@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+
+from paddle_int8.tasks.engines.paddle.pir.program import Plain
 
 
 @dataclass(slots=True)
@@ -13,4 +14,4 @@ class Draft:
     type: str
     inputs: dict[str, list[str]]
     outputs: dict[str, list[str]]
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Plain] = field(default_factory=dict)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.pir.draft import Draft
-from paddle_int8.tasks.engines.paddle.pir.program import DataType, Tensor
+from paddle_int8.tasks.engines.paddle.pir.program import DataType, Tensor, TensorArray
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.pir.program import Operation
@@ -35,7 +35,7 @@ def _cast(translation: Translation, operation: Operation, draft: Draft) -> list[
 
 
 def _reduction(translation: Translation, operation: Operation, draft: Draft) -> list[Draft]:
-    """No axes are all axes."""
+    """Names all axes where PIR names none."""
     if not draft.attributes.get("dim"):
         given = translation.types[operation.operands[0]]
         assert isinstance(given, Tensor)
@@ -46,7 +46,7 @@ def _reduction(translation: Translation, operation: Operation, draft: Draft) -> 
 
 
 def _full(translation: Translation, operation: Operation, draft: Draft) -> list[Draft]:
-    """The value is also given as text, which holds integers that FP32 does not."""
+    """Gives the value as text too, which holds integers that FP32 does not."""
     value = draft.attributes["value"]
     draft.attributes["str_value"] = _text(value)
     return [draft]
@@ -97,7 +97,7 @@ def _shape64(translation: Translation, operation: Operation, draft: Draft) -> li
 
 
 def _arange(translation: Translation, operation: Operation, draft: Draft) -> list[Draft]:
-    """Start, end and step have the type of the result, and one element each."""
+    """Gives start, end and step the type of the result, and one element each."""
     wanted = operation.results[0].type
     assert isinstance(wanted, Tensor)
     draft.attributes.pop("dtype", None)
@@ -123,7 +123,7 @@ def _cast_input(
 
 
 def _resize(translation: Translation, operation: Operation, draft: Draft) -> list[Draft]:
-    """A constant size becomes attributes, so that shapes are known; another one must be of type int32."""
+    """Makes a constant size attributes, so that shapes are known, and any other size int32."""
     value = translation.constants.get(operation.operands[1]) if len(operation.operands) > 1 else None
     if value is not None:
         names = ("out_d", "out_h", "out_w")[-value.size :]
@@ -138,7 +138,7 @@ def _resize(translation: Translation, operation: Operation, draft: Draft) -> lis
 
 
 def _strided_slice(translation: Translation, operation: Operation, draft: Draft) -> list[Draft]:
-    """Paddle 2.6 ends a backward slice at -1 where Paddle 3 ends it at the least integer."""
+    """Ends a backward slice at -1, where Paddle 3 ends it at the least integer."""
     known = draft.inputs.keys() == {"Input"}
     draft.attributes["infer_flags"] = [1 if known else -1] * len(draft.attributes["axes"])
     if known:
@@ -160,8 +160,9 @@ def _set_value(translation: Translation, operation: Operation, draft: Draft) -> 
 
 
 def _dtype(translation: Translation, number: int) -> str:
-    type: Any = translation.types[number]
-    return str(type.dtype)
+    type = translation.types[number]
+    assert isinstance(type, Tensor | TensorArray)
+    return type.dtype
 
 
 EXCEPTIONS: Mapping[str, Callable[[Translation, Operation, Draft], list[Draft]]] = {

@@ -38,6 +38,11 @@ NOT_COMPUTED = frozenset({"struct_name", "op_role", "op_dist_attr"})
 NOT_STORED = "__non_persistable"
 """How the name of a parameter ends that is not in the file of parameters, such as the state of a dropout."""
 NOT_FINITE = {"NaN": math.nan, "NAN": math.nan, "INF": math.inf, "-INF": -math.inf}
+Json = Mapping[str, Any]
+"""An object of the file. One that is damaged ends the reading with an error, whatever is wrong with it."""
+Plain = Any
+"""The value of an attribute: None, a truth, a number, a text or a list of these. The operator says which."""
+Attributes = Mapping[str, Plain]
 COPY_AGAIN = "copy or export the model again, program and parameters together"
 
 
@@ -94,7 +99,7 @@ class Operation:
     name: str
     operands: tuple[int, ...]
     results: tuple[Value, ...]
-    attributes: Mapping[str, Any]
+    attributes: Attributes
     bodies: tuple[Block, ...]
 
 
@@ -138,7 +143,7 @@ def read_program(path: Path) -> PirProgram:
         raise _error(f"{path} is damaged ({type(error).__name__}: {error})") from error
 
 
-def _require_known(path: Path, code: Mapping[str, Any]) -> None:
+def _require_known(path: Path, code: Json) -> None:
     if code["magic"] != "pir":
         raise _error(f"{path} is no PIR program: its `magic` is {code['magic']!r}")
     if code["version"] not in VERSIONS:
@@ -150,7 +155,7 @@ def _require_known(path: Path, code: Mapping[str, Any]) -> None:
         )
 
 
-def _block(region: Mapping[str, Any]) -> Block:
+def _block(region: Json) -> Block:
     (block,) = region["blocks"]
     return Block(
         arguments=tuple(_value(argument, "#") for argument in block["args"]),
@@ -158,7 +163,7 @@ def _block(region: Mapping[str, Any]) -> Block:
     )
 
 
-def _operation(stored: Mapping[str, Any]) -> Operation:
+def _operation(stored: Json) -> Operation:
     if stored["#"] == "p":
         return _parameter(stored)
     return Operation(
@@ -172,8 +177,8 @@ def _operation(stored: Mapping[str, Any]) -> Operation:
     )
 
 
-def _parameter(stored: Mapping[str, Any]) -> Operation:
-    """A parameter has a short form: `A` holds is_distributed, is_parameter, need_clip and the name."""
+def _parameter(stored: Json) -> Operation:
+    """A parameter, which has a short form: `A` holds is_distributed, is_parameter, need_clip and the name."""
     results = stored["O"]
     results = results if isinstance(results, list) else [results]
     name = stored["A"][3]
@@ -198,12 +203,12 @@ def _name(stored: str) -> str:
     return f"{DIALECTS.get(dialect, dialect)}.{name}"
 
 
-def _value(stored: Mapping[str, Any], number: str = "%") -> Value:
-    """number: the key of the value's number, which an argument of a block keeps elsewhere."""
+def _value(stored: Json, number: str = "%") -> Value:
+    """A value. number: the key of its number, which an argument of a block keeps elsewhere."""
     return Value(int(stored[number]), _type(stored["TT"]))
 
 
-def _type(stored: Mapping[str, Any]) -> Type:
+def _type(stored: Json) -> Type:
     kind = stored["#"].partition(".")[2]
     if kind == "t_dtensor":
         return Tensor(_dtype(stored["D"][0]), tuple(int(side) for side in stored["D"][1]))
@@ -214,17 +219,17 @@ def _type(stored: Mapping[str, Any]) -> Type:
     return Other(stored["#"])
 
 
-def _dtype(stored: Mapping[str, Any]) -> str:
+def _dtype(stored: Json) -> str:
     kind: str = stored["#"].partition(".")[2]
     return DTYPES.get(kind, kind)
 
 
-def _attribute(stored: Mapping[str, Any]) -> Any:
-    """As a plain value of Python; None for what says only where something is computed."""
+def _attribute(stored: Json) -> Plain:
+    """The value of an attribute; None for one that says only where something is computed."""
     kind = stored["#"].partition(".")[2]
     if "VD" in stored:
         return NOT_FINITE[stored["VD"]]
-    data: Any = stored.get("D")
+    data: Plain = stored.get("D")
     match kind:
         case "a_array":
             return [_attribute(each) for each in data or ()]
@@ -238,7 +243,7 @@ def _attribute(stored: Mapping[str, Any]) -> Any:
             return data
 
 
-def _scalar(dtype: str, value: Any) -> Any:
+def _scalar(dtype: str, value: Plain) -> Plain:
     if isinstance(value, str):
         return NOT_FINITE[value]
     return bool(value) if dtype == "bool" else value

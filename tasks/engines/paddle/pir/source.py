@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from paddle_int8.tasks.engines.paddle.files import ModelFormat, ModelSource
+from paddle_int8.tasks.engines.paddle.files import MODEL_FILENAME, ModelFormat, ModelSource
 from paddle_int8.tasks.engines.paddle.pir.program import read_program
 from paddle_int8.tasks.process import temporary
 
@@ -28,7 +28,7 @@ def readable(source: ModelSource) -> Iterator[ModelSource]:
         yield source
         return
     with TemporaryDirectory(prefix=temporary.prefix()) as folder:
-        path = Path(folder, "model.pdmodel")
+        path = Path(folder, MODEL_FILENAME)
         path.write_bytes(translated)
         yield replace(source, translated=path)
 

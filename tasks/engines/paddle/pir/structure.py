@@ -14,24 +14,24 @@ FETCH = "pd_op.fetch"
 
 
 def _combine(translation: Translation, operation: Operation) -> None:
-    """A row is put together where it is read; see `Translation.rows`."""
+    """Notes the members of a row, which is put together where it is read; see `Translation.rows`."""
 
 
 def _split(translation: Translation, operation: Operation) -> None:
-    """Each tensor of a row by itself."""
+    """Names each tensor of a row by itself."""
     names = translation.row(operation.operands[0])
     for result, name in zip(operation.results, names, strict=True):
         translation.names[result.number] = name
 
 
 def _slice(translation: Translation, operation: Operation) -> None:
-    """One tensor of a row."""
+    """Names one tensor of a row."""
     names = translation.row(operation.operands[0])
     translation.names[operation.results[0].number] = names[operation.attributes["index"]]
 
 
 def _leave_out(translation: Translation, operation: Operation) -> None:
-    """What checks or prints a value; its result is the value."""
+    """Leaves out an operator that checks or prints a value; its result is the value."""
     for result, operand in zip(operation.results, operation.operands, strict=False):
         translation.names[result.number] = translation.name(operand)
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import yaml
+
+from paddle_int8.tasks.engines.paddle.pir.program import Attributes, Json
 
 TABLE = Path(__file__).with_name("operators.yaml")
 LEFT_OUT = "_"
@@ -44,15 +45,15 @@ class Rule:
     operands: tuple[Operand, ...]
     results: tuple[Result, ...]
     renamed: Mapping[str, str]
-    fixed: Mapping[str, Any]
-    new: Mapping[str, Any]
+    fixed: Attributes
+    new: Attributes
     by: str
 
 
 @cache
 def rules() -> Mapping[str, Rule]:
     """Every line of the table, by the PIR operator's name without its dialect."""
-    lines: dict[str, dict[str, Any]] = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    lines: dict[str, Json] = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
     return {name: _rule(name, line) for name, line in lines.items()}
 
 
@@ -64,7 +65,7 @@ def rule_of(name: str) -> Rule | None:
     return rules().get(kind) or rules().get(kind.removesuffix("_"))
 
 
-def _rule(name: str, line: Mapping[str, Any]) -> Rule:
+def _rule(name: str, line: Json) -> Rule:
     return Rule(
         name=name,
         legacy=line.get("as", name),

@@ -10,7 +10,7 @@ from collections import ChainMap, Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import paddle
 
@@ -66,7 +66,7 @@ def translate(program: PirProgram, path: Path) -> types.Program:
 
 
 def require_translatable(program: PirProgram, path: Path) -> None:
-    """Raises: ModelFormatError, naming every operator that has no translation."""
+    """Requires a translation of every operator. Raises: ModelFormatError, naming those that have none."""
     counts = Counter(operation.name for operation in program.block.walk())
     known = STRUCTURE.keys() | CONTROL_FLOW.keys() | FEEDS | {PARAMETER, FETCH}
     unknown = sorted(name for name in counts if name not in known and rule_of(name) is None)
@@ -226,12 +226,12 @@ class Translation:
         self._deferred[number] = operation
         return True
 
-    def _known(self, number: int) -> Any:
+    def _known(self, number: int) -> Array | list[Array] | None:
         """The value of an operand, of a row those of its members; None where one is not known."""
         if number not in self.rows:
             return self.constants.get(number)
-        members = [self.constants.get(member) for member in self.rows[number]]
-        return None if any(member is None for member in members) else members
+        row = self.rows[number]
+        return [self.constants[member] for member in row] if self.constants.keys() >= set(row) else None
 
     def _write(self, operation: Operation) -> None:
         if operation.name in STRUCTURE:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.private import raw
 
@@ -32,8 +33,9 @@ def apply_pass(graph: Graph, name: str, **options: object) -> None:
     applied.apply(raw(graph).graph)
 
 
-def libpaddle() -> Any:
+def libpaddle() -> ModuleType:
     """Paddle's native module, which Paddle's own quantization takes as an argument."""
     from paddle.base import core
 
-    return core
+    module: ModuleType = core
+    return module

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.private import raw
 
 if TYPE_CHECKING:
+    from paddle.base.framework import OpProtoHolder
+
     from paddle_int8.tasks.engines.paddle.types import Block, GraphOperator, Operator
 
 
@@ -33,7 +35,7 @@ def append_operator(
     type: str,
     inputs: Mapping[str, Sequence[str]],
     outputs: Mapping[str, Sequence[str]],
-    attrs: Mapping[str, Any],
+    attrs: Mapping[str, object],
 ) -> Operator:
     """Makes an operator the block's last one, and infers the shapes of its outputs.
 
@@ -124,11 +126,12 @@ def required_outputs(kind: str) -> list[tuple[str, bool]]:
     return [(output.name, output.duplicable) for output in outputs if not output.dispensable]
 
 
-def scalar(value: float) -> Any:
+def scalar(value: float) -> object:
     """A number as attributes of type SCALAR take it."""
     from paddle.base.framework import wrap_as_scalar
 
-    return wrap_as_scalar(value)
+    wrapped: object = wrap_as_scalar(value)
+    return wrapped
 
 
 def declared_outputs(kind: str) -> list[tuple[str, bool]]:
@@ -141,7 +144,7 @@ def is_known(kind: str) -> bool:
     return bool(_declarations().has_op_proto(kind))
 
 
-def _declarations() -> Any:
+def _declarations() -> OpProtoHolder:
     from paddle.base.framework import OpProtoHolder
 
     return OpProtoHolder.instance()

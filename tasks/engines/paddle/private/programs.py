@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.private import raw
 from paddle_int8.tasks.engines.paddle.private.variables import is_dense
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.engines.paddle.types import Block, Program, StoredProgram, Variable
+    from paddle_int8.tasks.engines.paddle.types import Block, Program, StoredProgram, TensorMessage, Variable
 
 
 def feed_names(program: Program) -> tuple[str, ...]:
@@ -73,11 +73,12 @@ def parse(data: bytes) -> StoredProgram:
     return message
 
 
-def parse_tensor(data: bytes) -> Any:
+def parse_tensor(data: bytes) -> TensorMessage:
     """The message that stands before a tensor's values. Raises: google.protobuf.message.DecodeError."""
     from paddle.base.proto import framework_pb2
 
-    return framework_pb2.VarType.TensorDesc.FromString(data)
+    message: TensorMessage = framework_pb2.VarType.TensorDesc.FromString(data)
+    return message
 
 
 def name_of_stored_type(number: int) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.private import raw
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.contracts.arrays import Array
-    from paddle_int8.tasks.engines.paddle.types import DataType, Tensor
+    from paddle_int8.tasks.engines.paddle.types import NativeType, Tensor
 
 
 def new_tensor(values: Array, offsets: Sequence[int] | None = None) -> Tensor:
@@ -28,14 +28,15 @@ def is_filled(tensor: Tensor) -> bool:
     return bool(raw(tensor)._is_initialized())
 
 
-def type_of_tensor(tensor: Tensor) -> DataType:
-    return raw(tensor)._dtype()
+def type_of_tensor(tensor: Tensor) -> NativeType:
+    native: NativeType = raw(tensor)._dtype()
+    return native
 
 
 def is_laid_out_by_onednn(tensor: Tensor) -> bool:
     return bool(raw(tensor)._layout() == "ONEDNN")
 
 
-def capsule(tensor: Tensor) -> Any:
+def capsule(tensor: Tensor) -> object:
     """The tensor's memory for `np.from_dlpack`."""
     return raw(tensor)._to_dlpack()

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import paddle
@@ -30,7 +30,7 @@ from paddle_int8.tasks.engines.paddle.quantization.observation import (
 )
 from paddle_int8.tasks.engines.paddle.quantization.seen import checked
 from paddle_int8.tasks.engines.paddle.quantization.tensors import fed, view
-from paddle_int8.tasks.engines.paddle.quantization.weights import Grams, layers_of, rounded_weight
+from paddle_int8.tasks.engines.paddle.quantization.weights import Grams, roundable, rounded_weight
 from paddle_int8.tasks.process.progress import report
 
 if TYPE_CHECKING:
@@ -64,6 +64,13 @@ class Loader(paddle.io.DataLoader):  # type: ignore[misc]  # Paddle has no types
         return math.ceil(len(self._reader) / self._samples_per_batch)
 
 
+T = TypeVar("T")
+
+
+def _one_by_one(function: Callable[..., T], /, *items: Iterable[object]) -> Iterable[T]:
+    return map(function, *items)
+
+
 class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle has no types
     """PaddleSlim's quantization of one model. After `quantize` the quantized program is in `program`."""
 
@@ -79,7 +86,9 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
         more: int = 0,
         **options: Any,
     ) -> None:
-        """found: the thresholds of all activations, which are then not sampled; `algo` is "abs_max" then.
+        """Takes PaddleSlim's own options too.
+
+        found: the thresholds of all activations, which are then not sampled; `algo` is "abs_max" then.
         learned: thresholds of some, which count before all others.
         done, more: how much of the step's progress was made before, and follows.
         """
@@ -160,7 +169,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
     @property
     def _spread(self) -> Spread:
         """Calls a function for many tensors."""
-        return map
+        return _one_by_one
 
     def _all(self) -> Activations:
         """The activations of the batch that ran last, as `_load` gives them."""
@@ -242,7 +251,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
 
     @contextmanager
     def _measuring(self) -> Iterator[None]:
-        """Open while samples run through the network."""
+        """A context that is open while samples run through the network."""
         with replaced(slim.utils, "load_variable_data", self._load):
             yield
 
@@ -280,7 +289,7 @@ class Calibrator(slim.PostTrainingQuantization):  # type: ignore[misc]  # Paddle
 
     def _round_weights(self) -> None:
         """Rounds weights to the grids of their scales; `adaround` goes by the inputs of their layers too."""
-        layers = layers_of(self._program, self._quantized_weight_var_name)
+        layers = roundable(self._program, self._quantized_weight_var_name)
         weights = {layer.weight: np.array(self._tensor(layer.weight)) for layer in layers}
         grams = Grams()
         sources = sorted({layer.source for layer in layers})

@@ -92,7 +92,7 @@ class _OneSearch(slim.AddQuantDequantForInferencePass):  # type: ignore[misc]  #
     The pass looks up only a tensor's own scale, so that it never needs what it adds meanwhile.
     """
 
-    def apply(self, graph: Any) -> Graph:
+    def apply(self, graph: Graph) -> Graph:
         known = graph.all_persistable_nodes()
         graph.all_persistable_nodes = lambda: known
         try:

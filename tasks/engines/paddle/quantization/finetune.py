@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -95,9 +95,10 @@ def finetune(request: FinetuneRequest) -> FinetuneOutcome:
         history, scales = _train(request, trained)
     except PipelineError:
         raise
-    except Exception as error:
+    except Exception as error:  # PaddleSlim may raise anything, and so may a strange model
+        logger.exception("the training failed")
         raise QuantizationError(
-            found=f"PaddleSlim could not train the model: {type(error).__name__}: {error}",
+            found=f"the model could not be trained: {type(error).__name__}: {error}",
             required="a model whose operators have gradients, and labelled data of its kind",
             remedy="see the log; leave the operator out of `quantization.op_types`, or use post-training "
             "algorithms for this model",
@@ -256,14 +257,14 @@ def _objective(name: str) -> Callable[[list[Variable], Variable], Variable]:
     if name == "cross_entropy":
         return _cross_entropy
     try:
-        found: Callable[[list[Variable], Variable], Variable] = imported(name)
+        found = imported(name)
     except (ImportError, AttributeError) as error:
         raise QuantizationError(
             found=f"no objective {name} ({error})",
             required="`cross_entropy`, or `package.module:function` of (outputs, label) -> loss",
             remedy="correct `quantization.qat.objective`; PYTHONPATH must reach the module",
         ) from error
-    return found
+    return cast("Callable[[list[Variable], Variable], Variable]", found)
 
 
 def _cross_entropy(outputs: list[Variable], label: Variable) -> Variable:

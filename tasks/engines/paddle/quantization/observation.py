@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -26,8 +26,13 @@ LEVELS = 127
 FRACTIONS_FROM, FRACTIONS_STEP, FRACTIONS_TO = 0.3, 0.02, 1.0
 
 Activations = Mapping[str, Array]
-Spread = Callable[..., Iterable[Any]]
-"""`map`, or that of a pool of threads."""
+T = TypeVar("T")
+
+
+class Spread(Protocol):
+    """`map`, or that of a pool of threads."""
+
+    def __call__(self, function: Callable[..., T], /, *items: Iterable[object]) -> Iterable[T]: ...
 
 
 class Look(Protocol):
@@ -90,7 +95,7 @@ class Magnitudes:
     def _count(self, batch: Activations, spread: Spread) -> None:
         bins = [edges(*self.ranges[name]) for name in batch]
         for name, counts in zip(batch, spread(magnitude_counts, batch.values(), bins), strict=True):
-            self.counts[name] = self.counts.get(name, 0) + counts
+            self.counts[name] = self.counts[name] + counts if name in self.counts else counts
         ending = {name: values for name, values in batch.items() if self.last[name] == self.batches[1]}
         self.ptf |= zip(ending, spread(ptf_threshold, ending.values()), strict=True)
         self.batches[1] += 1
@@ -112,10 +117,7 @@ class Losses:
         return (self._search,)
 
     def observed(self) -> dict[str, Fields]:
-        return {
-            name: {search: threshold for search, (_, threshold) in found.items()}
-            for name, found in self.best.items()
-        }
+        return {name: {"mse": found["mse"][1], "emd": found["emd"][1]} for name, found in self.best.items()}
 
     def _search(self, batch: Activations, spread: Spread) -> None:
         def search(name: str, values: Array) -> dict[str, tuple[float, float]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.vocabulary import Observed, QuantizedForm
+from paddle_int8.tasks.engines.paddle.files import MODEL_FILENAME, PARAMS_FILENAME
 from paddle_int8.tasks.engines.paddle.quantization.seen import Fields, save
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ class ObserveRequest:
     """A model to observe on the samples `calibration`, as a release's candidates will quantize it.
 
     form: the form of the layouts that the observation is for; `LOSSES` differ by it.
-    op_types: whose tensors are observed. batch_size: in samples. fast: on oneDNN.
-    folder: into which what was seen is written.
+    op_types: the types of the operators whose tensors are observed.
+    batch_size: the number of samples in a batch. fast: whether the model runs on oneDNN.
+    folder: the folder into which what was seen is written.
     """
 
     model: ModelArtifact
@@ -113,7 +115,7 @@ def calibrator_of(
     from paddle_int8.tasks.engines.paddle.quantization.calibrator import Calibrator, Loader
     from paddle_int8.tasks.engines.paddle.quantization.fast_calibrator import FastCalibrator
 
-    program = model / "model.pdmodel"
+    program = model / MODEL_FILENAME
     one_block = len(parse_program(program.read_bytes(), program).blocks) == 1
     kind = FastCalibrator if fast and one_block else Calibrator
     return kind(
@@ -121,8 +123,8 @@ def calibrator_of(
         executor=paddle.static.Executor(paddle.CPUPlace()),
         scope=scope,
         model_dir=str(model),
-        model_filename="model.pdmodel",
-        params_filename="model.pdiparams",
+        model_filename=MODEL_FILENAME,
+        params_filename=PARAMS_FILENAME,
         data_loader=Loader(samples, batch_size),
         batch_size=batch_size,
         quantizable_op_type=list(op_types),

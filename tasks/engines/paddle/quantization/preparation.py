@@ -20,13 +20,12 @@ from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, Override, TensorSpec
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError
 from paddle_int8.tasks.contracts.stored_path import StoredPath
-from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.files import FILES, find_model
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
 
 FP32 = "fp32"
-FILES = ("model.pdmodel", "model.pdiparams")
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ class PrepareRequest:
 
     model: the folder of `model.pdmodel` and `model.pdiparams`, whose files stay as they are.
     inputs: the model's inputs. calibration: the samples that the candidate is calibrated with.
-    batch_size: in samples.
+    batch_size: the number of samples in a batch.
     config: the section `quantization`, in which fields that the algorithm does not read have their defaults.
     folder: an empty folder, into which the same two files are written.
     """

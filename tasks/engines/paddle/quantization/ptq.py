@@ -25,6 +25,7 @@ from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError,
 from paddle_int8.tasks.contracts.vocabulary import Observed, QuantizedForm
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
 from paddle_int8.tasks.engines.paddle.digest import program_digest
+from paddle_int8.tasks.engines.paddle.files import FILES
 from paddle_int8.tasks.engines.paddle.quantization.observation import AFTERWARDS
 from paddle_int8.tasks.engines.paddle.quantization.observe import calibrator_of, observations
 from paddle_int8.tasks.engines.paddle.quantization.preparation import (
@@ -51,7 +52,7 @@ class PtqRequest:
     """One candidate to make from `model`, into the existing `folder`.
 
     form: the form that the candidate's layout takes.
-    batch_size: in samples.
+    batch_size: the number of samples in a batch.
     slim: PaddleSlim's own algorithm; None where it has none that finds the same thresholds.
     threshold: the algorithm's rule for thresholds. observes: what the calibration must see for it.
     observations: folders with what it saw; without any, the model is observed anew.
@@ -95,7 +96,7 @@ class PtqOutcome:
 def quantize(request: PtqRequest) -> PtqOutcome:
     """Writes `model.pdmodel`, `model.pdiparams` and `scales.json`. Runs in an isolated process.
 
-    Raises: QuantizationError with PaddleSlim's first message, or when nothing could be quantized.
+    Raises: QuantizationError with the first error of what failed, or when nothing could be quantized.
     """
     from paddle_int8.tasks.data.reader import BatchReader
 
@@ -128,9 +129,10 @@ def _quantized(request: PtqRequest, samples: Batches, started: float) -> PtqOutc
             calibrator.quantize()
         except PipelineError:
             raise
-        except Exception as error:
+        except Exception as error:  # PaddleSlim may raise anything, and so may a strange model
+            logger.exception("quantizing %s failed", request.candidate.name)
             raise QuantizationError(
-                found=f"PaddleSlim could not make {request.candidate.name}: {type(error).__name__}: {error}",
+                found=f"{request.candidate.name} could not be made: {type(error).__name__}: {error}",
                 required="a model and options that PaddleSlim can quantize",
                 remedy="see the log; name the operator's input in `skip_tensors`, or try another algorithm",
             ) from error
@@ -183,7 +185,7 @@ def _thresholds(request: PtqRequest, samples: Batches) -> tuple[dict[str, float]
 
 
 def _adaround(request: PtqRequest) -> bool:
-    """A training rounds weights to the nearest, so that what it taught them holds for that rounding alone."""
+    """Whether weights are rounded by `adaround`. Never after a training, which taught them the nearest."""
     return request.config.round_type == "adaround" and not request.trained
 
 
@@ -260,7 +262,7 @@ def _save(calibrator: Calibrator, folder: Path) -> None:
         for name, scale in sorted(calibrator.thresholds.items())
     }
     try:
-        calibrator.save_quantized_model(str(folder), "model.pdmodel", "model.pdiparams")
+        calibrator.save_quantized_model(str(folder), *FILES)
         (folder / "scales.json").write_text(json.dumps(scales, indent=1), encoding="utf-8")
     except OSError as error:
         raise storage_error(error, folder) from error

@@ -26,7 +26,7 @@ from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.paddle.digest import program_digest
-from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.engines.paddle.files import FILES, MODEL_FILENAME, find_model
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.preparation import Magnitudes, prepared
@@ -46,7 +46,6 @@ FP32 rounds to 6e-8 of a value, so what some hundred additions leave grows with 
 such as those of a trained CTC reader, differ by 1.6e-5 between two right programs. Outputs below 1 are held
 to the absolute limit, since a relative one would refuse the rounding of larger values inside.
 """
-FILES = ("model.pdmodel", "model.pdiparams")
 SCALES = "scales.json"
 
 logger = logging.getLogger(__name__)
@@ -121,7 +120,7 @@ def _recurrent_tensors(folder: Path) -> tuple[Counter[str], tuple[str, ...]]:
     """The recurrent operators by type, and the names of their inputs and hidden states."""
     from paddle_int8.tasks.engines.paddle.program import parse_program
 
-    program = folder / FILES[0]
+    program = folder / MODEL_FILENAME
     operators = [op for block in parse_program(program.read_bytes(), program).blocks for op in block.ops]
     counts = reachable(operators)
     names = [name for op in operators if op.type in RECURRENT for name in _tensors_of(op, operators)]
@@ -172,7 +171,10 @@ class _Network:
 
 
 def _require_equal(folder: Path, feed: Feed) -> None:
-    """Raises: QuantizationError when a rewritten model and the user's give different answers in FP32."""
+    """Requires equal answers of a rewritten model and the user's, in FP32.
+
+    Raises: QuantizationError when they differ.
+    """
     if baseline_folder(folder) == folder:
         return
     original, rewritten = (

@@ -1,6 +1,6 @@
 """What a calibration saw of each activation, from which every algorithm finds its threshold.
 
-Written once for a model and its samples, and read by every candidate: see `observation`.
+It is written once for a model and its samples, and every candidate reads it: see `observation`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -50,8 +50,18 @@ class Seen:
         return edges(self.low, self.high)
 
 
-Fields = dict[str, Any]
-"""Some fields of `Seen`, by name."""
+class Fields(TypedDict, total=False):
+    """Some fields of `Seen`."""
+
+    low: float
+    high: float
+    averages: Sequence[float]
+    counts: Array
+    ptf: float
+    mse: float
+    emd: float
+
+
 Threshold = Callable[[Seen, QuantizationConfig], float]
 """(what was seen of a tensor, the section `quantization`) -> threshold; 0 where all values were 0"""
 

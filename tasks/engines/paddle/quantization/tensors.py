@@ -6,7 +6,7 @@ Imports Paddle, so only functions of the isolated process import this module.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import paddle
@@ -33,7 +33,7 @@ class _Borrowed:
     def __init__(self, tensor: Tensor) -> None:
         self._tensor = tensor
 
-    def __dlpack__(self, stream: object = None) -> Any:
+    def __dlpack__(self, stream: object = None) -> object:
         return capsule(self._tensor)
 
     def __dlpack_device__(self) -> tuple[int, int]:

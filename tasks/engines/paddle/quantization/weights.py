@@ -38,9 +38,10 @@ PRODUCTS = ("mul", "matmul", "matmul_v2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
-    """An operator with a weight: [O, I / groups, kH, kW] of a convolution, else [I, O].
+class Roundable:
+    """An operator whose weight can be rounded by choice.
 
+    Its weight is [O, I / groups, kH, kW] for a convolution, else [I, O].
     `strides` to `groups` are a convolution's; `paddings` is top, bottom, left, right.
     """
 
@@ -53,13 +54,13 @@ class Layer:
     groups: int = 1
 
 
-def layers_of(program: Program, weights: set[str]) -> list[Layer]:
-    """The operators whose weights can be rounded by choice, each weight once.
+def roundable(program: Program, weights: set[str]) -> list[Roundable]:
+    """The operators of `program` whose weights can be rounded by choice, each weight once.
 
     Not among them, and so rounded to the nearest, are skipped operators, transposed operands, and transposed,
     channels-last and `SAME` convolutions.
     """
-    found: dict[str, Layer] = {}
+    found: dict[str, Roundable] = {}
     for op in program.global_block().ops:
         if is_skipped(op):
             continue
@@ -69,12 +70,12 @@ def layers_of(program: Program, weights: set[str]) -> list[Layer]:
     return list(found.values())
 
 
-def _convolution(op: Operator) -> Layer | None:
+def _convolution(op: Operator) -> Roundable | None:
     if op.attr("data_format") == "NHWC" or op.attr("padding_algorithm") == "SAME":
         return None
     pads = list(op.attr("paddings")) if op.attr("padding_algorithm") != "VALID" else [0, 0]
     top, bottom, left, right = pads if len(pads) == 4 else (pads[0], pads[0], pads[1], pads[1])
-    return Layer(
+    return Roundable(
         weight=op.input("Filter")[0],
         source=op.input("Input")[0],
         kind="convolution",
@@ -85,11 +86,11 @@ def _convolution(op: Operator) -> Layer | None:
     )
 
 
-def _product(op: Operator) -> Layer | None:
+def _product(op: Operator) -> Roundable | None:
     flags = ("trans_x", "trans_y", "transpose_X", "transpose_Y")
     if any(op.has_attr(flag) and op.attr(flag) for flag in flags):
         return None
-    return Layer(weight=op.input("Y")[0], source=op.input("X")[0], kind="product")
+    return Roundable(weight=op.input("Y")[0], source=op.input("X")[0], kind="product")
 
 
 class Grams:
@@ -99,13 +100,13 @@ class Grams:
         self._sums: dict[str, Array] = {}
         self._rows: dict[str, int] = {}
 
-    def add(self, layer: Layer, values: Array, weight_shape: tuple[int, ...]) -> None:
+    def add(self, layer: Roundable, values: Array, weight_shape: tuple[int, ...]) -> None:
         """Adds a batch of the layer's input: [N, C, H, W] of a convolution, else [..., I]."""
         for rows in _rows(layer, values, weight_shape):
             self._sums[layer.weight] = self._sums.get(layer.weight, 0) + rows.transpose(0, 2, 1) @ rows
             self._rows[layer.weight] = self._rows.get(layer.weight, 0) + rows.shape[1]
 
-    def mean(self, layer: Layer) -> Array | None:
+    def mean(self, layer: Roundable) -> Array | None:
         """The mean of x x^T over the inputs of a layer; None when it had no input."""
         if not self._rows.get(layer.weight):
             return None
@@ -113,7 +114,7 @@ class Grams:
         return mean
 
 
-def _rows(layer: Layer, values: Array, weight_shape: tuple[int, ...]) -> Iterator[Array]:
+def _rows(layer: Roundable, values: Array, weight_shape: tuple[int, ...]) -> Iterator[Array]:
     """Yields the inputs of each output value, as rows: [groups, rows, n].
 
     Example: a convolution has a kernel of 3 x 3 over 8 channels, one group, and 10 x 10 output values a

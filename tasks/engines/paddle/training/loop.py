@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import paddle
@@ -23,7 +23,7 @@ from paddle_int8.tasks.engines.paddle.training.checkpoint import Arrays, Checkpo
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.contracts.arrays import Array
-    from paddle_int8.tasks.engines.paddle.types import Program, Scope, Tensor
+    from paddle_int8.tasks.engines.paddle.types import Program, Scope, Stateful, Tensor
 
 REPORTED = 20
 """A reported loss or accuracy is the mean over this many steps."""
@@ -54,8 +54,8 @@ class State(Protocol):
 class NetworkState:
     """The state of a dynamic network: its parameters and buffers, and the optimizer's accumulators."""
 
-    network: Any
-    optimizer: Any
+    network: Stateful
+    optimizer: Stateful
 
     def read(self) -> Arrays:
         return {
@@ -70,7 +70,7 @@ class NetworkState:
             own = {name.removeprefix(kind): each for name, each in arrays.items() if name.startswith(kind)}
             owner.set_state_dict({name: paddle.to_tensor(each) for name, each in own.items()})
 
-    def _owners(self) -> dict[str, Any]:
+    def _owners(self) -> dict[str, Stateful]:
         return {"network/": self.network, "optimizer/": self.optimizer}
 
 
