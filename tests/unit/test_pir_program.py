@@ -69,13 +69,13 @@ def test_infinite_attribute_has_a_word_of_its_own(tmp_path: Path, word: str, val
 
 def test_rows_and_lists_of_tensors_have_types_of_their_own(tmp_path: Path) -> None:
     row = {"#": "0.t_vec", "D": [tensor(2), tensor(3)]}
-    array = {"#": "1.t_tensor_array", "D": [FP32, [2], "NCHW"]}
+    array = {"#": "1.t_dense_tensor_array", "D": [FP32, [2], "NCHW"]}
     stored = operation("1.x", [0, 2], [(4, row), (5, array)], [])
     (read,) = read_program(write_program(tmp_path, document(stored))).block.operations
     assert read.operands == (0, 2)
     assert [value.type for value in read.results] == [
         Tuple((Tensor("float32", (2,)), Tensor("float32", (3,)))),
-        TensorArray("float32"),
+        TensorArray("float32", (2,)),
     ]
 
 

@@ -218,6 +218,11 @@ def shapes() -> Mapping[str, Case]:
         "reshape": one(lambda a: paddle.reshape(a, [-1, 6]), x),
         "reshape:zero": one(lambda a: paddle.reshape(a, [0, -1]), x),
         "reshape:tensor": one(lambda a: paddle.reshape(a, [paddle.shape(a)[0], 12]), x),
+        "reshape:computed": (
+            lambda a, w: functional.conv2d(reshape_to_own_size(a.flatten(2), a), w),
+            [floats(1, 2, 4, 4), floats(3, 2, 1, 1)],
+            {0: [0, 2, 3]},
+        ),
         "roll": one(lambda a: paddle.roll(a, 2, 1), x),
         "roll:flat": one(lambda a: paddle.roll(a, 2), x),
         "shape": one(lambda a: ops.shape(a), x),
@@ -293,6 +298,53 @@ def set_value_with_tensor(x: Any, part: Any) -> Any:
     y = x * 1
     y[1] = part
     return y
+
+
+def reshape_to_own_size(x: Any, like: Any) -> Any:
+    size = paddle.shape(like)
+    return paddle.reshape(x, [size[0], 2, size[2], size[3]])
+
+
+class Arrays:
+    """Functions that write what a loop computes into a list of tensors. Each gets a tensor and a count."""
+
+    @staticmethod
+    def write(x: Any, count: Any) -> tuple[Any, Any]:
+        listed, i = paddle.tensor.create_array("float32"), paddle.zeros([1], "int64")
+        while i < count:
+            x = paddle.tanh(x)
+            paddle.tensor.array_write(x, i, listed)
+            i = i + 1
+        return listed, i
+
+    @staticmethod
+    def read(x: Any, count: Any) -> Any:
+        listed, i = Arrays.write(x, count)
+        return paddle.tensor.array_read(listed, i - 2)
+
+    @staticmethod
+    def length(x: Any, count: Any) -> Any:
+        return paddle.tensor.array_length(Arrays.write(x, count)[0])
+
+    @staticmethod
+    def concatenate(x: Any, count: Any) -> Any:
+        rows, i = [], paddle.zeros([1], "int64")
+        while i < count:
+            x = paddle.tanh(x)
+            rows.append(x)
+            i = i + 1
+        return paddle.concat(rows, 0)
+
+
+def lists_of_tensors() -> Mapping[str, Case]:
+    inputs = (floats(2, 3), np.array([3]))
+    return {
+        "add:of what is taken to the CPU": one(lambda a: a.cpu() + a, floats(2, 3)),
+        "array_length": one(Arrays.length, *inputs),
+        "array_read": one(Arrays.read, *inputs),
+        "array_to_tensor": one(Arrays.concatenate, *inputs),
+        "array_write": one(Arrays.read, *inputs),
+    }
 
 
 def creation() -> Mapping[str, Case]:
@@ -501,6 +553,6 @@ def every() -> Mapping[str, Case]:
     paddle.seed(0)
     groups = (
         *(activations, arithmetic, products, logic, reductions, shapes, parts, creation, layers, resizing),
-        *(detection, quantization),
+        *(detection, quantization, lists_of_tensors),
     )
     return {name: case for group in groups for name, case in group().items()}

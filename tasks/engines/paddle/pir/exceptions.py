@@ -159,6 +159,12 @@ def _set_value(translation: Translation, operation: Operation, draft: Draft) -> 
     return [draft]
 
 
+def _array_write(translation: Translation, operation: Operation, draft: Draft) -> list[Draft]:
+    """The list is an output alone in Paddle 2.6."""
+    del draft.inputs["Array"]
+    return [draft]
+
+
 def _dtype(translation: Translation, number: int) -> str:
     type = translation.types[number]
     assert isinstance(type, Tensor | TensorArray)
@@ -167,6 +173,7 @@ def _dtype(translation: Translation, number: int) -> str:
 
 EXCEPTIONS: Mapping[str, Callable[[Translation, Operation, Draft], list[Draft]]] = {
     "arange": _arange,
+    "array_write": _array_write,
     "assign_value": _assign_value,
     "cast": _cast,
     "full": _full,

@@ -62,9 +62,10 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class TensorArray:
-    """The type of a list of tensors whose length is known when the program runs."""
+    """The type of a list of tensors whose length is known when the program runs; `shape` is that of each."""
 
     dtype: str
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +211,11 @@ def _value(stored: Json, number: str = "%") -> Value:
 
 def _type(stored: Json) -> Type:
     kind = stored["#"].partition(".")[2]
-    if kind == "t_dtensor":
-        return Tensor(_dtype(stored["D"][0]), tuple(int(side) for side in stored["D"][1]))
+    if kind in ("t_dtensor", "t_dense_tensor_array"):
+        made = Tensor if kind == "t_dtensor" else TensorArray
+        return made(_dtype(stored["D"][0]), tuple(int(side) for side in stored["D"][1]))
     if kind == "t_vec":
         return Tuple(tuple(_type(item) for item in stored["D"]))
-    if kind in ("t_tensor_array", "t_dtensor_array"):
-        return TensorArray(_dtype(stored["D"][0]))
     return Other(stored["#"])
 
 

@@ -30,8 +30,14 @@ def _slice(translation: Translation, operation: Operation) -> None:
     translation.names[operation.results[0].number] = names[operation.attributes["index"]]
 
 
+def _create_array(translation: Translation, operation: Operation) -> None:
+    """A list of tensors is a variable, which the first operator that writes into it fills."""
+    (result,) = operation.results
+    translation.names[result.number] = translation.new("create_array", result.type)
+
+
 def _leave_out(translation: Translation, operation: Operation) -> None:
-    """Leaves out an operator that checks or prints a value; its result is the value."""
+    """Leaves out an operator that checks a value, prints it or takes it to the CPU; its result is the value."""
     for result, operand in zip(operation.results, operation.operands, strict=False):
         translation.names[result.number] = translation.name(operand)
 
@@ -40,6 +46,8 @@ STRUCTURE: Mapping[str, Callable[[Translation, Operation], None]] = {
     "builtin.combine": _combine,
     "builtin.split": _split,
     "builtin.slice": _slice,
+    "pd_op.create_array": _create_array,
     "pd_op.assert": _leave_out,
+    "pd_op.memcpy": _leave_out,
     "pd_op.print": _leave_out,
 }

@@ -39,7 +39,7 @@ from paddle_int8.tasks.engines.paddle.private.operators import (
     required_outputs,
 )
 from paddle_int8.tasks.engines.paddle.private.programs import append_fetches, prepend_feeds
-from paddle_int8.tasks.engines.paddle.private.variables import create_tensor_array
+from paddle_int8.tasks.engines.paddle.private.variables import create_tensor_array, set_shape, variable_of
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.contracts.arrays import Array
@@ -244,6 +244,18 @@ class Translation:
             draft = self._draft(operation, rule)
             for each in EXCEPTIONS[rule.by](self, operation, draft) if rule.by else (draft,):
                 self.append(each)
+            for result in operation.results:
+                self._restore_shape(result)
+
+    def _restore_shape(self, value: Value) -> None:
+        """Keeps sides that Paddle 3 knows and Paddle 2.6 does not infer, such as those of a computed size."""
+        name = self.names.get(value.number)
+        if not isinstance(name, str) or not isinstance(value.type, Tensor):
+            return
+        variable = variable_of(self.block, name)
+        if len(variable.shape) == len(value.type.shape):
+            known = zip(variable.shape, value.type.shape, strict=True)
+            set_shape(variable, [side if side >= 0 else given for side, given in known])
 
     def _draft(self, operation: Operation, rule: Rule) -> Draft:
         draft = Draft(rule.legacy, {}, {}, dict(rule.fixed))
@@ -311,7 +323,7 @@ class Translation:
 
     def _create(self, name: str, type: Type, *, persistable: bool = False) -> str:
         if isinstance(type, TensorArray):
-            create_tensor_array(self.block, name, type.dtype)
+            create_tensor_array(self.block, name, type.dtype, type.shape)
         elif isinstance(type, Tensor):
             self.block.create_var(
                 name=name, shape=type.shape, dtype=type.dtype, persistable=persistable, stop_gradient=True

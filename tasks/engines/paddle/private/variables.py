@@ -40,11 +40,11 @@ def set_shape(variable: Variable, shape: Sequence[int]) -> None:
     raw(variable).desc.set_shape(list(shape))
 
 
-def create_tensor_array(block: Block, name: str, dtype: DataType) -> None:
-    """A variable that holds a list of tensors."""
+def create_tensor_array(block: Block, name: str, dtype: DataType, shape: Sequence[int]) -> None:
+    """A variable that holds a list of tensors, each of this shape."""
     from paddle.base.core import VarDesc
 
-    raw(block).create_var(name=name, dtype=dtype, type=VarDesc.VarType.LOD_TENSOR_ARRAY)
+    raw(block).create_var(name=name, dtype=dtype, shape=list(shape), type=VarDesc.VarType.LOD_TENSOR_ARRAY)
 
 
 def create_scopes(block: Block, name: str) -> str:
