@@ -37,7 +37,7 @@ def _create_array(translation: Translation, operation: Operation) -> None:
 
 
 def _leave_out(translation: Translation, operation: Operation) -> None:
-    """Leaves out an operator that checks a value, prints it or takes it to the CPU; its result is the value."""
+    """Leaves out an operator that checks, prints or moves a value to the CPU; its result is the value."""
     for result, operand in zip(operation.results, operation.operands, strict=False):
         translation.names[result.number] = translation.name(operand)
 
