@@ -25,13 +25,13 @@ define resolve
 endef
 
 .PHONY: help install demo test check static docs lock tables deploy stack screenshots ui bench crash lost soak slow fuzz serving environments docker-test wheel-test data \
-	paddle3 planted clean
+	paddle3 python312 planted clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(INSTALLED): requirements/uv.lock requirements/release.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "found: no $(PYTHON); required: Python 3.11; remedy: install it, or make PYTHON=/path/to/python3.11"; exit 2; }
+	@command -v $(PYTHON) >/dev/null || { echo "found: no $(PYTHON); required: Python 3.11 or 3.12; remedy: install it, or make PYTHON=/path/to/python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps --requirement requirements/uv.lock
 	@$(ADD) requirements/release.lock
@@ -94,6 +94,11 @@ bench: $(DEVELOPED)  ## the figures of docs/benchmarks/index.md
 crash: $(DEVELOPED)  ## kill a release, its server and its worker at every step, and see each release reach its end
 	$(BIN)/pytest -m sweep tests/e2e/test_crash.py tests/e2e/test_killed_server.py tests/e2e/test_killed_worker.py \
 		tests/e2e/test_two_hosts.py
+
+python312: $(DEVELOPED)  ## the unit tests and releases with Python 3.12, in .venv-python3.12
+	@python=$$($(BIN)/python -m tests.interpreters 3.12) || { echo "skipped: $$python"; exit 0; }; \
+	$(MAKE) PYTHON=$$python VENV=.venv-python3.12 .venv-python3.12/.developed && \
+	.venv-python3.12/bin/pytest -q tests/unit tests/e2e/test_release.py tests/e2e/test_retrain.py
 
 docker-test: $(DEVELOPED)  ## build the image, and run the stack, a release and killed containers in Docker (docs/how-to/docker.md)
 	$(BIN)/pytest -q -s -m sweep tests/e2e/test_docker.py

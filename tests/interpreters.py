@@ -1,4 +1,4 @@
-"""Finds the Pythons of this machine."""
+"""Finds the Pythons of this machine: `python -m tests.interpreters 3.12`."""
 
 from __future__ import annotations
 
@@ -17,3 +17,9 @@ def interpreter(version: str) -> str | None:
         if path and subprocess.run([path, "--version"], capture_output=True, check=False).returncode == 0:
             return path
     return None
+
+
+if __name__ == "__main__":
+    found = interpreter(sys.argv[1])
+    print(found or f"no Python {sys.argv[1]} starts on this machine")  # noqa: T201 - for the Makefile
+    sys.exit(found is None)
