@@ -85,11 +85,11 @@ def is_mean(op: Operator) -> bool:
     return bool(op.type == "pool2d" and op.attr("pooling_type") == "avg")
 
 
-def is_of_a_layer(written: Mapping[str, Operator], name: str) -> bool:
-    """Whether a layer writes `name`, with what may be fused into it behind."""
+def layer_behind(written: Mapping[str, Operator], name: str) -> Operator | None:
+    """The layer that writes `name`, with what may be fused into it behind; None where no layer does."""
     while name in written and written[name].type in FUSED_BEHIND:
         (name,) = written[name].input("X")
-    return name in written and written[name].type in LAYERS
+    return written[name] if name in written and written[name].type in LAYERS else None
 
 
 def _narrows(op: Operator, scales: Mapping[str, float]) -> bool:
@@ -104,7 +104,7 @@ def _is_uncalibrated(written: Mapping[str, Operator], op: Operator, scales: Mapp
     """Whether `op` has an operand without a scale, and is no part of the layer that writes the other one."""
     operands = op.input("X") + op.input("Y")
     return not all(scales.get(name) for name in operands) and not any(
-        is_of_a_layer(written, name) for name in operands
+        layer_behind(written, name) for name in operands
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import is_skipped
+from paddle_int8.tasks.engines.paddle.conversion.quantized_reads import stored_tensors
 from paddle_int8.tasks.engines.paddle.rewrites.fences import fence
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import keep_fp32
-from paddle_int8.tasks.engines.paddle.rewrites.signs import QUANT_PAIR, SIGN_KNOWN, unsigned_tensors
+from paddle_int8.tasks.engines.paddle.rewrites.signs import SIGN_KNOWN, unsigned_tensors
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Block, Operator, Program
@@ -69,8 +70,5 @@ def _mixed(block: Block, kinds: frozenset[str], unsigned: set[str]) -> list[Oper
 
 
 def _of_activations(block: Block, kinds: frozenset[str]) -> list[Operator]:
-    stored = {name for name in block.vars if block.var(name).persistable}
-    for op in block.ops:
-        if op.type in QUANT_PAIR and op.input("X")[0] in stored:
-            stored.update(op.output("Y"))
+    stored = stored_tensors(block)
     return [op for op in block.ops if op.type in kinds and stored.isdisjoint(op.input("X") + op.input("Y"))]

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
-from paddle_int8.tasks.engines.paddle.conversion.data_movement import is_mean, is_of_a_layer
-from paddle_int8.tasks.engines.paddle.conversion.quantized_reads import quantized_sources, read_as_bytes
+from paddle_int8.tasks.engines.paddle.conversion.data_movement import is_mean, layer_behind
+from paddle_int8.tasks.engines.paddle.conversion.quantized_reads import (
+    quantized_sources,
+    read_as_bytes,
+    stored_tensors,
+)
 from paddle_int8.tasks.engines.paddle.form import DATA_TYPE, DEQUANTIZE, QUANTIZE
 from paddle_int8.tasks.engines.paddle.private.operators import set_input
 from paddle_int8.tasks.engines.paddle.rewrites.fences import CONVOLVED, fence, is_laid_out, writers
@@ -104,11 +108,18 @@ def separate_uncalibrated_sums(program: Program, scales: Mapping[str, float]) ->
     """
     block = program.global_block()
     written = {name: op for op in block.ops for name in op.output_arg_names}
+    stored = stored_tensors(block)
+
+    def takes_sums(name: str) -> bool:
+        """Whether a layer with weights writes `name`. Sums are fused into no product of two activations."""
+        layer = layer_behind(written, name)
+        return layer is not None and not stored.isdisjoint(layer.input_arg_names)
+
     found = [
         fence(block, op, name)
         for op in [op for op in block.ops if op.type == "elementwise_add"]
         for name, other in (op.input("X") + op.input("Y"), op.input("Y") + op.input("X"))
-        if not scales.get(other) and not block.var(other).persistable and is_of_a_layer(written, name)
+        if not scales.get(other) and other not in stored and takes_sums(name)
     ]
     return len(found)
 

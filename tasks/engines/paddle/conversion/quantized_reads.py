@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 
+def stored_tensors(block: Block) -> set[str]:
+    """The parameters, and what a pair of quantizers makes of them."""
+    stored = {name for name in block.vars if block.var(name).persistable}
+    for op in block.ops:
+        if op.type in QUANT_PAIR and op.input("X")[0] in stored:
+            stored.update(op.output("Y"))
+    return stored
+
+
 def quantized_sources(block: Block) -> dict[str, str]:
     """The tensor in front of each pair of quantizers, by the name of the tensor that the pair writes."""
     sources: dict[str, str] = {}
