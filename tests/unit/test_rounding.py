@@ -13,7 +13,7 @@ from paddle_int8.tasks.engines.paddle.quantization.rounding import (
     mean_preserving,
     nearest,
 )
-from paddle_int8.tasks.engines.paddle.quantization.weights import Grams, Layer, rounded_weight
+from paddle_int8.tasks.engines.paddle.quantization.weights import Grams, Roundable, rounded_weight
 
 Array = npt.NDArray[Any]
 GENERATOR = np.random.default_rng(0)
@@ -56,7 +56,7 @@ def test_gram_of_a_convolutions_input_gives_its_outputs_energy(groups: int, stri
     """Sum of squared outputs = w^T (sum of x x^T) w; the outputs by the definition of convolution."""
     values = GENERATOR.standard_normal((2, 6, 7, 8)).astype(np.float32)
     weight = GENERATOR.standard_normal((6, 6 // groups, 3, 2)).astype(np.float32)
-    layer = Layer(
+    layer = Roundable(
         weight="w",
         source="x",
         kind="convolution",
@@ -76,7 +76,7 @@ def test_gram_of_a_convolutions_input_gives_its_outputs_energy(groups: int, stri
     assert energy == pytest.approx(np.square(outputs).sum() / positions, rel=1e-4)
 
 
-def _convolution(values: Array, weight: Array, layer: Layer) -> Array:
+def _convolution(values: Array, weight: Array, layer: Roundable) -> Array:
     """[N, O, H', W'], one output at a time."""
     top, bottom, left, right = layer.paddings
     padded = np.pad(values, ((0, 0), (0, 0), (top, bottom), (left, right)))
