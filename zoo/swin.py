@@ -6,12 +6,12 @@ Source: Liu et al. 2021, arXiv:2103.14030. There the published sizes have four s
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import paddle
 from paddle import nn
 from paddle.nn import functional
+
+from paddle_int8.tasks.contracts.arrays import Array
 
 FAR_BELOW = -100.0
 """The number added to the attention scores of patches that are no neighbours, as in the published code."""
@@ -37,7 +37,7 @@ class Swin(nn.Layer):  # type: ignore[misc]  # Paddle has no types
     ) -> None:
         super().__init__()
         self.patches, self.norm = nn.Conv2D(3, width, patch, patch), nn.LayerNorm(width)
-        stages: list[Any] = []
+        stages: list[nn.Layer] = []
         rows = side // patch
         for index, (depth, attending) in enumerate(zip(depths, heads, strict=True)):
             if index:
@@ -48,7 +48,7 @@ class Swin(nn.Layer):  # type: ignore[misc]  # Paddle has no types
         self.stages = nn.Sequential(*stages)
         self.last, self.answers = nn.LayerNorm(width), nn.Linear(width, num_classes)
 
-    def forward(self, image: Any) -> Any:
+    def forward(self, image: paddle.Tensor) -> paddle.Tensor:
         patches = self.norm(self.patches(image).transpose([0, 2, 3, 1]))
         return self.answers(self.last(self.stages(patches)).mean([1, 2]))
 
@@ -62,7 +62,7 @@ class Block(nn.Layer):  # type: ignore[misc]
         self.attention = WindowAttention(width, heads, rows, window, shift)
         self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, patches: Any) -> Any:
+    def forward(self, patches: paddle.Tensor) -> paddle.Tensor:
         patches = patches + self.attention(self.before(patches))
         return patches + self.narrow(functional.gelu(self.widen(self.behind(patches))))
 
@@ -84,7 +84,7 @@ class WindowAttention(nn.Layer):  # type: ignore[misc]
         if shift:
             self.register_buffer("mask", paddle.to_tensor(mask(rows, window, shift)), persistable=False)
 
-    def forward(self, patches: Any) -> Any:
+    def forward(self, patches: paddle.Tensor) -> paddle.Tensor:
         side, across, size = self.window, self.rows // self.window, self.window**2
         width = patches.shape[-1]
         if self.shift:
@@ -95,7 +95,7 @@ class WindowAttention(nn.Layer):  # type: ignore[misc]
         joined = joined.transpose([0, 1, 3, 2, 4, 5]).reshape([-1, self.rows, self.rows, width])
         return paddle.roll(joined, [self.shift] * 2, [1, 2]) if self.shift else joined
 
-    def _attend(self, windows: Any, width: int) -> Any:
+    def _attend(self, windows: paddle.Tensor, width: int) -> paddle.Tensor:
         size, each = self.window**2, width // self.heads
         parts = self.inputs(windows).reshape([-1, size, 3, self.heads, each]).transpose([2, 0, 3, 1, 4])
         query, key, value = parts.unbind(0)
@@ -117,19 +117,19 @@ class Merging(nn.Layer):  # type: ignore[misc]
         super().__init__()
         self.norm, self.reduce = nn.LayerNorm(4 * width), nn.Linear(4 * width, 2 * width, bias_attr=False)
 
-    def forward(self, patches: Any) -> Any:
+    def forward(self, patches: paddle.Tensor) -> paddle.Tensor:
         quarters = [patches[:, row::2, column::2] for row in (0, 1) for column in (0, 1)]
         return self.reduce(self.norm(paddle.concat(quarters, -1)))
 
 
-def differences(window: int) -> Any:
+def differences(window: int) -> Array:
     """Which bias each pair of patches of a window has, by their difference of places: [window ** 4] int64."""
     row, column = np.divmod(np.arange(window**2), window)
     apart = [each[:, None] - each[None, :] + window - 1 for each in (row, column)]
     return (apart[0] * (2 * window - 1) + apart[1]).reshape(-1).astype(np.int64)
 
 
-def mask(rows: int, window: int, shift: int) -> Any:
+def mask(rows: int, window: int, shift: int) -> Array:
     """What is added to the scores of shifted windows, [windows, 1, window ** 2, window ** 2] float32."""
     part = np.zeros(rows, np.int64)
     part[-window:-shift], part[-shift:] = 1, 2

@@ -210,7 +210,7 @@ def test_message_of_any_wrong_value_at_any_key_has_no_word_of_the_validator(valu
             "quantization",
             {"algorithms": ["hst"]},
             "is hst, did you mean `hist`?",
-            "one of abs_max, avg",
+            "one of abs_max, adaround, avg",
             id="algorithm",
         ),
         pytest.param(
