@@ -126,7 +126,8 @@ def differences(window: int) -> Array:
     """Which bias each pair of patches of a window has, by their difference of places: [window ** 4] int64."""
     row, column = np.divmod(np.arange(window**2), window)
     apart = [each[:, None] - each[None, :] + window - 1 for each in (row, column)]
-    return (apart[0] * (2 * window - 1) + apart[1]).reshape(-1).astype(np.int64)
+    places: Array = (apart[0] * (2 * window - 1) + apart[1]).reshape(-1).astype(np.int64)
+    return places
 
 
 def mask(rows: int, window: int, shift: int) -> Array:
