@@ -470,6 +470,16 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
             ("d",),
         ),
     ),
+    "slice_of_the_padding": (
+        "",
+        _graph(
+            (-1, 3, 6, 6),
+            _conv("a", "x", kernel=[2, 2], stride=2, padding=[0, 2, 1, 1], bias=True),
+            _node("b", "slice", "a", axis=2, start=3, stop=4, step=1),
+            _conv("c", "b"),
+            _node("d", "concat", "b", "c", axis=1),
+        ),
+    ),
     "average_beyond_the_edge": (
         "compute_wrong_kernels_natively",
         _graph(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
-from paddle_int8.tasks.engines.paddle.conversion.data_movement import is_mean, layer_behind
+from paddle_int8.tasks.engines.paddle.conversion.data_movement import layer_behind
 from paddle_int8.tasks.engines.paddle.conversion.quantized_reads import (
     quantized_sources,
     read_as_bytes,
@@ -25,22 +25,25 @@ from paddle_int8.tasks.engines.paddle.rewrites.signs import CONCAT, LAYERS, SCAL
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Block, Operator, Program
 
-PARTED_MEANS, PARTED_CONCATENATIONS = "part_means", "part_concatenations"
+PARTED_NARROWED, PARTED_CONCATENATIONS = "part_narrowed", "part_concatenations"
 PARTED_SATURATED, STRAIGHTENED = "part_saturated", "straighten_convolved"
 SEPARATED_SUMS = "separate_uncalibrated_sums"
+NARROWING = frozenset({"pool2d", "slice", "split"})
+"""Operators whose result may have a smaller range than what they read."""
 SATURATING = frozenset({"relu6", "clip", "hard_sigmoid", "hard_swish", "sigmoid", "tanh"})
 """Activations that flatten large values, so that the steps of the small ones count."""
 
 
-def part_means(program: Program) -> int:
-    """Makes operators that quantize an FP32 mean read a copy of it. The layout `qdq` needs it.
+def part_narrowed(program: Program) -> int:
+    """Makes operators that quantize an FP32 mean or slice read a copy of it. The layout `qdq` needs it.
 
-    The predictor gives a mean the scale of its input, whether the mean is in INT8 or not.
+    The predictor gives the result the scale of its input, whether the operator is in INT8 or not. A mean or a
+    slice may have a much smaller range.
     Returns how many copies there are.
     """
     block = program.global_block()
-    means = [name for op in block.ops if is_mean(op) and is_kept_fp32(op) for name in op.output("Out")]
-    return len([copy for name in means if (copy := _part(block, name))])
+    found = [op for op in block.ops if op.type in NARROWING and is_kept_fp32(op)]
+    return len([copy for op in found for name in op.output("Out") if (copy := _part(block, name))])
 
 
 def part_concatenations(program: Program) -> int:

@@ -23,12 +23,12 @@ from paddle_int8.tasks.engines.paddle.conversion.kept_products import HIDDEN_PRO
 from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import MIXED_PRODUCTS, hide_rectified_products
 from paddle_int8.tasks.engines.paddle.conversion.parted import (
     PARTED_CONCATENATIONS,
-    PARTED_MEANS,
+    PARTED_NARROWED,
     PARTED_SATURATED,
     SEPARATED_SUMS,
     STRAIGHTENED,
     part_concatenations,
-    part_means,
+    part_narrowed,
     part_saturated_quantized,
     separate_uncalibrated_sums,
     straighten_convolved,
@@ -85,7 +85,7 @@ def convert_qdq(
         SQUARE_WEIGHTS: dequantize_square_weights(loaded),
         SEPARATED_SUMS: separate_uncalibrated_sums(loaded.program, activation_scales(loaded)),
         DATA_MOVEMENT: keep_data_movement_fp32(loaded.program, activation_scales(loaded), fused=False),
-        PARTED_MEANS: part_means(loaded.program),
+        PARTED_NARROWED: part_narrowed(loaded.program),
         PARTED_CONCATENATIONS: part_concatenations(loaded.program),
         PARTED_SATURATED: part_saturated_quantized(loaded.program),
         STRAIGHTENED: straighten_convolved(loaded.program),
