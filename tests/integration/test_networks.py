@@ -54,7 +54,7 @@ LAYERS = {
     "pixels_last": (3, 3),
     "language_model": (9, 9),
     "text_convolutions": (3, 3),
-    "rectified_attention": (5, 7),  # no kernel multiplies bytes with and without a sign
+    "rectified_attention": (7, 7),
     "signed_sums": (7, 7),
     "stored_operands": (2, 5),  # the others are no layers
     "repeated": (3, 3),
@@ -82,7 +82,11 @@ REWRITTEN: dict[str, dict[str, int]] = {
         "keep_normalised_sums_fp32": 2,
     },
     "text_convolutions": {"fold_computed_weights": 3},
-    "rectified_attention": {"fold_convolution_bias": 1, "fold_factors_before_layers": 1},
+    "rectified_attention": {
+        "fold_convolution_bias": 1,
+        "fold_factors_before_layers": 1,
+        "sign_factors": 2,
+    },
     "signed_sums": {"fold_convolution_bias": 3, "sign_rectified_residuals": 2},
     "stored_operands": {"keep_unusual_products_fp32": 3},
     "repeated": {"separate_shared_weights": 1},

@@ -204,7 +204,7 @@ def _roundings(subject: Subject) -> dict[str, Made]:
         for layout in SLIM:
             candidate = Candidate(algorithm="abs_max", layout=layout)
             key = f"{name}-{layout}"
-            made[key] = subject.make(key, candidate, weight_quantize_type="abs_max", **options)
+            made[key] = subject.make(f"rounded-{key}", candidate, weight_quantize_type="abs_max", **options)
     return made
 
 

@@ -73,7 +73,8 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Block, Operator
 
 ANY_CONVOLUTION = CONVOLUTIONS | {"conv2d_transpose"}
-LAYERS = ANY_CONVOLUTION | {"mul", "matmul", "matmul_v2"}
+PRODUCTS = frozenset({"matmul", "matmul_v2"})
+LAYERS = ANY_CONVOLUTION | PRODUCTS | {"mul"}
 FUSED_INTO_LAYERS = ACTIVATIONS | {"batch_norm", "elementwise_add"}
 PASSED = FUSED_INTO_LAYERS | {"reshape2", "transpose2", "scale"}
 """Operators between a layer and a factor that does not stay one for that."""
@@ -240,11 +241,15 @@ REWRITES = (
 def _scales_a_layer(block: Block, scale: Operator) -> bool:
     """Whether `scale` multiplies the result of a layer.
 
-    A product that is scaled directly does not count, since it takes the factor in by itself, before INT8.
+    A product that is scaled directly does not count, since it takes the factor in by itself, before INT8. So
+    does a product that reads what is scaled, such as that of an attention's queries and keys.
     """
     source = direct = writer(block, scale.input("X")[0])
     while source is not None and source.type in PASSED:
         source = writer(block, source.input("X")[0])
+    fused = direct is not None and direct.type in FUSED_INTO_LAYERS | LAYERS
+    if not fused and all(op.type in PRODUCTS for op in readers(block, scale.output("Out")[0])):
+        return False
     return source is not None and (
         source.type in ANY_CONVOLUTION or (source.type in LAYERS and source is not direct)
     )
