@@ -53,6 +53,7 @@ def test_interrupted_release_ends_whole_within_two_seconds(
     try:
         _wait_for(home, begun, release)
         children = psutil.Process(release.pid).children(recursive=True)
+        before = _kinds(home) - {"scratch"}
         limit_s, started = allowed(LIMIT_S), time.monotonic()
         os.killpg(release.pid, signal.SIGINT)
         status = release.wait(timeout=allowed(60))
@@ -68,8 +69,14 @@ def test_interrupted_release_ends_whole_within_two_seconds(
     assert embedded_flow_states(home) == ["CANCELLED"]
     assert read_run(f"sqlite:///{home / 'mlflow.db'}", "interrupted").info.status == "KILLED"
     assert not list(temporary.iterdir())
-    kinds = {path.parent.name for path in home.glob("artifacts/*/*")}
-    assert kinds - {"results"} == complete
+    assert complete <= before
+    assert _kinds(home) == before
+
+
+def _kinds(home: Path) -> set[str]:
+    """The kinds of what steps have finished, and `scratch` for what they are at. On a slow host they may have
+    finished more than a test waits for."""
+    return {path.parent.name for path in home.glob("artifacts/*/*")} - {"results"}
 
 
 def _wait_for(home: Path, pattern: str, release: subprocess.Popen[bytes]) -> None:
