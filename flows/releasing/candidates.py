@@ -301,7 +301,7 @@ def _convert(
     if isinstance(quantized, PrefectFuture):
         quantized.wait()
     section = conversion.own_section(inputs.config.conversion, candidate.layout)
-    return convert.submit(quantized, section)  # type: ignore[arg-type]
+    return convert.submit(quantized, section)  # type: ignore[arg-type] # a future
 
 
 def _measure(

@@ -91,7 +91,7 @@ def _softmax(_: Any, x: Any, axis: int) -> Any:
 
 
 def _log_softmax(_: Any, x: Any, axis: int) -> Any:
-    """Of scores that lie less than 64 apart: further apart, Paddle's own kernel cuts them off."""
+    """log_softmax of scores that lie less than 64 apart. Further apart, Paddle's own kernel cuts them off."""
     return functional.log_softmax(paddle.clip(x, -30, 30), axis)
 
 

@@ -16,10 +16,13 @@ LAYER = {
     "groups": 1,
     "bias": False,
 }
+POOLING = {"kind": "avg", "size": 3, "stride": 2, "padding": 0, "ceil_mode": False, "exclusive": False}
 
 
-def _graph(shape: Shape, *nodes: Node, outputs: tuple[str, ...] = ()) -> Graph:
-    return Graph(0, (Input("x", shape),), nodes, outputs or (nodes[-1].name,))
+def _graph(shape: Shape, *nodes: Node, y: Shape | None = None, outputs: tuple[str, ...] = ()) -> Graph:
+    """A graph of one input `x`, and of a second one of shape `y` if that is given."""
+    inputs = (Input("x", shape), *((Input("y", y),) if y else ()))
+    return Graph(0, inputs, nodes, outputs or (nodes[-1].name,))
 
 
 def _node(name: str, operator: str, *inputs: str, **settings: Any) -> Node:
@@ -29,6 +32,10 @@ def _node(name: str, operator: str, *inputs: str, **settings: Any) -> Node:
 def _conv(name: str, source: str, layout: str = "NCHW", **settings: Any) -> Node:
     operator = "conv2d" if layout == "NCHW" else "conv2d_last"
     return _node(name, operator, source, **{**LAYER, **settings}, data_format=layout)
+
+
+def _pool(name: str, source: str, **settings: Any) -> Node:
+    return _node(name, "pool2d", source, **{**POOLING, **settings})
 
 
 def _mean(name: str, source: str) -> Node:
@@ -260,19 +267,7 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
         _graph(
             (-1, 8, 7, 8),
             _conv("a", "x", kernel=[3, 3], stride=3),
-            _node(
-                "b",
-                "pool2d",
-                "a",
-                **{
-                    "kind": "avg",
-                    "size": 3,
-                    "stride": 2,
-                    "padding": 0,
-                    "ceil_mode": False,
-                    "exclusive": False,
-                },
-            ),
+            _pool("b", "a"),
         ),
     ),
     "first_part_of_a_split": (
@@ -308,43 +303,34 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
     ),
     "factor_behind_a_factor": (
         "keep_scale_factors",
-        Graph(
-            0,
-            (Input("x", (-1, 8, 6, 7)), Input("y", (-1, 8, 6, 7))),
-            (
-                _node("a", "matmul", "x", "y", transpose_x=False, transpose_y=True),
-                _node("b", "relu", "a"),
-                _node("c", "scale", "b", factor=1.3, bias=0.0, bias_first=True),
-                _node("d", "reduce", "c", kind="max", axes=[2, 3], keep=True),
-                _node("e", "linear", "d", outputs=4, bias=False),
-            ),
-            ("e",),
+        _graph(
+            (-1, 8, 6, 7),
+            _node("a", "matmul", "x", "y", transpose_x=False, transpose_y=True),
+            _node("b", "relu", "a"),
+            _node("c", "scale", "b", factor=1.3, bias=0.0, bias_first=True),
+            _node("d", "reduce", "c", kind="max", axes=[2, 3], keep=True),
+            _node("e", "linear", "d", outputs=4, bias=False),
+            y=(-1, 8, 6, 7),
         ),
     ),
     "operands_that_are_both_repeated": (
         "put_repeated_operands_second",
-        Graph(
-            0,
-            (Input("x", (-1, 1, 2, 2)), Input("y", (-1, 16, 1, 2))),
-            (
-                _node("a", "relu", "x"),
-                _node("b", "binary", "a", "y", kind="add"),
-                _node("c", "mul", "b", outputs=4, columns=1),
-            ),
-            ("c",),
+        _graph(
+            (-1, 1, 2, 2),
+            _node("a", "relu", "x"),
+            _node("b", "binary", "a", "y", kind="add"),
+            _node("c", "mul", "b", outputs=4, columns=1),
+            y=(-1, 16, 1, 2),
         ),
     ),
     "transposed_beside_an_input": (
         "",
-        Graph(
-            0,
-            (Input("x", (-1, 4, 8, 8)), Input("y", (-1, 4, 8, 8))),
-            (
-                _node("a", "batch_norm", "x", data_format="NHWC"),
-                _node("b", "binary", "a", "y", kind="add"),
-                _node("c", "matmul_stored", "b", outputs=4, transposed=False),
-            ),
-            ("c",),
+        _graph(
+            (-1, 4, 8, 8),
+            _node("a", "batch_norm", "x", data_format="NHWC"),
+            _node("b", "binary", "a", "y", kind="add"),
+            _node("c", "matmul_stored", "b", outputs=4, transposed=False),
+            y=(-1, 4, 8, 8),
         ),
     ),
     "concatenated_and_pooled": (
@@ -354,91 +340,65 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
             _node("a", "sigmoid", "x"),
             _node("b", "concat", "x", "a", axis=1),
             _node("c", "mul", "b", outputs=4, columns=1),
-            _node(
-                "d",
-                "pool2d",
-                "a",
-                **{
-                    "kind": "avg",
-                    "size": 2,
-                    "stride": 1,
-                    "padding": 0,
-                    "ceil_mode": False,
-                    "exclusive": True,
-                },
-            ),
+            _pool("d", "a", size=2, stride=1, exclusive=True),
             _conv("e", "d"),
             outputs=("c", "e"),
         ),
     ),
     "thin_picture": (
         "separate_thin_pictures",
-        Graph(
-            0,
-            (Input("x", (-1, 8, 8, 1)), Input("y", (-1, 4, 1, 1))),
-            (
-                _node("a", "conv2d_transpose", "x", **LAYER, data_format="NCHW"),
-                _node("b", "binary", "a", "y", kind="multiply"),
-            ),
-            ("b",),
+        _graph(
+            (-1, 8, 8, 1),
+            _node("a", "conv2d_transpose", "x", **LAYER, data_format="NCHW"),
+            _node("b", "binary", "a", "y", kind="multiply"),
+            y=(-1, 4, 1, 1),
         ),
     ),
     "two_rectified_factors": (
         "sign_factors",
-        Graph(
-            0,
-            (Input("x", PICTURE), Input("y", PICTURE)),
-            (
-                _node("a", "relu", "x"),
-                _node("b", "relu", "y"),
-                _node("c", "matmul", "a", "b", transpose_x=True, transpose_y=False),
-                _conv("d", "c"),
-            ),
-            ("d",),
+        _graph(
+            PICTURE,
+            _node("a", "relu", "x"),
+            _node("b", "relu", "y"),
+            _node("c", "matmul", "a", "b", transpose_x=True, transpose_y=False),
+            _conv("d", "c"),
+            y=PICTURE,
         ),
     ),
     "sum_of_rectified_tensors_as_a_factor": (
         "sign_factors",
-        Graph(
-            0,
-            (Input("x", (-1, 1, 4, 4)), Input("y", (-1, 4, 4))),
-            (
-                _node("a", "relu", "x"),
-                _node("b", "take", "a", place=0),
-                _node("c", "slice", "b", axis=2, start=0, stop=4, step=1),
-                _node("d", "linear", "y", outputs=4, bias=False),
-                _node("e", "binary", "b", "c", kind="add"),
-                _node("f", "matmul", "e", "d", transpose_x=False, transpose_y=True),
-            ),
-            ("f",),
+        _graph(
+            (-1, 1, 4, 4),
+            _node("a", "relu", "x"),
+            _node("b", "take", "a", place=0),
+            _node("c", "slice", "b", axis=2, start=0, stop=4, step=1),
+            _node("d", "linear", "y", outputs=4, bias=False),
+            _node("e", "binary", "b", "c", kind="add"),
+            _node("f", "matmul", "e", "d", transpose_x=False, transpose_y=True),
+            y=(-1, 4, 4),
         ),
     ),
     "products_with_exchanged_factors": (
         "separate_exchanged_factors",
-        Graph(
-            0,
-            (Input("x", (-1, 1, 4, 4)), Input("y", (-1, 1, 4, 8))),
-            (
-                _node("a", "matmul", "x", "y", transpose_x=False, transpose_y=False),
-                _node("b", "transpose", "a", order=[0, 2, 1, 3]),
-                _node("c", "reshape", "b", shape=[0, 4, 8]),
-                _node("d", "matmul", "y", "x", transpose_x=True, transpose_y=True),
-                _node("e", "linear", "c", outputs=4, bias=False),
-            ),
-            ("d", "e"),
+        _graph(
+            (-1, 1, 4, 4),
+            _node("a", "matmul", "x", "y", transpose_x=False, transpose_y=False),
+            _node("b", "transpose", "a", order=[0, 2, 1, 3]),
+            _node("c", "reshape", "b", shape=[0, 4, 8]),
+            _node("d", "matmul", "y", "x", transpose_x=True, transpose_y=True),
+            _node("e", "linear", "c", outputs=4, bias=False),
+            y=(-1, 1, 4, 8),
+            outputs=("d", "e"),
         ),
     ),
     "input_added_to_a_layer": (
         "",
-        Graph(
-            0,
-            (Input("x", PICTURE), Input("y", PICTURE)),
-            (
-                _node("a", "binary", "x", "y", kind="add"),
-                _conv("b", "a"),
-                _node("c", "binary", "y", "b", kind="add"),
-            ),
-            ("c",),
+        _graph(
+            PICTURE,
+            _node("a", "binary", "x", "y", kind="add"),
+            _conv("b", "a"),
+            _node("c", "binary", "y", "b", kind="add"),
+            y=PICTURE,
         ),
     ),
     "product_with_a_stored_first_factor": (
@@ -452,22 +412,19 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
     ),
     "transposed_beside_a_transposed_convolution": (
         "",
-        Graph(
-            0,
-            (Input("x", (-1, 8, 8, 8)), Input("y", (-1, 4, 8, 8))),
-            (
-                _node(
-                    "a",
-                    "conv2d_transpose",
-                    "x",
-                    **LAYER | {"kernel": [3, 3], "padding": [1, 1]},
-                    data_format="NCHW",
-                ),
-                _node("b", "batch_norm", "y", data_format="NHWC"),
-                _node("c", "binary", "b", "a", kind="add"),
-                _node("d", "matmul_stored", "c", outputs=4, transposed=False),
+        _graph(
+            (-1, 8, 8, 8),
+            _node(
+                "a",
+                "conv2d_transpose",
+                "x",
+                **LAYER | {"kernel": [3, 3], "padding": [1, 1]},
+                data_format="NCHW",
             ),
-            ("d",),
+            _node("b", "batch_norm", "y", data_format="NHWC"),
+            _node("c", "binary", "b", "a", kind="add"),
+            _node("d", "matmul_stored", "c", outputs=4, transposed=False),
+            y=(-1, 4, 8, 8),
         ),
     ),
     "slice_of_the_padding": (
@@ -485,19 +442,7 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
         _graph(
             (-1, 4, 8, 8),
             _conv("a", "x"),
-            _node(
-                "b",
-                "pool2d",
-                "a",
-                **{
-                    "kind": "avg",
-                    "size": 3,
-                    "stride": 2,
-                    "padding": 0,
-                    "ceil_mode": True,
-                    "exclusive": False,
-                },
-            ),
+            _pool("b", "a", ceil_mode=True),
         ),
     ),
 }

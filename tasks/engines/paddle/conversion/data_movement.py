@@ -28,6 +28,7 @@ COMBINING = frozenset(
 NARROWED = 2.0
 """A mean's range may be smaller than its input's by this factor, which is one bit of eight."""
 FUSED_BEHIND = QUANT_PAIR | {"elementwise_add", "batch_norm"}
+"""Operators that may become part of the layer in front of them."""
 TAKING_INT8 = LAYERS | {"elementwise_add", "fused_elementwise_add"}
 
 
@@ -47,8 +48,8 @@ def keep_data_movement_fp32(program: Program, scales: Mapping[str, float], *, fu
     - In `qdq`, all concatenations. Its predictor takes concatenated tensors for signed: it requantizes
       rectified inputs, at half their resolution and at a cost.
     - Sums, differences and products with an operand that was not calibrated, such as an input or a parameter,
-      unless a layer takes them in. Paddle leaves them in FP32, and in `qdq` FP32 then reads bytes of what is
-      transposed in front of them.
+      unless a layer takes them in. Paddle leaves them in FP32, and what is transposed in front of them is
+      better off in FP32 too.
     - Means whose range is much smaller than their input's, or whose input was not calibrated. A mean over a
       picture, as in squeeze and excite, gets the scale of the picture. If the picture has none, it gets the
       scale of the mean and is cut off there.

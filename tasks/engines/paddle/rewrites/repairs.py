@@ -77,7 +77,7 @@ PRODUCTS = frozenset({"matmul", "matmul_v2"})
 LAYERS = ANY_CONVOLUTION | PRODUCTS | {"mul"}
 FUSED_INTO_LAYERS = ACTIVATIONS | {"batch_norm", "elementwise_add"}
 PASSED = FUSED_INTO_LAYERS | {"reshape2", "transpose2", "scale"}
-"""Operators between a layer and a factor that does not stay one for that."""
+"""Operators that may stand between a layer and a factor that Paddle still moves into the layer."""
 NEARLY_NOTHING = float.fromhex("0x1p-126")
 """The smallest normal float. Adding it changes no value above 1e-31."""
 

@@ -17,7 +17,7 @@ LAYERS = frozenset(
 )
 """Operators whose INT8 kernels multiply, by their names before and after fusion."""
 CONCAT = "concat"
-SUMS = frozenset({"elementwise_add", "elementwise_mul"})
+SIGN_JOINING = frozenset({"elementwise_add", "elementwise_mul"})
 """Operators of two tensors whose result the predictor of `qdq` takes for unsigned if both of them are."""
 QUANT_PAIR = frozenset({"quantize_linear", "dequantize_linear"})
 SCALE_KEEPING = frozenset(
@@ -48,7 +48,7 @@ def unsigned_tensors(block: Block, *, fused: bool = True, passing: frozenset[str
     for op in block.ops:
         if op.type == CONCAT:
             passed = not is_kept_fp32(op) and unsigned.issuperset(op.input("X"))
-        elif op.type in SUMS and not fused:
+        elif op.type in SIGN_JOINING and not fused:
             passed = unsigned.issuperset(op.input("X") + op.input("Y"))
         else:
             passed = op.type in passing and not unsigned.isdisjoint(op.input_arg_names)
