@@ -18,11 +18,11 @@ def convert(request: ConversionRequest) -> ConvertedModel:
 
     Raises: ConversionError when the model is in another form, or nothing in it would run in INT8.
     """
-    return convert_with(request, layout="offline", weight_bits=8)
+    return convert_with(request, layout="offline", bits=8)
 
 
-def convert_with(request: ConversionRequest, *, layout: str, weight_bits: int) -> ConvertedModel:
-    """Converts to a layout whose weights are integers of 2 to 8 bits. Raises as `convert`."""
+def convert_with(request: ConversionRequest, *, layout: str, bits: int) -> ConvertedModel:
+    """Converts with weights and second factors of 2 to 8 bits. Raises as `convert`."""
     converted = convert_offline(
         OfflineRequest(
             source=request.source,
@@ -31,7 +31,7 @@ def convert_with(request: ConversionRequest, *, layout: str, weight_bits: int) -
             op_ids_to_skip=request.config.op_ids_to_skip,
             debug=request.config.debug,
             layout=layout,
-            weight_bits=weight_bits,
+            bits=bits,
         )
     )
     require_int8(converted)

@@ -1,4 +1,4 @@
-"""The layout `offline_7bit`: weights of 7 bits, whose sums do not saturate on CPUs without VNNI."""
+"""The layout `offline_7bit`: weights and second factors of 7 bits, whose sums fit on CPUs without VNNI."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from paddle_int8.tasks.layouts.layout import ConversionRequest
 
 
 def convert(request: ConversionRequest) -> ConvertedModel:
-    """Converts with weights of 7 bits.
+    """Converts with weights and second factors of 7 bits.
 
     Raises: ConversionError when the model is in another form, or nothing in it would run in INT8.
     """
-    return offline.convert_with(request, layout="offline_7bit", weight_bits=7)
+    return offline.convert_with(request, layout="offline_7bit", bits=7)
 
 
 LAYOUT = replace(

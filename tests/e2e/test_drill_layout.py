@@ -23,7 +23,7 @@ NAME = "offline_6bit"
 
 
 def convert(request: ConversionRequest) -> ConvertedModel:
-    return offline.convert_with(request, layout=NAME, weight_bits=6)
+    return offline.convert_with(request, layout=NAME, bits=6)
 
 
 LAYOUT = replace(offline.LAYOUT, name=NAME, description="Weights of 6 bits.", convert=convert)

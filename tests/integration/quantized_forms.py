@@ -24,7 +24,7 @@ def build(root: Path, small: Path) -> None:
     _aware(root / "aware_qdq", onnx_format=True)
     _weights(root)
     fake = models.source(small / "vgg_fake")
-    convert_offline(OfflineRequest(source=fake, folder=root / "offline_7bit", weight_bits=7))
+    convert_offline(OfflineRequest(source=fake, folder=root / "offline_7bit", bits=7))
 
 
 def _network() -> Any:

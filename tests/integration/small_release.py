@@ -142,9 +142,7 @@ def deployable(folder: Path, model: ModelArtifact, data: DatasetArtifact, layout
     target, source = folder / layout, find_model(ModelFiles(path=quantized))
     if layout.startswith("offline"):
         bits = 7 if layout == "offline_7bit" else 8
-        converted = convert_offline(
-            OfflineRequest(source=source, folder=target, layout=layout, weight_bits=bits)
-        )
+        converted = convert_offline(OfflineRequest(source=source, folder=target, layout=layout, bits=bits))
     else:
         converted = convert_qdq(source, target)
     return DeployableArtifact(

@@ -345,14 +345,38 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
             outputs=("c", "e"),
         ),
     ),
-    "thin_picture": (
-        "separate_thin_pictures",
+    "one_row": (
+        "separate_repeated_rows",
         _graph(
             (-1, 8, 8, 1),
             _node("a", "conv2d_transpose", "x", **LAYER, data_format="NCHW"),
             _node("b", "binary", "a", "y", kind="multiply"),
             y=(-1, 4, 1, 1),
         ),
+    ),
+    "log_softmax_of_columns": (
+        "separate_repeated_rows",
+        _graph(
+            (-1, 4, 7, 8),
+            _node("a", "conv2d_transpose", "x", **LAYER, data_format="NCHW"),
+            _node("b", "log_softmax", "a", axis=2),
+        ),
+    ),
+    "factors_of_products": (
+        "",
+        _graph(
+            (-1, 8, 8),
+            _node("a", "linear", "x", outputs=8, bias=False),
+            _node("b", "sigmoid", "a"),
+            _node("c", "transpose", "b", order=[0, 2, 1]),
+            _node("d", "matmul", "b", "c", **PRODUCT),
+            _node("e", "linear", "b", outputs=4, bias=False),
+            outputs=("d", "e"),
+        ),
+    ),
+    "six_dimensions": (
+        "compute_wrong_kernels_natively",
+        _graph((-1, 1, 2, 4, 6, 4), _node("a", "layer_norm", "x", dimensions=1)),
     ),
     "two_rectified_factors": (
         "sign_factors",

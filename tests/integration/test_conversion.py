@@ -129,9 +129,7 @@ def test_with_the_parameters_pass_accuracy_is_destroyed(root: Path, tmp_path: Pa
 
 
 def test_weights_of_7_bits_do_not_saturate_without_vnni(root: Path, tmp_path: Path) -> None:
-    narrow = OfflineRequest(
-        source=models.source(root / "vgg_fake"), folder=tmp_path / "narrow", weight_bits=7
-    )
+    narrow = OfflineRequest(source=models.source(root / "vgg_fake"), folder=tmp_path / "narrow", bits=7)
     offline(narrow)
     eight_db, seven_db = sqnr_db(root, "vgg", (root / "vgg_offline", narrow.folder), isa="AVX2")
     assert eight_db + 3 < seven_db

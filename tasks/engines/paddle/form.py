@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from paddle_int8.tasks.engines.paddle.files import ModelSource
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.engines.paddle.types import StoredOperator, StoredProgram
+    from paddle_int8.tasks.engines.paddle.types import Operator, StoredOperator, StoredProgram
 
 ONEDNN_QUANTIZERS = frozenset({"quantize", "dequantize", "requantize"})
 FUSED_RECURRENT = frozenset({"fusion_gru", "multi_gru", "fusion_lstm"})
@@ -58,6 +58,11 @@ class Recognised:
 
     def __str__(self) -> str:
         return f"{self.form} ({self.evidence})" if self.evidence else self.form.value
+
+
+def is_int8(op: Operator) -> bool:
+    """Whether a conversion marked this operator INT8."""
+    return bool(op.has_attr(DATA_TYPE) and op.attr(DATA_TYPE) == "int8")
 
 
 def recognise(source: ModelSource) -> Recognised:

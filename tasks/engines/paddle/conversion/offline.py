@@ -53,6 +53,7 @@ OPS_TO_QUANTIZE = {
 }
 """For each name that a user gives an operator, the names that it has after Paddle's fusions."""
 DEBUG_FOLDER = "debug"
+FULL_BITS = 8
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class OfflineRepairs:
 class OfflineRequest:
     """A fake-quantized model, where its INT8 form goes, and the published script's options.
 
-    weight_bits: the bits of the integers that the weights become, 2 to 8.
+    bits: those of weights, and of the second factor of a product of two activations, 2 to 8.
     layout: the name of the layout that comes out.
     """
 
@@ -98,7 +99,7 @@ class OfflineRequest:
     ops_to_quantize: tuple[str, ...] = ()
     op_ids_to_skip: tuple[int, ...] = ()
     debug: bool = False
-    weight_bits: int = 8
+    bits: int = FULL_BITS
     layout: str = "offline"
     repairs: OfflineRepairs = OfflineRepairs()
     model_filename: str = MODEL_FILENAME
@@ -112,10 +113,14 @@ def convert_offline(request: OfflineRequest) -> ConvertedModel:
     Raises: ModelFormatError for files that cannot be used, ConversionError for a model that is not
     fake-quantized or an option that it cannot honour.
     """
+    from paddle_int8.tasks.engines.paddle.conversion.narrowed import (
+        NARROWED_FACTORS,
+        narrow_factors,
+        narrow_weights,
+    )
     from paddle_int8.tasks.engines.paddle.conversion.quant2int8 import (
         PassOptions,
         int8_operators,
-        narrow_weights,
         quantize_graph,
     )
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program
@@ -139,7 +144,9 @@ def convert_offline(request: OfflineRequest) -> ConvertedModel:
             required="a model as PaddleSlim writes it with `onnx_format=False`",
             remedy="quantize it again, or leave the operator that the log names last out of `op_types`",
         ) from error
-    narrow_weights(converted.program, request.weight_bits)
+    if request.bits < FULL_BITS:
+        narrow_weights(converted.program, request.bits)
+        options.repairs[NARROWED_FACTORS] = narrow_factors(converted.program, request.bits)
     if request.repairs.weight_layout:
         options.repairs[LAID_OUT] = lay_out_weights(converted.program)
     save_program(

@@ -16,7 +16,7 @@ from paddle_int8.tasks.engines.paddle.conversion.quantized_reads import (
     read_as_bytes,
     stored_tensors,
 )
-from paddle_int8.tasks.engines.paddle.form import DATA_TYPE, DEQUANTIZE, QUANTIZE
+from paddle_int8.tasks.engines.paddle.form import DEQUANTIZE, QUANTIZE, is_int8
 from paddle_int8.tasks.engines.paddle.private.operators import set_input
 from paddle_int8.tasks.engines.paddle.rewrites.fences import CONVOLVED, fence, is_laid_out, writers
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32
@@ -144,8 +144,7 @@ def straighten_convolved(program: Program) -> int:
     def lays_out(op: Operator) -> bool:
         if op.type not in CONVOLVED:
             return False
-        int8 = op.has_attr(DATA_TYPE) and op.attr(DATA_TYPE) == "int8"
-        return not int8 and (op.type not in CONVOLUTIONS or dequantized.isdisjoint(op.input("Input")))
+        return not is_int8(op) and (op.type not in CONVOLUTIONS or dequantized.isdisjoint(op.input("Input")))
 
     quantizing = [op for op in block.ops if op.type == "quantize"]
     found = [op for op in quantizing if is_laid_out(written, op.input("Input")[0], lays_out)]

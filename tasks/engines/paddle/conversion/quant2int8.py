@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,19 +34,16 @@ from paddle_int8.tasks.engines.paddle.conversion.parted import (
     separate_uncalibrated_sums,
     straighten_convolved,
 )
+from paddle_int8.tasks.engines.paddle.form import is_int8
 from paddle_int8.tasks.engines.paddle.private.graphs import apply_pass, graph_of, libpaddle
-from paddle_int8.tasks.engines.paddle.private.operators import set_attribute
 from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 from paddle_int8.tasks.engines.paddle.rewrites.repairs import repair
 
 if TYPE_CHECKING:
-    from paddle_int8.tasks.engines.paddle.types import Graph, GraphNode, Operator, Program
+    from paddle_int8.tasks.engines.paddle.types import Graph, GraphNode, Program
 
 NO_ID = -1
 """No operator's id. It keeps a set of ids from being empty: an empty one reaches C++ as a set of strings."""
-
-WEIGHT_SCALE = "Scale_weights"
-"""The attribute that holds, for each channel, the integer that one unit of a weight becomes."""
 
 logger = logging.getLogger(__name__)
 
@@ -207,18 +204,6 @@ def scales_of_parts(program: Program) -> dict[str, float]:
     return found
 
 
-def narrow_weights(program: Program, bits: int) -> None:
-    """Makes oneDNN quantize the weights to `bits` bits instead of 8.
-
-    Without VNNI, oneDNN adds two products of an unsigned and a signed byte in 16 bits, which saturate: two of
-    255 x 127 need 17. With weights of 7 bits they fit. oneDNN quantizes weights when it loads them, and
-    divides its sums by the same scale, so that the scale is all there is to change.
-    """
-    for op in _int8(program):
-        if op.has_attr(WEIGHT_SCALE):
-            set_attribute(op, WEIGHT_SCALE, [scale * 2.0 ** (bits - 8) for scale in op.attr(WEIGHT_SCALE)])
-
-
 def draw(graph: Graph, folder: Path, name: str) -> None:
     """Writes `graph` as `folder/name.dot`. `IrGraph.draw` is not used: it requires graphviz."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -227,10 +212,4 @@ def draw(graph: Graph, folder: Path, name: str) -> None:
 
 def int8_operators(program: Program) -> Mapping[str, int]:
     """Operators of `program` that the passes marked INT8, counted by type."""
-    return Counter(op.type for op in _int8(program))
-
-
-def _int8(program: Program) -> Iterator[Operator]:
-    for op in program.global_block().ops:
-        if op.has_attr("mkldnn_data_type") and op.attr("mkldnn_data_type") == "int8":
-            yield op
+    return Counter(op.type for op in program.global_block().ops if is_int8(op))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import readers, value, writer
 from paddle_int8.tasks.engines.paddle.census import QUANTIZABLE
-from paddle_int8.tasks.engines.paddle.form import DATA_TYPE, DEQUANTIZE, FAKE, QUANTIZE
+from paddle_int8.tasks.engines.paddle.form import DEQUANTIZE, FAKE, QUANTIZE, is_int8
 from paddle_int8.tasks.engines.paddle.layer_names import PARAMETER
 from paddle_int8.tasks.engines.paddle.private.variables import find_variable
 
@@ -87,12 +87,11 @@ def _layer(
     behind = [each for each in behind if each.type in FROZEN]
     marks = [each for each in sources if each.type.startswith((FAKE, DEQUANTIZE))] + behind
     on_weight = [each for each in marks if each in behind or not _on_activation(block, each)]
-    int8 = op.has_attr(DATA_TYPE) and op.attr(DATA_TYPE) == "int8"
     return QuantizedLayer(
         name=PARAMETER.sub("", weight),
         type=op.type,
         output=op.output_arg_names[0],
-        quantized=bool(inputs and (on_weight or converted)) or int8,
+        quantized=bool(inputs and (on_weight or converted)) or is_int8(op),
         threshold=_threshold(loaded, inputs[0]) if inputs else None,
         per_tensor=any(_of_whole_weight(loaded, block, each) for each in marks) or _one_scale(op),
         bits=frozenset(bits for each in marks for bits in _bits(each)),

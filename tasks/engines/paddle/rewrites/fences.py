@@ -28,12 +28,13 @@ LAID_OUT = CONVOLVED | {"pool2d", "pool3d", "batch_norm", "lrn"}
 """Operators that write their values in the order that suits their kernel."""
 PLAIN = frozenset(
     {
-        *("feed", "assign", "cast", "fc", "mul", *PRODUCTS, "fused_matmul", "lookup_table_v2"),
+        *("feed", "assign", "cast", "logsumexp", "fc", "mul", *PRODUCTS, "fused_matmul", "lookup_table_v2"),
         *("reshape", "reshape2", "transpose", "transpose2", "fused_transpose"),
         *("squeeze2", "unsqueeze2", "flatten2", "flatten_contiguous_range"),
     }
 )
 """Operators that write their values in plain order, whatever order they read."""
+PICTURE_RANK = 4
 LEAST_RANK = 3
 """A tensor with fewer dimensions has its values always in plain order."""
 
@@ -215,22 +216,37 @@ def separate_broadcast_products(loaded: LoadedProgram) -> int:
     return matched
 
 
-def separate_thin_pictures(loaded: LoadedProgram) -> int:
-    """conv2d_transpose that writes pictures of one column -> sum, product and the like, with a copy between.
+def separate_repeated_rows(loaded: LoadedProgram) -> int:
+    """conv2d_transpose -> sum, product and the like with one row for all rows, with a copy between.
 
-    Where the other operand is repeated along the rows, oneDNN's kernel fails: "could not reshape a memory
-    descriptor".
+    Where two operands of four dimensions differ in their height alone, Paddle joins samples and channels into
+    one dimension. The blocks in which a transposed convolution writes its channels cannot be joined: "could
+    not reshape a memory descriptor". A parameter for one sample meets a batch of one sample, too.
+    Source: the workaround for U2++ in `BinaryOneDNNHandler` of Paddle 2.6.
     """
+    block = loaded.program.global_block()
+    written = writers(block)
     found = [
         fence(block, op, name)
-        for kind in ELEMENTWISE
-        for block, op in operators(loaded, kind)
+        for op in [op for op in block.ops if op.type in ELEMENTWISE]
+        if _may_differ_in_height_alone(
+            *(variable_of(block, name).shape for name in op.input("X") + op.input("Y"))
+        )
         for name in dict.fromkeys(op.input("X") + op.input("Y"))
-        if (source := writer(block, name)) is not None
-        and source.type in TRANSPOSED
-        and variable_of(block, name).shape[-1] == 1
+        if is_laid_out(written, name, lambda source: source.type in TRANSPOSED)
     ]
     return len(found)
+
+
+def _may_differ_in_height_alone(shape: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether two shapes of four dimensions may be equal but for the third; -1 is any size."""
+    if len(shape) != PICTURE_RANK or len(other) != PICTURE_RANK:
+        return False
+    return shape[2] != other[2] and all(
+        ours == theirs or -1 in (ours, theirs)
+        for place, (ours, theirs) in enumerate(zip(shape, other, strict=True))
+        if place != 2
+    )
 
 
 def _is_broadcast(shape: Sequence[int], other: Sequence[int]) -> bool:

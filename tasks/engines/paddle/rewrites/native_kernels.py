@@ -39,6 +39,7 @@ LONGEST = 1024
 MOST_LOGSUMEXP_DIMENSIONS = 4
 """Paddle's `logsumexp` takes no more."""
 OF_ONE_TENSOR = ACTIVATIONS | {"elu", "exp", "round", "scale", "softplus"}
+MOST_NORMALISED_DIMENSIONS = 5
 SURE_THRESHOLD = 15.0
 """From here on, x and ln(1 + exp(x)) are one number in FP32."""
 NEVER_MOVED = frozenset({"feed", "fetch", "while", "conditional_block", "cast", "assign"})
@@ -116,8 +117,8 @@ def subtract_logarithms(loaded: LoadedProgram) -> int:
 def compute_wrong_kernels_natively(loaded: LoadedProgram) -> int:
     """Makes Paddle's own kernels run the operators that oneDNN gets wrong.
 
-    They are poolings and activations with attributes that oneDNN ignores or misreads, and functions of a
-    tensor without dimensions, for which oneDNN has no kernels.
+    They are poolings and activations with attributes that oneDNN ignores or misreads, and what it has no
+    kernels for: functions of a tensor without dimensions, and layer normalisation of one with six or more.
     """
     kinds = sorted(WRONG.keys() | OF_ONE_TENSOR)
     found = [pair for kind in kinds for pair in operators(loaded, kind) if _is_wrong(*pair)]
@@ -258,6 +259,11 @@ def _always(block: Block, op: Operator) -> bool:
     return True
 
 
+def _has_many_dimensions(block: Block, op: Operator) -> bool:
+    """Whether the input of a layer normalisation has more dimensions than oneDNN's kernel takes."""
+    return len(variable_of(block, op.input("X")[0]).shape) > MOST_NORMALISED_DIMENSIONS
+
+
 WRONG: dict[str, Callable[[Block, Operator], bool]] = {
     "pool2d": _pools_otherwise,
     "pool3d": _pools_otherwise,
@@ -265,6 +271,7 @@ WRONG: dict[str, Callable[[Block, Operator], bool]] = {
     "clip": _has_computed_bounds,
     "softplus": _has_low_threshold,
     "mish": _has_low_threshold,
+    "layer_norm": _has_many_dimensions,
 }
 """For each type of operator, a test whether oneDNN gets one of them wrong."""
 

@@ -33,9 +33,9 @@ from paddle_int8.tasks.engines.paddle.rewrites.fences import (
     separate_equal_parts,
     separate_exchanged_factors,
     separate_normalised_readers,
+    separate_repeated_rows,
     separate_reshaped_factors,
     separate_second_activations,
-    separate_thin_pictures,
     sign_factors,
 )
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import (
@@ -200,6 +200,8 @@ REWRITES = (
     Rewrite("remove_identity_pooling", remove_identity_pooling),
     Rewrite("compute_channels_first", compute_channels_first),
     Rewrite("fold_convolution_bias", fold_convolution_bias),
+    # other forms of operators, so that what follows sees those that stay
+    Rewrite("subtract_logarithms", subtract_logarithms),
     # factors and offsets into layers that have their biases by now, those of a division's other form too
     Rewrite("divide_by_reciprocals", divide_by_reciprocals),
     Rewrite("fold_affine_behind_layers", fold_affine_behind_layers),
@@ -220,8 +222,7 @@ REWRITES = (
     Rewrite("put_repeated_operands_second", put_repeated_operands_second),
     Rewrite("separate_reshaped_factors", separate_reshaped_factors),
     Rewrite("separate_broadcast_products", separate_broadcast_products),
-    Rewrite("separate_thin_pictures", separate_thin_pictures),
-    Rewrite("subtract_logarithms", subtract_logarithms),
+    Rewrite("separate_repeated_rows", separate_repeated_rows),
     # what no layout quantizes
     Rewrite("keep_uneven_pooling_fp32", keep_uneven_pooling_fp32),
     Rewrite("keep_attention_scores_fp32", keep_attention_scores_fp32),
