@@ -59,6 +59,8 @@ ENOUGH_DB = 45.0
 lose."""
 TIE = 1e-3
 """Moves what lies midway between two integers, and nothing else."""
+CHANCES = 4
+"""How often midway weights are moved by chance, to find what they may cost."""
 COMPARED = ("qdq", "offline", "offline_7bit")
 
 
@@ -247,7 +249,10 @@ class Checks:
             return {}
         if not folder.is_dir():
             as_stored(self._folder / "qdq", folder)
-        folders = [folder] if bits == 8 else [_narrowed(folder, bits, ties) for ties in (0.0, -TIE, TIE)]
+        folders = [folder]
+        if bits < 8:  # midway weights are rounded by chance, and otherwise in each format
+            formats = (folder, self._folder / "offline-fake")
+            folders = [_narrowed(each, bits, chance) for each in formats for chance in range(CHANCES)]
         feed = samples(self._graph, SAMPLES, 1)
         answers = [simulation.outputs(each, [feed])[0] for each in folders]
         outputs = zip(self._graph.outputs, self._exact, *answers, strict=True)
@@ -330,22 +335,24 @@ def _convert(layout: str, quantized: Path, folder: Path) -> ConvertedModel:
     return LAYOUTS.find(layout).convert(request)
 
 
-def _narrowed(quantized: Path, bits: int, ties: float = 0.0) -> Path:
+def _narrowed(quantized: Path, bits: int, chance: int = 0) -> Path:
     """A copy of PaddleSlim's model whose stored weights, integers of 8 bits, are those of `bits` bits.
 
-    ties: moves integers midway between two of fewer bits up or down; those that it does not move go to the
-    even one.
+    chance: moves each integer midway between two of fewer bits up or down, by chance, and with every number
+    otherwise; 0 moves them to the even one.
     """
     from paddle_int8.tasks.engines.paddle.blocks import overwrite, value
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program
 
-    folder, step = quantized.with_name(f"{quantized.name}-{bits}bit{ties:+}"), 2.0 ** (8 - bits)
+    folder, step = quantized.with_name(f"{quantized.name}-{bits}bit-{chance}"), 2.0 ** (8 - bits)
+    random = np.random.default_rng(chance)
     loaded = load_program(find_model(ModelFiles(path=quantized)), quantized=True)
     for variable in loaded.program.list_vars():
         if variable.persistable and variable.name not in ("feed", "fetch") and len(variable.shape) > 1:
             stored = value(loaded, variable.name)
             if np.abs(stored).max() > 1 and np.array_equal(stored, np.round(stored)):
                 most = np.iinfo(np.int8).max - 1 if stored.dtype == np.int8 else np.inf
+                ties = random.choice((-TIE, TIE), stored.shape) if chance else 0.0
                 rounded = np.clip(np.round(stored / step + ties) * step, -most, most)
                 overwrite(loaded, variable.name, rounded.astype(stored.dtype))
     save_program(loaded, folder)
