@@ -333,7 +333,7 @@ class IsaEvidence:
     agreement: mean over the samples, where a sample has the lowest score of its outputs; None when no output
     is of a kind that can be compared.
     sqnr_db: ratio of signal to quantization noise of the output where it is lowest.
-    outcomes: the file with the scores of every sample.
+    outcomes: the file with the scores of every sample, and the classes that FP32 and INT8 decided.
     simulation: measured only on the instruction set that serves; None on emulated ones, and where Paddle has
     no simulation.
     outputs: the figures of each output, in the model's order.

@@ -41,11 +41,11 @@ from paddle_int8.tasks.preview.doubts import Labelled, agreeing, doubts
 from paddle_int8.tasks.preview.findings import Check, DataFindings, Score
 from paddle_int8.tasks.preview.forecast import Measured, forecast
 from paddle_int8.tasks.preview.page import write_page
-from paddle_int8.tasks.preview.pictures import channels_of
 from paddle_int8.tasks.preview.samples import ReadSamples, read_samples
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.process.pace import slowness
+from paddle_int8.tasks.showing.pictures import channels_of
 from paddle_int8.tasks.store.folder import scratch
 from paddle_int8.tasks.validation.fitness import measure_baseline
 from paddle_int8.tasks.validation.load import LoadEvidence

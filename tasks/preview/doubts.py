@@ -14,7 +14,7 @@ from paddle_int8.tasks.gate.criteria import required_of_baseline_pp
 from paddle_int8.tasks.gate.plan import Plan
 from paddle_int8.tasks.gate.sufficiency import too_few
 from paddle_int8.tasks.preview.findings import Doubt
-from paddle_int8.tasks.preview.words import class_in_words
+from paddle_int8.tasks.showing.words import class_in_words
 
 CLEAR_SHARE = 0.5
 """Another order of the classes is believed when FP32 is right on this share of the samples with it."""

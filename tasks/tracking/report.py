@@ -19,6 +19,7 @@ from paddle_int8.tasks.contracts.evidence import Fp32Layer, IsaEvidence
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.tracking.changes import Changes
 from paddle_int8.tasks.tracking.connection import redact
 from paddle_int8.tasks.tracking.given import given_rows
 from paddle_int8.tasks.tracking.plots import Plot, Scales, release_plots
@@ -57,11 +58,13 @@ def render_html(
     why: tuple[str, ...],
     scales: Scales,
     plots: Mapping[str, Plot] | None = None,
+    changes: Changes | None = None,
 ) -> str:
     """The report as an HTML page.
 
     `why` is the diagnosis in plain words. `scales` are the thresholds by candidate name. `plots` are those of
-    `report_plots`; they are drawn here when they are not given.
+    `report_plots`; they are drawn here when they are not given. `changes` are the samples that INT8 answers
+    otherwise than FP32.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -110,6 +113,7 @@ def render_html(
         fp32_layers=_slowest(native) if native else [],
         fp32_layers_hidden=max(0, len(native.audit.fp32_layers) - FP32_LAYERS_SHOWN) if native else 0,
         plots=drawn,
+        changes=changes,
         versions=versions(),
         config=config,
         config_yaml=config_yaml(config),

@@ -37,6 +37,7 @@ from paddle_int8.tasks.process.progress import WARNING
 from paddle_int8.tasks.steps.step import stage, step
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 from paddle_int8.tasks.tracking import registry, runs, trainings
+from paddle_int8.tasks.tracking.changes import changes_of
 from paddle_int8.tasks.tracking.looks import earlier_looks, record_looks
 from paddle_int8.tasks.tracking.report import render_html, render_markdown, report_plots
 from paddle_int8.tasks.tracking.runs import RunStatus
@@ -213,7 +214,7 @@ def publish_report(release: Release, config: ReleaseConfig, quantized: tuple[Qua
         scales = {each.candidate.name: read_scales(each) for each in plain or quantized}
         why = explain_chosen(release)
         plots = report_plots(release, config, scales)
-        html = render_html(release, config, why, scales, plots)
+        html = render_html(release, config, why, scales, plots, changes_of(release))
         path = Settings().root / "reports" / f"{release.name}-{release.run_id}.html"
         path.parent.mkdir(parents=True, exist_ok=True)
         written = folder / path.name
