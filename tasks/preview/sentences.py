@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from paddle_int8.tasks.contracts.wording import counted, duration
 from paddle_int8.tasks.preview.findings import Check, DataFindings, Forecast, Score
 
 GIB = 1 << 30
@@ -32,14 +33,7 @@ def margin_sentence(found: Check) -> str:
 
 def forecast_sentence(forecast: Forecast, candidates: int) -> str:
     return (
-        f"{candidates} candidate{'s' * (candidates != 1)}, {duration(forecast.seconds_low)} to "
+        f"{counted(candidates, 'candidate')}, {duration(forecast.seconds_low)} to "
         f"{duration(forecast.seconds_high)} on a host with nothing else to do, and about "
         f"{forecast.memory_bytes / GIB:.1f} GiB of memory"
     )
-
-
-def duration(seconds: float) -> str:
-    """`40 s`, `7 min` or `1.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

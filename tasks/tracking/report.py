@@ -66,6 +66,47 @@ def render_html(
     `report_plots`; they are drawn here when they are not given. `changes` are the samples that INT8 answers
     otherwise than FP32.
     """
+    drawn = report_plots(release, config, scales) if plots is None else plots
+    focused = focus(release)
+    evidence, verdict = focused or (None, None)
+    native = evidence.per_isa[0] if evidence else None
+    return (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            release=release,
+            headline=headline(release),
+            marks=MARKS,
+            why=why,
+            evidence=evidence,
+            verdict=verdict,
+            native=native,
+            note=LAYOUTS.find(evidence.candidate.layout).note if evidence else "",
+            looks=_looks(release),
+            costs=_costs(release),
+            cost_heads=HEADS,
+            cost_rows=worst_rows(release.sensitivity) if release.sensitivity else [],
+            given=given_rows(release),
+            paddles=[(each.paddle, each.measured or each.error) for each in evidence.runtimes]
+            if evidence
+            else [],
+            criteria=sorted(verdict.results, key=_urgency) if verdict else [],
+            rows=candidate_rows(release),
+            references=reference_rows(native) if native else (),
+            audit_sentence=audit_sentence(native) if native else "",
+            disturbance_sentence=disturbance_sentence(native) if native else "",
+            fp32_layers=_slowest(native) if native else [],
+            fp32_layers_hidden=max(0, len(native.audit.fp32_layers) - FP32_LAYERS_SHOWN) if native else 0,
+            plots=drawn,
+            changes=changes,
+            versions=versions(),
+            config=config,
+            config_yaml=config_yaml(config),
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -84,40 +125,7 @@ def render_html(
         "embedded": lambda plot: base64.b64encode(plot.svg).decode(),
     }
     environment.filters |= filters
-    drawn = report_plots(release, config, scales) if plots is None else plots
-    focused = focus(release)
-    evidence, verdict = focused or (None, None)
-    native = evidence.per_isa[0] if evidence else None
-    return environment.get_template("report.html.jinja").render(
-        release=release,
-        headline=headline(release),
-        marks=MARKS,
-        why=why,
-        evidence=evidence,
-        verdict=verdict,
-        native=native,
-        note=LAYOUTS.find(evidence.candidate.layout).note if evidence else "",
-        looks=_looks(release),
-        costs=_costs(release),
-        cost_heads=HEADS,
-        cost_rows=worst_rows(release.sensitivity) if release.sensitivity else [],
-        given=given_rows(release),
-        paddles=[(each.paddle, each.measured or each.error) for each in evidence.runtimes]
-        if evidence
-        else [],
-        criteria=sorted(verdict.results, key=_urgency) if verdict else [],
-        rows=candidate_rows(release),
-        references=reference_rows(native) if native else (),
-        audit_sentence=audit_sentence(native) if native else "",
-        disturbance_sentence=disturbance_sentence(native) if native else "",
-        fp32_layers=_slowest(native) if native else [],
-        fp32_layers_hidden=max(0, len(native.audit.fp32_layers) - FP32_LAYERS_SHOWN) if native else 0,
-        plots=drawn,
-        changes=changes,
-        versions=versions(),
-        config=config,
-        config_yaml=config_yaml(config),
-    )
+    return environment
 
 
 def report_plots(release: Release, config: ReleaseConfig, scales: Scales) -> dict[str, Plot]:
