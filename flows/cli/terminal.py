@@ -28,7 +28,7 @@ from paddle_int8.tasks.contracts.evidence import IsaEvidence, KernelAudit
 from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.verdict import Release, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
-from paddle_int8.tasks.contracts.wording import duration, so_far
+from paddle_int8.tasks.contracts.wording import counted, duration, so_far
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.tracking.connection import redact
 from paddle_int8.tasks.tracking.sensitivity import WORST, advice
@@ -318,7 +318,7 @@ def _heading(release: Release, native: IsaEvidence) -> str:
     throughput = native.latency.summaries["baseline"].throughput_per_s
     threads = native.latency.threads
     return (
-        f"{release.host.cpu_model}, {release.host.isa}, {threads} thread{'s' * (threads > 1)}, batch "
+        f"{release.host.cpu_model}, {release.host.isa}, {counted(threads, 'thread')}, batch "
         f"{native.latency.batch_size}\nFP32 on oneDNN: {scores}, {throughput:.1f}/s"
     )
 

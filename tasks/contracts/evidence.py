@@ -9,6 +9,7 @@ from pathlib import Path
 from paddle_int8.tasks.contracts.artifacts import Candidate, HostProfile
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, OutputKind
+from paddle_int8.tasks.contracts.wording import counted
 
 
 def signed(value: float, digits: int = 2) -> str:
@@ -259,7 +260,7 @@ class KernelAudit:
     def aside(self) -> str:
         """What ran outside oneDNN and what was known to stay FP32, to go behind `counted`; "" for neither."""
         outside, announced = self.outside_onednn, self.announced_fp32
-        kinds = ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in announced.items())
+        kinds = ", ".join(counted(count, kind) for kind, count in announced.items())
         told = f"; {outside} ran outside oneDNN, in Paddle's own FP32 kernels" if outside else ""
         return told + (f"; known beforehand to stay FP32: {kinds}" if kinds else "")
 

@@ -20,6 +20,7 @@ from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, HostProfile, ModelArtifact
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.data.dataset import check_labels, sample_digests
 from paddle_int8.tasks.data.sampling import check_disjoint
 from paddle_int8.tasks.engines.paddle.files import find_model
@@ -191,7 +192,7 @@ def answers_of(opened: Opened, others: tuple[Alternative, ...] | None = None) ->
             timeout_s=RUN_S,
             environment=opened.environment,
         )
-        summary += [f"{len(answers.rows)} samples, {answers.sample_ms:.1f} ms each"]
+        summary += [f"{counted(len(answers.rows), 'sample')}, {answers.sample_ms:.1f} ms each"]
     return answers
 
 
@@ -300,7 +301,10 @@ def _read(
         )
         dataset: DatasetArtifact = read.dataset
         some = "" if dataset.samples == read.taken else f", {dataset.samples} of them read here"
-        summary += [f"{read.taken} of {read.found} samples, {dataset.classes} classes{some}", *dataset.notes]
+        summary += [
+            f"{read.taken} of {read.found} samples, {counted(dataset.classes, 'class', 'classes')}{some}",
+            *dataset.notes,
+        ]
     return read
 
 

@@ -31,6 +31,7 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandid
 from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.verdict import Looks, Release, Verdict
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.gate.diagnosis import explain
 from paddle_int8.tasks.gate.looks import looks_at
 from paddle_int8.tasks.process.progress import WARNING
@@ -148,8 +149,8 @@ def count_looks(run_id: str, evidence: tuple[CandidateEvidence, ...], config: Ga
         looks = looks_at(evidence, config, earlier)
         record_looks(Settings().tracking_uri, run_id, looks)
         summary.append(
-            f"{looks.candidates} candidate{'s' * (looks.candidates != 1)}, "
-            f"{earlier.releases} earlier release{'s' * (earlier.releases != 1)} on these samples"
+            f"{counted(looks.candidates, 'candidate')}, "
+            f"{counted(earlier.releases, 'earlier release')} on these samples"
         )
         if looks.used_up:
             *_, used_up = looks_sentences(looks)

@@ -135,10 +135,11 @@ class Comparison:
         for output, values in zip(self.outputs, outputs, strict=True):
             if output.labelled:
                 finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
-                there = values[finite]
-                self._append(f"{DECIDED}/{subject}", _spread(decisions(there, output), finite, UNDECIDED))
-                if (sure := sureness(there, output)) is not None:
-                    self._append(f"{SURENESS}/{subject}", _spread(sure, finite, 0.0))
+                known = values.copy()
+                known[~finite] = 0
+                self._append(f"{DECIDED}/{subject}", np.where(finite, decisions(known, output), UNDECIDED))
+                if (sure := sureness(known, output)) is not None:
+                    self._append(f"{SURENESS}/{subject}", np.where(finite, sure, 0.0))
 
     def _commonest(self, place: int) -> float | None:
         counts = self._decisions.get(place)
@@ -146,13 +147,6 @@ class Comparison:
 
     def _append(self, name: str, values: Array) -> None:
         self._columns.setdefault(name, []).append(values)
-
-
-def _spread(values: Array, where: Array, elsewhere: float) -> Array:
-    """`values` in the places `where` [N] is true, and `elsewhere` in the others."""
-    found = np.full(len(where), elsewhere, dtype=values.dtype)
-    found[where] = values
-    return found
 
 
 def ignored(outputs: Sequence[JudgedOutput]) -> frozenset[int]:
