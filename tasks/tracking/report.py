@@ -18,6 +18,7 @@ from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.evidence import Fp32Layer, IsaEvidence
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.tracking.changes import Changes
 from paddle_int8.tasks.tracking.connection import redact
@@ -49,6 +50,7 @@ from paddle_int8.tasks.tracking.summary import (
 TEMPLATES = Path(__file__).parent / "templates"
 MIB = 1 << 20
 FP32_LAYERS_SHOWN = 30
+HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>')
 CODE = re.compile(r"`([^`]+)`")
 
 
@@ -91,6 +93,7 @@ def render_html(
             if evidence
             else [],
             criteria=sorted(verdict.results, key=_urgency) if verdict else [],
+            tally=_tally(verdict.results) if verdict else "",
             rows=candidate_rows(release),
             references=reference_rows(native) if native else (),
             audit_sentence=audit_sentence(native) if native else "",
@@ -122,6 +125,7 @@ def _environment() -> jinja2.Environment:
         "label": metric_label,
         "redact": redact,
         "prose": _prose,
+        "contents": _contents,
         "embedded": lambda plot: base64.b64encode(plot.svg).decode(),
     }
     environment.filters |= filters
@@ -255,6 +259,21 @@ def _cell(text: str) -> str:
 def _prose(text: str) -> Markup:
     """A sentence for the page, without secrets, in which what stands in backticks is set as code."""
     return Markup(CODE.sub(r"<code>\1</code>", str(escape(redact(text)))))
+
+
+def _contents(body: Markup) -> Markup:
+    """Links to the sections of the page, which show what it holds."""
+    links = Markup("\n").join(
+        Markup('<a href="#{}">{}</a>').format(place, Markup(title)) for place, title in HEADING.findall(body)
+    )
+    return Markup('<nav class="contents">{}</nav>').format(links)
+
+
+def _tally(results: Sequence[CriterionResult]) -> str:
+    """How many criteria had which outcome: `8 criteria: 1 rejected, 7 approved.`"""
+    outcomes = [result.outcome for result in sorted(results, key=_urgency)]
+    counts = ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))
+    return f"{counted(len(outcomes), 'criterion', 'criteria')}: {counts}."
 
 
 def _mib(size_bytes: int) -> str:
