@@ -100,7 +100,7 @@ def test_report_shows_pictures_of_no_more_than_the_first_samples(tmp_path: Path)
 def test_report_shows_rows_where_a_sample_is_no_picture(tmp_path: Path) -> None:
     shown = page(released(tmp_path, columns([0, 1], [1, 1]), pictures=False))
     assert 'class="cards"' not in shown
-    assert '<td class="n">0</td><td>0 ant</td><td class="n"></td><td>1 bee</td>' in shown
+    assert '<td>0</td><td>0 ant <span class="interval"></span></td><td>1 bee' in shown
     assert "lost" not in shown[shown.index('<h2 id="samples-that') : shown.index('<h2 id="speed"')]
 
 
