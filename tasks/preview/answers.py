@@ -103,7 +103,7 @@ def answer(request: AnswersRequest) -> Answers:
     chosen = _chosen(predictor, reader, request.config.accuracy_batch_size)
     for rows, feed in _batches(reader, request.config.accuracy_batch_size, chosen):
         _see(request, predictor, reader, comparison, seen, rows, feed)
-        report(request.step, len(seen.rows), len(chosen) * request.config.accuracy_batch_size, "FP32")
+        report(request.step, len(seen.rows), len(chosen) * request.config.accuracy_batch_size, "samples")
     return Answers(
         rows=tuple(seen.rows),
         samples=tuple(seen.samples),
@@ -216,6 +216,7 @@ def _decisions_with(
     for alternative in request.alternatives:
         if place is None or time.monotonic() - began > BUDGET_S:
             break
+        report(request.step, len(found), len(request.alternatives), "other preprocessings tried")
         reader = BatchReader(request.validation, request.model.inputs, alternative.arithmetic())
         answered: list[int] = []
         for _, feed in _batches(reader, size, chosen):
