@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 RECORDED = Path(__file__).parents[1] / "tutorial" / "demo.log"
-PROGRESS = re.compile(r"  .*: \d+ s so far")
+PROGRESS = re.compile(r"  .*: \d+ s so far(, .*)?")
 """A line about a step at work, which is left out: a terminal shows a bar in its place."""
 HOME = re.compile(r"/[^/\s]\S*?/var(?=/)")
 QUOTED_CRITERIA = ("accuracy", "speed-up", "INT8 share")

@@ -169,9 +169,10 @@ def _drafted(request: DraftRequest, given: dict[str, str | None], *, yes: bool) 
     display = StepDisplay(err)
     interview = Interview(
         given={key: value for key, value in given.items() if value is not None},
-        prompt=prompt_on(err, display) if sys.stdin.isatty() else None,
+        prompt=prompt_on(err, display),
         yes=yes,
     )
+    guard(lambda: interview.require_answers(terminal=sys.stdin.isatty()))
     isolated.warm_up()
     with cancellable(say_cancelled), display.shown():
         return guard(lambda: draft(request, interview))

@@ -28,6 +28,7 @@ from paddle_int8.tasks.contracts.evidence import IsaEvidence, KernelAudit
 from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.verdict import Release, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
+from paddle_int8.tasks.contracts.wording import counted, duration, so_far
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.tracking.connection import redact
 from paddle_int8.tasks.tracking.sensitivity import WORST, advice
@@ -106,12 +107,12 @@ class StepDisplay:
         """Says how long the running steps have been at work, or that none is, after `QUIET_S` of it."""
         with self._lock:
             for event in tuple(self._latest.values()):
-                if not event.waits and self._so_far(event.whole) >= progress.QUIET_S:
+                if not event.waits and self._lasts(event.whole) >= progress.QUIET_S:
                     self._say(event)
             if self._between and not self._latest.keys() - {BETWEEN}:
-                so_far = self._so_far(BETWEEN)
-                if so_far >= progress.QUIET_S:
-                    note = f"{self._between}: {so_far:.0f} s so far, no limit"
+                lasts = self._lasts(BETWEEN)
+                if lasts >= progress.QUIET_S:
+                    note = f"{self._between}: {so_far(lasts, None)}"
                     event = progress.Progress(step=BETWEEN, done=0, total=0, note=note, waits=True)
                     self._update(event)
                     self._say(event)
@@ -120,7 +121,7 @@ class StepDisplay:
         while not over.wait(progress.AGAIN_S):
             self.tell_silence()
 
-    def _so_far(self, step: str) -> float:
+    def _lasts(self, step: str) -> float:
         return self._clock() - self._started.get(step, self._clock())
 
     def _update(self, event: progress.Progress) -> None:
@@ -134,7 +135,7 @@ class StepDisplay:
             total=event.total or None,
             completed=event.done,
             count=_count(event),
-            note=escape(_part(event)),
+            note=escape(_part(event) if event.waits else _limited(event)),
         )
 
     def _say(self, event: progress.Progress) -> None:
@@ -144,11 +145,12 @@ class StepDisplay:
         """
         if self._console.is_terminal:
             return
-        so_far = self._so_far(event.whole)
-        if so_far >= self._next_word.get(event.whole, 0.0):
-            self._next_word[event.whole] = RARER * max(so_far, 1.0)
+        lasts = self._lasts(event.whole)
+        if lasts >= self._next_word.get(event.whole, 0.0):
+            self._next_word[event.whole] = RARER * max(lasts, 1.0)
             at_work = " ".join(filter(None, (_count(event), _part(event)))) or "at work"
-            said = event.note if event.waits else f"{at_work}: {so_far:.0f} s so far"
+            time_told = f"{so_far(lasts, event.limit_s)}{_of_part(event)}"
+            said = event.note if event.waits else f"{at_work}: {time_told}"
             self._console.print(f"  {event.whole}: {said}", highlight=False, markup=False, soft_wrap=True)
 
     def _remove(self, step: str) -> None:
@@ -180,6 +182,17 @@ class StepDisplay:
 def _part(event: progress.Progress) -> str:
     """What the step is doing: in its own words, or else the name of its part."""
     return event.note or (event.step if event.step != event.whole else "")
+
+
+def _limited(event: progress.Progress) -> str:
+    """What the step is doing, and how long that takes at most, for a line that shows the time itself."""
+    at_most = "" if event.limit_s is None else f"at most {duration(event.limit_s)}{_of_part(event)}"
+    return ", ".join(filter(None, (_part(event), at_most)))
+
+
+def _of_part(event: progress.Progress) -> str:
+    """What a limit is for, where the step has parts."""
+    return " for this part" if event.limit_s is not None and event.step != event.whole else ""
 
 
 def _count(event: progress.Progress) -> str:
@@ -305,7 +318,7 @@ def _heading(release: Release, native: IsaEvidence) -> str:
     throughput = native.latency.summaries["baseline"].throughput_per_s
     threads = native.latency.threads
     return (
-        f"{release.host.cpu_model}, {release.host.isa}, {threads} thread{'s' * (threads > 1)}, batch "
+        f"{release.host.cpu_model}, {release.host.isa}, {counted(threads, 'thread')}, batch "
         f"{native.latency.batch_size}\nFP32 on oneDNN: {scores}, {throughput:.1f}/s"
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from paddle_int8.tasks.contracts.artifacts import Candidate, HostProfile
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, OutputKind
+from paddle_int8.tasks.contracts.wording import counted
 
 
 def signed(value: float, digits: int = 2) -> str:
@@ -259,7 +260,7 @@ class KernelAudit:
     def aside(self) -> str:
         """What ran outside oneDNN and what was known to stay FP32, to go behind `counted`; "" for neither."""
         outside, announced = self.outside_onednn, self.announced_fp32
-        kinds = ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in announced.items())
+        kinds = ", ".join(counted(count, kind) for kind, count in announced.items())
         told = f"; {outside} ran outside oneDNN, in Paddle's own FP32 kernels" if outside else ""
         return told + (f"; known beforehand to stay FP32: {kinds}" if kinds else "")
 
@@ -333,7 +334,7 @@ class IsaEvidence:
     agreement: mean over the samples, where a sample has the lowest score of its outputs; None when no output
     is of a kind that can be compared.
     sqnr_db: ratio of signal to quantization noise of the output where it is lowest.
-    outcomes: the file with the scores of every sample.
+    outcomes: the file with the scores of every sample, and the classes that FP32 and INT8 decided.
     simulation: measured only on the instruction set that serves; None on emulated ones, and where Paddle has
     no simulation.
     outputs: the figures of each output, in the model's order.

@@ -20,6 +20,7 @@ from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.contracts.sequences import LENGTHS, padded
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.data.preprocessing import normalise
 from paddle_int8.tasks.data.sampling import DrawnSample, Indices, draw
 from paddle_int8.tasks.data.sources import open_source
@@ -257,7 +258,8 @@ def class_notes(names: Sequence[str], outputs: tuple[TensorSpec, ...]) -> tuple[
     if not names or classes in (-1, len(names)):
         return ()
     return (
-        f"{len(names)} class folders, and {outputs[0].name} has {classes} classes: are all folders there?",
+        f"{counted(len(names), 'class folder')}, and {outputs[0].name} has "
+        f"{counted(classes, 'class', 'classes')}: are all folders there?",
     )
 
 

@@ -14,6 +14,7 @@ from paddle_int8.tasks.config.data import DataConfig, Source
 from paddle_int8.tasks.config.quantization import QatConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.data.dataset import (
     check_class_names,
     check_labels,
@@ -111,7 +112,10 @@ def _draw(
             timeout_s=TIMEOUT_S,
         )
         notes = (*drawn.notes, *class_notes(drawn.class_names, model.outputs))
-        summary += [f"{drawn.samples} of {drawn.of} samples, {drawn.classes} classes", *notes]
+        summary += [
+            f"{drawn.samples} of {drawn.of} samples, {counted(drawn.classes, 'class', 'classes')}",
+            *notes,
+        ]
         for note in notes:
             get_run_logger().info("%s: %s", name, note)
         return DatasetArtifact(

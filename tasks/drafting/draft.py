@@ -23,6 +23,7 @@ from paddle_int8.tasks.contracts.errors import (
     ModelFormatError,
     storage_error,
 )
+from paddle_int8.tasks.contracts.wording import counted, points
 from paddle_int8.tasks.data.metrics.agreement import AGREEMENT
 from paddle_int8.tasks.drafting import fitting, recognition, split
 from paddle_int8.tasks.drafting.classes import order_of_names
@@ -372,7 +373,8 @@ def _settle_gate(plan: _Plan, sections: _Sections, parts: Data, interview: Inter
     narrowest = margin_within(samples, confidence=usual.confidence)
     enough = samples >= fewest_samples(usual.max_drop_pp, confidence=usual.confidence)
     plan.notes.margin = (
-        f"{samples:,} samples can decide {narrowest:g} points or more, if INT8 loses none of them"
+        f"{counted(samples, 'sample')} can decide {points(f'{narrowest:g}')} or more, if INT8 loses none of "
+        "them"
     )
     answer = interview.ask(
         Question(

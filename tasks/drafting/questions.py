@@ -49,32 +49,39 @@ class Interview:
     """Asks each question once, of the options first and of the person then.
 
     given: answers by option.
-    prompt: asks the person; None where nobody can be asked.
+    prompt: asks the person.
     yes: whether every default is taken without asking.
     assumed: the options whose default was taken.
     """
 
     given: Mapping[str, str]
-    prompt: Prompt | None
+    prompt: Prompt
     yes: bool
     assumed: list[str] = field(default_factory=list)
+
+    def require_answers(self, *, terminal: bool) -> None:
+        """Checks, before anything is loaded, that every question will have an answer.
+
+        terminal: whether a person can be asked.
+        Raises: ConfigError when nobody can be asked, and no defaults are to be taken.
+        """
+        if not (terminal or self.yes):
+            raise ConfigError(
+                found="no terminal to ask questions on, and no --yes",
+                required="somebody to ask, or defaults to take",
+                remedy="add --yes, which takes the default of every question that no other option answers",
+            )
 
     def ask(self, question: Question) -> str:
         """The answer to a question: the one that was given, the default, or what the person says.
 
-        Raises: ConfigError when the answer cannot be used, or when there is nobody to ask.
+        Raises: ConfigError when the answer cannot be used.
         """
         if (answer := self.given.get(question.option)) is not None:
             return self._checked(question, answer)
         if self.yes:
             self.assumed.append(question.option)
             return question.default
-        if self.prompt is None:
-            raise ConfigError(
-                found=f"a question without an answer: {question.text}",
-                required=f"--{question.option}, or a terminal to ask on",
-                remedy=f"give --{question.option}, or --yes for `{question.default}` and all other defaults",
-            )
         return self._checked(question, self.prompt(question))
 
     def _checked(self, question: Question, answer: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.data.pictures.class_folders import HELD_OUT, SYSTEM, TRAIN, images_by_folder
 from paddle_int8.tasks.data.pictures.image_files import ImageFiles
 from paddle_int8.tasks.data.pictures.list_file import listed_images
@@ -139,7 +140,7 @@ def _pictures(root: Path) -> Found:
     kind = f"{len(images.class_names)} class folders" if images.class_names else "pictures without labels"
     return Found(
         source={"kind": "image_folder", "root": root.resolve()},
-        words=f"{kind}, {len(images.files):,} pictures in {root}",
+        words=f"{kind}, {counted(len(images.files), 'picture')} in {root}",
         samples=len(images.files),
         labelled=images.labels is not None,
         class_names=images.class_names,
@@ -167,7 +168,7 @@ def _list(path: Path, root: Path) -> Found:
     labels = "" if images.labels is not None else " without labels"
     return Found(
         source={"kind": "image_folder", "root": root.resolve(), "list_file": path.resolve()},
-        words=f"a list of {len(images.files):,} pictures{labels}, {path}",
+        words=f"a list of {counted(len(images.files), 'picture')}{labels}, {path}",
         samples=len(images.files),
         labelled=images.labels is not None,
     )

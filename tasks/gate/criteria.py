@@ -8,7 +8,7 @@ criterion is one function in `CRITERIA`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from paddle_int8.tasks.config.gate import GateConfig
@@ -20,6 +20,7 @@ from paddle_int8.tasks.contracts.evidence import (
 )
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Verdict
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
+from paddle_int8.tasks.contracts.wording import counted, points
 from paddle_int8.tasks.data.metrics.agreement import AGREEMENT
 from paddle_int8.tasks.gate.criterion import Criterion, stated
 from paddle_int8.tasks.gate.proof import proof
@@ -151,7 +152,7 @@ def baseline_quality(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
                 item.isa,
                 Outcome.APPROVED if 100 * metric.baseline >= required_pp else Outcome.INCONCLUSIVE,
                 found=f"FP32 itself is right on {100 * metric.baseline:.2f} % of the samples",
-                required=f"at least {required_pp:g} %, for a margin of {gate.max_drop_pp:g} points",
+                required=f"at least {required_pp:g} %, for a margin of {points(f'{gate.max_drop_pp:g}')}",
                 remedy="check that labels, their order and the preprocessing are those of training; "
                 "if they are, lower `gate.max_drop_pp`",
             )
@@ -182,7 +183,7 @@ def baseline_answers(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[
             Outcome.INCONCLUSIVE if alike else Outcome.APPROVED,
             found=f"FP32's commonest decision is {told}",
             required=f"less than {100 * most:g} % of each output, so that a model which always decides so "
-            f"fails the margin of {gate.max_drop_pp:g} points",
+            f"fails the margin of {points(f'{gate.max_drop_pp:g}')}",
             remedy="validate on samples of more classes, check `data.preprocessing`, judge it by a callable "
             "in `validation.metrics`, or set it to `ignore` in `validation.outputs` when nobody reads it",
         )
@@ -217,7 +218,7 @@ def size(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionRes
         None,
         ratio,
         gate.max_size_ratio,
-        unit=" of FP32",
+        said=lambda number: f"{number} of FP32",
         remedy="use the qdq layout, which keeps the weights in INT8 on disk",
     )
 
@@ -233,7 +234,7 @@ def latency_p99(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Crite
             item.isa,
             summary.p99_ms if summary else math.nan,
             gate.max_latency_p99_ms,
-            unit=" ms",
+            said=lambda number: f"{number} ms",
             remedy="raise `validation.threads`, lower `validation.batch_size`, or use a faster host",
         )
 
@@ -247,13 +248,13 @@ def worst_class(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[Crite
         return
     for item in evidence.per_isa:
         worst = item.worst_class
-        label = f" (class {worst.label}, {worst.samples} samples)" if worst else ""
+        label = f" (class {worst.label}, {counted(worst.samples, 'sample')})" if worst else ""
         yield _at_most(
             "worst class drop",
             item.isa,
             worst.drop_pp if worst else math.nan,
             gate.max_worst_class_drop_pp,
-            unit=" points",
+            said=points,
             detail=label,
             remedy="give this class more calibration samples, or calibrate with another algorithm",
         )
@@ -352,7 +353,7 @@ def gated(item: IsaEvidence, gate: GateConfig) -> tuple[MetricEvidence, ...]:
 
 
 def _margin(gate: GateConfig) -> str:
-    return f"a drop of at most {gate.max_drop_pp:g} points with {100 * gate.confidence:g} % confidence"
+    return f"a drop of at most {points(f'{gate.max_drop_pp:g}')} with {100 * gate.confidence:g} % confidence"
 
 
 def _at_most(
@@ -361,7 +362,7 @@ def _at_most(
     value: float,
     limit: float,
     *,
-    unit: str,
+    said: Callable[[str], str],
     remedy: str,
     detail: str = "",
 ) -> CriterionResult:
@@ -369,8 +370,9 @@ def _at_most(
         outcome, found, remedy = Outcome.INCONCLUSIVE, "not measured", f"measure it, or drop {criterion}"
     else:
         outcome = Outcome.APPROVED if value <= limit else Outcome.REJECTED
-        found = f"{value:.3f}{unit}{detail}"
-    return stated(criterion, isa, outcome, found=found, required=f"at most {limit:g}{unit}", remedy=remedy)
+        found = f"{said(f'{value:.3f}')}{detail}"
+    required = f"at most {said(f'{limit:g}')}"
+    return stated(criterion, isa, outcome, found=found, required=required, remedy=remedy)
 
 
 def _finite(*values: float) -> bool:

@@ -14,6 +14,7 @@ from paddle_int8.tasks.contracts.artifacts import OperatorCensus
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, Fp32Layer, IsaEvidence
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Verdict
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.gate.signal import EVERY_OUTPUT, SIGNAL
 from paddle_int8.tasks.hardware.levels import VNNI, published_band
 
@@ -96,7 +97,7 @@ def fp32_layers(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]
     )
     yield (
         f"On {item.isa}, INT8 kernels take {100 * audit.int8_share_by_time:.0f} % of the compute time; "
-        f"{len(audit.fp32_layers)} layers did not run in INT8. The slowest: {named}. "
+        f"{counted(len(audit.fp32_layers), 'layer')} did not run in INT8. The slowest: {named}. "
         "Quantize their operator types with `quantization.op_types`, or remove the reason given."
     )
 
@@ -210,8 +211,8 @@ def worst_class(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]
     if worst and item.metrics and worst.drop_pp > max(0.0, 2 * item.metrics[0].drop_pp):
         yield (
             f"On {item.isa}, the drop is uneven: class {worst.label} loses {worst.drop_pp:.1f} points on "
-            f"{worst.samples} samples, all classes together {item.metrics[0].drop_pp:.2f}. Add samples of "
-            f"class {worst.label} to the calibration data."
+            f"{counted(worst.samples, 'sample')}, all classes together {item.metrics[0].drop_pp:.2f}. Add "
+            f"samples of class {worst.label} to the calibration data."
         )
 
 
@@ -268,7 +269,7 @@ def _no_vnni(item: IsaEvidence) -> str:
 def _never_int8(census: OperatorCensus) -> Iterator[str]:
     for operator, reason in sorted(census.never.items()):
         count = census.counts.get(operator, 0)
-        yield f"{count} operators {operator} of the model cannot run in INT8: {reason}."
+        yield f"{counted(count, 'operator')} {operator} of the model cannot run in INT8: {reason}."
 
 
 def _from_verdict(verdict: Verdict) -> Iterator[str]:

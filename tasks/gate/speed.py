@@ -9,6 +9,7 @@ from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, IsaEvidence, SpeedRatio
 from paddle_int8.tasks.contracts.verdict import CriterionResult
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.gate.criterion import stated
 from paddle_int8.tasks.validation.speed import FEWEST_PROCESSES
 
@@ -75,7 +76,7 @@ def _fast_enough(
     disturbance = item.latency.disturbance
     found = (
         f"{ratio.ratio:.3f}x, between {ratio.low:.3f}x and {ratio.high:.3f}x "
-        f"with {100 * ratio.confidence:g} % confidence, in {ratio.processes} processes"
+        f"with {100 * ratio.confidence:g} % confidence, in {counted(ratio.processes, 'process', 'processes')}"
     )
     if disturbance and disturbance.taken_share >= WORTH_TELLING:
         found += (

@@ -11,6 +11,7 @@ from paddle_int8.tasks.contracts.artifacts import DatasetArtifact
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.verdict import Judged, Verdict
 from paddle_int8.tasks.contracts.vocabulary import Outcome
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.gate.looks import judge_together
 from paddle_int8.tasks.gate.sufficiency import too_few
@@ -60,6 +61,6 @@ def gate_together(judged: tuple[Judged, ...], config: GateConfig) -> tuple[Judge
             for before, after in zip(judged, ruled, strict=True)
             if after.verdict.outcome is not before.verdict.outcome
         ]
-        summary.append(f"{len(judged)} candidate{'s' * (len(judged) != 1)}")
+        summary.append(counted(len(judged), "candidate"))
         summary.extend(f"{name} would pass alone" for name in changed)
         return ruled

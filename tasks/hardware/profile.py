@@ -50,6 +50,7 @@ def host_profile(log: Path | None = None, config: HardwareConfig | None = None) 
             step="hardware check",
             log=log or Path(folder) / "hardware.log",
             timeout_s=QUERY_TIMEOUT_S * slowness(),
+            doing="importing Paddle, and asking oneDNN what this CPU can do",
         )
     profile = describe(Path("/"), report, affinity=len(os.sched_getaffinity(0)))
     warnings = enforce(profile, config) if config else profile.warnings

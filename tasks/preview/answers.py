@@ -13,16 +13,16 @@ from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
-from paddle_int8.tasks.contracts.vocabulary import OutputKind
-from paddle_int8.tasks.data.metrics.agreement import AGREEMENT, decided
+from paddle_int8.tasks.data.metrics.agreement import AGREEMENT
+from paddle_int8.tasks.data.metrics.decisions import decisions
 from paddle_int8.tasks.data.metrics.scoring import resolve_metrics
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.engines.engine import Predictor
 from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, open_predictor
 from paddle_int8.tasks.preview.alternatives import Alternative
 from paddle_int8.tasks.preview.findings import InputRange, SampleAnswer
-from paddle_int8.tasks.preview.words import answer_in_words, label_in_words
 from paddle_int8.tasks.process.progress import report
+from paddle_int8.tasks.showing.words import answer_in_words, label_in_words
 from paddle_int8.tasks.validation.comparison import Comparison
 from paddle_int8.tasks.validation.load import latency_batches, lengths_of
 
@@ -103,7 +103,7 @@ def answer(request: AnswersRequest) -> Answers:
     chosen = _chosen(predictor, reader, request.config.accuracy_batch_size)
     for rows, feed in _batches(reader, request.config.accuracy_batch_size, chosen):
         _see(request, predictor, reader, comparison, seen, rows, feed)
-        report(request.step, len(seen.rows), len(chosen) * request.config.accuracy_batch_size, "FP32")
+        report(request.step, len(seen.rows), len(chosen) * request.config.accuracy_batch_size, "samples")
     return Answers(
         rows=tuple(seen.rows),
         samples=tuple(seen.samples),
@@ -142,7 +142,7 @@ def _see(
     seen.samples += _answers(request, rows, outputs, labels, comparison, lengths_of(feed))
     place = _labelled(request)
     if place is not None and labels is not None and labels.ndim == 1:
-        seen.decisions += _decisions(outputs[place], request.outputs[place])
+        seen.decisions += decisions(outputs[place], request.outputs[place]).tolist()
         seen.labels += labels.tolist()
         seen.classes = max(outputs[place][:1].size, 2)
 
@@ -176,13 +176,6 @@ def _answers(
 
 def _labelled(request: AnswersRequest) -> int | None:
     return next((place for place, each in enumerate(request.outputs) if each.labelled), None)
-
-
-def _decisions(values: Array, output: JudgedOutput) -> list[int]:
-    rows = values.reshape(len(values), -1)
-    single = output.kind is not OutputKind.DECISIONS and rows.shape[1] > 1
-    found = rows.argmax(axis=1) if single else decided(rows, output).reshape(-1)
-    return [int(each) for each in found]
 
 
 def _call_ms(predictor: Predictor, reader: BatchReader, config: ValidationConfig) -> float:
@@ -223,12 +216,13 @@ def _decisions_with(
     for alternative in request.alternatives:
         if place is None or time.monotonic() - began > BUDGET_S:
             break
+        report(request.step, len(found), len(request.alternatives), "other preprocessings tried")
         reader = BatchReader(request.validation, request.model.inputs, alternative.arithmetic())
-        decisions: list[int] = []
+        answered: list[int] = []
         for _, feed in _batches(reader, size, chosen):
             given = {name: alternative.turned(values) for name, values in feed.items()}
-            decisions += _decisions(predictor.run(given)[place], request.outputs[place])
-        found[alternative.words] = tuple(decisions)
+            answered += decisions(predictor.run(given)[place], request.outputs[place]).tolist()
+        found[alternative.words] = tuple(answered)
     return found
 
 

@@ -7,8 +7,7 @@ release before anything is quantized ends the check with the same message.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, HostProfile, ModelArtifact
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.data.dataset import check_labels, sample_digests
 from paddle_int8.tasks.data.sampling import check_disjoint
 from paddle_int8.tasks.engines.paddle.files import find_model
@@ -33,7 +33,7 @@ from paddle_int8.tasks.gate.plan import planned
 from paddle_int8.tasks.gate.sufficiency import margin_within
 from paddle_int8.tasks.hardware.levels import environment, rank
 from paddle_int8.tasks.hardware.policy import enforce
-from paddle_int8.tasks.hardware.profile import QUERY_TIMEOUT_S, host_profile
+from paddle_int8.tasks.hardware.profile import host_profile
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.preview.alternatives import Alternative, alternatives
 from paddle_int8.tasks.preview.answers import Answers, AnswersRequest, answer
@@ -41,11 +41,10 @@ from paddle_int8.tasks.preview.doubts import Labelled, agreeing, doubts
 from paddle_int8.tasks.preview.findings import Check, DataFindings, Score
 from paddle_int8.tasks.preview.forecast import Measured, forecast
 from paddle_int8.tasks.preview.page import write_page
-from paddle_int8.tasks.preview.pictures import channels_of
 from paddle_int8.tasks.preview.samples import ReadSamples, read_samples
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.isolated import run_isolated
-from paddle_int8.tasks.process.pace import slowness
+from paddle_int8.tasks.showing.pictures import channels_of
 from paddle_int8.tasks.store.folder import scratch
 from paddle_int8.tasks.validation.fitness import measure_baseline
 from paddle_int8.tasks.validation.load import LoadEvidence
@@ -105,8 +104,7 @@ def check(config: ReleaseConfig, files: ModelFiles) -> Check:
 
 def look_at_host(hardware: HardwareConfig) -> HostProfile:
     """The profile of this host. Raises: HardwareError when the configuration requires more."""
-    doing, limit_s = "importing Paddle, and asking oneDNN what this CPU can do", QUERY_TIMEOUT_S * slowness()
-    with _shown("hardware check", doing, limit_s) as summary:
+    with progress.stage("hardware check") as summary:
         host = host_profile()
         warnings = enforce(host, hardware)
         summary += [f"{host.cpu_model}, {host.isa}", *(f"{progress.WARNING}{each}" for each in warnings)]
@@ -124,11 +122,12 @@ def open_samples(config: ReleaseConfig, host: HostProfile, model: ModelArtifact,
     check_disjoint(sample_digests(calibration.dataset), sample_digests(validation.dataset))
     check_labels(validation.dataset, model.outputs)
     variables = environment(isa, limited=isa is not host.isa, threads=config.validation.threads)
-    with _shown("load FP32", "opening FP32 on oneDNN", RUN_S) as summary:
+    with progress.stage("load FP32") as summary:
         load = _isolated(
             measure_baseline,
             *(fp32(config, model), model, validation.dataset, config.validation),
             step="load FP32",
+            doing="opening FP32 on oneDNN",
             timeout_s=RUN_S,
             environment=variables,
         )
@@ -155,8 +154,9 @@ def open_model(
     """The model as a release prepares it (`tasks.engines.task.load_model`), in the empty folder `folder`."""
     source = find_model(files)
     prepare = partial(prepare_model, legacy=legacy, native_ops=native_ops, keep_fp32=keep_fp32)
-    with _shown("load model", "loading the model into Paddle", MODEL_S) as summary:
-        prepared = _isolated(prepare, source, folder, step="load model", timeout_s=MODEL_S)
+    with progress.stage("load model") as summary:
+        doing = "loading the model into Paddle"
+        prepared = _isolated(prepare, source, folder, step="load model", doing=doing, timeout_s=MODEL_S)
         census = prepared.census
         summary += [f"INT8 can reach {census.quantizable} of {census.compute} compute operators"]
         summary += [f"{progress.WARNING}never INT8: {name} ({why})" for name, why in census.never.items()]
@@ -172,7 +172,7 @@ def answers_of(opened: Opened, others: tuple[Alternative, ...] | None = None) ->
     if others is None:
         channels = channels_of(data.dataset, opened.model)
         others = alternatives(config.data.preprocessing, channels) if channels else ()
-    with _shown("run FP32", "running FP32 on samples", RUN_S) as summary:
+    with progress.stage("run FP32") as summary:
         request = AnswersRequest(
             spec=opened.spec,
             model=opened.model,
@@ -185,8 +185,14 @@ def answers_of(opened: Opened, others: tuple[Alternative, ...] | None = None) ->
             alternatives=others,
             step="run FP32",
         )
-        answers = _isolated(answer, request, step="run FP32", timeout_s=RUN_S, environment=opened.environment)
-        summary += [f"{len(answers.rows)} samples, {answers.sample_ms:.1f} ms each"]
+        answers = _isolated(
+            *(answer, request),
+            step="run FP32",
+            doing="running FP32 on samples",
+            timeout_s=RUN_S,
+            environment=opened.environment,
+        )
+        summary += [f"{counted(len(answers.rows), 'sample')}, {answers.sample_ms:.1f} ms each"]
     return answers
 
 
@@ -284,17 +290,21 @@ def _read(
 ) -> ReadSamples:
     calibration = source is config.data.calibration
     count = config.data.calibration_samples if calibration else config.data.validation_samples
-    with _shown(step, "reading samples", DATA_S) as summary:
+    with progress.stage(step) as summary:
         read = _isolated(
             read_samples,
             *(source, count, config.data, (model.inputs, model.outputs)),
             *(made(folder / step.partition(" ")[0]), count if calibration else SAMPLES, step),
             step=step,
+            doing="reading samples",
             timeout_s=DATA_S,
         )
         dataset: DatasetArtifact = read.dataset
         some = "" if dataset.samples == read.taken else f", {dataset.samples} of them read here"
-        summary += [f"{read.taken} of {read.found} samples, {dataset.classes} classes{some}", *dataset.notes]
+        summary += [
+            f"{read.taken} of {read.found} samples, {counted(dataset.classes, 'class', 'classes')}{some}",
+            *dataset.notes,
+        ]
     return read
 
 
@@ -302,28 +312,20 @@ def _isolated(
     function: Callable[..., T],
     *arguments: object,
     step: str,
+    doing: str,
     timeout_s: float,
     environment: dict[str, str] | None = None,
 ) -> T:
     log = Settings().root / "logs" / "check" / f"{step.replace(' ', '-')}.log"
     return run_isolated(
-        function, *arguments, step=step, log=log, timeout_s=timeout_s, environment=environment
+        function,
+        *arguments,
+        step=step,
+        log=log,
+        timeout_s=timeout_s,
+        environment=environment,
+        doing=doing,
     )
-
-
-@contextmanager
-def _shown(step: str, doing: str, limit_s: float) -> Iterator[list[str]]:
-    """Reports the beginning, the waiting and the end of a step; what is appended to the list sums it up."""
-    summary: list[str] = []
-    ended = progress.FAILED
-    try:
-        with progress.waiting(
-            step, lambda seconds: f"{doing}: {seconds:.0f} s so far, {limit_s:.0f} s at most"
-        ):
-            yield summary
-        ended = " · ".join(summary)
-    finally:
-        progress.end(step, ended)
 
 
 def made(folder: Path) -> Path:

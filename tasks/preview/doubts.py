@@ -10,11 +10,12 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.contracts.wording import points
 from paddle_int8.tasks.gate.criteria import required_of_baseline_pp
 from paddle_int8.tasks.gate.plan import Plan
 from paddle_int8.tasks.gate.sufficiency import too_few
 from paddle_int8.tasks.preview.findings import Doubt
-from paddle_int8.tasks.preview.words import class_in_words
+from paddle_int8.tasks.showing.words import class_in_words
 
 CLEAR_SHARE = 0.5
 """Another order of the classes is believed when FP32 is right on this share of the samples with it."""
@@ -91,7 +92,7 @@ def _rarely_right(labelled: Labelled, gate: GateConfig) -> Iterator[Doubt]:
     if share_pp < required_pp:
         yield Doubt(
             said=f"FP32 is right on {labelled.right} of {len(labelled.labels)} samples ({share_pp:.1f} %); a "
-            f"margin of {gate.max_drop_pp:g} points needs {required_pp:g} %",
+            f"margin of {points(f'{gate.max_drop_pp:g}')} needs {required_pp:g} %",
             remedy="make labels, their order and the preprocessing those of the training",
             decisive=True,
         )

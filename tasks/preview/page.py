@@ -11,8 +11,8 @@ import jinja2
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import storage_error
 from paddle_int8.tasks.preview.findings import Check, SampleAnswer
-from paddle_int8.tasks.preview.pictures import picture
 from paddle_int8.tasks.preview.sentences import data_sentence, forecast_sentence, margin_sentence
+from paddle_int8.tasks.showing.pictures import picture
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN = 48

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from paddle_int8.tasks.contracts.wording import counted, duration, points
 from paddle_int8.tasks.preview.findings import Check, DataFindings, Forecast, Score
 
 GIB = 1 << 30
 
 
 def data_sentence(data: DataFindings) -> str:
-    labels = f", {data.classes} classes" if data.labelled else ", without labels"
+    labels = f", {counted(data.classes, 'class', 'classes')}" if data.labelled else ", without labels"
     read = "" if data.read == data.samples else f"; {data.read} were read for this check"
     return f"{data.samples:,} of {data.found:,} samples in {data.source}{labels}{read}"
 
 
 def score_sentence(score: Score) -> str:
-    return f"{score.metric} {100 * score.value:.1f} % on {score.samples} samples"
+    return f"{score.metric} {100 * score.value:.1f} % on {counted(score.samples, 'sample')}"
 
 
 def margin_sentence(found: Check) -> str:
     """How many samples the margin needs, and which margin the samples can decide."""
-    needed = f"a margin of {found.max_drop_pp:g} points needs {found.fewest_samples:,} samples at the least"
+    fewest = counted(found.fewest_samples, "sample")
+    needed = f"a margin of {points(f'{found.max_drop_pp:g}')} needs {fewest} at the least"
     there = found.deciding_samples
     if there >= found.fewest_samples:
         few = f", and it needs {found.fewest_for_all:,} if the candidates err on different ones"
@@ -27,19 +29,12 @@ def margin_sentence(found: Check) -> str:
             f"{needed}, if INT8 loses none of them; there are {there:,}"
             f"{few if there < found.fewest_for_all else ''}"
         )
-    return f"{needed}; {there:,} can decide {found.decidable_pp:g} points or more"
+    return f"{needed}; {there:,} can decide {points(f'{found.decidable_pp:g}')} or more"
 
 
 def forecast_sentence(forecast: Forecast, candidates: int) -> str:
     return (
-        f"{candidates} candidate{'s' * (candidates != 1)}, {duration(forecast.seconds_low)} to "
+        f"{counted(candidates, 'candidate')}, {duration(forecast.seconds_low)} to "
         f"{duration(forecast.seconds_high)} on a host with nothing else to do, and about "
         f"{forecast.memory_bytes / GIB:.1f} GiB of memory"
     )
-
-
-def duration(seconds: float) -> str:
-    """`40 s`, `7 min` or `1.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

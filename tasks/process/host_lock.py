@@ -69,7 +69,7 @@ def _locked(mode: int, reason: str) -> Iterator[None]:
             fcntl.flock(stream, mode | fcntl.LOCK_NB)
         except BlockingIOError:
             progress.tell(progress.Progress(step=WAIT, done=0, total=0, note=reason, waits=True))
-            with progress.waiting(WAIT, lambda seconds: f"{reason}: {seconds:.0f} s so far, no limit"):
+            with progress.waiting(WAIT, reason):
                 fcntl.flock(stream, mode)
         yield
 

@@ -63,6 +63,7 @@ def run_isolated(
     log: Path,
     timeout_s: float,
     environment: Mapping[str, str] | None = None,
+    doing: str = "",
 ) -> T:
     """Runs `function(*arguments)` in a process of its own, and returns its result.
 
@@ -71,6 +72,7 @@ def run_isolated(
     log: the file that receives everything that the process prints.
     environment: variables that are added to those of this process. Without one that sets the number of
     threads, the process starts as many as the CPU affinity and the quota let compute at once.
+    doing: what a waiting person is told until the process reports something itself.
     Raises: the PipelineError that the function raised; StorageError when the disk is full or `log` cannot be
     written; IsolatedProcessError when the function raised anything else, the process died, or it ran longer
     than `timeout_s`.
@@ -79,31 +81,30 @@ def run_isolated(
         log.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(error, log.parent) from error
-    progress.begin_part(step)
-    folder = tempfile.mkdtemp(prefix=temporary.prefix())
-    messages, pipe = _context.Pipe(duplex=False)
-    lifeline, hold = _context.Pipe(duplex=False)
-    environment = {**default_threads(), **os.environ, **Settings().elsewhere(), **(environment or {})}
-    given = (Lifeline(lifeline), pipe, environment, folder, log, function, arguments)
-    child = _context.Process(target=_child_main, args=given, name=step)
-    try:
-        with _starting, _without_main_module():
-            if _cancelled.is_set():
-                raise KeyboardInterrupt
-            temporary.name_multiprocessing_folder()
-            _children.add(child)
-            child.start()
-        pipe.close()
-        lifeline.close()
-        kind, value = _listen(messages, deadline=time.monotonic() + timeout_s)
-    finally:
-        if child.pid is not None:
-            _kill(child)
-        _children.discard(child)
-        messages.close()
-        hold.close()
-        shutil.rmtree(folder, ignore_errors=True)
-        progress.end(step)
+    with progress.limited(step, timeout_s, doing):
+        folder = tempfile.mkdtemp(prefix=temporary.prefix())
+        messages, pipe = _context.Pipe(duplex=False)
+        lifeline, hold = _context.Pipe(duplex=False)
+        environment = {**default_threads(), **os.environ, **Settings().elsewhere(), **(environment or {})}
+        given = (Lifeline(lifeline), pipe, environment, folder, log, function, arguments)
+        child = _context.Process(target=_child_main, args=given, name=step)
+        try:
+            with _starting, _without_main_module():
+                if _cancelled.is_set():
+                    raise KeyboardInterrupt
+                temporary.name_multiprocessing_folder()
+                _children.add(child)
+                child.start()
+            pipe.close()
+            lifeline.close()
+            kind, value = _listen(messages, deadline=time.monotonic() + timeout_s)
+        finally:
+            if child.pid is not None:
+                _kill(child)
+            _children.discard(child)
+            messages.close()
+            hold.close()
+            shutil.rmtree(folder, ignore_errors=True)
     if _cancelled.is_set():
         raise KeyboardInterrupt
     if kind == "result":

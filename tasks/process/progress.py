@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field, replace
 
+from paddle_int8.tasks.contracts.wording import so_far
+from paddle_int8.tasks.process.pace import Patience
+
 WARNING = "warning: "
 """What a line of a step's summary begins with when it warns; a terminal shows such lines in yellow."""
 
@@ -25,6 +28,7 @@ class Progress:
     values: what the step measured in the unit just finished, by name.
     waits: whether the step is only waiting, for what the note says.
     within: the step that a person knows, where `step` is a part of it or that step itself.
+    limit_s: how long `step` may take at most; None where it has no limit.
     """
 
     step: str
@@ -35,6 +39,7 @@ class Progress:
     values: Mapping[str, float] = field(default_factory=dict)
     waits: bool = False
     within: str = ""
+    limit_s: float | None = None
 
     @property
     def whole(self) -> str:
@@ -52,6 +57,7 @@ AGAIN_S = 1.0
 Listener = Callable[[Progress], None]
 _listeners: list[Listener] = []
 _within: ContextVar[str] = ContextVar("within", default="")
+_limit_s: ContextVar[float | None] = ContextVar("limit_s", default=None)
 
 
 @contextmanager
@@ -74,10 +80,34 @@ def within(step: str) -> Iterator[None]:
         _within.reset(before)
 
 
-def begin_part(step: str) -> None:
-    """Reports that `step` begins, where it is a part of another one."""
-    if _within.get() not in ("", step):
+@contextmanager
+def stage(step: str) -> Iterator[list[str]]:
+    """Reports the beginning and the end of a step; the texts appended to the list make up its summary."""
+    summary: list[str] = []
+    ended = FAILED
+    with within(step):
         report(step, 0, 0)
+        try:
+            yield summary
+            ended = " · ".join(summary) or "done"
+        finally:
+            end(step, ended)
+
+
+@contextmanager
+def limited(step: str, limit_s: float, doing: str = "") -> Iterator[None]:
+    """Reports the beginning and the end of `step`, which may be a part of another one, and its time limit.
+
+    The limit is marked on every report that this thread makes or passes on meanwhile.
+    doing: what the step does at first.
+    """
+    before = _limit_s.set(limit_s)
+    try:
+        report(step, 0, 0, doing)
+        yield
+    finally:
+        _limit_s.reset(before)
+        end(step)
 
 
 def report(
@@ -94,24 +124,29 @@ def end(step: str, summary: str = "") -> None:
 
 def tell(event: Progress) -> None:
     """Passes a report on to every listener."""
-    told = replace(event, within=event.within or _within.get())
+    limit_s = _limit_s.get() if event.limit_s is None else event.limit_s
+    told = replace(event, within=event.within or _within.get(), limit_s=limit_s)
     for listener in tuple(_listeners):
         listener(told)
 
 
 @contextmanager
-def waiting(step: str, sentence: Callable[[float], str]) -> Iterator[None]:
-    """Reports every second, after the first `QUIET_S`, what is waited for while the context is open.
+def waiting(step: str, what: str, patience: Patience | None = None) -> Iterator[None]:
+    """Reports every second, after the first `QUIET_S`, for `what` is waited while the context is open.
 
-    sentence: a function that makes the sentence from the seconds waited so far.
+    patience: the limit on the wait, and when it began; without one it begins now and has no limit.
     """
     started, over = time.monotonic(), threading.Event()
+
+    def told() -> str:
+        if patience is None:
+            return f"{what}: {so_far(time.monotonic() - started, None)}"
+        return f"{what}: {so_far(patience.waited_s, patience.limit_s)}"
 
     def tell_on() -> None:
         pause = QUIET_S
         while not over.wait(pause):
-            note = sentence(time.monotonic() - started)
-            tell(Progress(step=step, done=0, total=0, note=note, waits=True))
+            tell(Progress(step=step, done=0, total=0, note=told(), waits=True))
             pause = AGAIN_S
 
     tell(Progress(step=step, done=0, total=0, waits=True))

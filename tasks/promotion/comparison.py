@@ -18,6 +18,7 @@ from paddle_int8.tasks.contracts.errors import PipelineError, RegistryError
 from paddle_int8.tasks.contracts.evidence import IsaEvidence, JudgedOutput
 from paddle_int8.tasks.contracts.sequences import LENGTHS
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.hardware.levels import environment_for
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.promotion.judgement import Comparison
@@ -113,7 +114,7 @@ def rescore(request: Rescoring) -> dict[str, Array]:
     reader = BatchReader(request.data, request.inputs)
     if len(predictor.input_names) != len(request.inputs):
         raise RegistryError(
-            found=f"a champion with {len(predictor.input_names)} inputs, a challenger with "
+            found=f"a champion with {counted(len(predictor.input_names), 'input')}, a challenger with "
             f"{len(request.inputs)}",
             required="two models that take the same data",
             remedy="register the new kind of model under another name",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence, MetricEvidence
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Verdict
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
+from paddle_int8.tasks.contracts.wording import points
 
 NOT_WORSE = "not worse than the champion"
 
@@ -149,7 +150,7 @@ def _uncontested(found: str) -> CriterionResult:
 
 def _compared(comparison: Comparison, champion: str, max_drop_pp: float) -> CriterionResult:
     metric = comparison.metric
-    required = f"at most {max_drop_pp:g} points worse than version {champion}, on the same samples"
+    required = f"at most {points(f'{max_drop_pp:g}')} worse than version {champion}, on the same samples"
     if metric is None:
         return CriterionResult(
             criterion=NOT_WORSE,

@@ -21,6 +21,7 @@ from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.contracts.keys import Chosen, Incidental
 from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, QuantizedForm
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.hardware.levels import environment
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.host_lock import computing, measuring
@@ -95,9 +96,8 @@ def sensitivity(
             log=log,
         )
         worst = measured.worst_first()[0]
-        summary.append(
-            f"{len(found.operators)} operators; {worst.layer} alone leaves {worst.output_sqnr_db:.1f} dB"
-        )
+        operators = counted(len(found.operators), "operator")
+        summary.append(f"{operators}; {worst.layer} alone leaves {worst.output_sqnr_db:.1f} dB")
         return measured
 
 
@@ -142,5 +142,5 @@ def time_operators(
                 timeout_s=timeout_s,
                 environment=environment(isa, limited=limited, threads=threads),
             )
-        summary.append(f"{len(found)} operators")
+        summary.append(counted(len(found), "operator"))
         return found

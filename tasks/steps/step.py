@@ -148,20 +148,13 @@ def step_log(name: str) -> Path:
 
 @contextmanager
 def stage(name: str, *, here: bool = False) -> Iterator[list[str]]:
-    """Reports the beginning and the end of a step; the texts appended to the list make up its summary.
+    """Reports a step as `progress.stage` does.
 
     here: whether the step works in this process, so that its time and memory are recorded as those of an
     isolated process are.
     """
-    summary: list[str] = []
     began = time.monotonic()
-    ended = progress.FAILED
-    with progress.within(name):
-        progress.report(name, 0, 0)
-        try:
-            yield summary
-            if here:
-                record_usage(name, step_log(name).parent, began)
-            ended = " · ".join(summary) or "done"
-        finally:
-            progress.end(name, ended)
+    with progress.stage(name) as summary:
+        yield summary
+        if here:
+            record_usage(name, step_log(name).parent, began)

@@ -139,14 +139,7 @@ def _require_answer(uri: str) -> None:
 
 def _wait_for(uri: str) -> None:
     patience = Patience(AWAY_S)
-
-    def sentence(_seconds: float) -> str:
-        return (
-            f"MLflow does not answer; waiting for it: {patience.waited_s:.0f} s so far, "
-            f"{patience.limit_s:.0f} s at most"
-        )
-
-    with progress.waiting("wait for MLflow", sentence):
+    with progress.waiting("wait for MLflow", "MLflow does not answer; waiting for it", patience):
         while True:
             time.sleep(AGAIN_S)
             try:

@@ -86,7 +86,7 @@ def register(
     }
     with connection(tracking_uri) as client:
         ensure_ledger(client, name)
-        ensure_registered_model(client, name)
+        ensure_registered_model(client, name, _model_description(name, alias))
         version = _registered_before(client, name, bundle)
         if version is None:
             logged = _log_pyfunc(client, run_id, bundle, python_model, deployment, tags)
@@ -101,6 +101,17 @@ def register(
             ).version
         _set_alias(client, name, alias, str(version))
     return RegisteredVersion(name=name, version=str(version), alias=alias, uri=f"models:/{name}@{alias}")
+
+
+def _model_description(name: str, alias: str) -> str:
+    """What MLflow's page of the model itself says, in Markdown, above the list of its versions."""
+    return (
+        "INT8 models for x86 CPUs, made by paddle-int8. A version is here because its release approved it: "
+        "its description has the verdict and a link to the report.\n\n"
+        f"The alias `{alias}` is the version that was approved last; `paddle-int8 promote` makes it the "
+        "champion. To load it: "
+        f'`mlflow.pyfunc.load_model("models:/{name}@{alias}")`.'
+    )
 
 
 def _report_link(client: MlflowClient, run_id: str) -> str:

@@ -18,7 +18,9 @@ from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.evidence import Fp32Layer, IsaEvidence
 from paddle_int8.tasks.contracts.verdict import CriterionResult, Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.tracking.changes import Changes
 from paddle_int8.tasks.tracking.connection import redact
 from paddle_int8.tasks.tracking.given import given_rows
 from paddle_int8.tasks.tracking.plots import Plot, Scales, release_plots
@@ -48,6 +50,7 @@ from paddle_int8.tasks.tracking.summary import (
 TEMPLATES = Path(__file__).parent / "templates"
 MIB = 1 << 20
 FP32_LAYERS_SHOWN = 30
+HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>')
 CODE = re.compile(r"`([^`]+)`")
 
 
@@ -57,12 +60,56 @@ def render_html(
     why: tuple[str, ...],
     scales: Scales,
     plots: Mapping[str, Plot] | None = None,
+    changes: Changes | None = None,
 ) -> str:
     """The report as an HTML page.
 
     `why` is the diagnosis in plain words. `scales` are the thresholds by candidate name. `plots` are those of
-    `report_plots`; they are drawn here when they are not given.
+    `report_plots`; they are drawn here when they are not given. `changes` are the samples that INT8 answers
+    otherwise than FP32.
     """
+    drawn = report_plots(release, config, scales) if plots is None else plots
+    focused = focus(release)
+    evidence, verdict = focused or (None, None)
+    native = evidence.per_isa[0] if evidence else None
+    return (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            release=release,
+            headline=headline(release),
+            marks=MARKS,
+            why=why,
+            evidence=evidence,
+            verdict=verdict,
+            native=native,
+            note=LAYOUTS.find(evidence.candidate.layout).note if evidence else "",
+            looks=_looks(release),
+            costs=_costs(release),
+            cost_heads=HEADS,
+            cost_rows=worst_rows(release.sensitivity) if release.sensitivity else [],
+            given=given_rows(release),
+            paddles=[(each.paddle, each.measured or each.error) for each in evidence.runtimes]
+            if evidence
+            else [],
+            criteria=sorted(verdict.results, key=_urgency) if verdict else [],
+            tally=_tally(verdict.results) if verdict else "",
+            rows=candidate_rows(release),
+            references=reference_rows(native) if native else (),
+            audit_sentence=audit_sentence(native) if native else "",
+            disturbance_sentence=disturbance_sentence(native) if native else "",
+            fp32_layers=_slowest(native) if native else [],
+            fp32_layers_hidden=max(0, len(native.audit.fp32_layers) - FP32_LAYERS_SHOWN) if native else 0,
+            plots=drawn,
+            changes=changes,
+            versions=versions(),
+            config=config,
+            config_yaml=config_yaml(config),
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -78,42 +125,11 @@ def render_html(
         "label": metric_label,
         "redact": redact,
         "prose": _prose,
+        "contents": _contents,
         "embedded": lambda plot: base64.b64encode(plot.svg).decode(),
     }
     environment.filters |= filters
-    drawn = report_plots(release, config, scales) if plots is None else plots
-    focused = focus(release)
-    evidence, verdict = focused or (None, None)
-    native = evidence.per_isa[0] if evidence else None
-    return environment.get_template("report.html.jinja").render(
-        release=release,
-        headline=headline(release),
-        marks=MARKS,
-        why=why,
-        evidence=evidence,
-        verdict=verdict,
-        native=native,
-        note=LAYOUTS.find(evidence.candidate.layout).note if evidence else "",
-        looks=_looks(release),
-        costs=_costs(release),
-        cost_heads=HEADS,
-        cost_rows=worst_rows(release.sensitivity) if release.sensitivity else [],
-        given=given_rows(release),
-        paddles=[(each.paddle, each.measured or each.error) for each in evidence.runtimes]
-        if evidence
-        else [],
-        criteria=sorted(verdict.results, key=_urgency) if verdict else [],
-        rows=candidate_rows(release),
-        references=reference_rows(native) if native else (),
-        audit_sentence=audit_sentence(native) if native else "",
-        disturbance_sentence=disturbance_sentence(native) if native else "",
-        fp32_layers=_slowest(native) if native else [],
-        fp32_layers_hidden=max(0, len(native.audit.fp32_layers) - FP32_LAYERS_SHOWN) if native else 0,
-        plots=drawn,
-        versions=versions(),
-        config=config,
-        config_yaml=config_yaml(config),
-    )
+    return environment
 
 
 def report_plots(release: Release, config: ReleaseConfig, scales: Scales) -> dict[str, Plot]:
@@ -243,6 +259,21 @@ def _cell(text: str) -> str:
 def _prose(text: str) -> Markup:
     """A sentence for the page, without secrets, in which what stands in backticks is set as code."""
     return Markup(CODE.sub(r"<code>\1</code>", str(escape(redact(text)))))
+
+
+def _contents(body: Markup) -> Markup:
+    """Links to the sections of the page, which show what it holds."""
+    links = Markup("\n").join(
+        Markup('<a href="#{}">{}</a>').format(place, Markup(title)) for place, title in HEADING.findall(body)
+    )
+    return Markup('<nav class="contents">{}</nav>').format(links)
+
+
+def _tally(results: Sequence[CriterionResult]) -> str:
+    """How many criteria had which outcome: `8 criteria: 1 rejected, 7 approved.`"""
+    outcomes = [result.outcome for result in sorted(results, key=_urgency)]
+    counts = ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))
+    return f"{counted(len(outcomes), 'criterion', 'criteria')}: {counts}."
 
 
 def _mib(size_bytes: int) -> str:

@@ -17,6 +17,12 @@ from paddle_int8.tasks.contracts.vocabulary import Outcome
 
 REPORT = "report.html"
 """The report among the artifacts of a release's run in MLflow."""
+TAGS_EXPLAINED = (
+    "The tags: `candidate` is the algorithm and the layout that made this version, `isa_levels` are the "
+    "instruction sets on which it was measured; `model_digest` and `bundle_digest` name the bytes of the "
+    "model and of all that serving needs."
+)
+"""What the tags of a version mean, for a reader of MLflow's page."""
 SUBJECTS = {
     "baseline": "FP32, oneDNN (baseline)",
     "candidate": "INT8, this release",
@@ -294,10 +300,12 @@ def approval_sentence(evidence: CandidateEvidence) -> str:
 def version_description(evidence: CandidateEvidence) -> str:
     """What MLflow's page of a version of the model says, in Markdown: the verdict, and where it holds."""
     native = evidence.per_isa[0]
-    where = f"Measured on {native.isa} with batches of {native.latency.batch_size}."
-    return " ".join(
+    host, batch = evidence.host.cpu_model, native.latency.batch_size
+    where = f"Measured on {host} ({native.isa}) with batches of {batch}."
+    said = " ".join(
         filter(None, ("**Approved.**", approval_sentence(evidence), where, native_is_faster(evidence)))
     )
+    return f"{said}\n\n{TAGS_EXPLAINED}"
 
 
 def _approved(release: Release, evidence: CandidateEvidence) -> Headline:

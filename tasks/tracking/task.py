@@ -31,12 +31,14 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence, FailedCandid
 from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.contracts.verdict import Looks, Release, Verdict
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.gate.diagnosis import explain
 from paddle_int8.tasks.gate.looks import looks_at
 from paddle_int8.tasks.process.progress import WARNING
 from paddle_int8.tasks.steps.step import stage, step
 from paddle_int8.tasks.store.folder import commit, folder_digest, scratch
 from paddle_int8.tasks.tracking import registry, runs, trainings
+from paddle_int8.tasks.tracking.changes import changes_of
 from paddle_int8.tasks.tracking.looks import earlier_looks, record_looks
 from paddle_int8.tasks.tracking.report import render_html, render_markdown, report_plots
 from paddle_int8.tasks.tracking.runs import RunStatus
@@ -147,8 +149,8 @@ def count_looks(run_id: str, evidence: tuple[CandidateEvidence, ...], config: Ga
         looks = looks_at(evidence, config, earlier)
         record_looks(Settings().tracking_uri, run_id, looks)
         summary.append(
-            f"{looks.candidates} candidate{'s' * (looks.candidates != 1)}, "
-            f"{earlier.releases} earlier release{'s' * (earlier.releases != 1)} on these samples"
+            f"{counted(looks.candidates, 'candidate')}, "
+            f"{counted(earlier.releases, 'earlier release')} on these samples"
         )
         if looks.used_up:
             *_, used_up = looks_sentences(looks)
@@ -213,7 +215,7 @@ def publish_report(release: Release, config: ReleaseConfig, quantized: tuple[Qua
         scales = {each.candidate.name: read_scales(each) for each in plain or quantized}
         why = explain_chosen(release)
         plots = report_plots(release, config, scales)
-        html = render_html(release, config, why, scales, plots)
+        html = render_html(release, config, why, scales, plots, changes_of(release))
         path = Settings().root / "reports" / f"{release.name}-{release.run_id}.html"
         path.parent.mkdir(parents=True, exist_ok=True)
         written = folder / path.name

@@ -1,6 +1,7 @@
 """Compares the candidate's outputs with the baseline's on every validation sample, batch by batch.
 
-Outputs are dropped after each batch. Memory grows only by the scores and the label of each sample.
+Outputs are dropped after each batch. Memory grows only by the scores, the decisions and the label of each
+sample.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from paddle_int8.tasks.data.metrics.agreement import (
     decision_counts,
     least,
 )
+from paddle_int8.tasks.data.metrics.decisions import decisions, sureness
 from paddle_int8.tasks.data.metrics.metric import Metric, RelativeMetric
 from paddle_int8.tasks.data.metrics.scoring import of_classes, score
 from paddle_int8.tasks.validation.noise import Noise
@@ -34,9 +36,13 @@ NUMBERS_WITHOUT_SIZE = frozenset({OutputKind.DECISIONS, OutputKind.BOXES})
 They therefore have no SQNR."""
 
 
+DECIDED, SURENESS = "decided", "sureness"
+UNDECIDED = -1
+
+
 @dataclass(slots=True, kw_only=True)
 class Comparison:
-    """Collects, batch by batch, the score of each sample by each metric and the noise of each output."""
+    """Collects, batch by batch, each sample's scores and decisions, and the noise of each output."""
 
     metrics: Mapping[str, Metric | RelativeMetric]
     outputs: tuple[JudgedOutput, ...]
@@ -71,6 +77,7 @@ class Comparison:
             for name, metric in self.metrics.items():
                 if name != AGREEMENT:
                     self._append(f"{subject}/{name}", score(name, metric, outputs, labels, baseline))
+            self._decide(subject, outputs)
         if labels is not None:
             self._append("label", labels)
 
@@ -80,7 +87,9 @@ class Comparison:
 
         Example: `label`, `baseline/top1`, `candidate/top1`, `candidate/agreement` (the lowest agreement of
         the sample's outputs) and `candidate/output 0` (the agreement of the first output, if its kind has
-        one).
+        one). Of the output that the labels belong to, or would if there were any, `decided/candidate` is the
+        class, `UNDECIDED` where it holds NaN or infinity, and `sureness/candidate` the share of that class,
+        if the output has scores.
         """
         return {name: np.concatenate(parts) for name, parts in self._columns.items()}
 
@@ -121,6 +130,16 @@ class Comparison:
             if output.kind in DECIDING:
                 counts = self._decisions.setdefault(place, Counter())
                 counts.update(decision_counts(values, output, lengths if output.sequence else None))
+
+    def _decide(self, subject: str, outputs: Sequence[Array]) -> None:
+        for output, values in zip(self.outputs, outputs, strict=True):
+            if output.labelled:
+                finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+                known = values.copy()
+                known[~finite] = 0
+                self._append(f"{DECIDED}/{subject}", np.where(finite, decisions(known, output), UNDECIDED))
+                if (sure := sureness(known, output)) is not None:
+                    self._append(f"{SURENESS}/{subject}", np.where(finite, sure, 0.0))
 
     def _commonest(self, place: int) -> float | None:
         counts = self._decisions.get(place)

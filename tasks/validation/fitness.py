@@ -20,6 +20,7 @@ from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, ModelArtifact
 from paddle_int8.tasks.contracts.errors import DataError, MeasurementError, ModelFormatError
 from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.data.metrics.agreement import AGREEMENT, decided
 from paddle_int8.tasks.data.metrics.scoring import of_classes, resolve_metrics
 from paddle_int8.tasks.data.reader import BatchReader
@@ -162,7 +163,7 @@ def _running(samples: int) -> Iterator[None]:
         yield
     except (RuntimeError, ValueError) as error:
         raise MeasurementError(
-            found=f"FP32 cannot run {samples} samples at a time: {error}",
+            found=f"FP32 cannot run {counted(samples, 'sample')} at a time: {error}",
             required="a model that runs `validation.batch_size` samples, `validation.accuracy_batch_size`, "
             "and what is left of the data for the last batch",
             remedy="export the model with a free first dimension (`InputSpec([None, ...])`), or set both and "

@@ -14,7 +14,7 @@ from tests.e2e.small_inputs import SmallInputs
 
 pytestmark = pytest.mark.paddle
 
-MAIN = (("open MLflow run", "1"), (QUANTIZE, "2"), (GATE, "1"), ("register", "end"))
+MAIN = (("open MLflow run", "1"), (QUANTIZE, "3"), (GATE, "1"), ("register", "end"))
 EVERY = tuple((step, report) for step in STEPS for report in ("1", "end"))
 
 

@@ -56,7 +56,9 @@ def test_release_of_a_good_model_is_approved_and_recorded(approved: Released) ->
     assert release.bundle is not None
     assert release.registered is not None
     assert release.report is not None
-    assert "Approved" in release.report.read_text(encoding="utf-8")
+    page = release.report.read_text(encoding="utf-8")
+    assert "Approved" in page
+    assert "Samples that INT8 answers otherwise" in page
     with connection(ground.tracking_uri) as client:
         experiment = client.get_experiment_by_name(ground.name)
         assert experiment is not None

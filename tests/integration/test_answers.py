@@ -223,7 +223,7 @@ def test_baseline_boxes_and_scores_before_nms_are_accepted_with_a_callable(tmp_p
 
 
 def test_baseline_model_of_a_fixed_batch_is_refused_and_runs_as_the_remedy_says(tmp_path: Path) -> None:
-    with pytest.raises(MeasurementError, match="cannot run 1 samples at a time"):
+    with pytest.raises(MeasurementError, match="cannot run 1 sample at a time"):
         run("judged", tmp_path / "refused", "four_at_once", AGREEMENT, batch=4)
     fours = AGREEMENT.model_copy(update={"batch_size": 4, "accuracy_batch_size": 4})
     (found,) = run("judged", tmp_path / "accepted", "four_at_once", fours, batch=4)

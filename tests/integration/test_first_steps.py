@@ -17,10 +17,10 @@ import yaml
 
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.model import ModelFiles
-from paddle_int8.tasks.contracts.errors import ConfigError, PipelineError
+from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.drafting.draft import DraftRequest, draft
-from paddle_int8.tasks.drafting.questions import Interview
+from paddle_int8.tasks.drafting.questions import Interview, Question
 from paddle_int8.tasks.preview.check import check
 from paddle_int8.tasks.preview.findings import Check
 from paddle_int8.tasks.preview.source import files_of
@@ -59,9 +59,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def drafted(model: Path, data: Path, *, yes: bool = True, **given: str) -> Path:
+def drafted(model: Path, data: Path, **given: str) -> Path:
     request = DraftRequest(model=ModelFiles(path=model), data=data)
-    return draft(request, Interview(given=given, prompt=None, yes=yes)).path
+    return draft(request, Interview(given=given, prompt=_never, yes=True)).path
+
+
+def _never(question: Question) -> str:
+    raise AssertionError(f"{question.option} was asked")
 
 
 def checked(config: Path) -> Check:
@@ -179,10 +183,11 @@ def test_mistakes_of_a_newcomer_are_told_with_a_remedy(
     assert not list(tmp_path.glob("*.yaml"))
 
 
-def test_question_without_an_answer_names_both_ways_out(models: Path, pictures: Path) -> None:
-    with pytest.raises(ConfigError, match="--placement") as raised:
-        drafted(models / "colours", pictures, yes=False)
-    assert "--yes" in raised.value.remedy
+def test_init_without_a_terminal_refuses_before_it_loads_anything(tmp_path: Path) -> None:
+    refused = program(tmp_path, "init", "no-such-model", "no-such-data")
+    assert refused.returncode == 2
+    assert "no terminal to ask questions on" in refused.stderr
+    assert "add --yes" in refused.stderr
 
 
 def test_programs_write_and_check_a_configuration_and_overwrite_nothing(

@@ -104,6 +104,8 @@ def test_outcomes_on_disk_are_those_of_the_evidence(evidence: dict[str, IsaEvide
         assert (stored["candidate/output 0"] == stored["candidate/agreement"]).all()
         assert stored["baseline/agreement"].all()
         assert len(stored["label"]) == SAMPLES
+        assert ((stored["decided/candidate"] == stored["label"]) == stored["candidate/top1"]).all()
+        assert (stored["sureness/candidate"] <= 1).all()
 
 
 def test_latency_has_every_subject_in_every_round(

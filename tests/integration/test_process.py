@@ -83,7 +83,8 @@ def test_run_isolated_progress_is_heard_by_the_parent(tmp_path: Path) -> None:
     with progress.listen(heard.append):
         run_isolated(_report, step="report", log=tmp_path / "log", timeout_s=120)
     assert heard == [
-        progress.Progress(step="work", done=1, total=2, note="half"),
+        progress.Progress(step="report", done=0, total=0, limit_s=120),
+        progress.Progress(step="work", done=1, total=2, note="half", limit_s=120),
         progress.Progress(step="report", done=1, total=1, ended=True),
     ]
 

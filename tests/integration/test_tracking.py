@@ -314,6 +314,8 @@ def test_register_makes_a_version_that_a_fresh_process_loads_by_alias(
     assert (first.version, again.version, second.version) == ("1", "1", "2")
     with connection(uri) as client:
         version = client.get_model_version_by_alias("digits", "challenger")
+        model = client.get_registered_model("digits")
+    assert 'load_model("models:/digits@challenger")' in model.description
     assert str(version.version) == second.version
     assert version.run_id == run_id
     sentence, link = version.description.split("\n\n")

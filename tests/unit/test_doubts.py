@@ -81,7 +81,7 @@ def test_one_class_for_everything_is_doubted_and_release_cannot_decide() -> None
 def test_model_right_too_rarely_for_the_margin_is_decisive() -> None:
     told = [each for each in found(known(right_on(9))) if each.decisive]
     assert [each.said for each in told] == [
-        "FP32 is right on 9 of 100 samples (9.0 %); a margin of 1 points needs 10 %"
+        "FP32 is right on 9 of 100 samples (9.0 %); a margin of 1 point needs 10 %"
     ]
 
 

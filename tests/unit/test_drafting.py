@@ -22,6 +22,10 @@ from paddle_int8.tasks.drafting.writing import said
 MARGIN = Question(option="margin", text="How much?", default="1", choices={"1": "one", "2": "two"})
 
 
+def never(question: Question) -> str:
+    raise AssertionError(f"{question.option} was asked")
+
+
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
     for place, name in enumerate(("ä b", "c#d", "e")):
@@ -111,26 +115,31 @@ def test_written_values_are_read_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_interview_takes_the_option_before_it_asks() -> None:
-    interview = Interview(given={"margin": "2"}, prompt=None, yes=True)
+    interview = Interview(given={"margin": "2"}, prompt=never, yes=True)
     assert interview.ask(MARGIN) == "2"
     assert interview.assumed == []
 
 
 def test_interview_notes_what_it_assumed() -> None:
-    interview = Interview(given={}, prompt=None, yes=True)
+    interview = Interview(given={}, prompt=never, yes=True)
     assert interview.ask(MARGIN) == "1"
     assert interview.assumed == ["margin"]
 
 
-def test_interview_without_a_terminal_names_the_option_that_answers() -> None:
-    with pytest.raises(ConfigError, match="--margin") as raised:
-        Interview(given={}, prompt=None, yes=False).ask(MARGIN)
+@pytest.mark.parametrize(("terminal", "yes"), [(True, False), (False, True)])
+def test_interview_begins_where_every_question_will_have_an_answer(terminal: bool, yes: bool) -> None:
+    Interview(given={}, prompt=never, yes=yes).require_answers(terminal=terminal)
+
+
+def test_interview_without_a_terminal_is_refused_before_it_begins() -> None:
+    with pytest.raises(ConfigError, match="no terminal") as raised:
+        Interview(given={"margin": "1"}, prompt=never, yes=False).require_answers(terminal=False)
     assert "--yes" in raised.value.remedy
 
 
 def test_interview_refuses_an_answer_that_is_none_of_the_choices() -> None:
     with pytest.raises(ConfigError, match="one of 1, 2"):
-        Interview(given={"margin": "3"}, prompt=None, yes=False).ask(MARGIN)
+        Interview(given={"margin": "3"}, prompt=never, yes=False).ask(MARGIN)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from paddle_int8.tasks.preview.findings import SampleAnswer
 from paddle_int8.tasks.preview.forecast import Forecast, Measured, forecast
 from paddle_int8.tasks.preview.page import chosen
 from paddle_int8.tasks.preview.sentences import duration
-from paddle_int8.tasks.preview.words import answer_in_words, label_in_words
+from paddle_int8.tasks.showing.words import answer_in_words, label_in_words
 
 NAMES = ("cat", "dog", "eel", "fox")
 MEASURED = Measured(

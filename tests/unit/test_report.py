@@ -66,7 +66,7 @@ def test_html_loads_nothing_and_runs_nothing(page: str) -> None:
     parsed = Page(page)
     assert {"script", "link", "iframe", "object", "form"}.isdisjoint(parsed.tags)
     assert parsed.addresses
-    assert all(address.startswith("data:image/svg+xml;base64,") for address in parsed.addresses)
+    assert all(address.startswith(("data:image/svg+xml;base64,", "#")) for address in parsed.addresses)
     assert not re.search(r"@import|url\(", page)
 
 
@@ -101,6 +101,17 @@ def test_html_holds(page: str, figure: str) -> None:
     assert figure in Page(page).text
 
 
+def test_html_leads_to_each_of_its_sections(page: str) -> None:
+    places = re.findall(r'<h2 id="([^"]+)"', page)
+    assert [address[1:] for address in Page(page).addresses if address.startswith("#")] == places
+    assert {"candidates", "accuracy", "provenance"} <= set(places)
+
+
+def test_html_counts_the_criteria_by_their_outcome() -> None:
+    shown = Page(render_html(build_release(outcome=Outcome.REJECTED), build_config(), WHY, {}, plots={})).text
+    assert re.search(r"\d+ criteria: \d rejected, (\d inconclusive, )?\d+ approved\.", shown)
+
+
 def test_html_says_how_far_the_baseline_is_from_native(page: str) -> None:
     assert (
         "on 16 calibration samples: output logits differs by at most 3e-05 % of its greatest value (131 dB)."
@@ -117,7 +128,7 @@ def test_html_escapes_every_foreign_text() -> None:
     page = render_html(hostile, build_config(), (ATTACK,), {f"{ATTACK}-qdq": {ATTACK: 1.0}})
     parsed = Page(page)
     assert "script" not in parsed.tags
-    assert all(address.startswith("data:") for address in parsed.addresses)
+    assert all(address.startswith(("data:", "#")) for address in parsed.addresses)
     assert page.count("&lt;script&gt;") >= 6
 
 

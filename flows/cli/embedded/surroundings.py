@@ -31,6 +31,7 @@ QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # it would start eight processes for nothing
     "GIT_PYTHON_REFRESH": "quiet",
 }
+LOADING = "importing Prefect and MLflow, and opening MLflow's database"
 PREFECT_DATABASE = {"PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL"}
 """With one of these, the temporary server has a database that the user has chosen."""
 
@@ -72,12 +73,8 @@ def start_prefect(settings: Settings) -> Callable[[], None]:
     atexit.register(server.stop)  # handlers run in reverse order: Prefect's, registered later, run first
     os.environ["PREFECT_API_URL"] = f"{server.address}/api"
 
-    def sentence(_seconds: float) -> str:
-        so_far, at_most = server.patience.waited_s, server.patience.limit_s
-        return f"waiting for Prefect's temporary server: {so_far:.0f} s so far, {at_most:.0f} s at most"
-
     def wait() -> None:
-        with progress.waiting("start Prefect", sentence):
+        with progress.waiting("start Prefect", "waiting for Prefect's temporary server", server.patience):
             server.wait_until_ready()
 
     return wait
@@ -90,12 +87,8 @@ def run_flow(settings: Settings, load: Callable[[], Callable[[P], R]], parameter
     """
     wait_for_prefect = start_prefect(settings)
     process.warm_up()
-    with progress.waiting("load", _loading), garbage.left_alone():
+    with progress.waiting("load", LOADING), garbage.left_alone():
         flow = load()
         connection.prepare(settings.tracking_uri)
     wait_for_prefect()
     return flow(parameter)
-
-
-def _loading(seconds: float) -> str:
-    return f"importing Prefect and MLflow, and opening MLflow's database: {seconds:.0f} s so far, no limit"

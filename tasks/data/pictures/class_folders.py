@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from paddle_int8.tasks.contracts.errors import DataError
+from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.data.pictures.image_files import ImageFiles, require_files, some
 from paddle_int8.tasks.data.pictures.picture_file import is_picture
 
@@ -36,7 +37,7 @@ def images_by_folder(root: Path) -> ImageFiles:
     _refuse_splits(root, classes)
     if loose and classes:
         raise DataError(
-            found=f"{len(loose)} images beside the class folders of {root}, such as {loose[0]}",
+            found=f"{counted(len(loose), 'image')} beside the class folders of {root}, such as {loose[0]}",
             required="`root/<class>/` folders, or images alone",
             remedy="move them into their classes, or name all images in a `list_file`",
         )
@@ -150,7 +151,7 @@ def _notes(classes: Sequence[str], labels: Sequence[int], nested: int) -> tuple[
         order = f"{', '.join(numbered[:EDGE])}, …, {', '.join(numbered[-EDGE:])}"
     else:
         order = ", ".join(numbered)
-    notes = [f"{len(classes)} classes in the order of their folders' names: {order}"]
+    notes = [f"{counted(len(classes), 'class', 'classes')} in the order of their folders' names: {order}"]
     taken = set(labels)
     if empty := [each for number, each in enumerate(numbered) if number not in taken]:
         notes.append(f"class folders without a picture, which keep their number: {some(empty)}")

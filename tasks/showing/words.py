@@ -1,4 +1,4 @@
-"""Says in words what a model answers to a sample."""
+"""Says in words what a sample's label is, and what a model answers to it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from paddle_int8.tasks.contracts.evidence import JudgedOutput
 from paddle_int8.tasks.contracts.vocabulary import OutputKind
 from paddle_int8.tasks.data.dataset import NO_LABEL
 from paddle_int8.tasks.data.metrics.agreement import decided
+from paddle_int8.tasks.data.metrics.decisions import shares
 
 BEST = 3
 STEPS = 12
@@ -38,9 +39,9 @@ def answer_in_words(row: Array, output: JudgedOutput, names: Sequence[str], leng
     if not np.isfinite(row).all():
         return "NaN or infinity"
     if output.kind is OutputKind.CLASSES and row.size > 1:
-        shares = _shares(row.reshape(-1).astype(np.float64))
-        best = np.argsort(-shares, kind="stable")[:BEST]
-        return ", ".join(f"{class_in_words(int(each), names)} {100 * shares[each]:.1f} %" for each in best)
+        (found,) = shares(row.reshape(1, -1))
+        best = np.argsort(-found, kind="stable")[:BEST]
+        return ", ".join(f"{class_in_words(int(each), names)} {100 * found[each]:.1f} %" for each in best)
     if output.kind in (OutputKind.CLASSES, OutputKind.DECISIONS) and row.size == 1:
         return class_in_words(int(decided(row.reshape(1, 1), output).reshape(-1)[0]), names)
     if output.kind is OutputKind.STEPS:
@@ -48,14 +49,6 @@ def answer_in_words(row: Array, output: JudgedOutput, names: Sequence[str], leng
     values = row.astype(np.float64)
     shape = " x ".join(map(str, row.shape[1:]))
     return f"{shape} values, {values.min():.3g} to {values.max():.3g}, {values.mean():.3g} on average"
-
-
-def _shares(scores: Array) -> Array:
-    if scores.min() >= 0 and abs(scores.sum() - 1) < 1e-3:
-        return scores
-    powers: Array = np.exp(scores - scores.max())
-    shares: Array = powers / powers.sum()
-    return shares
 
 
 def _steps(values: Array) -> str:

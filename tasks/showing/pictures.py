@@ -1,4 +1,4 @@
-"""Pictures of a check's samples, as the model sees them, for its page."""
+"""Pictures of samples, as the model sees them, for a page."""
 
 from __future__ import annotations
 
