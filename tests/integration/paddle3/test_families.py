@@ -26,7 +26,7 @@ NETWORKS = {
         "pcpvt_small",
     ),
     "segmenters": (
-        *("pp-liteseg, stdc1", "pp-liteseg, stdc2", "pp-mobileseg", "pp-humanseg lite", "deeplabv3p", "fcn"),
+        *("pp-liteseg, stdc1", "pp-liteseg, stdc2", "pp-humanseg lite", "deeplabv3p", "fcn"),
         *("mobileseg", "segformer", "bisenetv2", "unet"),
     ),
     "detectors": (

@@ -13,11 +13,10 @@ ANY_SIZE = {0: [0, 2, 3]}
 NETWORKS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "pp-liteseg, stdc1": ("PPLiteSeg", "STDC1", {}),
     "pp-liteseg, stdc2": ("PPLiteSeg", "STDC2", {"arm_type": "UAFM_ChAtten"}),
-    "pp-mobileseg": ("PPMobileSeg", "MobileSeg_Tiny", {}),
     "pp-humanseg lite": ("PPHumanSegLite", "", {}),
     "deeplabv3p": ("DeepLabV3P", "ResNet18_vd", {"backbone_indices": (0, 3)}),
     "fcn": ("FCN", "HRNet_W18_Small_V1", {"backbone_indices": (0,)}),
-    "mobileseg": ("MobileSeg", "MobileNetV3_small_x0_35", {"backbone_indices": (0, 1, 2, 3)}),
+    "mobileseg": ("MobileSeg", "MobileNetV3_small_x0_35", {"backbone_indices": (1, 2, 3)}),
     "segformer": ("SegFormer", "MixVisionTransformer_B0", {"embedding_dim": 64}),
     "bisenetv2": ("BiSeNetV2", "", {}),
     "unet": ("UNet", "", {}),
