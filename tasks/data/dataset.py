@@ -287,7 +287,7 @@ def _named(sample: Sample, inputs: tuple[TensorSpec, ...]) -> Sample:
 
 
 def _meant(unknown: Sequence[str], missing: Sequence[str]) -> str:
-    """`; imges: did you mean …?` for each name that the model has not and that resembles one that is missing."""
+    """`; imges: did you mean …?` for each name that the model has not and that resembles a missing one."""
     named = [(name, did_you_mean(name, missing).removeprefix(", ")) for name in unknown]
     return "".join(f"; {name}: {suggestion}" for name, suggestion in named if suggestion)
 
