@@ -1,4 +1,4 @@
-"""Classifiers of PaddleClas, one or two of each family, with the side of the pictures they are tried on."""
+"""Classifiers of PaddleClas, one or two of each family. They take pictures of any size."""
 
 from __future__ import annotations
 
@@ -7,29 +7,15 @@ from typing import Any
 
 from families.weights import begin, pictures, settle
 
-ANY_SIZE, ANY_COUNT = {0: [0, 2, 3]}, {0: [0]}
+ANY_SIZE = {0: [0, 2, 3]}
 ANY_SIDES = (
     *("PPLCNet_x0_25", "PPLCNet_x1_0", "PPLCNetV2_small", "PPLCNetV2_base", "PPHGNet_tiny", "PPHGNet_small"),
     *("PPHGNetV2_B0", "PPHGNetV2_B4", "ESNet_x0_25", "GhostNet_x0_5", "MobileNetV1_x0_25", "DPN68", "DLA34"),
     *("MobileNetV3_small_x0_35", "ShuffleNetV2_x0_25", "EfficientNetB0", "ResNet18_vd", "SE_ResNet18_vd"),
     *("ResNeSt50_fast_1s1x64d", "RepVGG_A0", "Res2Net50_26w_4s", "CSPDarkNet53", "RegNetX_4GF", "ReXNet_1_0"),
-    *("ConvNeXt_tiny", "StarNet_S1", "FasterNet_T0", "VAN_B0", "HarDNet39_ds", "PeleeNet"),
+    *("ConvNeXt_tiny", "StarNet_S1", "FasterNet_T0", "VAN_B0", "HarDNet39_ds"),
 )
 """Networks that take pictures of any size; they are tried on 64 by 64."""
-ONE_SIDE = {
-    "RedNet26": 64,
-    "MixNet_S": 224,
-    "ViT_small_patch16_224": 224,
-    "DeiT_tiny_patch16_224": 224,
-    "SwinTransformer_tiny_patch4_window7_224": 224,
-    "PVT_V2_B0": 224,
-    "CSWinTransformer_tiny_224": 224,
-    "LeViT_128S": 224,
-    "MobileViT_XXS": 256,
-    "TNT_small": 224,
-    "pcpvt_small": 224,
-}
-"""Networks whose pictures have one size, which they compute with."""
 
 
 def every() -> Mapping[str, Any]:
@@ -47,7 +33,4 @@ def every() -> Mapping[str, Any]:
 
         return case
 
-    return {
-        **{name: made(name, 64, ANY_SIZE) for name in ANY_SIDES},
-        **{name: made(name, side, ANY_COUNT) for name, side in ONE_SIDE.items()},
-    }
+    return {name: made(name, 64, ANY_SIZE) for name in ANY_SIDES}

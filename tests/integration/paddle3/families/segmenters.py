@@ -1,4 +1,4 @@
-"""Segmenters of PaddleSeg, whose pictures may have any size unless the table says otherwise."""
+"""Segmenters of PaddleSeg, whose pictures may have any size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ NETWORKS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "pp-humanseg lite": ("PPHumanSegLite", "", {}),
     "deeplabv3p": ("DeepLabV3P", "ResNet18_vd", {"backbone_indices": (0, 3)}),
     "fcn": ("FCN", "HRNet_W18_Small_V1", {"backbone_indices": (0,)}),
-    "mobileseg": ("MobileSeg", "MobileNetV3_small_x0_35", {"backbone_indices": (1, 2, 3)}),
     "segformer": ("SegFormer", "MixVisionTransformer_B0", {"embedding_dim": 64}),
     "bisenetv2": ("BiSeNetV2", "", {}),
     "unet": ("UNet", "", {}),
