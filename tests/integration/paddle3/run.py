@@ -21,11 +21,13 @@ class Outcome:
     error: why there is no answer, or "".
     difference: the greatest in any answer, in parts of the answer's greatest value or 1; NaN when shapes or
         types differ.
+    of_greatest: the same in parts of the greatest value alone; NaN when an answer holds NaN or infinity.
     operators: names of the PIR program's operators; none for a program in the older form.
     """
 
     error: str = ""
     difference: float = float("nan")
+    of_greatest: float = float("nan")
     operators: tuple[str, ...] = ()
 
 
@@ -50,7 +52,8 @@ def outcome(folder: Path) -> Outcome:
         source_digest="",
     )
     try:
-        return Outcome(difference=_difference(source, folder), operators=operators)
+        difference, of_greatest = _differences(source, folder)
+        return Outcome(difference=difference, of_greatest=of_greatest, operators=operators)
     except PipelineError as error:
         return Outcome(error=error.found, operators=operators)
     except (RuntimeError, ValueError, KeyError, TypeError, AssertionError, IndexError) as error:
@@ -61,7 +64,7 @@ def _operators(program: Path) -> tuple[str, ...]:
     return tuple(sorted({operation.name for operation in read_program(program).block.walk()}))
 
 
-def _difference(source: ModelSource, folder: Path) -> float:
+def _differences(source: ModelSource, folder: Path) -> tuple[float, float]:
     import paddle
 
     from paddle_int8.tasks.engines.paddle.program import load_program
@@ -80,7 +83,15 @@ def _difference(source: ModelSource, folder: Path) -> float:
     )
     with np.load(folder / "answers.npz") as stored:
         wanted = [stored[name] for name in stored.files]
-    return max(_apart(np.array(have), want) for have, want in zip(found, wanted, strict=True))
+    pairs = [(np.array(have), want) for have, want in zip(found, wanted, strict=True)]
+    return max(_apart(*pair) for pair in pairs), float(np.max([_of_greatest(*pair) for pair in pairs]))
+
+
+def _of_greatest(found: np.ndarray, wanted: np.ndarray) -> float:
+    if not wanted.size or wanted.dtype.kind != "f":
+        return _apart(found, wanted)
+    scale = float(np.abs(wanted).max())
+    return float(np.abs(found.astype("float64") - wanted).max()) / scale if scale else _apart(found, wanted)
 
 
 def _apart(found: np.ndarray, wanted: np.ndarray) -> float:
