@@ -35,7 +35,7 @@ from paddle_int8.tasks.validation import simulation
 from tests.fuzzing.graphs import Graph
 from tests.fuzzing.network import Feed, disturbed, export, samples
 from tests.fuzzing.shortcuts import one_conversion
-from tests.fuzzing.stored import as_stored
+from tests.fuzzing.stored import as_stored, narrow_factors
 from tests.integration.small_release import prepare
 
 Outputs = list[Any]
@@ -336,7 +336,7 @@ def _convert(layout: str, quantized: Path, folder: Path) -> ConvertedModel:
 
 
 def _narrowed(quantized: Path, bits: int, chance: int = 0) -> Path:
-    """A copy of PaddleSlim's model whose stored weights, integers of 8 bits, are those of `bits` bits.
+    """A copy of PaddleSlim's model whose weights, integers of 8 bits, and second factors have `bits` bits.
 
     chance: moves each integer midway between two of fewer bits up or down, by chance, and with every number
     otherwise; 0 moves them to the even one.
@@ -355,6 +355,7 @@ def _narrowed(quantized: Path, bits: int, chance: int = 0) -> Path:
                 ties = random.choice((-TIE, TIE), stored.shape) if chance else 0.0
                 rounded = np.clip(np.round(stored / step + ties) * step, -most, most)
                 overwrite(loaded, variable.name, rounded.astype(stored.dtype))
+    narrow_factors(loaded, bits)
     save_program(loaded, folder)
     return folder
 

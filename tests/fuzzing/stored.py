@@ -9,9 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from paddle_int8.tasks.config.model import ModelFiles
-from paddle_int8.tasks.engines.paddle.blocks import position, readers, writer
+from paddle_int8.tasks.engines.paddle.blocks import position, put_parameter, readers, value, writer
 from paddle_int8.tasks.engines.paddle.conversion.data_movement import COMBINING
+from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import PRODUCTS
 from paddle_int8.tasks.engines.paddle.conversion.quantized_reads import quantized_sources, read_as_bytes
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.form import DEQUANTIZE, QUANTIZE
@@ -21,7 +24,7 @@ from paddle_int8.tasks.engines.paddle.private.operators import (
     set_attribute,
 )
 from paddle_int8.tasks.engines.paddle.private.variables import variable_of
-from paddle_int8.tasks.engines.paddle.program import load_program, save_program
+from paddle_int8.tasks.engines.paddle.program import LoadedProgram, load_program, save_program
 from paddle_int8.tasks.engines.paddle.rewrites.kept_fp32 import is_kept_fp32
 from paddle_int8.tasks.engines.paddle.rewrites.signs import LAYERS
 
@@ -42,6 +45,26 @@ def as_stored(converted: Path, folder: Path) -> Path:
             _round_for_all(block, name)
     save_program(loaded, folder)
     return folder
+
+
+def narrow_factors(loaded: LoadedProgram, bits: int) -> None:
+    """Rounds second factors of products of two activations to fewer bits, in a program of the QDQ format."""
+    block = loaded.program.global_block()
+    for product in [op for op in block.ops if op.type in PRODUCTS]:
+        (name,) = product.input("Y")
+        last = writer(block, name)
+        if last is None or last.type != DEQUANTIZE or variable_of(block, last.input("X")[0]).persistable:
+            continue
+        pair, (scale,) = writer(block, last.input("X")[0]), last.input("Scale")
+        put_parameter(loaded, f"{name}.scale", value(loaded, scale) * np.float32(2 ** (8 - bits)))
+        place = position(block, product)
+        for index, (like, source, target) in enumerate(
+            ((pair, name, f"{name}.steps"), (last, f"{name}.steps", f"{name}.narrow"))
+        ):
+            given = variable_of(block, name)
+            block.create_var(name=target, shape=given.shape, dtype=given.dtype)
+            _insert_like(block, place + index, like, source, target, scale=f"{name}.scale")
+        rename_input(product, name, f"{name}.narrow")
 
 
 def _written_as_bytes(block: Block) -> set[str]:
@@ -73,12 +96,17 @@ def _round_for_all(block: Block, name: str) -> None:
         rename_input(op, name, rounded)
 
 
-def _insert_like(block: Block, place: int, op: Operator, source: str, target: str) -> None:
+def _insert_like(block: Block, place: int, op: Operator, source: str, target: str, scale: str = "") -> None:
+    """scale: the variable of its scale; "" for that of `op`."""
     insert_operator(
         block,
         place,
         type=op.type,
-        inputs={"X": [source], "Scale": op.input("Scale"), "ZeroPoint": op.input("ZeroPoint")},
+        inputs={
+            "X": [source],
+            "Scale": [scale] if scale else op.input("Scale"),
+            "ZeroPoint": op.input("ZeroPoint"),
+        },
         outputs={"Y": [target]},
         attrs={"quant_axis": op.attr("quant_axis"), "bit_length": op.attr("bit_length")},
     )
