@@ -17,10 +17,12 @@ def common_scales(scales: Mapping[str, float], program: Program, *, fp32_too: bo
     """`scales` by tensor, with one common scale for all tensors that share a kernel's bytes.
 
     Pooling, reshaping and the like write with the scale that they read. All tensors that one concatenation
-    reads or writes get the scale of the widest range among them. Paddle does this in one pass, in which a
-    concatenation hands its scale to tensors that other operators have read already. A layer then takes bytes
-    of one scale for bytes of another. It happens where a tensor goes into a concatenation and into something
-    else, and where concatenations are chained.
+    reads or writes get the scale of the widest range among them, and so do the parts of a tensor that has no
+    scale, such as an input that is split.
+
+    Paddle does this in one pass, in which a concatenation hands its scale to tensors that other operators
+    have read already. A layer then takes bytes of one scale for bytes of another. It happens where a tensor
+    goes into a concatenation and into something else, and where concatenations are chained.
     scales: INT8 steps a unit, up to a factor.
     fp32_too: also treats concatenations that stay in FP32, since the predictor of `qdq` does so where the
         result has a scale. A result that nothing reads as bytes gets no scale.
@@ -38,7 +40,8 @@ def common_scales(scales: Mapping[str, float], program: Program, *, fp32_too: bo
     for names in _groups(block, concatenations):
         known = [scales[name] for name in names if scales.get(name, 0) > 0]
         if known:
-            scale = known[0] if concatenated.isdisjoint(names) else min(known)
+            handed_on = names[0] if concatenated.isdisjoint(names) else ""
+            scale = scales.get(handed_on) or min(known)
             common.update(dict.fromkeys(names, scale))
     unscaled = _unscaled(block, sources, quantized) if fp32_too else set()
     return {name: scale for name, scale in common.items() if sources.get(name, name) not in unscaled}
