@@ -172,6 +172,22 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
             ("n2", "n4"),
         ),
     ),
+    "saturated_beside_a_sum": (
+        "",
+        Graph(
+            165,
+            (Input("in0", (-1, 1, 4, 5)),),
+            (
+                _conv("n0", "in0", channels=8, kernel=[1, 3], stride=2, padding=[0, 1]),
+                _node("n1", "matmul", "n0", "n0", **PRODUCT | {"transpose_y": True}),
+                _node("n2", "linear", "n0", outputs=2, bias=True),
+                _node("n3", "binary", "n1", "n2", kind="add"),
+                _node("n4", "linear", "n3", outputs=5, bias=True),
+                _node("n5", "relu6", "n1"),
+            ),
+            ("n4", "n5"),
+        ),
+    ),
     "quotient_in_front_of_a_layer": (
         "divide_by_reciprocals",
         _graph(

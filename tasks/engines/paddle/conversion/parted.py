@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
-from paddle_int8.tasks.engines.paddle.conversion.data_movement import layer_behind
+from paddle_int8.tasks.engines.paddle.conversion.data_movement import COMBINING, layer_behind
 from paddle_int8.tasks.engines.paddle.conversion.quantized_reads import (
     quantized_sources,
     read_as_bytes,
@@ -77,7 +77,7 @@ def part_saturated(program: Program, scales: Mapping[str, float]) -> dict[str, f
     found = {}
     for name in _saturated(block):
         for op in readers(block, name):
-            if op.type in LAYERS | SCALE_KEEPING and not is_kept_fp32(op):
+            if op.type in LAYERS | SCALE_KEEPING | COMBINING and not is_kept_fp32(op):
                 copy = fence(block, op, name)
                 if name in scales:
                     found[copy] = scales[name]
@@ -94,7 +94,7 @@ def part_saturated_quantized(program: Program) -> int:
             saturating.setdefault(sources[op.input("X")[0]], []).append(op)
     copies = 0
     for name, reading in read_as_bytes(block).items():
-        if name in saturating and any(op.type in LAYERS | SCALE_KEEPING for op in reading):
+        if name in saturating and any(op.type in LAYERS | SCALE_KEEPING | COMBINING for op in reading):
             copies += bool(_part(block, name))
             for op in saturating[name]:
                 set_input(op, "X", [name])
