@@ -15,7 +15,7 @@ from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.config.spoken import as_name
-from paddle_int8.tasks.contracts.artifacts import ModelArtifact, TensorSpec
+from paddle_int8.tasks.contracts.artifacts import HostProfile, ModelArtifact, TensorSpec
 from paddle_int8.tasks.contracts.errors import (
     ConfigError,
     DataError,
@@ -33,6 +33,7 @@ from paddle_int8.tasks.drafting.trials import Trial, tried
 from paddle_int8.tasks.drafting.writing import Notes, written
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.gate.sufficiency import margin_within
+from paddle_int8.tasks.hardware.levels import VNNI
 from paddle_int8.tasks.preview.check import look_at_host, made, open_model
 from paddle_int8.tasks.store import archives
 from paddle_int8.tasks.store.folder import scratch
@@ -94,6 +95,7 @@ class _Plan:
     """What is known so far: sections of the configuration, and the reasons that stand beside them."""
 
     name: str
+    host: HostProfile
     model: ModelFiles
     artifact: ModelArtifact
     data: Data
@@ -133,6 +135,8 @@ class _Plan:
         }
         if any(spec.sequence for spec in self.artifact.inputs):
             sections["quantization"] = {"algorithms": ["abs_max", "KL"], "layouts": ["recurrent"]}
+        elif self.host.isa not in VNNI:
+            sections["quantization"] = {"layouts": ["offline", "offline_7bit", "qdq"]}
         return sections
 
 
@@ -147,9 +151,10 @@ def draft(request: DraftRequest, interview: Interview) -> Draft:
     _require_free(output, request.force)
     data = _data(request, output, interview)
     with scratch(Settings().store, "init") as folder:
+        host = look_at_host(HardwareConfig(policy=HardwarePolicy.IGNORE))
         artifact = open_model(request.model, made(folder / "model"))
         metric = _metric(data.validation)
-        plan = _Plan(name=name, model=request.model, artifact=artifact, data=data, metric=metric)
+        plan = _Plan(name=name, host=host, model=request.model, artifact=artifact, data=data, metric=metric)
         if request.classes:
             plan.order = order_of_names(request.classes, data)
         _fit(plan, interview, folder)
@@ -278,14 +283,13 @@ def _best(
     trials: list[Trial] = []
     parts = split.parted(plan.data, folder / "trial", plan.order)
     names = list(fitting.choices(pictures.channels))
-    host = look_at_host(HardwareConfig(policy=HardwarePolicy.IGNORE))
     try:
         for placement in placements:
             plan.preprocessing = fitting.placed(pictures, size, placement) | fitting.arithmetic(
                 pictures, names[0]
             )
             config = ReleaseConfig.model_validate(plan.sections(parts))
-            trials += tried(config, host, plan.artifact, folder / f"tried-{placement}", placement, names)
+            trials += tried(config, plan.host, plan.artifact, folder / f"tried-{placement}", placement, names)
     except MeasurementError as error:
         plan.metric = AGREEMENT
         plan.notes.metric = f"not {TOP1}: {error.found}"

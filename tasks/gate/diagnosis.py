@@ -17,6 +17,7 @@ from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.contracts.wording import counted
 from paddle_int8.tasks.gate.signal import EVERY_OUTPUT, SIGNAL
 from paddle_int8.tasks.hardware.levels import VNNI, published_band
+from paddle_int8.tasks.layouts import LAYOUTS
 
 SPEED, ACCURACY = (
     ("speed-up", "INT8 share", "latency p99"),
@@ -196,13 +197,22 @@ def suspect_baseline(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator
 
 
 def saturation(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
-    """Tells when the same model keeps much less signal without VNNI than with it: sums saturate there."""
-    native = evidence.per_isa[0]
-    if item.isa not in VNNI and native.isa in VNNI and native.sqnr_db - item.sqnr_db > SATURATION_LOSS_DB:
+    """Tells when a model keeps much less signal without VNNI than with it, or than the simulation keeps."""
+    native, found = evidence.per_isa[0], item.simulation
+    if item.isa in VNNI or LAYOUTS.find(evidence.candidate.layout).narrow:
+        return
+    if native.isa in VNNI:
+        found_db, kept_db, there = item.sqnr_db, native.sqnr_db, f"{native.sqnr_db:.1f} dB on {native.isa}"
+    elif found:
+        found_db, kept_db = found.int8_sqnr_db, found.simulated_sqnr_db
+        there = f"{kept_db:.1f} dB of {found.samples} samples in PaddleSlim's simulation"
+    else:
+        return
+    if kept_db - found_db > SATURATION_LOSS_DB:
         yield (
-            f"The same model has {native.sqnr_db:.1f} dB on {native.isa} and {item.sqnr_db:.1f} dB on "
-            f"{item.isa}: without VNNI, sums of 8-bit products saturate at 16 bits. For {item.isa} add the "
-            "layout `offline_7bit`, whose sums fit, or keep the operators concerned in FP32."
+            f"The same model has {there} and {found_db:.1f} dB on {item.isa}: without VNNI, sums of 8-bit "
+            f"products saturate at 16 bits. For {item.isa} add the layout `offline_7bit`, whose sums fit, or "
+            "keep the operators concerned in FP32."
         )
 
 

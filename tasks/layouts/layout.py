@@ -52,6 +52,7 @@ class Layout:
     operator_per_kernel: whether each kernel that ran stands for one operator of the FP32 model, so that an
         audit can tell how many operators no kernel accounts for. False where one kernel stands for several
         fused operators, or runs once for each bucket of lengths.
+    narrow: whether sums of its products fit into 16 bits, as they must on CPUs without VNNI.
     simulated: whether the quantized model, run as it is, simulates the rounding of the INT8 model.
     note: a sentence for the readers of the report; "" where there is nothing to say.
     """
@@ -66,6 +67,7 @@ class Layout:
     reads: frozenset[str] = frozenset()
     legacy_recurrence: bool = False
     operator_per_kernel: bool = True
+    narrow: bool = False
     simulated: bool = True
     note: str = ""
 

@@ -22,4 +22,5 @@ LAYOUT = replace(
     name="offline_7bit",
     description="A graph of INT8 operators, which the conversion makes, for CPUs without VNNI.",
     convert=convert,
+    narrow=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -18,9 +19,10 @@ import yaml
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.errors import PipelineError
-from paddle_int8.tasks.contracts.vocabulary import Outcome
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.drafting.draft import DraftRequest, draft
 from paddle_int8.tasks.drafting.questions import Interview, Question
+from paddle_int8.tasks.hardware.profile import host_profile
 from paddle_int8.tasks.preview.check import check
 from paddle_int8.tasks.preview.findings import Check
 from paddle_int8.tasks.preview.source import files_of
@@ -152,6 +154,19 @@ def test_init_of_a_model_with_a_fixed_batch_writes_its_size(models: Path, pictur
     assert config.name == "one-by-one.yaml"
     assert yaml.safe_load(config.read_text(encoding="utf-8"))["validation"]["accuracy_batch_size"] == 1
     assert checked(config).scores[0].value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("isa", "layouts"),
+    [(IsaLevel.AVX2, ["offline", "offline_7bit", "qdq"]), (IsaLevel.AVX512_CORE_VNNI, None)],
+)
+def test_init_tries_narrow_factors_where_sums_saturate(
+    models: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, isa: IsaLevel, layouts: list[str] | None
+) -> None:
+    host = dataclasses.replace(host_profile(), isa=isa)
+    monkeypatch.setattr("paddle_int8.tasks.drafting.draft.look_at_host", lambda _: host)
+    written = yaml.safe_load(drafted(models / "colours", pictures).read_text(encoding="utf-8"))
+    assert written.get("quantization", {}).get("layouts") == layouts
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,21 @@ def test_diagnosis_drop_on_the_emulated_level_only_names_saturation_and_the_way_
     assert "holds on avx512_core_vnni and is in doubt on avx512_core only" in text
 
 
+@pytest.mark.parametrize(
+    ("layout", "simulated_db", "said"),
+    [("offline", 21.2, True), ("offline", 14.0, False), ("offline_7bit", 21.2, False)],
+    ids=["saturates", "lost by rounding", "fits"],
+)
+def test_diagnosis_on_a_cpu_without_vnni_names_saturation_by_the_simulation(
+    layout: str, simulated_db: float, said: bool
+) -> None:
+    simulation = Simulation(samples=16, simulated_sqnr_db=simulated_db, int8_sqnr_db=11.5)
+    evidence = spoil(good_evidence(isas=(SKYLAKE,)), metrics=BAD_ACCURACY, simulation=simulation)
+    candidate = dataclasses.replace(evidence.candidate, layout=layout)
+    text = text_of(dataclasses.replace(evidence, candidate=candidate))
+    assert ("21.2 dB of 16 samples in PaddleSlim's simulation and 11.5 dB on avx512_core" in text) is said
+
+
 @pytest.mark.parametrize(("kept_db", "named"), [(20.0, True), (9.5, False)], ids=["keeps it", "no better"])
 def test_diagnosis_names_the_candidate_that_keeps_the_signal_on_the_level(
     kept_db: float, named: bool

@@ -125,6 +125,20 @@ class RepairedQuant2Int8(Quant2Int8MkldnnPass):  # type: ignore[misc] # Paddle i
         self._options.repairs[PARTED_SATURATED] = len(copies)
         return graph_of(program)
 
+    def _compute_weight_scales(self, graph: Graph) -> Graph:
+        """Computes scales as shipped, and gives channels of zeros the scale 1.
+
+        The shipped code gives them 0, or infinity in recurrent layers: kernels without VNNI then compute NaN.
+        """
+        graph = super()._compute_weight_scales(graph)
+        for name, (_, tensor) in tuple(self._var_quant_scales.items()):
+            scales = numpy.array(tensor)
+            dead = ~numpy.isfinite(scales) | (scales == 0)
+            if scales.size > 1 and dead.any():
+                alive = self._convert_scale2tensor(numpy.where(dead, 1.0, scales))
+                self._var_quant_scales[name] = (False, alive)
+        return graph
+
     def _gather_output_scales_from_attr(self, graph: Graph) -> Graph:
         graph = super()._gather_output_scales_from_attr(graph)
         program = graph.to_program()

@@ -26,8 +26,9 @@ Scales = dict[str, list[float]]
 def weight_scales(loaded: LoadedProgram) -> Scales:
     """The scales of the weights of fully connected layers, by weight.
 
-    A scale is the factor with which a column lies within [-1, 1]; 0 for a column of zeros. A weight that was
-    quantized with one scale for all columns has one.
+    A scale is the factor with which a column lies within [-1, 1]; 1 for a column of zeros, which kernels
+    without VNNI would turn into NaN with any scale that has no inverse. A weight that was quantized with one
+    scale for all columns has one.
     """
     block = loaded.program.global_block()
     products = {op.input("Y")[0] for op in block.ops if op.type in PRODUCTS}
@@ -40,7 +41,7 @@ def weight_scales(loaded: LoadedProgram) -> Scales:
             continue
         thresholds = _values(loaded, op.input("Scale")[0])
         if len(block.var(name).shape) == 2 and (axis == 1 or len(thresholds) == 1):
-            found[name] = [_inverse(threshold) for threshold in thresholds]
+            found[name] = [_inverse(threshold) or 1.0 for threshold in thresholds]
     return found
 
 
