@@ -46,7 +46,7 @@ $(DEVELOPED): $(INSTALLED) requirements/dev.lock
 
 install: $(INSTALLED)  ## the program in .venv/bin/paddle-int8, with all that a release needs
 
-demo: $(INSTALLED)  ## release the demo model: real digits, six candidates, one verdict
+demo: $(INSTALLED)  ## release the demo model: real digits, nine candidates, one verdict
 	$(BIN)/paddle-int8 release $(CONFIG)
 
 test: $(DEVELOPED)  ## run every test

@@ -9,13 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import position, readers, writer
+from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
 from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import PRODUCTS
 from paddle_int8.tasks.engines.paddle.form import is_int8
 from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, set_attribute, set_input
+from paddle_int8.tasks.engines.paddle.rewrites.signs import unsigned_tensors
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Block, Operator, Program
 
+CONVOLUTION = CONVOLUTIONS | {"fused_conv2d"}
 WEIGHT_SCALE = "Scale_weights"
 """The attribute that holds, for each channel, the integer that one unit of a weight becomes."""
 FACTOR_SCALE = "Scale_y"
@@ -27,10 +30,15 @@ def narrow_weights(program: Program, bits: int) -> None:
     """Makes oneDNN quantize the weights to `bits` bits instead of 8.
 
     oneDNN quantizes weights when it loads them, and divides its sums by the same scale, so that the scale is
-    all there is to change.
+    all there is to change. Convolutions of signed inputs are left alone: there oneDNN itself takes a bit from
+    the weights where it has no VNNI.
     """
-    for op in program.global_block().ops:
-        if is_int8(op) and op.has_attr(WEIGHT_SCALE):
+    block = program.global_block()
+    unsigned = unsigned_tensors(block)
+    unsigned |= {op.output("Output")[0] for op in block.ops if _writes_unsigned(op)}
+    for op in block.ops:
+        narrowed = op.type in CONVOLUTION and unsigned.isdisjoint(op.input("Input"))
+        if is_int8(op) and op.has_attr(WEIGHT_SCALE) and not narrowed:
             set_attribute(op, WEIGHT_SCALE, [scale * 2.0 ** (bits - 8) for scale in op.attr(WEIGHT_SCALE)])
 
 
@@ -46,6 +54,10 @@ def narrow_factors(program: Program, bits: int) -> int:
     for op in found:
         _narrow(block, op, 2.0 ** (bits - 8))
     return len(found)
+
+
+def _writes_unsigned(op: Operator) -> bool:
+    return bool(op.type == "quantize" and not op.attr("is_negative_input"))
 
 
 def _narrow(block: Block, product: Operator, factor: float) -> None:
