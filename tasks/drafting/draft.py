@@ -12,6 +12,7 @@ from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.config.hardware import HardwareConfig, HardwarePolicy
 from paddle_int8.tasks.config.model import ModelFiles
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.config.spoken import as_name
@@ -360,7 +361,10 @@ def _write(plan: _Plan, request: DraftRequest, output: Path, interview: Intervie
 
 
 def _settle_gate(plan: _Plan, sections: _Sections, parts: Data, interview: Interview) -> None:
-    """The number of samples, where there are very many, and the margin that they can decide."""
+    """The number of samples, where there are very many, and the margin that they can decide.
+
+    They decide it for all candidates together, even if each of these errs on samples of its own.
+    """
     samples = parts.validation.samples
     if samples > ENOUGH_SAMPLES and not plan.batch:
         answer = interview.ask(
@@ -374,11 +378,13 @@ def _settle_gate(plan: _Plan, sections: _Sections, parts: Data, interview: Inter
         )
         samples = sections["data"]["validation_samples"] = min(samples, _whole_number(answer))
     usual = GateConfig()
-    narrowest = margin_within(samples, confidence=usual.confidence)
-    enough = samples >= fewest_samples(usual.max_drop_pp, confidence=usual.confidence)
+    candidates = len(QuantizationConfig.model_validate(sections.get("quantization", {})).candidates())
+    confidence = 1 - (1 - usual.confidence) / candidates
+    narrowest = margin_within(samples, confidence=confidence)
+    enough = samples >= fewest_samples(usual.max_drop_pp, confidence=confidence)
     plan.notes.margin = (
-        f"{counted(samples, 'sample')} can decide {points(f'{narrowest:g}')} or more, if INT8 loses none of "
-        "them"
+        f"{counted(samples, 'sample')} can decide {points(f'{narrowest:g}')} or more for "
+        f"{counted(candidates, 'candidate')}, if INT8 loses none of them"
     )
     answer = interview.ask(
         Question(

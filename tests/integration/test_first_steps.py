@@ -22,6 +22,7 @@ from paddle_int8.tasks.contracts.errors import PipelineError
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.drafting.draft import DraftRequest, draft
 from paddle_int8.tasks.drafting.questions import Interview, Question
+from paddle_int8.tasks.gate.sufficiency import too_few
 from paddle_int8.tasks.hardware.profile import host_profile
 from paddle_int8.tasks.preview.check import check
 from paddle_int8.tasks.preview.findings import Check
@@ -165,8 +166,12 @@ def test_init_tries_narrow_factors_where_sums_saturate(
 ) -> None:
     host = dataclasses.replace(host_profile(), isa=isa)
     monkeypatch.setattr("paddle_int8.tasks.drafting.draft.look_at_host", lambda _: host)
-    written = yaml.safe_load(drafted(models / "colours", pictures).read_text(encoding="utf-8"))
+    config = drafted(models / "colours", pictures)
+    written = yaml.safe_load(config.read_text(encoding="utf-8"))
     assert written.get("quantization", {}).get("layouts") == layouts
+    loaded = load_config(config)
+    candidates = len(loaded.quantization.candidates())
+    assert too_few(VALIDATED, loaded.gate, candidates=candidates) is None
 
 
 @pytest.mark.parametrize(
