@@ -18,6 +18,7 @@ from docs.generate.pages import filled, named_parts, pages
 from paddle_int8.flows.cli.main import app
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.gate import GateConfig
+from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.tracking.schema import summary_json
 from paddle_int8.tasks.validation.statistics import fewest_samples
@@ -90,8 +91,8 @@ def test_page_names_only_files_that_exist(page: Path) -> None:
 
 
 def test_readme_number_of_pictures_is_that_of_the_default_margin() -> None:
-    gate = GateConfig()
-    fewest = fewest_samples(gate.max_drop_pp, confidence=gate.confidence)
+    gate, candidates = GateConfig(), len(QuantizationConfig().candidates())
+    fewest = fewest_samples(gate.max_drop_pp, confidence=1 - (1 - gate.confidence) / candidates)
     assert f"a margin needs: at least {fewest} for the default" in (ROOT / "README.md").read_text(
         encoding="utf-8"
     )
