@@ -13,6 +13,8 @@ from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.verdict import Release
 from paddle_int8.tasks.contracts.vocabulary import Outcome
+from paddle_int8.tasks.hardware.levels import VNNI
+from paddle_int8.tasks.hardware.profile import host_profile
 from paddle_int8.tasks.tracking.connection import connection
 from tests.e2e.command_line import variables
 from tests.e2e.crashes import computed, kill
@@ -44,6 +46,13 @@ def names(document: dict[str, Any]) -> list[str]:
     return [Candidate(**each | {"overrides": tuple(map(tuple, each["overrides"]))}).name for each in found]
 
 
+def require_kept(release: Release, planted: str) -> None:
+    """Requires that the planted layer alone is kept; without VNNI, where sums saturate, others may be too."""
+    found = kept(release)
+    assert planted in found
+    assert len(found) == 1 or host_profile().isa not in VNNI
+
+
 def mixes(release: Release) -> list[CandidateEvidence]:
     return [each for each in release.evidence if each.candidate.overrides]
 
@@ -60,10 +69,10 @@ def test_planted_layer_alone_is_kept_in_fp32_and_the_release_approved(
 
     mixed = released(warm_ground, network, **grid, strategy="mixed")
     assert mixed.outcome is Outcome.APPROVED, mixed.verdicts
-    assert kept(mixed) == {planted_tensor(network)}
+    require_kept(mixed, planted_tensor(network))
     (confirmed,) = [each for each in mixed.evidence if each.candidate == mixed.chosen]
     audit, before = confirmed.per_isa[0].audit, whole.evidence[0].per_isa[0].audit
-    assert audit.int8_primitives == before.int8_primitives - 1
+    assert audit.int8_primitives == before.int8_primitives - len(kept(mixed))
     assert audit.compute_primitives == before.compute_primitives
     assert len(mixes(mixed)) <= math.ceil(math.log2(before.int8_primitives)) + 1
     assert mixed.looks is not None
@@ -85,7 +94,7 @@ def test_planted_layer_alone_is_kept_whatever_the_weights_the_channel_and_the_pl
         mixed.verdicts[0].outcome is Outcome.REJECTED
     )  # by its drop, or where one class is always right by its signal
     assert mixed.outcome is Outcome.APPROVED, mixed.verdicts
-    assert kept(mixed) == {planted_tensor(network, seed)}
+    require_kept(mixed, planted_tensor(network, seed))
 
 
 @pytest.mark.parametrize("algorithm", ["equalisation", "qat"])
@@ -99,7 +108,7 @@ def test_search_goes_on_from_a_model_that_its_algorithm_changed(warm_ground: Gro
     assert mixed.outcome is Outcome.APPROVED, mixed.verdicts
     assert mixed.chosen is not None
     assert mixed.chosen.algorithm == algorithm
-    assert kept(mixed) == {planted_tensor("encoder")}
+    require_kept(mixed, planted_tensor("encoder"))
 
 
 def require_explained(ground: Ground, release: Release, tensor: str) -> None:
@@ -124,7 +133,7 @@ def test_auto_searches_on_where_the_grid_is_rejected(warm_ground: Ground) -> Non
     grid = {"algorithms": ["abs_max"], "layouts": ["offline"], "strategy": "auto"}
     found = released(warm_ground, "images", **grid)
     assert found.outcome is Outcome.APPROVED, found.verdicts
-    assert kept(found) == {planted_tensor("images")}
+    require_kept(found, planted_tensor("images"))
     (whole,) = [each for each in found.evidence if not each.candidate.overrides]
     (confirmed,) = [each for each in found.evidence if each.candidate == found.chosen]
     searched = [each for each in mixes(found) if each != confirmed]
@@ -170,7 +179,7 @@ def test_layers_of_one_name_and_of_odd_names_are_kept_one_by_one(warm_ground: Gr
     grid = {"algorithms": ["abs_max"], "layouts": ["offline", "qdq"], "strategy": "mixed"}
     mixed = released(warm_ground, "odd", **grid)
     assert mixed.outcome is Outcome.APPROVED, mixed.verdicts
-    assert kept(mixed) == {planted_tensor("images")}
+    require_kept(mixed, planted_tensor("images"))
 
 
 def test_search_that_used_up_its_budget_ends_with_the_best_so_far(warm_ground: Ground) -> None:

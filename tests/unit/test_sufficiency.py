@@ -69,7 +69,7 @@ def test_table_half_of_the_margin_lost_is_approved_with_its_number_of_samples() 
 
 @pytest.mark.parametrize(
     ("strategy", "samples", "candidates", "releases"),
-    [("grid", 1000, 6, 1), ("mixed", 700, 1, 1), ("auto", 1000, 6, 2)],
+    [("grid", 1000, 9, 1), ("mixed", 700, 1, 1), ("auto", 1000, 9, 2)],
 )
 def test_plan_follows_the_strategy(strategy: str, samples: int, candidates: int, releases: int) -> None:
     config = load_config(Path(__file__).parents[2] / "configs" / "digits_mobilenet_v1.yaml")
