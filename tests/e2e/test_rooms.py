@@ -203,7 +203,7 @@ def test_release_with_an_algorithm_a_source_and_a_metric_of_another_package(
     release = released(
         warm_ground,
         data=data,
-        quantization={"algorithms": ["rescaled"], "layouts": ["offline", "qdq"]},
+        quantization={"algorithms": ["rescaled"], "layouts": ["offline", "offline_7bit", "qdq"]},
         validation={"metrics": ["reciprocal_rank"]},
         gate=LENIENT | {"metric": "reciprocal_rank"},
     )
