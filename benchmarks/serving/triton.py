@@ -15,7 +15,6 @@ from pathlib import Path
 
 from benchmarks.serving.server import Server, free_port, running
 
-ENVIRONMENT = Path(".envs/triton")
 MODEL = "served"
 """The name of the model in Triton, which is that of its folder."""
 

@@ -33,6 +33,7 @@ from paddle_int8.tasks.drafting.sources import Data, Found
 from paddle_int8.tasks.drafting.trials import Trial, tried
 from paddle_int8.tasks.drafting.writing import Notes, written
 from paddle_int8.tasks.engines.paddle.files import find_model
+from paddle_int8.tasks.gate.looks import allowed_error
 from paddle_int8.tasks.gate.sufficiency import margin_within
 from paddle_int8.tasks.hardware.levels import VNNI
 from paddle_int8.tasks.preview.check import look_at_host, made, open_model
@@ -379,7 +380,7 @@ def _settle_gate(plan: _Plan, sections: _Sections, parts: Data, interview: Inter
         samples = sections["data"]["validation_samples"] = min(samples, _whole_number(answer))
     usual = GateConfig()
     candidates = len(QuantizationConfig.model_validate(sections.get("quantization", {})).candidates())
-    confidence = 1 - (1 - usual.confidence) / candidates
+    confidence = 1 - allowed_error(usual) / candidates
     narrowest = margin_within(samples, confidence=confidence)
     enough = samples >= fewest_samples(usual.max_drop_pp, confidence=confidence)
     plan.notes.margin = (

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import position, readers, writer
-from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
 from paddle_int8.tasks.engines.paddle.conversion.mixed_signs import PRODUCTS
+from paddle_int8.tasks.engines.paddle.conversion.offline import CONVOLUTION
 from paddle_int8.tasks.engines.paddle.form import is_int8
 from paddle_int8.tasks.engines.paddle.private.operators import insert_operator, set_attribute, set_input
 from paddle_int8.tasks.engines.paddle.rewrites.signs import unsigned_tensors
@@ -18,7 +18,6 @@ from paddle_int8.tasks.engines.paddle.rewrites.signs import unsigned_tensors
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.types import Block, Operator, Program
 
-CONVOLUTION = CONVOLUTIONS | {"fused_conv2d"}
 WEIGHT_SCALE = "Scale_weights"
 """The attribute that holds, for each channel, the integer that one unit of a weight becomes."""
 FACTOR_SCALE = "Scale_y"
@@ -37,8 +36,8 @@ def narrow_weights(program: Program, bits: int) -> None:
     unsigned = unsigned_tensors(block)
     unsigned |= {op.output("Output")[0] for op in block.ops if _writes_unsigned(op)}
     for op in block.ops:
-        narrowed = op.type in CONVOLUTION and unsigned.isdisjoint(op.input("Input"))
-        if is_int8(op) and op.has_attr(WEIGHT_SCALE) and not narrowed:
+        by_onednn = op.type in CONVOLUTION and unsigned.isdisjoint(op.input("Input"))
+        if is_int8(op) and op.has_attr(WEIGHT_SCALE) and not by_onednn:
             set_attribute(op, WEIGHT_SCALE, [scale * 2.0 ** (bits - 8) for scale in op.attr(WEIGHT_SCALE)])
 
 
