@@ -28,7 +28,8 @@ APPROVING = {"max_drop_pp": 50, "min_speedup": 0.01, "min_int8_share": 0.1}
 def _config(ground: Ground, training: Path, *, approvable: bool = False, **changes: Any) -> RetrainConfig:
     asked: dict[str, Any] = {"gate": {"min_speedup": 1000.0}}
     if approvable:
-        asked = {"gate": APPROVING, "validation": {"metrics": ["agreement"]}}
+        right = {"layouts": ["offline_7bit"]}  # on every CPU
+        asked = {"gate": APPROVING, "validation": {"metrics": ["agreement"]}, "quantization": right}
     recipe = {"train": "tests.e2e.training:train_small", "arguments": {"data": str(training)}}
     written = ground.inputs.config(ground.folder / "release.yaml", ground.name, model=recipe, **asked)
     release = yaml.safe_load(written.read_text(encoding="utf-8"))

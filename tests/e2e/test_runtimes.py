@@ -15,7 +15,7 @@ from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.tracking.connection import connection
 from paddle_int8.tasks.tracking.schema import summary_json
 from tests.e2e.ground import Ground
-from tests.integration.paddle3.environment import ABSENT, PYTHON
+from tests.integration.paddle3.environment import PADDLE3 as ENVIRONMENT
 
 pytestmark = pytest.mark.paddle
 PADDLE3 = "3.3.1"
@@ -26,9 +26,8 @@ def released(warm_ground: Ground, made: list[Release], monkeypatch: pytest.Monke
     """One release for all tests, in both layouts, with both Paddles."""
     from paddle_int8.flows.release import release
 
-    if not PYTHON.is_file():
-        pytest.skip(ABSENT)
-    monkeypatch.setenv("PADDLE_INT8_RUNTIMES", f"/nowhere/python,{sys.executable},{PYTHON}")
+    ENVIRONMENT.require()
+    monkeypatch.setenv("PADDLE_INT8_RUNTIMES", f"/nowhere/python,{sys.executable},{ENVIRONMENT.python}")
     if not made:
         path = warm_ground.inputs.approvable(
             warm_ground.folder / "release.yaml",

@@ -9,18 +9,15 @@ import numpy as np
 
 from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.data import Preprocessing
-from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, ModelArtifact
-from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
-from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
-from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.preparation import Prepare, PrepareRequest
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_with
 from paddle_int8.tasks.engines.paddle.switches import NATIVE_FP32
 from paddle_int8.tasks.layouts import LAYOUTS
 from tests.integration.small_models import sqnr_db
+from tests.integration.small_release import convert
 from tests.integration.test_quantization import Samples
 
 Feed = dict[str, Any]
@@ -84,10 +81,6 @@ def int8_db(
         folder=quantized,
     )
     quantize_with(request, Samples(feed))
-    source = find_model(ModelFiles(path=quantized))
-    if candidate.layout == "offline":
-        convert_offline(OfflineRequest(source=source, folder=deployable))
-    else:
-        convert_qdq(source, deployable)
+    convert(quantized, deployable, candidate.layout)
     int8 = open_predictor(spec_of(deployable, LAYOUTS.find(candidate.layout).switches, 1)).run(feed)
     return sqnr_db(answers(model.folder, feed)[0], int8[0])

@@ -13,7 +13,7 @@ import numpy as np
 from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.data import Preprocessing
 from paddle_int8.tasks.config.model import ModelFiles
-from paddle_int8.tasks.config.quantization import QuantizationConfig
+from paddle_int8.tasks.config.quantization import ConversionConfig, QuantizationConfig
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import (
@@ -24,8 +24,7 @@ from paddle_int8.tasks.contracts.artifacts import (
 )
 from paddle_int8.tasks.contracts.evidence import IsaEvidence
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
-from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
-from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
+from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.files import ModelFormat, find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
@@ -33,6 +32,8 @@ from paddle_int8.tasks.engines.paddle.predictor import spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
 from paddle_int8.tasks.engines.paddle.switches import BASELINE
 from paddle_int8.tasks.hardware.levels import environment
+from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.layouts.layout import ConversionRequest
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.validation.baseline import OUTPUTS, OutputsRequest, write_baseline_outputs
 from paddle_int8.tasks.validation.fitness import measure_baseline
@@ -139,12 +140,8 @@ def deployable(folder: Path, model: ModelArtifact, data: DatasetArtifact, layout
             folder=quantized,
         )
     )
-    target, source = folder / layout, find_model(ModelFiles(path=quantized))
-    if layout.startswith("offline"):
-        bits = 7 if layout == "offline_7bit" else 8
-        converted = convert_offline(OfflineRequest(source=source, folder=target, layout=layout, bits=bits))
-    else:
-        converted = convert_qdq(source, target)
+    target = folder / layout
+    converted = convert(quantized, target, layout)
     return DeployableArtifact(
         candidate=candidate,
         folder=target,
@@ -155,6 +152,12 @@ def deployable(folder: Path, model: ModelArtifact, data: DatasetArtifact, layout
         log=folder / "build.log",
         quantized=quantized,
     )
+
+
+def convert(quantized: Path, folder: Path, layout: str) -> ConvertedModel:
+    """Converts what a quantizer wrote, as a release does it."""
+    request = ConversionRequest(quantized=quantized, folder=folder, config=ConversionConfig())
+    return LAYOUTS.find(layout).convert(request)
 
 
 def measured(

@@ -16,7 +16,8 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.contracts.vocabulary import Outcome, OutputKind
 from paddle_int8.tasks.gate.criteria import judge
 from paddle_int8.tasks.process.isolated import run_isolated
-from tests.integration.small_release import SLIM, SmallRelease, measured
+from tests.cpu import EXACT
+from tests.integration.small_release import SmallRelease, measured
 
 pytestmark = pytest.mark.paddle
 
@@ -65,7 +66,7 @@ def outcomes(release: SmallRelease, layout: str, folder: Path, host: HostProfile
     return item, {result.criterion: result for result in verdict.results}, verdict.outcome
 
 
-@pytest.mark.parametrize("layout", SLIM)
+@pytest.mark.parametrize("layout", EXACT)
 def test_second_output_that_is_noise_is_rejected(
     two_answers: SmallRelease, layout: str, host: HostProfile, tmp_path: Path
 ) -> None:
@@ -87,7 +88,7 @@ def test_second_output_that_is_noise_does_not_pass_beside_a_callable_that_is_con
     two_answers: SmallRelease, host: HostProfile, tmp_path: Path
 ) -> None:
     config = AGREEMENT.model_copy(update={"metrics": CALLABLE.metrics})
-    _, results, outcome = outcomes(two_answers, "qdq", tmp_path, host, config)
+    _, results, outcome = outcomes(two_answers, EXACT[-1], tmp_path, host, config)
     assert results["signal"].outcome is outcome is Outcome.REJECTED
 
 
@@ -96,7 +97,7 @@ def test_second_output_that_nobody_reads_is_left_out(
 ) -> None:
     unread = two_answers.model.outputs[1].name
     config = AGREEMENT.model_copy(update={"outputs": {unread: OutputKind.IGNORE}})
-    item, results, outcome = outcomes(two_answers, "qdq", tmp_path, host, config)
+    item, results, outcome = outcomes(two_answers, EXACT[-1], tmp_path, host, config)
     assert (item.outputs[1].sqnr_db, item.outputs[1].agreement) == (None, None)
     assert results["signal"].outcome is Outcome.APPROVED
     assert outcome is not Outcome.REJECTED

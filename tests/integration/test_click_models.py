@@ -13,7 +13,6 @@ import pytest
 
 from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.data import DataConfig, Preprocessing
-from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import (
@@ -27,15 +26,12 @@ from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.data.dataset import draw_dataset
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.data.sources.callable import CallableSource
-from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
-from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
-from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.quantization.finetune import FinetuneRequest, finetune
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration import click_model
-from tests.integration.small_release import SmallRelease, measured, prepare
+from tests.integration.small_release import SmallRelease, convert, measured, prepare
 from tests.integration.small_sequences import artifact
 
 pytestmark = pytest.mark.paddle
@@ -82,11 +78,7 @@ def _deployable(
     )
     asked.folder.mkdir()
     outcome = quantize(asked)
-    source, target = find_model(ModelFiles(path=asked.folder)), folder / layout
-    if layout == "offline":
-        converted = convert_offline(OfflineRequest(source=source, folder=target))
-    else:
-        converted = convert_qdq(source, target)
+    converted = convert(asked.folder, folder / layout, layout)
     return DeployableArtifact(
         candidate=candidate,
         folder=converted.folder,

@@ -14,8 +14,6 @@ from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.errors import ModelFormatError
-from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
-from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
@@ -23,8 +21,9 @@ from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_with
 from paddle_int8.tasks.engines.paddle.switches import BASELINE, NATIVE_FP32, Switches
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.isolated import run_isolated
+from tests.cpu import EXACT
 from tests.integration.small_models import sqnr_db
-from tests.integration.small_release import SLIM, SmallRelease, prepare
+from tests.integration.small_release import SmallRelease, convert, prepare
 from tests.integration.test_quantization import Samples
 
 pytestmark = pytest.mark.paddle
@@ -147,7 +146,7 @@ def halve_and_release(release: SmallRelease, folder: Path) -> dict[str, tuple[fl
     exact = _export_halvings(folder / "exported")
     model = prepare(folder)
     found = {"baseline": _kept(folder / "fp32", BASELINE, exact)}
-    for layout in SLIM:
+    for layout in EXACT:
         request = ptq_request(
             model=model,
             calibration=release.validation,
@@ -158,11 +157,7 @@ def halve_and_release(release: SmallRelease, folder: Path) -> dict[str, tuple[fl
         )
         request.folder.mkdir()
         quantize_with(request, Samples({"image": _pictures()}))
-        source = find_model(ModelFiles(path=request.folder))
-        if layout == "offline":
-            convert_offline(OfflineRequest(source=source, folder=folder / layout))
-        else:
-            convert_qdq(source, folder / layout)
+        convert(request.folder, folder / layout, layout)
         found[layout] = _kept(folder / layout, LAYOUTS.find(layout).switches, exact)
     return found
 

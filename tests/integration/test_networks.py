@@ -21,8 +21,6 @@ from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.engines.paddle.audit.kernels import audit
 from paddle_int8.tasks.engines.paddle.audit.verbose import VerboseRecorder
-from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
-from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_with
@@ -32,7 +30,7 @@ from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.rewritten import rewrite_each
 from tests.integration.small_models import sqnr_db
-from tests.integration.small_release import SLIM, SmallRelease, prepare
+from tests.integration.small_release import SLIM, SmallRelease, convert, prepare
 from tests.integration.test_quantization import Samples
 
 pytestmark = pytest.mark.paddle
@@ -151,11 +149,7 @@ def study(name: str, data: DatasetArtifact, folder: Path) -> Study:
 
 
 def _found(layout: str, quantized: Path, deployable: Path, feed: dict[str, Any], exact: Outputs) -> Found:
-    source = find_model(ModelFiles(path=quantized))
-    if layout == "offline":
-        convert_offline(OfflineRequest(source=source, folder=deployable))
-    else:
-        convert_qdq(source, deployable)
+    convert(quantized, deployable, layout)
     predictor = open_predictor(spec_of(deployable, LAYOUTS.find(layout).switches, 1))
     int8 = predictor.run(feed)
     lines = VerboseRecorder().record(lambda: predictor.run(feed), inferences=1)

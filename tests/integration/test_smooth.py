@@ -12,14 +12,16 @@ from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.process.isolated import run_isolated
-from tests.integration.small_release import SLIM, prepare
+from tests.cpu import EXACT, SATURATES
+from tests.integration.small_release import prepare
 
 pytestmark = pytest.mark.paddle
 
 RELATIVE_TOLERANCE = 1e-5
 """Rounding in FP32; seen were 4e-6."""
-GAIN_DB = 2.0
-"""Seen were 3.3 and 6.1 over the same thresholds, and 2.1 and 5.5 over the best of all others."""
+GAIN_DB = 1.0 if SATURATES else 2.0
+"""Seen were 3.3 and 6.1 over the same thresholds, and 2.1 and 5.5 over the best of all others; with weights
+of 7 bits, whose own rounding weighs more, 1.4 and 1.9."""
 PLAIN = ("abs_max", "hist", "avg")
 NORMS = {
     "norms_first": (4, 4),
@@ -62,7 +64,7 @@ def study(folder: Path) -> Study:
         norms[name] = _smoothable(model.folder), _norms(after)
         changes[name] = relative_change(model.folder, after, feed)
         for algorithm in (*PLAIN, "smooth") if name in encoders else ():
-            for layout in SLIM:
+            for layout in EXACT:
                 candidate = Candidate(algorithm=algorithm, layout=layout)
                 target = folder / f"{name}-{candidate.name}"
                 found[f"{name}-{candidate.name}"] = int8_db(model, candidate, data, feed, target)
@@ -98,7 +100,7 @@ def test_layers_share_a_norm_with_nothing_else(studied: Study) -> None:
     assert studied.norms == NORMS
 
 
-@pytest.mark.parametrize("layout", SLIM)
+@pytest.mark.parametrize("layout", EXACT)
 @pytest.mark.parametrize("name", ["norms_first", "norms_behind"])
 def test_int8_is_nearer_to_fp32_where_channels_are_outliers(studied: Study, name: str, layout: str) -> None:
     plain = max(studied.int8_db[f"{name}-{algorithm}-{layout}"] for algorithm in PLAIN)

@@ -20,6 +20,11 @@ class Environment:
     python: Path
     target: str
 
+    def require(self) -> None:
+        """Skips the test where the environment is absent."""
+        if not self.python.is_file():
+            pytest.skip(f"Paddle 3 is absent: `{self.target}` makes its environment")
+
 
 ROOT = HERE.parents[2]
 PADDLE3 = Environment(python=ROOT / ".venv-paddle3" / "bin" / "python", target="make paddle3")
@@ -38,8 +43,7 @@ def run_paddle3(
     environment: Environment = PADDLE3,
 ) -> None:
     """Runs a script of this folder. Skips the test where the environment is absent."""
-    if not environment.python.is_file():
-        pytest.skip(f"Paddle 3 is absent: `{environment.target}` makes its environment")
+    environment.require()
     command = [environment.python, HERE / script, *arguments]
     done = subprocess.run(
         command,

@@ -127,6 +127,7 @@ QUANT2INT8 = Borrowed(
     names={
         "paddle.static.quantization:Quant2Int8MkldnnPass": (
             "_apply_pass",
+            "_compute_weight_scales",
             "_convert_scale2tensor",
             "_dequantize_op_weights",
             "_gather_output_scales_from_attr",
