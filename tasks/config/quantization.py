@@ -126,9 +126,9 @@ class QuantizationConfig(Section):
     layouts: tuple[Annotated[str, LAYOUTS], ...] = Field(
         default=("offline", "qdq"),
         min_length=1,
-        description="Ways to pack the INT8 model: `offline` holds INT8 operators, `offline_7bit` is the "
-        "same for CPUs without VNNI, `recurrent` is for GRU and LSTM models, and `qdq` is turned into INT8 "
-        "operators by Paddle Inference when it loads the model.",
+        description="Ways to pack the INT8 model: `offline` holds INT8 operators, `recurrent` is for GRU "
+        "and LSTM models, and `qdq` is turned into INT8 operators by Paddle Inference when it loads the "
+        "model. `offline_7bit` and `recurrent_7bit` are the same for CPUs without VNNI.",
     )
     strategy: Annotated[str, Choice("paddle_int8.tasks.strategies:STRATEGIES")] = Field(
         default="grid", description="How the candidates to try are chosen among algorithms and layouts."

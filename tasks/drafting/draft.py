@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -24,6 +24,7 @@ from paddle_int8.tasks.contracts.errors import (
     ModelFormatError,
     storage_error,
 )
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.contracts.wording import counted, points
 from paddle_int8.tasks.data.metrics.agreement import AGREEMENT
 from paddle_int8.tasks.drafting import fitting, recognition, split
@@ -135,11 +136,17 @@ class _Plan:
             "data": data,
             "validation": validation,
         }
-        if any(spec.sequence for spec in self.artifact.inputs):
-            sections["quantization"] = {"algorithms": ["abs_max", "KL"], "layouts": ["recurrent"]}
-        elif self.host.isa not in VNNI:
-            sections["quantization"] = {"layouts": ["offline", "offline_7bit", "qdq"]}
+        if asked := quantization(self.artifact.inputs, self.host.isa):
+            sections["quantization"] = asked
         return sections
+
+
+def quantization(inputs: Sequence[TensorSpec], isa: IsaLevel) -> dict[str, object]:
+    """The section `quantization` for a model of these inputs; empty where every default is right."""
+    if any(spec.sequence for spec in inputs):
+        layouts = ["recurrent"] if isa in VNNI else ["recurrent", "recurrent_7bit"]
+        return {"algorithms": ["abs_max", "KL"], "layouts": layouts}
+    return {} if isa in VNNI else {"layouts": ["offline", "offline_7bit", "qdq"]}
 
 
 def draft(request: DraftRequest, interview: Interview) -> Draft:

@@ -197,9 +197,21 @@ def suspect_baseline(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator
 
 
 def saturation(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
-    """Tells when a model keeps much less signal without VNNI than with it, or than the simulation keeps."""
+    """Tells when a model keeps much less signal without VNNI than with it, or than the simulation keeps.
+
+    Where there is neither of the two, it tells that saturation is possible.
+    """
     native, found = evidence.per_isa[0], item.simulation
-    if item.isa in VNNI or LAYOUTS.find(evidence.candidate.layout).narrow:
+    layout = LAYOUTS.find(evidence.candidate.layout)
+    if item.isa in VNNI or layout.narrowed == layout.name:
+        return
+    narrowed = f"add the layout `{layout.narrowed}`, whose sums fit, or " if layout.narrowed else ""
+    remedy = f"For {item.isa} {narrowed}keep the operators concerned in FP32."
+    if not layout.simulated and native.isa not in VNNI:
+        yield (
+            f"INT8 keeps {item.sqnr_db:.1f} dB on {item.isa}: without VNNI, sums of 8-bit products saturate "
+            f"at 16 bits, and nothing simulates this layout to tell how much they lose. {remedy}"
+        )
         return
     if native.isa in VNNI:
         found_db, kept_db, there = item.sqnr_db, native.sqnr_db, f"{native.sqnr_db:.1f} dB on {native.isa}"
@@ -211,8 +223,7 @@ def saturation(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
     if kept_db - found_db > SATURATION_LOSS_DB:
         yield (
             f"The same model has {there} and {found_db:.1f} dB on {item.isa}: without VNNI, sums of 8-bit "
-            f"products saturate at 16 bits. For {item.isa} add the layout `offline_7bit`, whose sums fit, or "
-            "keep the operators concerned in FP32."
+            f"products saturate at 16 bits. {remedy}"
         )
 
 

@@ -52,7 +52,8 @@ class Layout:
     operator_per_kernel: whether each kernel that ran stands for one operator of the FP32 model, so that an
         audit can tell how many operators no kernel accounts for. False where one kernel stands for several
         fused operators, or runs once for each bucket of lengths.
-    narrow: whether sums of its products fit into 16 bits, as they must on CPUs without VNNI.
+    narrowed: the name of the layout for the same models in which sums of products fit into 16 bits, as they
+        must on CPUs without VNNI: its own where they do; "" where there is none.
     simulated: whether the quantized model, run as it is, simulates the rounding of the INT8 model.
     note: a sentence for the readers of the report; "" where there is nothing to say.
     """
@@ -67,7 +68,7 @@ class Layout:
     reads: frozenset[str] = frozenset()
     legacy_recurrence: bool = False
     operator_per_kernel: bool = True
-    narrow: bool = False
+    narrowed: str = ""
     simulated: bool = True
     note: str = ""
 

@@ -47,4 +47,5 @@ LAYOUT = Layout(
     switches=QUANTIZED,
     reads=READS,
     note=NOTE,
+    narrowed="offline_7bit",
 )

@@ -22,5 +22,4 @@ LAYOUT = replace(
     name="offline_7bit",
     description="A graph of INT8 operators, which the conversion makes, for CPUs without VNNI.",
     convert=convert,
-    narrow=True,
 )

@@ -26,5 +26,6 @@ LAYOUT = Layout(
     engine="paddle",
     form=QuantizedForm.QDQ,
     convert=convert,
+    narrowed="offline_7bit",
     switches=QDQ,
 )

@@ -11,11 +11,16 @@ from paddle_int8.tasks.layouts.layout import ConversionRequest, Layout
 
 
 def convert(request: ConversionRequest) -> ConvertedModel:
-    """Converts a model of GRU or LSTM operators.
+    """Converts a model of GRU or LSTM operators with weights of 8 bits.
 
     Raises: ConversionError when an operator did not fuse, or nothing in the model would run in INT8.
     """
-    converted = convert_recurrent(request.source, request.folder)
+    return convert_with(request, layout="recurrent", bits=8)
+
+
+def convert_with(request: ConversionRequest, *, layout: str, bits: int) -> ConvertedModel:
+    """Converts with weights of 2 to 8 bits. Raises as `convert`."""
+    converted = convert_recurrent(request.source, request.folder, layout=layout, bits=bits)
     require_int8(converted)
     return converted
 
@@ -30,4 +35,5 @@ LAYOUT = Layout(
     legacy_recurrence=True,
     operator_per_kernel=False,
     simulated=False,
+    narrowed="recurrent_7bit",
 )

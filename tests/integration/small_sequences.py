@@ -10,7 +10,6 @@ import numpy as np
 
 from paddle_int8.tasks.algorithms.request import ptq_request
 from paddle_int8.tasks.config.data import Preprocessing
-from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.arrays import Array
 from paddle_int8.tasks.contracts.artifacts import (
@@ -23,13 +22,11 @@ from paddle_int8.tasks.contracts.sequences import LENGTHS, padded
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.data.dataset import DatasetSummary, materialise
 from paddle_int8.tasks.data.sources.source import ONLY_INPUT, Samples
-from paddle_int8.tasks.engines.paddle.conversion.recurrent import convert_recurrent
-from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.engines.paddle.switches import NATIVE_FP32
-from tests.integration.small_release import SmallRelease, prepare
+from tests.integration.small_release import SmallRelease, convert, prepare
 
 WORDS, TAGS, WIDTH = 50, 4, 32
 SAMPLES = 40
@@ -127,18 +124,20 @@ def _looked_up(words: Any, table: Any) -> Any:
     return values
 
 
-def release_gru(folder: Path, spread: float) -> SmallRelease:
+def release_gru(folder: Path, spread: float, layout: str) -> SmallRelease:
     """The GRU on words whose vectors have this standard deviation."""
-    return _release(folder, _gru, spread)
+    return _release(folder, _gru, spread, layout)
 
 
-def _release(folder: Path, recurrent: Any, spread: float | None = None) -> SmallRelease:
+def _release(
+    folder: Path, recurrent: Any, spread: float | None = None, layout: str = "recurrent"
+) -> SmallRelease:
     export(folder / "exported", recurrent, spread=spread)
     model = prepare(folder)
     validation = _dataset(folder / "validation", model, sentences(), answers(model, sentences()))
     calibration = _dataset(folder / "calibration", model, sentences(seed=1), None)
-    made = deployable(folder, model, calibration)
-    return SmallRelease(model=model, validation=validation, deployables={"recurrent": made})
+    made = deployable(folder, model, calibration, layout)
+    return SmallRelease(model=model, validation=validation, deployables={layout: made})
 
 
 def answers(model: ModelArtifact, inputs: list[Array]) -> list[Array]:
@@ -176,22 +175,26 @@ def artifact(drawn: DatasetSummary, folder: Path) -> DatasetArtifact:
     )
 
 
-def request(model: ModelArtifact, calibration: DatasetArtifact, folder: Path) -> PtqRequest:
+def request(
+    model: ModelArtifact, calibration: DatasetArtifact, folder: Path, layout: str = "recurrent"
+) -> PtqRequest:
     folder.mkdir()
     return ptq_request(
         model=model,
         calibration=calibration,
-        candidate=Candidate(algorithm="KL", layout="recurrent"),
+        candidate=Candidate(algorithm="KL", layout=layout),
         config=QuantizationConfig(),
         batch_size=8,
         folder=folder,
     )
 
 
-def deployable(folder: Path, model: ModelArtifact, calibration: DatasetArtifact) -> DeployableArtifact:
-    asked = request(model, calibration, folder / "deferred")
+def deployable(
+    folder: Path, model: ModelArtifact, calibration: DatasetArtifact, layout: str = "recurrent"
+) -> DeployableArtifact:
+    asked = request(model, calibration, folder / "deferred", layout)
     outcome = quantize_recurrent(asked)
-    converted = convert_recurrent(find_model(ModelFiles(path=asked.folder)), folder / "deployable")
+    converted = convert(asked.folder, folder / "deployable", layout)
     return DeployableArtifact(
         candidate=asked.candidate,
         folder=StoredPath(converted.folder),

@@ -224,6 +224,19 @@ def test_diagnosis_on_a_cpu_without_vnni_names_saturation_by_the_simulation(
     assert ("21.2 dB of 16 samples in PaddleSlim's simulation and 11.5 dB on avx512_core" in text) is said
 
 
+@pytest.mark.parametrize(
+    ("layout", "isa", "said"),
+    [("recurrent", SKYLAKE, True), ("recurrent", VNNI, False), ("recurrent_7bit", SKYLAKE, False)],
+)
+def test_diagnosis_of_what_nothing_simulates_says_that_sums_saturate_without_vnni(
+    layout: str, isa: IsaLevel, said: bool
+) -> None:
+    evidence = spoil(good_evidence(isas=(isa,)), metrics=BAD_ACCURACY, sqnr_db=13.1, simulation=None)
+    text = text_of(dataclasses.replace(evidence, candidate=Candidate(algorithm="hist", layout=layout)))
+    assert ("13.1 dB on avx512_core: without VNNI" in text) is said
+    assert ("add the layout `recurrent_7bit`" in text) is said
+
+
 @pytest.mark.parametrize(("kept_db", "named"), [(20.0, True), (9.5, False)], ids=["keeps it", "no better"])
 def test_diagnosis_names_the_candidate_that_keeps_the_signal_on_the_level(
     kept_db: float, named: bool

@@ -11,7 +11,9 @@ from PIL import Image
 
 from paddle_int8.tasks.contracts.artifacts import TensorSpec
 from paddle_int8.tasks.contracts.errors import ConfigError, DataError
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
 from paddle_int8.tasks.drafting.classes import order_of_names
+from paddle_int8.tasks.drafting.draft import quantization
 from paddle_int8.tasks.drafting.fitting import arithmetic, pictures_of, placed
 from paddle_int8.tasks.drafting.questions import Interview, Question
 from paddle_int8.tasks.drafting.recognition import recognised
@@ -171,3 +173,12 @@ def test_crop_is_of_a_picture_one_seventh_larger() -> None:
     assert found
     assert placed(found, (224, 224), "crop") == {"resize_shorter": 256, "center_crop": 224}
     assert placed(found, (224, 224), "whole") == {"resize": (224, 224)}
+
+
+@pytest.mark.parametrize(
+    ("isa", "layouts"),
+    [(IsaLevel.AVX2, ["recurrent", "recurrent_7bit"]), (IsaLevel.AVX512_CORE_VNNI, ["recurrent"])],
+)
+def test_sequences_are_released_in_a_layout_whose_sums_fit(isa: IsaLevel, layouts: list[str]) -> None:
+    words = TensorSpec(name="words", shape=(-1, 1), dtype="int64", sequence=True)
+    assert quantization((words,), isa)["layouts"] == layouts

@@ -28,7 +28,7 @@ from paddle_int8.tasks.validation.task import baseline_outputs, measure_baseline
 from tests.patience import allowed
 
 PROJECT = Path(__file__).parents[2]
-LAYOUTS = ("offline", "offline_7bit", "qdq", "recurrent")
+LAYOUTS = ("offline", "offline_7bit", "qdq", "recurrent", "recurrent_7bit")
 QUANTIZE, CONVERT, VALIDATE, SENSITIVITY = (
     {f"{step} {layout}" for layout in LAYOUTS} for step in ("quantize", "convert", "validate", "sensitivity")
 )

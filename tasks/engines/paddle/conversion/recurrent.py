@@ -53,10 +53,14 @@ fuses anything), and so does the quantization.
 logger = logging.getLogger(__name__)
 
 
-def convert_recurrent(source: ModelSource, folder: Path) -> ConvertedModel:
+def convert_recurrent(
+    source: ModelSource, folder: Path, *, layout: str = "recurrent", bits: int = 8
+) -> ConvertedModel:
     """Writes `source` into `folder`, with its recurrent operators fused and in INT8.
 
     The thresholds are in `scales.json`, beside the files of `source`.
+    layout: the name that the converted model bears.
+    bits: how many each weight has, 2 to 8. With 7, sums of two products fit into 16 bits.
 
     Raises: ModelFormatError for files that cannot be used, ConversionError when an operator did not fuse.
     """
@@ -72,13 +76,13 @@ def convert_recurrent(source: ModelSource, folder: Path) -> ConvertedModel:
             "state, and with all its outputs in the program",
             remedy="save the model with `clip_extra=False`; export it without an initial state",
         )
-    converted = quantize_fused(loaded, thresholds)
+    converted = quantize_fused(loaded, thresholds, bits)
     save_program(converted, folder)
     int8_ops = _int8_operators(converted.program.global_block().ops)
     logger.info("INT8 recurrent operators: %s", int8_ops)
     return ConvertedModel(
         folder=folder,
-        layout="recurrent",
+        layout=layout,
         digest=program_digest(folder),
         int8_ops=int8_ops,
         repairs={},
@@ -93,8 +97,10 @@ def _int8_operators(operators: Sequence[Operator]) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def quantize_fused(loaded: LoadedProgram, thresholds: Mapping[str, float]) -> LoadedProgram:
+def quantize_fused(loaded: LoadedProgram, thresholds: Mapping[str, float], bits: int) -> LoadedProgram:
     """The fused program with INT8 recurrent operators, from the thresholds of their inputs and hidden states.
+
+    bits: how many each weight has.
 
     A layer's input and hidden state share a scale, and so do all layers of one `multi_gru`. Embeddings are
     several times as large as any hidden state, which would then have a few levels of the 255. So the input
@@ -123,7 +129,7 @@ def quantize_fused(loaded: LoadedProgram, thresholds: Mapping[str, float]) -> Lo
         per_channel = lstm_weight_scale if op.type() == "fusion_lstm" else gru_weight_scale
         for by_input, by_hidden in zip(op.input("WeightX"), op.input("WeightH"), strict=True):
             weights = (value(loaded, by_input), value(loaded, by_hidden))
-            scales[by_input] = _scale(per_channel(*weights))
+            scales[by_input] = _scale(per_channel(*weights) * 2.0 ** (8 - bits))
     apply_pass(graph, "cpu_quantize_placement_pass", quantize_enabled_op_types=set(FUSED))
     apply_pass(graph, "cpu_quantize_pass", quant_var_scales=scales, data_layout="NCHW")
     apply_pass(graph, "cpu_quantize_squash_pass")
