@@ -477,13 +477,23 @@ SMALLEST: dict[str, tuple[str, Graph]] = {
             _node("d", "concat", "b", "c", axis=1),
         ),
     ),
+    "sum_read_by_a_saturating_function": (
+        "",
+        _graph(
+            PICTURE,
+            _node("a", "batch_norm", "x", data_format="NCHW"),
+            _conv("b", "a"),
+            _node("c", "gelu", "a"),
+            _conv("d", "c", bias=True),
+            _node("e", "binary", "d", "a", kind="add"),
+            _node("f", "clip", "e", low=-0.2, high=0.3),
+            _conv("g", "e"),
+            outputs=("b", "f", "g"),
+        ),
+    ),
     "average_beyond_the_edge": (
         "compute_wrong_kernels_natively",
-        _graph(
-            (-1, 4, 8, 8),
-            _conv("a", "x"),
-            _pool("b", "a", ceil_mode=True),
-        ),
+        _graph((-1, 4, 8, 8), _conv("a", "x"), _pool("b", "a", ceil_mode=True)),
     ),
 }
 """By name; "" where the conversion to each layout, or its switches, have the repair."""

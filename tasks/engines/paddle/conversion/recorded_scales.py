@@ -5,6 +5,7 @@ Isolated process only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import value
@@ -14,7 +15,9 @@ from paddle_int8.tasks.engines.paddle.private.operators import add_flag, add_num
 
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
+    from paddle_int8.tasks.engines.paddle.types import Program
 
+SUM, COPY = "elementwise_add", "assign"
 PRODUCTS = frozenset({"mul", "matmul", "matmul_v2"})
 HAS_SCALES = "has_quant_info"
 SUFFIX = "_var_quant_scales_has_quant_info"
@@ -62,6 +65,7 @@ def record_scales(loaded: LoadedProgram, weights: Scales) -> int:
     activations = activation_scales(loaded)
     activations |= scales_before_factors(activations, loaded.program)
     activations = common_scales(activations, loaded.program, fp32_too=True)
+    activations |= scales_of_parted_sums(activations, loaded.program)
     scales = weights | {name: [scale] for name, scale in activations.items()}
     end = next(index for index, op in enumerate(block.ops) if op.type == "fetch")
     number = next(op.input("Scale")[0] for op in block.ops if op.type == "quantize_linear")
@@ -95,6 +99,20 @@ def activation_scales(loaded: LoadedProgram) -> dict[str, float]:
             for name in op.output_arg_names:
                 found.setdefault(name, _inverse(threshold))
     return found
+
+
+def scales_of_parted_sums(known: Mapping[str, float], program: Program) -> dict[str, float]:
+    """Scales for sums that have none, where a copy of the sum has one.
+
+    The predictor fuses a sum into the convolution in front, which stays FP32 where the sum has no scale.
+    """
+    operators = program.global_block().ops
+    sums = {op.output("Out")[0] for op in operators if op.type == SUM} - known.keys()
+    return {
+        op.input("X")[0]: known[op.output("Out")[0]]
+        for op in operators
+        if op.type == COPY and op.input("X")[0] in sums and op.output("Out")[0] in known
+    }
 
 
 def _values(loaded: LoadedProgram, name: str) -> list[float]:
