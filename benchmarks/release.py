@@ -104,7 +104,7 @@ def resnet50_config(folder: Path, samples: int) -> Path:
             "preprocessing": {"scale": 1 / 255, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
             "calibration_samples": samples,
         },
-        "quantization": {"algorithms": ["hist", "KL"]},
+        "quantization": {"algorithms": ["hist", "KL"], "strategy": "grid"},
         "validation": {"repeats": 50},
     }
     path = folder / "resnet50.yaml"

@@ -33,6 +33,7 @@ from paddle_int8.tasks.contracts.verdict import Attempt, Judged
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.gate.confirmation import finalist, unconfirmed
 from paddle_int8.tasks.gate.looks import could_be_chosen, shared
+from paddle_int8.tasks.gate.plan import goes_on_with, samples_for_two
 from paddle_int8.tasks.gate.task import gate, gate_together
 from paddle_int8.tasks.layouts import section as conversion
 from paddle_int8.tasks.layouts.task import convert
@@ -41,6 +42,8 @@ from paddle_int8.tasks.strategies.strategy import Search, Strategy
 from paddle_int8.tasks.tracking.live_curve import training_followed
 from paddle_int8.tasks.tracking.task import log_candidate, log_failure, log_training, log_verdict
 from paddle_int8.tasks.validation.task import validate
+
+NO_SEARCH = "no search goes on from these candidates"
 
 
 @dataclass(slots=True)
@@ -122,7 +125,8 @@ def explore(inputs: Inputs) -> Findings:
     _explore_given(inputs, findings)
     settings = inputs.config.quantization
     strategy, means = STRATEGIES.find(settings.strategy), Means.of(inputs, _train(inputs, findings))
-    first = _judged_by(inputs, shared(inputs.config.gate)) if strategy.then else inputs
+    then = goes_on_with(inputs.config, inputs.validation.samples)
+    first = _judged_by(inputs, shared(inputs.config.gate)) if then else inputs
     bench = ReleaseBench(first, means.finetuned, {})
     _search(first, findings, strategy.start(settings, bench), means)
     if not findings.tried:
@@ -133,7 +137,14 @@ def explore(inputs: Inputs) -> Findings:
         )
     _rule(first, findings)
     if strategy.then and findings.judged and not findings.approved:
-        _go_on(inputs, findings, STRATEGIES.find(strategy.then), means, bench)
+        if then:
+            _go_on(inputs, findings, then, means, bench)
+        else:
+            get_run_logger().warning(
+                f"{NO_SEARCH}: {inputs.validation.samples:,} validation samples do not decide "
+                f"`gate.max_drop_pp: {inputs.config.gate.max_drop_pp:g}` twice, which takes "
+                f"{samples_for_two(inputs.config):,}"
+            )
     findings.sensitivity = bench.explanation(findings.judged)
     return findings
 
@@ -155,7 +166,7 @@ def _go_on(
     try:
         stage = parted(_judged_by(inputs, shared(gate_config) if looked else gate_config))
     except PipelineError as error:
-        get_run_logger().warning(f"no search goes on from these candidates: {error}")
+        get_run_logger().warning(f"{NO_SEARCH}: {error}")
         return
     search = Findings()
     chosen = strategy.start(inputs.config.quantization, replace(bench, inputs=stage))

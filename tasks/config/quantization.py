@@ -131,7 +131,7 @@ class QuantizationConfig(Section):
         "model. `offline_7bit` and `recurrent_7bit` are the same for CPUs without VNNI.",
     )
     strategy: Annotated[str, Choice("paddle_int8.tasks.strategies:STRATEGIES")] = Field(
-        default="grid", description="How the candidates to try are chosen among algorithms and layouts."
+        default="auto", description="How the candidates to try are chosen among algorithms and layouts."
     )
     # incidental: it decides which candidates there are, and nothing about any one of them
     search: Incidental[SearchConfig] = Field(

@@ -53,7 +53,7 @@ def fitted(config: ReleaseConfig, host: HostProfile) -> ReleaseConfig:
     """`config`, limited to the instruction sets that this host can emulate and to its number of cores.
 
     Of the references only native FP32 is timed, since the table shows no other: a recurrent layer in BF16
-    would take minutes.
+    would take minutes. A row shows what its grid found, so that no search goes on from it.
     """
     asked = config.validation
     possible = tuple(isa for isa in asked.deploy_isas if isa in host.emulates)
@@ -61,7 +61,8 @@ def fitted(config: ReleaseConfig, host: HostProfile) -> ReleaseConfig:
     validation = asked.model_copy(
         update={"deploy_isas": possible, "threads": threads, "references": (Reference.NATIVE_FP32,)}
     )
-    return config.model_copy(update={"validation": validation})
+    quantization = config.quantization.model_copy(update={"strategy": "grid"})
+    return config.model_copy(update={"validation": validation, "quantization": quantization})
 
 
 def _skipped(key: RowKey, half: Column, request: TableRequest) -> str:

@@ -40,9 +40,18 @@ def _place(seed: int) -> int:
     return 1 + (2 + seed) % (CONVOLUTIONS - 1)
 
 
-def gated(inputs: SmallInputs, path: Path, name: str, *, metric: str = "top1", **quantization: Any) -> Path:
+def gated(
+    inputs: SmallInputs,
+    path: Path,
+    name: str,
+    *,
+    metric: str = "top1",
+    max_drop_pp: float = STRICT["max_drop_pp"],
+    **quantization: Any,
+) -> Path:
     """The configuration of a release of the planted network."""
-    gate, validation = STRICT | {"metric": metric}, {"metrics": [metric]}
+    gate = STRICT | {"metric": metric, "max_drop_pp": max_drop_pp}
+    validation = {"metrics": [metric]}
     return inputs.approvable(path, name, gate=gate, validation=validation, quantization=quantization)
 
 

@@ -25,7 +25,7 @@ class SmallInputs:
     folder: Path
 
     def config(self, path: Path, name: str, **changes: Any) -> Path:
-        """A release of one candidate, written to `path`. `changes` are merged in, section by section.
+        """A release of one candidate and no search, written to `path`. `changes` are merged in by section.
 
         A `model` is another one, whole.
         """
@@ -39,7 +39,7 @@ class SmallInputs:
             "model": {"path": str(self.folder / "model")},
             "data": data,
             "hardware": {"policy": "ignore"},
-            "quantization": {"algorithms": ["abs_max"], "layouts": ["offline"]},
+            "quantization": {"algorithms": ["abs_max"], "layouts": ["offline"], "strategy": "grid"},
             "validation": {"repeats": 20, "warmup": 0, "processes": 3},
         }
         for section, values in changes.items():

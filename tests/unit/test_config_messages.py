@@ -430,4 +430,4 @@ def test_message_of_a_layout_that_a_worker_must_not_load_says_how_to_allow_it(
 def test_message_of_an_unknown_name_in_a_registry_suggests_the_nearest_in_any_case() -> None:
     with pytest.raises(ConfigError, match=r"`layouts\.0` is QDQ, did you mean `qdq`") as caught:
         checked(QuantizationConfig, {"layouts": ("QDQ",)})
-    assert caught.value.required == "one of offline, offline_7bit, qdq, recurrent"
+    assert caught.value.required == "one of offline, offline_7bit, qdq, recurrent, recurrent_7bit"

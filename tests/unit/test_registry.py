@@ -83,7 +83,7 @@ def test_registry_finds_a_record_in_a_folder_of_its_own_and_loads_no_wiring() ->
     printed = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", listed + loaded], check=True, capture_output=True, text=True
     )
-    assert printed.stdout.splitlines() == ["offline offline_7bit qdq recurrent", ""]
+    assert printed.stdout.splitlines() == ["offline offline_7bit qdq recurrent recurrent_7bit", ""]
 
 
 def test_layout_that_nobody_has_is_an_error_in_every_step() -> None:

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.gate import GateConfig
-from paddle_int8.tasks.gate.plan import planned
+from paddle_int8.tasks.config.release import ReleaseConfig
+from paddle_int8.tasks.gate.looks import shared
+from paddle_int8.tasks.gate.plan import goes_on_with, planned, samples_for_two
 from paddle_int8.tasks.gate.sufficiency import margin_within, table, too_few
+from paddle_int8.tasks.strategies import STRATEGIES
 from paddle_int8.tasks.validation.statistics import fewest_samples, paired_drop_bounds
 
 
@@ -72,7 +75,28 @@ def test_table_half_of_the_margin_lost_is_approved_with_its_number_of_samples() 
     [("grid", 1000, 9, 1), ("mixed", 700, 1, 1), ("auto", 1000, 9, 2)],
 )
 def test_plan_follows_the_strategy(strategy: str, samples: int, candidates: int, releases: int) -> None:
+    plan = planned(demo(strategy), 1000)
+    assert (plan.samples, plan.candidates, plan.gate.releases) == (samples, candidates, releases)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_grid_has_the_whole_error_where_samples_do_not_decide_a_second_test(share: float) -> None:
+    config = demo("auto")
+    config = config.model_copy(
+        update={"validation": config.validation.model_copy(update={"search_share": share})}
+    )
+    enough = samples_for_two(config)
+    assert goes_on_with(config, enough) is STRATEGIES.find("mixed")
+    assert goes_on_with(config, enough - 1) is None
+    assert planned(config, enough - 1).gate == config.gate
+    half = shared(config.gate)
+    assert too_few(enough, half, candidates=9) is None
+    unseen = int(enough * (1 - share))
+    assert too_few(unseen, half) is None
+    assert share == 0.3 or too_few(unseen - 1, half) is not None
+
+
+def demo(strategy: str) -> ReleaseConfig:
     config = load_config(Path(__file__).parents[2] / "configs" / "digits_mobilenet_v1.yaml")
     quantization = config.quantization.model_copy(update={"strategy": strategy})
-    plan = planned(config.model_copy(update={"quantization": quantization}), 1000)
-    assert (plan.samples, plan.candidates, plan.gate.releases) == (samples, candidates, releases)
+    return config.model_copy(update={"quantization": quantization})
