@@ -185,7 +185,7 @@ def measure(name: str, model: ModelArtifact, algorithms: list[str], folder: Path
 def _observed(
     kind: Observed, model: ModelArtifact, data: DatasetArtifact, config: QuantizationConfig, folder: Path
 ) -> ObservedArtifact:
-    from paddle_int8.tasks.engines.paddle.quantization.observe import ObserveRequest, observe
+    from paddle_int8.tasks.engines.paddle.quantization.observe import ObserveRequest, observe_model
 
     target = folder / kind
     target.mkdir()
@@ -199,7 +199,7 @@ def _observed(
         folder=target,
         step="calibrate",
     )
-    outcome = observe(request)
+    outcome = observe_model(request)
     return ObservedArtifact(
         kind=kind,
         folder=StoredPath(target),
@@ -222,7 +222,7 @@ def _int8(
     """The answers of the INT8 model."""
     from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
     from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-    from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
+    from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_model
 
     candidate = Candidate(algorithm=algorithm, layout=LAYOUT)
     quantized, deployable = folder / "quantized", folder / "deployable"
@@ -236,7 +236,7 @@ def _int8(
         folder=quantized,
         observations=[observed[kind] for kind, _ in observed_for(candidate, config)],
     )
-    quantize(request)
+    quantize_model(request)
     convert_qdq(find_model(ModelFiles(path=quantized)), deployable)
     return _answers(open_predictor(spec_of(deployable, LAYOUTS.find(LAYOUT).switches, 1)), pictures)
 

@@ -120,7 +120,6 @@ def measure(ways: list[Way], answer: list[Array], repeats: int) -> None:
 @contextmanager
 def mlflow_ways(model_uri: str, tracking_uri: str, feed: Feed, folder: Path) -> Iterator[list[Way]]:
     """MLflow's server while the context is open: an empty request, and the model's."""
-    body = orjson.dumps({"inputs": feed}, option=orjson.OPT_SERIALIZE_NUMPY)
     headers = {"Content-Type": "application/json"}
     with (
         serving(model_uri, tracking_uri, folder / "serving.log") as server,
@@ -132,6 +131,7 @@ def mlflow_ways(model_uri: str, tracking_uri: str, feed: Feed, folder: Path) -> 
             return []
 
         def ask() -> list[Array]:
+            body = orjson.dumps({"inputs": feed}, option=orjson.OPT_SERIALIZE_NUMPY)
             response = client.post("/invocations", content=body, headers=headers).raise_for_status()
             return [np.asarray(values) for values in orjson.loads(response.content)["predictions"].values()]
 

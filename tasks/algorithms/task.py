@@ -23,11 +23,9 @@ from paddle_int8.tasks.contracts.artifacts import (
 from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.contracts.keys import Chosen, Incidental
 from paddle_int8.tasks.contracts.vocabulary import Observed, QuantizedForm
-from paddle_int8.tasks.engines.paddle.quantization.finetune import STEP, FinetuneRequest
-from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune as finetune_model
-from paddle_int8.tasks.engines.paddle.quantization.observe import ObserveRequest
-from paddle_int8.tasks.engines.paddle.quantization.observe import observe as observe_model
-from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize as quantize_model
+from paddle_int8.tasks.engines.paddle.quantization.finetune import STEP, FinetuneRequest, finetune_model
+from paddle_int8.tasks.engines.paddle.quantization.observe import ObserveRequest, observe_model
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_model
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.engines.paddle.training.checkpoint import Checkpoint
 from paddle_int8.tasks.layouts import LAYOUTS

@@ -20,9 +20,9 @@ from paddle_int8.tasks.data.metrics import METRICS
 from paddle_int8.tasks.data.sources import SOURCES
 from paddle_int8.tasks.engines.paddle.given.as_it_is import take_as_it_is
 from paddle_int8.tasks.engines.paddle.load import prepare_model
-from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune
-from paddle_int8.tasks.engines.paddle.quantization.observe import observe
-from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
+from paddle_int8.tasks.engines.paddle.quantization.finetune import finetune_model
+from paddle_int8.tasks.engines.paddle.quantization.observe import observe_model
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_model
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.gate.choice import choose
 from paddle_int8.tasks.gate.criteria import judge
@@ -44,8 +44,8 @@ from paddle_int8.tasks.validation.timing import time_process
 
 NAME = "published-table"
 RELEASED = (
-    *(prepare_model, draw_dataset, finetune, ptq_request, observe),
-    *(quantize, quantize_recurrent, take_as_it_is),
+    *(prepare_model, draw_dataset, finetune_model, ptq_request, observe_model),
+    *(quantize_model, quantize_recurrent, take_as_it_is),
     *(environment, measure_baseline, compare_with_native, write_baseline_outputs, time_process, measure),
     measure_with,
     *(GridSearch, judge, choose, measured),

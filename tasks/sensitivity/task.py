@@ -28,8 +28,7 @@ from paddle_int8.tasks.process.host_lock import computing, measuring
 from paddle_int8.tasks.process.isolated import run_isolated
 from paddle_int8.tasks.sensitivity.measure import STEP, SensitivityRequest, measure_sensitivity
 from paddle_int8.tasks.sensitivity.timing import STEP as TIMING
-from paddle_int8.tasks.sensitivity.timing import TimingRequest
-from paddle_int8.tasks.sensitivity.timing import time_operators as measure_times
+from paddle_int8.tasks.sensitivity.timing import TimingRequest, measure_times
 from paddle_int8.tasks.steps.step import cached, stage, step, step_log
 
 PADDLE = "paddle"

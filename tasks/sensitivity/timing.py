@@ -51,7 +51,7 @@ class TimingRequest:
     threads: int
 
 
-def time_operators(request: TimingRequest) -> dict[str, tuple[float, float]]:
+def measure_times(request: TimingRequest) -> dict[str, tuple[float, float]]:
     """Milliseconds of one batch in FP32 and in INT8, by the operator's output tensor.
 
     Operators are missing that oneDNN does not compute in both, or not one by one.

@@ -39,7 +39,7 @@ from paddle_int8.tasks.engines.paddle.conversion.offline import (
 from paddle_int8.tasks.engines.paddle.conversion.qdq import convert_qdq
 from paddle_int8.tasks.engines.paddle.digest import program_digest
 from paddle_int8.tasks.engines.paddle.files import find_model
-from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_model
 from paddle_int8.zoo.digits import CLASSES, digits
 from tests.integration.small_release import prepare
 
@@ -171,7 +171,7 @@ def _deployable(folder: Path, layout: str) -> DeployableArtifact:
 def _quantize(folder: Path, model: ModelArtifact, calibration: DatasetArtifact, layout: str) -> Path:
     target = folder / f"{layout}-quantized"
     target.mkdir()
-    quantize(
+    quantize_model(
         ptq_request(
             model=model,
             calibration=calibration,

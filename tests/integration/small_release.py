@@ -29,7 +29,7 @@ from paddle_int8.tasks.engines.paddle.files import ModelFormat, find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import spec_of
-from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_model
 from paddle_int8.tasks.engines.paddle.switches import BASELINE
 from paddle_int8.tasks.hardware.levels import environment
 from paddle_int8.tasks.layouts import LAYOUTS
@@ -130,7 +130,7 @@ def deployable(folder: Path, model: ModelArtifact, data: DatasetArtifact, layout
     candidate = Candidate(algorithm="abs_max", layout=layout)
     quantized = folder / f"{layout}-quantized"
     quantized.mkdir()
-    outcome = quantize(
+    outcome = quantize_model(
         ptq_request(
             model=model,
             calibration=data,

@@ -31,12 +31,12 @@ def convolutions(layout: str, folder: Path) -> dict[bool, list[str]]:
     from paddle_int8.tasks.engines.paddle.audit.kernels import parse_verbose
     from paddle_int8.tasks.engines.paddle.audit.verbose import recorded
     from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-    from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
+    from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_model
 
     model, data = prepared(planted, folder)
     kept = ((f"conv2d_{PLANTED}.tmp_0", "fp32"),)
     candidate = Candidate(algorithm="abs_max", layout=layout, overrides=kept)
-    quantize(requested(model, data, candidate, folder / "quantized"))
+    quantize_model(requested(model, data, candidate, folder / "quantized"))
     target, record = folder / "int8", LAYOUTS.find(layout)
     target.mkdir()
     record.convert(

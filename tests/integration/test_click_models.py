@@ -26,8 +26,8 @@ from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.data.dataset import draw_dataset
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.data.sources.callable import CallableSource
-from paddle_int8.tasks.engines.paddle.quantization.finetune import FinetuneRequest, finetune
-from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
+from paddle_int8.tasks.engines.paddle.quantization.finetune import FinetuneRequest, finetune_model
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_model
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration import click_model
@@ -77,7 +77,7 @@ def _deployable(
         folder=folder / f"{layout}-quantized",
     )
     asked.folder.mkdir()
-    outcome = quantize(asked)
+    outcome = quantize_model(asked)
     converted = convert(asked.folder, folder / layout, layout)
     return DeployableArtifact(
         candidate=candidate,
@@ -146,7 +146,7 @@ def test_training_on_sequences_is_refused_and_leads_to_post_training(
         folder=tmp_path,
         checkpoint=tmp_path / "checkpoint",
     )
-    assert "words, tags" in refused(finetune, asked, tmp_path).found
+    assert "words, tags" in refused(finetune_model, asked, tmp_path).found
 
 
 @pytest.mark.parametrize("layout", ["offline", "qdq"])

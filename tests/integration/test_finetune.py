@@ -20,10 +20,10 @@ from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.quantization.finetune import (
     FinetuneOutcome,
     FinetuneRequest,
-    finetune,
+    finetune_model,
     total_steps,
 )
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqOutcome, quantize
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqOutcome, quantize_model
 from paddle_int8.tasks.process import progress
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.small_release import SmallRelease
@@ -58,7 +58,7 @@ def run(release: SmallRelease, folder: Path, config: QatConfig = CONFIG, checkpo
         checkpoint=folder / checkpoint,
     )
     request.folder.mkdir(parents=True, exist_ok=True)
-    outcome = run_isolated(finetune, request, step="train", log=folder / "log", timeout_s=200)
+    outcome = run_isolated(finetune_model, request, step="train", log=folder / "log", timeout_s=200)
     return Trained(folder=request.folder, outcome=outcome)
 
 
@@ -141,7 +141,7 @@ def quantized(
         folder=folder,
     )
     request = replace(request, learned=json.loads((trained.folder / "scales.json").read_text()))
-    return run_isolated(quantize, request, step="quantize", log=folder / "log", timeout_s=100)
+    return run_isolated(quantize_model, request, step="quantize", log=folder / "log", timeout_s=100)
 
 
 @pytest.mark.parametrize("layout", ["offline", "qdq"])

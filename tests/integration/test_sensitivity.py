@@ -22,7 +22,7 @@ from paddle_int8.tasks.contracts.artifacts import Candidate, DatasetArtifact, Mo
 from paddle_int8.tasks.contracts.sensitivity import OperatorSensitivity
 from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest, quantize_model
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.layouts.layout import ConversionRequest, Layout
 from paddle_int8.tasks.process.isolated import run_isolated
@@ -32,7 +32,7 @@ from paddle_int8.tasks.sensitivity.measure import (
     SensitivityRequest,
     measure_sensitivity,
 )
-from paddle_int8.tasks.sensitivity.timing import TimingRequest, time_operators
+from paddle_int8.tasks.sensitivity.timing import TimingRequest, measure_times
 from paddle_int8.tasks.validation.noise import Noise
 from paddle_int8.tasks.validation.simulation import outputs
 
@@ -58,7 +58,7 @@ class Study:
 def study(make: Callable[[], Any], layout: str, algorithm: str, folder: Path) -> Study:
     model, data = prepared(make, folder)
     request = requested(model, data, Candidate(algorithm=algorithm, layout=layout), folder / "all")
-    everything = quantize(request)
+    everything = quantize_model(request)
     tried = everything.operators[:: -(-len(everything.operators) // MOST_TRIED)]
     brute = {name: _alone_db(request, everything.operators, name, folder) for name in tried}
     return Study(
@@ -74,7 +74,7 @@ def _timed(
     target = folder / "int8"
     target.mkdir()
     layout.convert(ConversionRequest(quantized=folder / "all", folder=target, config=ConversionConfig()))
-    return time_operators(
+    return measure_times(
         TimingRequest(
             model=model,
             candidate=target,
@@ -89,7 +89,7 @@ def _timed(
 def _alone_db(made: PtqRequest, operators: tuple[str, ...], name: str, folder: Path) -> float:
     target = folder / f"alone-{operators.index(name)}"
     kept = tuple((other, "fp32") for other in operators if other != name)
-    quantize(requested(made.model, made.calibration, replace(made.candidate, overrides=kept), target))
+    quantize_model(requested(made.model, made.calibration, replace(made.candidate, overrides=kept), target))
     feeds = [{"image": np.load(made.calibration.folder / "image.npy")[:SAMPLES]}]
     noise = Noise()
     noise.add(outputs(made.model.folder, feeds)[0], outputs(target, feeds)[0])

@@ -34,7 +34,7 @@ from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.load import prepare_model
 from paddle_int8.tasks.engines.paddle.original import baseline_folder
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize
+from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_model
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.engines.paddle.serving import filled
 from paddle_int8.tasks.engines.paddle.switches import (
@@ -361,7 +361,7 @@ def test_paddleslim_layouts_refuse_sequences(taggers: SmallTaggers, tmp_path: Pa
     asked = request(taggers.gru.model, taggers.gru.validation, tmp_path / "ptq")
     asked = replace(asked, candidate=replace(asked.candidate, layout="qdq"))
     with pytest.raises(QuantizationError, match="layouts: \\[recurrent\\]"):
-        isolated(quantize, asked, log=tmp_path / "log")
+        isolated(quantize_model, asked, log=tmp_path / "log")
 
 
 @pytest.mark.parametrize("command", [prepare_model, convert_by_form], ids=["release", "convert"])

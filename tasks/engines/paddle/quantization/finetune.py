@@ -75,7 +75,7 @@ class FinetuneOutcome:
     peak_memory_bytes: int
 
 
-def finetune(request: FinetuneRequest) -> FinetuneOutcome:
+def finetune_model(request: FinetuneRequest) -> FinetuneOutcome:
     """Writes the trained FP32 model, `scales.json` and `history.json`. Runs in an isolated process.
 
     Raises: TrainingError when the loss is not finite, QuantizationError for a model with sequences, or one

@@ -48,7 +48,7 @@ class ObserveOutcome:
     seconds: float
 
 
-def observe(request: ObserveRequest) -> ObserveOutcome:
+def observe_model(request: ObserveRequest) -> ObserveOutcome:
     """Writes what was seen of every activation. Runs in an isolated process.
 
     Raises: QuantizationError when an activation is not finite.
@@ -59,7 +59,7 @@ def observe(request: ObserveRequest) -> ObserveOutcome:
 
 
 def observe_with(request: ObserveRequest, samples: Batches) -> ObserveOutcome:
-    """`observe` on the given samples instead of the request's data set."""
+    """`observe_model` on the given samples instead of the request's data set."""
     started = time.monotonic()
     (observed,), _ = observations(
         request.model.folder,

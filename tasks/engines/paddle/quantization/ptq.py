@@ -83,7 +83,7 @@ class PtqRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PtqOutcome:
-    """What `quantize` wrote: the fields of a QuantizedArtifact, without its paths."""
+    """What `quantize_model` wrote: the fields of a QuantizedArtifact, without its paths."""
 
     digest: str
     quantized_ops: dict[str, int]
@@ -93,7 +93,7 @@ class PtqOutcome:
     operators: tuple[str, ...] = ()
 
 
-def quantize(request: PtqRequest) -> PtqOutcome:
+def quantize_model(request: PtqRequest) -> PtqOutcome:
     """Writes `model.pdmodel`, `model.pdiparams` and `scales.json`. Runs in an isolated process.
 
     Raises: QuantizationError with the first error of what failed, or when nothing could be quantized.
@@ -111,7 +111,7 @@ def quantize(request: PtqRequest) -> PtqOutcome:
 
 
 def quantize_with(request: PtqRequest, samples: Batches) -> PtqOutcome:
-    """`quantize` on the given samples instead of the request's data set."""
+    """`quantize_model` on the given samples instead of the request's data set."""
     started = time.monotonic()
     with prepared(request) as changed:
         return _quantized(changed, samples, started)
