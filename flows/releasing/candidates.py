@@ -33,7 +33,7 @@ from paddle_int8.tasks.contracts.verdict import Attempt, Judged
 from paddle_int8.tasks.contracts.vocabulary import Outcome
 from paddle_int8.tasks.gate.confirmation import finalist, unconfirmed
 from paddle_int8.tasks.gate.looks import could_be_chosen, shared
-from paddle_int8.tasks.gate.plan import goes_on_with, samples_for_two
+from paddle_int8.tasks.gate.plan import goes_on_with, why_alone
 from paddle_int8.tasks.gate.task import gate, gate_together
 from paddle_int8.tasks.layouts import section as conversion
 from paddle_int8.tasks.layouts.task import convert
@@ -140,11 +140,7 @@ def explore(inputs: Inputs) -> Findings:
         if then:
             _go_on(inputs, findings, then, means, bench)
         else:
-            get_run_logger().warning(
-                f"{NO_SEARCH}: {inputs.validation.samples:,} validation samples do not decide "
-                f"`gate.max_drop_pp: {inputs.config.gate.max_drop_pp:g}` twice, which takes "
-                f"{samples_for_two(inputs.config):,}"
-            )
+            get_run_logger().warning(f"{NO_SEARCH}: {why_alone(inputs.config, inputs.validation.samples)}")
     findings.sensitivity = bench.explanation(findings.judged)
     return findings
 

@@ -128,7 +128,8 @@ class QuantizationConfig(Section):
         min_length=1,
         description="Ways to pack the INT8 model: `offline` holds INT8 operators, `recurrent` is for GRU "
         "and LSTM models, and `qdq` is turned into INT8 operators by Paddle Inference when it loads the "
-        "model. `offline_7bit` and `recurrent_7bit` are the same for CPUs without VNNI.",
+        "model. `offline_7bit` and `recurrent_7bit` are `offline` and `recurrent` with weights of 7 bits, "
+        "for CPUs without VNNI.",
     )
     strategy: Annotated[str, Choice("paddle_int8.tasks.strategies:STRATEGIES")] = Field(
         default="auto", description="How the candidates to try are chosen among algorithms and layouts."

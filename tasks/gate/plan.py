@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.gate.looks import allowed_error, shared
+from paddle_int8.tasks.sensitivity.choice import can_be_simulated
 from paddle_int8.tasks.strategies import STRATEGIES
 from paddle_int8.tasks.strategies.strategy import Strategy
 from paddle_int8.tasks.validation.statistics import fewest_samples
@@ -41,11 +42,22 @@ def samples_for_two(config: ReleaseConfig) -> int:
 def goes_on_with(config: ReleaseConfig, drawn: int) -> Strategy | None:
     """The strategy that searches on where the first one approves nothing; None where there is none.
 
-    There is none either where `drawn` validation samples are too few for a second test: the first one then
-    has the whole error that the gate allows.
+    There is none either where no operator of a candidate can be kept in FP32, as in recurrent layouts, or
+    where `drawn` validation samples are too few for a second test: the first one then has the whole error
+    that the gate allows.
     """
     then = STRATEGIES.find(config.quantization.strategy).then
-    return STRATEGIES.find(then) if then and drawn >= samples_for_two(config) else None
+    mixable = any(map(can_be_simulated, config.quantization.candidates()))
+    return STRATEGIES.find(then) if then and mixable and drawn >= samples_for_two(config) else None
+
+
+def why_alone(config: ReleaseConfig, drawn: int) -> str:
+    """Why a release whose strategy would search on does not."""
+    needed = samples_for_two(config)
+    if drawn >= needed:
+        return "none of their operators can be kept in FP32 one by one"
+    margin = f"`gate.max_drop_pp: {config.gate.max_drop_pp:g}`"
+    return f"{drawn:,} validation samples do not decide {margin} twice, which takes {needed:,}"
 
 
 def planned(config: ReleaseConfig, drawn: int) -> Plan:

@@ -12,7 +12,7 @@ from paddle_int8.tasks.config.file import load_config
 from paddle_int8.tasks.config.gate import GateConfig
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.gate.looks import shared
-from paddle_int8.tasks.gate.plan import goes_on_with, planned, samples_for_two
+from paddle_int8.tasks.gate.plan import goes_on_with, planned, samples_for_two, why_alone
 from paddle_int8.tasks.gate.sufficiency import margin_within, table, too_few
 from paddle_int8.tasks.strategies import STRATEGIES
 from paddle_int8.tasks.validation.statistics import fewest_samples, paired_drop_bounds
@@ -94,6 +94,16 @@ def test_grid_has_the_whole_error_where_samples_do_not_decide_a_second_test(shar
     unseen = int(enough * (1 - share))
     assert too_few(unseen, half) is None
     assert share == 0.3 or too_few(unseen - 1, half) is not None
+
+
+def test_no_search_goes_on_from_layers_that_are_quantized_as_one() -> None:
+    config = demo("auto")
+    quantization = config.quantization.model_copy(update={"layouts": ("recurrent", "recurrent_7bit")})
+    recurrent = config.model_copy(update={"quantization": quantization})
+    assert goes_on_with(config, 5000) is not None
+    assert goes_on_with(recurrent, 5000) is None
+    assert planned(recurrent, 5000).gate == recurrent.gate
+    assert why_alone(recurrent, 5000) == "none of their operators can be kept in FP32 one by one"
 
 
 def demo(strategy: str) -> ReleaseConfig:
