@@ -122,10 +122,8 @@ def test_wheel_installed_by_plain_pip_takes_a_newcomers_model_to_a_verdict(
     assert "READY" in newcomer.types(program, "check", "mine.yaml")
     config = tmp_path / "mine.yaml"
     drafted = config.read_text(encoding="utf-8")
-    eased = drafted.replace("# min_speedup: 1.5", "min_speedup: 0.01").replace(
-        "# quantization:", "quantization:"
-    )
-    assert eased.count("#") == drafted.count("#") - 2
+    eased = drafted.replace("# min_speedup: 1.5", "min_speedup: 0.01")
+    assert eased != drafted
     config.write_text(eased, encoding="utf-8")
     assert "APPROVED" in newcomer.types(program, "release", "mine.yaml")
     assert list((tmp_path / "var" / "reports").glob("mine-*.html"))
