@@ -118,8 +118,8 @@ def open_run_form(page: Page, server: str, deployment_id: str) -> RunForm:
     return RunForm(page=page)
 
 
-def picture(page: Page, folder: Path | None, name: str) -> None:
-    """Keeps what the page shows, when there is a folder for it."""
+def picture(page: Page, folder: Path | None, name: str, *, drawn_ms: int = 500) -> None:
+    """Keeps what the page shows, when there is a folder for it. drawn_ms: how long its animations take."""
     if folder is not None:
-        page.wait_for_timeout(500)  # animations
+        page.wait_for_timeout(drawn_ms)
         page.screenshot(path=folder / f"{name}.png")

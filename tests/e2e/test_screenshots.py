@@ -16,6 +16,8 @@ pytestmark = [pytest.mark.paddle, pytest.mark.sweep, pytest.mark.timeout(0)]
 FOLDER = os.environ.get("SCREENSHOTS")
 """Where the pictures are kept."""
 RUN_S = 1800
+GRAPH_MS = 10_000
+"""The graph of a run is drawn on a canvas, of which nothing tells when it is done."""
 WIDE = {"width": 1600, "height": 1000}
 
 
@@ -39,7 +41,7 @@ def test_pictures_of_the_demo_from_its_form_to_its_approved_report(working: Pref
         page.set_viewport_size(WIDE)  # type: ignore[arg-type] # a plain dict of the two
         page.goto(f"{working.url}/runs/flow-run/{run['id']}")
         page.get_by_text("Completed", exact=True).first.wait_for()
-        picture(page, folder, "run")
+        picture(page, folder, "run", drawn_ms=GRAPH_MS)
         page.locator(".p-tab", has_text="Artifacts").click()
         page.get_by_text("release-report").first.click()
         # a host on which other work runs leaves the speed undecided, which is no picture for the pages
