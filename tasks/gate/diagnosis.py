@@ -205,8 +205,9 @@ def saturation(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
     layout = LAYOUTS.find(evidence.candidate.layout)
     if item.isa in VNNI or layout.narrowed == layout.name:
         return
-    narrowed = f"add the layout `{layout.narrowed}`, whose sums fit, or " if layout.narrowed else ""
-    remedy = f"For {item.isa} {narrowed}keep the operators concerned in FP32."
+    narrowed = [f"add the layout `{layout.narrowed}`, whose sums fit"] if layout.narrowed else []
+    kept = ["keep the operators concerned in FP32"] if layout.simulated else []
+    remedy = f"For {item.isa} {', or '.join(narrowed + kept) or 'release another layout'}."
     if not layout.simulated and native.isa not in VNNI:
         yield (
             f"INT8 keeps {item.sqnr_db:.1f} dB on {item.isa}: without VNNI, sums of 8-bit products saturate "

@@ -47,17 +47,20 @@ def goes_on_with(config: ReleaseConfig, drawn: int) -> Strategy | None:
     that the gate allows.
     """
     then = STRATEGIES.find(config.quantization.strategy).then
-    mixable = any(map(can_be_simulated, config.quantization.candidates()))
-    return STRATEGIES.find(then) if then and mixable and drawn >= samples_for_two(config) else None
+    return STRATEGIES.find(then) if then and _mixable(config) and drawn >= samples_for_two(config) else None
 
 
 def why_alone(config: ReleaseConfig, drawn: int) -> str:
     """Why a release whose strategy would search on does not."""
-    needed = samples_for_two(config)
-    if drawn >= needed:
+    if not _mixable(config):
         return "none of their operators can be kept in FP32 one by one"
-    margin = f"`gate.max_drop_pp: {config.gate.max_drop_pp:g}`"
+    margin, needed = f"`gate.max_drop_pp: {config.gate.max_drop_pp:g}`", samples_for_two(config)
     return f"{drawn:,} validation samples do not decide {margin} twice, which takes {needed:,}"
+
+
+def _mixable(config: ReleaseConfig) -> bool:
+    """Whether some operators of a candidate could be kept in FP32, so that there is a mix to search for."""
+    return any(map(can_be_simulated, config.quantization.candidates()))
 
 
 def planned(config: ReleaseConfig, drawn: int) -> Plan:

@@ -234,7 +234,7 @@ def test_diagnosis_of_what_nothing_simulates_says_that_sums_saturate_without_vnn
     evidence = spoil(good_evidence(isas=(isa,)), metrics=BAD_ACCURACY, sqnr_db=13.1, simulation=None)
     text = text_of(dataclasses.replace(evidence, candidate=Candidate(algorithm="hist", layout=layout)))
     assert ("13.1 dB on avx512_core: without VNNI" in text) is said
-    assert ("add the layout `recurrent_7bit`" in text) is said
+    assert ("add the layout `recurrent_7bit`, whose sums fit." in text) is said
 
 
 @pytest.mark.parametrize(("kept_db", "named"), [(20.0, True), (9.5, False)], ids=["keeps it", "no better"])
