@@ -12,6 +12,7 @@ import jinja2
 
 from paddle_int8.tasks.contracts.artifacts import ModelArtifact
 from paddle_int8.tasks.drafting.sources import Data
+from paddle_int8.tasks.layouts import LAYOUTS
 
 TEMPLATES = Path(__file__).parent / "templates"
 PLAIN = re.compile(r"[A-Za-z_][\w.-]*(/[\w.-]+)*")
@@ -43,6 +44,7 @@ def written(
     )
     environment.filters["yaml"] = lambda value: said(value, path.parent)
     environment.filters["comment"] = lambda text: " ".join(str(text).split())
+    environment.tests["narrow"] = lambda layout: LAYOUTS.find(layout).narrow
     return environment.get_template("configuration.yaml.jinja").render(
         sections=sections, notes=notes, model=model, parts=parts, path=path
     )

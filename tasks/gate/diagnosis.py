@@ -203,23 +203,23 @@ def saturation(item: IsaEvidence, evidence: CandidateEvidence) -> Iterator[str]:
     """
     native, found = evidence.per_isa[0], item.simulation
     layout = LAYOUTS.find(evidence.candidate.layout)
-    if item.isa in VNNI or layout.narrowed == layout.name:
+    if item.isa in VNNI or layout.narrow:
         return
     narrowed = [f"add the layout `{layout.narrowed}`, whose sums fit"] if layout.narrowed else []
     kept = ["keep the operators concerned in FP32"] if layout.simulated else []
     remedy = f"For {item.isa} {', or '.join(narrowed + kept) or 'release another layout'}."
-    if not layout.simulated and native.isa not in VNNI:
-        yield (
-            f"INT8 keeps {item.sqnr_db:.1f} dB on {item.isa}: without VNNI, sums of 8-bit products saturate "
-            f"at 16 bits, and nothing simulates this layout to tell how much they lose. {remedy}"
-        )
-        return
     if native.isa in VNNI:
         found_db, kept_db, there = item.sqnr_db, native.sqnr_db, f"{native.sqnr_db:.1f} dB on {native.isa}"
     elif found:
         found_db, kept_db = found.int8_sqnr_db, found.simulated_sqnr_db
         there = f"{kept_db:.1f} dB of {found.samples} samples in PaddleSlim's simulation"
     else:
+        if not layout.simulated:
+            yield (
+                f"INT8 keeps {item.sqnr_db:.1f} dB on {item.isa}: without VNNI, sums of 8-bit products "
+                "saturate at 16 bits, and nothing simulates this layout to tell how much they lose. "
+                f"{remedy}"
+            )
         return
     if kept_db - found_db > SATURATION_LOSS_DB:
         yield (

@@ -26,11 +26,10 @@ def too_few(
     them to the validation where that would be enough; 0 leaves the suggestion out.
     candidates: how many candidates are tested together on the samples.
     """
-    error = allowed_error(gate)
-    fewest = fewest_samples(gate.max_drop_pp, confidence=1 - error)
+    fewest = fewest_for(gate)
     if samples >= fewest:
         return _few_for_many(samples, gate, candidates)
-    reachable_pp = margin_within(samples, confidence=1 - error)
+    reachable_pp = margin_within(samples, confidence=1 - allowed_error(gate))
     fewer = (
         f"; or calibrate on fewer than {calibration_samples} samples and give the others to the validation"
         if calibration_samples and samples + calibration_samples > fewest
@@ -45,8 +44,7 @@ def too_few(
 
 def _few_for_many(samples: int, gate: GateConfig, candidates: int) -> str | None:
     """The warning when samples are enough only as long as all candidates err on the same ones."""
-    each = allowed_error(gate) / candidates
-    fewest = fewest_samples(gate.max_drop_pp, confidence=1 - each)
+    fewest = fewest_for(gate, candidates)
     if samples >= fewest:
         return None
     return (
@@ -55,6 +53,11 @@ def _few_for_many(samples: int, gate: GateConfig, candidates: int) -> str | None
         f"does may be inconclusive. Validate on at least {fewest:,} samples, or release fewer candidates "
         "(`quantization.algorithms`, `quantization.layouts`)"
     )
+
+
+def fewest_for(gate: GateConfig, candidates: int = 1) -> int:
+    """The fewest samples that decide the margin, if INT8 loses none, though each candidate errs on others."""
+    return fewest_samples(gate.max_drop_pp, confidence=1 - allowed_error(gate) / candidates)
 
 
 def margin_within(samples: int, *, confidence: float) -> float:

@@ -72,6 +72,11 @@ class Layout:
     simulated: bool = True
     note: str = ""
 
+    @property
+    def narrow(self) -> bool:
+        """Whether sums of its products fit into 16 bits."""
+        return self.narrowed == self.name
+
     def comparable(self, census: OperatorCensus) -> OperatorCensus | None:
         """`census` of the FP32 model where an audit can be compared with it, else None."""
         return census if self.operator_per_kernel else None

@@ -30,7 +30,7 @@ from paddle_int8.tasks.engines.paddle.predictor import PredictorSpec, spec_of
 from paddle_int8.tasks.engines.paddle.switches import BASELINE
 from paddle_int8.tasks.gate.looks import allowed_error
 from paddle_int8.tasks.gate.plan import planned
-from paddle_int8.tasks.gate.sufficiency import margin_within
+from paddle_int8.tasks.gate.sufficiency import fewest_for, margin_within
 from paddle_int8.tasks.hardware.levels import environment, rank
 from paddle_int8.tasks.hardware.policy import enforce
 from paddle_int8.tasks.hardware.profile import host_profile
@@ -48,7 +48,6 @@ from paddle_int8.tasks.showing.pictures import channels_of
 from paddle_int8.tasks.store.folder import scratch
 from paddle_int8.tasks.validation.fitness import measure_baseline
 from paddle_int8.tasks.validation.load import LoadEvidence
-from paddle_int8.tasks.validation.statistics import fewest_samples
 
 SAMPLES = 256
 """How many validation samples a check reads at most; of the calibration it reads all that a release takes."""
@@ -216,7 +215,6 @@ def labelled(opened: Opened, answers: Answers) -> Labelled | None:
 def _found(opened: Opened, answers: Answers, began: float) -> Check:
     config, validation = opened.config, opened.validation
     plan = planned(config, validation.taken)
-    error, margin_pp = allowed_error(plan.gate), config.gate.max_drop_pp
     calibration_samples = opened.calibration.taken
     right_with = {
         words: agreeing(decisions, answers.labels) for words, decisions in answers.decisions_with.items()
@@ -261,11 +259,11 @@ def _found(opened: Opened, answers: Answers, began: float) -> Check:
         alternatives=right_with,
         doubts=found,
         candidates=tuple(each.name for each in candidates) + tuple(each.called for each in config.candidates),
-        max_drop_pp=margin_pp,
+        max_drop_pp=config.gate.max_drop_pp,
         deciding_samples=plan.samples,
-        fewest_samples=fewest_samples(margin_pp, confidence=1 - error),
-        fewest_for_all=fewest_samples(margin_pp, confidence=1 - error / plan.candidates),
-        decidable_pp=margin_within(plan.samples, confidence=1 - error),
+        fewest_samples=fewest_for(plan.gate),
+        fewest_for_all=fewest_for(plan.gate, plan.candidates),
+        decidable_pp=margin_within(plan.samples, confidence=1 - allowed_error(plan.gate)),
         forecast=forecast(config, measured, candidates=config.number_of_candidates, parallel=parallel),
         page=Settings().root / "checks" / f"{config.name}.html",
         seconds=time.monotonic() - began,

@@ -53,9 +53,7 @@ fuses anything), and so does the quantization.
 logger = logging.getLogger(__name__)
 
 
-def convert_recurrent(
-    source: ModelSource, folder: Path, *, layout: str = "recurrent", bits: int = 8
-) -> ConvertedModel:
+def convert_recurrent(source: ModelSource, folder: Path, *, layout: str, bits: int) -> ConvertedModel:
     """Writes `source` into `folder`, with its recurrent operators fused and in INT8.
 
     The thresholds are in `scales.json`, beside the files of `source`.
