@@ -22,11 +22,10 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-import orjson
 
 from benchmarks.latencies import own_latencies, timed
 from benchmarks.serving.open_inference import ask_binary, ask_json
-from benchmarks.serving.server import serving
+from benchmarks.serving.server import output_dtypes, over_http, serving
 from benchmarks.serving.triton import MODEL, triton
 from paddle_int8.tasks.config.settings import Settings
 from paddle_int8.tasks.contracts.arrays import Array, Feed
@@ -88,7 +87,7 @@ def main() -> None:
             timeout_s=600,
         )
         model_uri = f"models:/{arguments.model}@{arguments.alias}"
-        ways = stack.enter_context(mlflow_ways(model_uri, settings.tracking_uri, feed, folder))
+        ways = stack.enter_context(mlflow_ways(model_uri, settings.tracking_uri, bundle, feed, folder))
         if arguments.triton:
             ways += stack.enter_context(triton_ways(bundle, feed, folder, arguments.triton))
         measure(ways, answer, repeats)
@@ -118,9 +117,11 @@ def measure(ways: list[Way], answer: list[Array], repeats: int) -> None:
 
 
 @contextmanager
-def mlflow_ways(model_uri: str, tracking_uri: str, feed: Feed, folder: Path) -> Iterator[list[Way]]:
+def mlflow_ways(
+    model_uri: str, tracking_uri: str, bundle: Path, feed: Feed, folder: Path
+) -> Iterator[list[Way]]:
     """MLflow's server while the context is open: an empty request, and the model's."""
-    headers = {"Content-Type": "application/json"}
+    dtypes = output_dtypes(bundle)
     with (
         serving(model_uri, tracking_uri, folder / "serving.log") as server,
         httpx.Client(base_url=server.url, timeout=60) as client,
@@ -130,14 +131,9 @@ def mlflow_ways(model_uri: str, tracking_uri: str, feed: Feed, folder: Path) -> 
             client.get("/ping").raise_for_status()
             return []
 
-        def ask() -> list[Array]:
-            body = orjson.dumps({"inputs": feed}, option=orjson.OPT_SERIALIZE_NUMPY)
-            response = client.post("/invocations", content=body, headers=headers).raise_for_status()
-            return [np.asarray(values) for values in orjson.loads(response.content)["predictions"].values()]
-
         yield [
             Way(name="MLflow's server, an empty request", asking=empty),
-            Way(name="MLflow's server", asking=ask),
+            Way(name="MLflow's server", asking=lambda: over_http(client, feed, dtypes)),
         ]
 
 

@@ -1,4 +1,4 @@
-"""Runs `mlflow models serve` on loopback, and says how much memory it takes."""
+"""Runs `mlflow models serve` on loopback, asks it, and says how much memory it takes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+import numpy as np
+import orjson
 import psutil
+
+from paddle_int8.tasks.contracts.arrays import Array, Feed
 
 READY_S = 120
 
@@ -104,3 +109,19 @@ def _wait_until_ready(server: subprocess.Popen[bytes], url: str, log: Path) -> N
             pass
         time.sleep(0.2)
     raise RuntimeError(f"the server does not answer:\n{log.read_text(encoding='utf-8')[-2000:]}")
+
+
+def over_http(client: httpx.Client, feed: Feed, dtypes: dict[str, str]) -> list[Array]:
+    """The answer of MLflow's scoring server. Raises: RuntimeError with what it says of a refused request."""
+    body = orjson.dumps({"inputs": feed}, option=orjson.OPT_SERIALIZE_NUMPY)
+    response = client.post("/invocations", content=body, headers={"Content-Type": "application/json"})
+    if response.status_code != httpx.codes.OK:
+        raise RuntimeError(f"{response.status_code} {response.text[:300]}")
+    said: dict[str, Any] = orjson.loads(response.content)["predictions"]
+    return [np.asarray(said[name], dtype) for name, dtype in dtypes.items()]
+
+
+def output_dtypes(bundle: Path) -> dict[str, str]:
+    """The dtype of each output of a bundle, by name, in the order in which the predictor answers."""
+    deployment = orjson.loads((bundle / "deployment.json").read_bytes())
+    return {spec["name"]: spec["dtype"] for spec in deployment["outputs"]}

@@ -21,14 +21,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
-import numpy as np
-import orjson
 
 from benchmarks.serving.models import MODELS, Served, build, digest, serial_answers
-from benchmarks.serving.server import memory_mib, serving
+from benchmarks.serving.server import memory_mib, output_dtypes, over_http, serving
 from benchmarks.trend import trend
 from paddle_int8.tasks.contracts.arrays import Array, Feed
 from paddle_int8.tasks.process.isolated import run_isolated
@@ -77,7 +74,7 @@ def soak_pyfunc(served: Served, wanted: list[str], clients: int) -> Soak:
 
 def soak_http(served: Served, wanted: list[str], clients: int, log: Path) -> Soak:
     """Clients are threads with a connection each to `mlflow models serve`."""
-    dtypes = _output_dtypes(served)
+    dtypes = output_dtypes(served.bundle)
     with serving(str(served.model), f"sqlite:///{log.parent}/mlflow.db", log) as server:
 
         def connected() -> Iterator[Answering]:
@@ -85,21 +82,6 @@ def soak_http(served: Served, wanted: list[str], clients: int, log: Path) -> Soa
                 yield from itertools.repeat(lambda feed: over_http(client, feed, dtypes))
 
         return _soaked(served, wanted, clients, connected, "mlflow models serve", server.pid)
-
-
-def over_http(client: httpx.Client, feed: Feed, dtypes: dict[str, str]) -> list[Array]:
-    """The answer of MLflow's scoring server. Raises: RuntimeError with what it says of a refused request."""
-    body = orjson.dumps({"inputs": feed}, option=orjson.OPT_SERIALIZE_NUMPY)
-    response = client.post("/invocations", content=body, headers={"Content-Type": "application/json"})
-    if response.status_code != httpx.codes.OK:
-        raise RuntimeError(f"{response.status_code} {response.text[:300]}")
-    said: dict[str, Any] = orjson.loads(response.content)["predictions"]
-    return [np.asarray(said[name], dtype) for name, dtype in dtypes.items()]
-
-
-def _output_dtypes(served: Served) -> dict[str, str]:
-    deployment = orjson.loads((served.bundle / "deployment.json").read_bytes())
-    return {spec["name"]: spec["dtype"] for spec in deployment["outputs"]}
 
 
 def _soaked(

@@ -126,8 +126,10 @@ def prepare(folder: Path, *, legacy: bool = False) -> ModelArtifact:
     )
 
 
-def deployable(folder: Path, model: ModelArtifact, data: DatasetArtifact, layout: str) -> DeployableArtifact:
-    candidate = Candidate(algorithm="abs_max", layout=layout)
+def deployable(
+    folder: Path, model: ModelArtifact, data: DatasetArtifact, layout: str, algorithm: str = "abs_max"
+) -> DeployableArtifact:
+    candidate = Candidate(algorithm=algorithm, layout=layout)
     quantized = folder / f"{layout}-quantized"
     quantized.mkdir()
     outcome = quantize_model(
@@ -140,14 +142,13 @@ def deployable(folder: Path, model: ModelArtifact, data: DatasetArtifact, layout
             folder=quantized,
         )
     )
-    target = folder / layout
-    converted = convert(quantized, target, layout)
+    converted = convert(quantized, folder / layout, layout)
     return DeployableArtifact(
         candidate=candidate,
-        folder=target,
+        folder=converted.folder,
         digest=converted.digest,
         size_bytes=converted.size_bytes,
-        int8_ops={},
+        int8_ops=converted.int8_ops,
         seconds=outcome.seconds,
         log=folder / "build.log",
         quantized=quantized,

@@ -17,21 +17,17 @@ from paddle_int8.tasks.config.quantization import QatConfig, QuantizationConfig
 from paddle_int8.tasks.config.validation import ValidationConfig
 from paddle_int8.tasks.contracts.artifacts import (
     Candidate,
-    DatasetArtifact,
-    DeployableArtifact,
     HostProfile,
-    ModelArtifact,
 )
 from paddle_int8.tasks.contracts.errors import QuantizationError
 from paddle_int8.tasks.data.dataset import draw_dataset
 from paddle_int8.tasks.data.reader import BatchReader
 from paddle_int8.tasks.data.sources.callable import CallableSource
 from paddle_int8.tasks.engines.paddle.quantization.finetune import FinetuneRequest, finetune_model
-from paddle_int8.tasks.engines.paddle.quantization.ptq import quantize_model
 from paddle_int8.tasks.engines.paddle.quantization.recurrent import quantize_recurrent
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration import click_model
-from tests.integration.small_release import SmallRelease, convert, measured, prepare
+from tests.integration.small_release import SLIM, SmallRelease, deployable, measured, prepare
 from tests.integration.small_sequences import artifact
 
 pytestmark = pytest.mark.paddle
@@ -59,36 +55,9 @@ def build(folder: Path, layer_per_step: bool) -> SmallRelease:
             draw_dataset(source, None, config, model.inputs, folder / name, name), folder / name
         )
     deployables = {
-        layout: _deployable(folder, model, drawn["calibration"], layout) for layout in ("offline", "qdq")
+        layout: deployable(folder, model, drawn["calibration"], layout, algorithm="hist") for layout in SLIM
     }
     return SmallRelease(model=model, validation=drawn["validation"], deployables=deployables)
-
-
-def _deployable(
-    folder: Path, model: ModelArtifact, calibration: DatasetArtifact, layout: str
-) -> DeployableArtifact:
-    candidate = Candidate(algorithm="hist", layout=layout)
-    asked = ptq_request(
-        model=model,
-        calibration=calibration,
-        candidate=candidate,
-        config=QuantizationConfig(),
-        batch_size=8,
-        folder=folder / f"{layout}-quantized",
-    )
-    asked.folder.mkdir()
-    outcome = quantize_model(asked)
-    converted = convert(asked.folder, folder / layout, layout)
-    return DeployableArtifact(
-        candidate=candidate,
-        folder=converted.folder,
-        digest=converted.digest,
-        size_bytes=converted.size_bytes,
-        int8_ops=converted.int8_ops,
-        seconds=outcome.seconds,
-        log=folder / "build.log",
-        quantized=asked.folder,
-    )
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["bags", "layer on each step"])
