@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.fuzzing.graphs import to_json
-from tests.integration.smallest_graphs import SMALLEST
+from tests.integration.smallest.converted import CONVERTED
+from tests.integration.smallest.rewritten import REWRITTEN
 
 pytestmark = pytest.mark.paddle
 
@@ -20,6 +21,7 @@ GRAPHS, OPERATORS = 200, 8
 """What the suite draws: graphs, and operators of a graph at most; `make fuzz` draws more."""
 KNOWN: dict[int, str] = {}
 """Seeds that still fail, with the cause. One that holds again must be taken out."""
+SMALLEST = {name: graph for name, (_, graph) in REWRITTEN.items()} | CONVERTED
 ROOT = Path(__file__).parents[2]
 
 
@@ -46,7 +48,7 @@ def test_random_graphs_hold(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def smallest() -> dict[str, Any]:
-    graphs = "\n".join(to_json(graph) for _, graph in SMALLEST.values())
+    graphs = "\n".join(to_json(graph) for graph in SMALLEST.values())
     results = map(json.loads, fuzz("--given", given=graphs).splitlines())
     return dict(zip(SMALLEST, results, strict=True))
 
@@ -56,16 +58,14 @@ def test_smallest_graph_of_a_defect_holds(smallest: dict[str, Any], name: str) -
     assert smallest[name]["findings"] == []
 
 
-@pytest.mark.parametrize("name", [name for name, (rewrite, _) in SMALLEST.items() if rewrite])
+@pytest.mark.parametrize("name", REWRITTEN)
 def test_smallest_graph_of_a_defect_is_repaired_by_name(smallest: dict[str, Any], name: str) -> None:
-    assert smallest[name]["repairs"][SMALLEST[name][0]] > 0
+    assert smallest[name]["repairs"][REWRITTEN[name][0]] > 0
 
 
 def test_products_hold_where_their_sums_saturate() -> None:
     """In `offline_7bit` alone, whose factors are narrow; the other layouts are not compared there."""
-    graphs = [
-        graph for _, graph in SMALLEST.values() if any(node.operator == "matmul" for node in graph.nodes)
-    ]
+    graphs = [graph for graph in SMALLEST.values() if any(node.operator == "matmul" for node in graph.nodes)]
     found = fuzz("--given", given="\n".join(map(to_json, graphs)), ONEDNN_MAX_CPU_ISA="AVX2")
     results = [json.loads(line) for line in found.splitlines()]
     assert len(results) == len(graphs)
@@ -74,7 +74,7 @@ def test_products_hold_where_their_sums_saturate() -> None:
 
 def test_a_broken_kernel_is_found() -> None:
     """The checks see what differs: the same graphs without their repairs."""
-    graphs = [graph for rewrite, graph in SMALLEST.values() if rewrite == "separate_second_activations"]
+    graphs = [graph for rewrite, graph in REWRITTEN.values() if rewrite == "separate_second_activations"]
     options = ("--given", "--fp32-only", "--without", "separate_second_activations")
     found = fuzz(*options, given="\n".join(map(to_json, graphs)))
     kinds = [{finding["check"] for finding in json.loads(line)["findings"]} for line in found.splitlines()]

@@ -12,7 +12,7 @@ from paddle_int8.tasks.engines.paddle.rewrites.repairs import REWRITES
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration import small_models as models
 from tests.integration.rewritten import rewrite_each
-from tests.integration.smallest_graphs import SMALLEST
+from tests.integration.smallest.rewritten import REWRITTEN as REPAIRED
 from tests.integration.test_native_kernels import AGAINST_WRONG_KERNELS
 from tests.integration.test_networks import REWRITTEN
 from tests.patience import allowed
@@ -108,7 +108,7 @@ def native(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, np
 
 def test_every_rewrite_has_expectations() -> None:
     elsewhere = {name for matches in REWRITTEN.values() for name in matches}
-    elsewhere |= {rewrite for rewrite, _ in SMALLEST.values() if rewrite} | set(AGAINST_WRONG_KERNELS)
+    elsewhere |= {rewrite for rewrite, _ in REPAIRED.values()} | set(AGAINST_WRONG_KERNELS)
     assert {rewrite.name for rewrite in REWRITES} == MATCHES.keys() | elsewhere
 
 

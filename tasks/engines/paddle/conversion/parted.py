@@ -46,12 +46,15 @@ def part_narrowed(program: Program) -> int:
     return len([copy for op in found for name in op.output("Out") if (copy := _part(block, name))])
 
 
-def part_concatenations(program: Program) -> int:
+def part_concatenations(program: Program, scales: Mapping[str, float]) -> int:
     """Makes operators that quantize an FP32 concatenation read a copy of it. The layout `qdq` needs it.
 
     It matters where inputs of the concatenation are quantized for other operators too: the predictor gives
-    them the scale of the result, if that has one, whether the concatenation is in INT8 or not.
-    Returns how many copies there are.
+    them the scale of the result, if that has one, whether the concatenation is in INT8 or not. A result that
+    has none gets one, and a wrong one, from a `scale` operator that reads it and whose result has a scale.
+    Such an operator reads a copy too.
+    scales: see `keep_data_movement_fp32`. Returns how many copies there are.
+    Source: `UpdateScaleOpInScale` of compute_propagate_scales_mkldnn_pass.cc, Paddle 2.6.
     """
     block = program.global_block()
     sources = quantized_sources(block)
@@ -62,7 +65,12 @@ def part_concatenations(program: Program) -> int:
         joins = op.type == CONCAT and is_kept_fp32(op) and not given.isdisjoint(inputs)
         if joins or (op.type in SCALE_KEEPING | {CONCAT} and not inputs.isdisjoint(joined)):
             joined.update(dict.fromkeys(op.output("Out")))
-    return len([copy for name in joined if name in given and (copy := _part(block, name))])
+    copies = [copy for name in joined if name in given and (copy := _part(block, name))]
+    for op in [op for op in block.ops if op.type == "scale" and scales.get(op.output("Out")[0])]:
+        (name,) = op.input("X")
+        if sources.get(name, name) in joined:
+            copies.append(fence(block, op, name))
+    return len(copies)
 
 
 def part_saturated(program: Program, scales: Mapping[str, float]) -> dict[str, float]:

@@ -86,7 +86,7 @@ def convert_qdq(
         SEPARATED_SUMS: separate_uncalibrated_sums(loaded.program, activation_scales(loaded)),
         DATA_MOVEMENT: keep_data_movement_fp32(loaded.program, activation_scales(loaded), fused=False),
         PARTED_NARROWED: part_narrowed(loaded.program),
-        PARTED_CONCATENATIONS: part_concatenations(loaded.program),
+        PARTED_CONCATENATIONS: part_concatenations(loaded.program, activation_scales(loaded)),
         PARTED_SATURATED: part_saturated_quantized(loaded.program),
         STRAIGHTENED: straighten_convolved(loaded.program),
         HIDDEN_PRODUCTS: hide_kept_products(loaded.program),
