@@ -163,6 +163,13 @@ CONVERTED: dict[str, Graph] = {
         conv("g", "e"),
         outputs=("b", "f", "g"),
     ),
+    "reshaped_for_a_layer_and_concatenated": graph(
+        (-1, 8, 6, 6),
+        node("a", "linear", "x", outputs=6, bias=False),
+        node("b", "matmul", "a", "a", transpose_x=False, transpose_y=True),
+        node("c", "concat", "x", "x", "b", axis=1),
+        conv("d", "c", kernel=[2, 2]),
+    ),
     "factor_behind_a_concatenation": graph(
         ROWS,
         node("a", "linear", "x", outputs=4, bias=False),

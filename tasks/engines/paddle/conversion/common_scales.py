@@ -29,7 +29,7 @@ def common_scales(scales: Mapping[str, float], program: Program, *, fp32_too: bo
     """
     block = program.global_block()
     sources = quantized_sources(block) if fp32_too else {}
-    quantized = _handing_on(block, sources)
+    quantized = handing_on(block, sources)
     concatenations = [
         op
         for op in block.ops
@@ -63,7 +63,7 @@ def scales_before_factors(scales: Mapping[str, float], program: Program) -> dict
     return found
 
 
-def _handing_on(block: Block, sources: Mapping[str, str]) -> set[str]:
+def handing_on(block: Block, sources: Mapping[str, str]) -> set[str]:
     """Tensors of a `qdq` program that are read as bytes, and tensors that hand their scale on to these."""
     found = set(read_as_bytes(block))
     for op in reversed(block.ops):

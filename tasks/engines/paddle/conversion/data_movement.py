@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,8 @@ def keep_data_movement_fp32(program: Program, scales: Mapping[str, float], *, fu
       DenseNet, INT8 would round once more than was calibrated, and gain nothing.
     - Concatenations of signed and unsigned inputs. No kernel makes one tensor of bytes with and without a
       sign: the predictor dies, "could not create a primitive descriptor for a concat primitive".
-    - Concatenations where something else in INT8 reads one of the inputs, which would get the scale of a much
-      wider one.
+    - Concatenations where something else in INT8 reads one of the inputs, or a reshape of it, which would get
+      the scale of a much wider one.
     - In `qdq`, all concatenations. Its predictor takes concatenated tensors for signed: it requantizes
       rectified inputs, at half their resolution and at a cost.
     - Sums, differences and products with an operand that was not calibrated, such as an input or a parameter,
@@ -113,13 +114,24 @@ def _coarsens(readers: Mapping[str, list[Operator]], op: Operator, scales: Mappi
     """Whether something else in INT8 reads an input of `op` that would get a much wider tensor's scale."""
     known = [scales[name] for name in op.input("X") + op.output("Out") if scales.get(name)]
     return any(
-        scales.get(name, 0) > NARROWED * min(known)
+        _handed_scale(readers, name, scales) > NARROWED * min(known, default=math.inf)
         and any(
             other is not op and other.type in TAKING_INT8 | MOVING and not is_kept_fp32(other)
             for other in readers[name]
         )
         for name in op.input("X")
     )
+
+
+def _handed_scale(readers: Mapping[str, list[Operator]], name: str, scales: Mapping[str, float]) -> float:
+    """The scale of `name`, or of what a reshape and the like make of it; 0 where none has one."""
+    moved = (
+        _handed_scale(readers, target, scales)
+        for op in readers.get(name, ())
+        if op.type in SCALE_KEEPING and not is_kept_fp32(op)
+        for target in op.output("Out")
+    )
+    return scales.get(name) or max(moved, default=0.0)
 
 
 def _feeds_int8(readers: Mapping[str, list[Operator]], op: Operator, passing: frozenset[str]) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.engines.paddle.blocks import readers, writer
 from paddle_int8.tasks.engines.paddle.census import CONVOLUTIONS
+from paddle_int8.tasks.engines.paddle.conversion.common_scales import handing_on
 from paddle_int8.tasks.engines.paddle.conversion.data_movement import COMBINING, layer_behind
 from paddle_int8.tasks.engines.paddle.conversion.quantized_reads import (
     quantized_sources,
@@ -58,11 +59,11 @@ def part_concatenations(program: Program, scales: Mapping[str, float]) -> int:
     """
     block = program.global_block()
     sources = quantized_sources(block)
-    given = set(read_as_bytes(block))
+    given, handed = set(read_as_bytes(block)), handing_on(block, sources)
     joined: dict[str, None] = {}
     for op in block.ops:
         inputs = {sources.get(name, name) for name in op.input_arg_names}
-        joins = op.type == CONCAT and is_kept_fp32(op) and not given.isdisjoint(inputs)
+        joins = op.type == CONCAT and is_kept_fp32(op) and not handed.isdisjoint(inputs)
         if joins or (op.type in SCALE_KEEPING | {CONCAT} and not inputs.isdisjoint(joined)):
             joined.update(dict.fromkeys(op.output("Out")))
     copies = [copy for name in joined if name in given and (copy := _part(block, name))]
