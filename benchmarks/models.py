@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from paddle_int8.tasks.engines.paddle.private.networks import set_momentum
 
 BATCHES = 3
 
 
-def export_resnet50(folder: Path, progress: Callable[[int, int, str], None]) -> None:
-    """Exports ResNet50 of paddle.vision, with Kaiming weights and the BatchNorm statistics of a few batches.
-
-    Its input is [-1, 3, 224, 224].
-    """
+def resnet50(progress: Callable[[int, int, str], None] = lambda *_: None) -> Any:
+    """ResNet50 of paddle.vision, with Kaiming weights and the BatchNorm statistics of a few batches."""
     import paddle
 
     paddle.seed(0)
@@ -33,6 +31,14 @@ def export_resnet50(folder: Path, progress: Callable[[int, int, str], None]) -> 
         for batch in range(BATCHES):
             model(paddle.randn([4, 3, 224, 224]))
             progress(batch + 1, BATCHES, "BatchNorm statistics")
+    return model
+
+
+def export_resnet50(folder: Path, progress: Callable[[int, int, str], None]) -> None:
+    """Exports `resnet50`, whose input is [-1, 3, 224, 224]."""
+    import paddle
+
+    model = resnet50(progress)
     model.eval()
     spec = paddle.static.InputSpec([None, 3, 224, 224], "float32", "image")
     paddle.jit.save(model, str(folder / "model"), input_spec=[spec])

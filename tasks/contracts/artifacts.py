@@ -139,7 +139,11 @@ class DatasetArtifact:
 
 
 Override = tuple[str, str]
-"""(output tensor of an operator, precision): `fp32` keeps the operator out of the quantization."""
+"""(output tensor of an operator, precision): `fp32` and `bf16` keep the operator out of the quantization.
+
+With `bf16`, all that is not INT8 runs in BF16 on CPUs that have it, and in FP32 on others."""
+FP32, BF16 = "fp32", "bf16"
+"""The precisions of overrides."""
 
 
 GIVEN = "given"
@@ -167,13 +171,24 @@ class Candidate:
     def name(self) -> str:
         """`hist-offline`, or with overrides `hist-offline-2kept-5f3a9c1b`: their number and a digest.
 
+        What is kept in BF16 is told from what is kept in FP32: `hist-offline-2bf16-0c41d8e7`.
         A given model has its own name in the place of the algorithm's: `mobilenet_slim-offline`.
         """
         plain = f"{self.given or self.algorithm}-{self.layout}"
         if not self.overrides:
             return plain
         digest = hashlib.sha256(repr(self.overrides).encode()).hexdigest()[:8]
-        return f"{plain}-{len(self.overrides)}kept-{digest}"
+        return f"{plain}-{len(self.overrides)}{BF16 if self.in_bf16 else 'kept'}-{digest}"
+
+    @property
+    def in_bf16(self) -> bool:
+        """Whether what is not INT8 runs in BF16, on CPUs that have it."""
+        return any(precision == BF16 for _, precision in self.overrides)
+
+    @property
+    def kept_in(self) -> str:
+        """The precision of what is kept out of INT8, for people."""
+        return (BF16 if self.in_bf16 else FP32).upper()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,8 +37,9 @@ def finalist(judged: Sequence[Judged], gate: GateConfig, unseen: int) -> Judged 
     """The candidate of a search that is to be tested on `unseen` other samples.
 
     It is the fastest that passes if its rates stay as they are on so many samples; when none does, the one
-    that `choose` prefers. When one keeps the operators of another in FP32 and more of them, the other is
-    taken, unless the first is faster beyond doubt. Returns None when there are no candidates.
+    that `choose` prefers. When one keeps the operators of another out of INT8 and more of them, or the same
+    in BF16, the other is taken, unless the first is faster beyond doubt. Returns None when there are no
+    candidates.
     """
     promising = [each for each in judged if _promises(each, gate, unseen)]
     needed = [each for each in promising if not any(_is_enough(other, each) for other in promising)]
@@ -65,13 +66,14 @@ def unconfirmed(verdict: Verdict) -> Verdict:
 
 
 def _is_enough(fewer: Judged, more: Judged) -> bool:
-    """Whether `more` keeps all that `fewer` keeps in FP32, and others, and is not faster beyond doubt."""
+    """Whether `more` keeps what `fewer` keeps, and others or in BF16, and is not faster beyond doubt."""
     ours, theirs = fewer.candidate, more.candidate
     if (ours.algorithm, ours.layout) != (theirs.algorithm, theirs.layout):
         return False
-    kept_less = set(ours.overrides) < set(theirs.overrides)
+    kept, kept_by_more = ({tensor for tensor, _ in each.overrides} for each in (ours, theirs))
+    simpler = kept < kept_by_more or (kept == kept_by_more and theirs.in_bf16 and not ours.in_bf16)
     speed, speed_of_more = (each.evidence.per_isa[0].latency.speedup for each in (fewer, more))
-    return kept_less and not speed_of_more.low > speed.high
+    return simpler and not speed_of_more.low > speed.high
 
 
 def is_right(judged: Judged, gate: GateConfig, unseen: int) -> bool:

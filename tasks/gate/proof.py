@@ -17,13 +17,13 @@ def proof(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionRe
     An operator that is missing from the log counts as FP32. Example: 26 INT8 operators of 28 are 92.9 %.
     A share that is too low is called a "silent FP32 fallback", except where the model's census, taken before
     quantization, names so many operators as impossible to run in INT8 that the others would be enough.
-    Operators that the candidate keeps in FP32 on purpose are not asked for: what they cost, the speed shows.
+    What the candidate keeps out of INT8 on purpose is not asked for: what that costs, the speed shows.
     """
     kept = len(evidence.candidate.overrides)
     for item in evidence.per_isa:
         audit, found_share = item.audit, _share_of_asked(item.audit, kept)
         enough, share = found_share >= gate.min_int8_share, f"{100 * found_share:.1f} %"
-        purpose = f", {kept} kept in FP32 on purpose" if kept else ""
+        purpose = f", {kept} kept in {evidence.candidate.kept_in} on purpose" if kept else ""
         found = f"{audit.counted()} in INT8 ({share}{purpose}){audit.aside()}"
         known = _share_of_reachable(audit) >= gate.min_int8_share
         yield stated(
@@ -37,7 +37,7 @@ def proof(evidence: CandidateEvidence, gate: GateConfig) -> Iterator[CriterionRe
 
 
 def _share_of_asked(audit: KernelAudit, kept: int) -> float:
-    """INT8 share among the operators that the candidate does not keep in FP32 on purpose."""
+    """INT8 share among the operators that the candidate does not keep out of INT8 on purpose."""
     asked = audit.compute_operators - kept
     if not kept or asked <= 0:
         return audit.int8_share_by_count

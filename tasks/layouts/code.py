@@ -36,6 +36,7 @@ def chosen_engine(layout: str) -> Chosen:
         values={
             "engine": record.engine,
             "switches": record.switches,
+            "bf16_switches": record.bf16_switches,
             "operator_per_kernel": record.operator_per_kernel,
         },
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddle_int8.tasks.config.model import ModelFiles
-from paddle_int8.tasks.contracts.artifacts import OperatorCensus
+from paddle_int8.tasks.contracts.artifacts import Candidate, OperatorCensus
 from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
 from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.engines.engine import EngineSwitches
@@ -46,6 +46,7 @@ class Layout:
     convert: makes the INT8 model, in the isolated process; a function at the top of a module.
         Raises: ConversionError when nothing in the result would run in INT8.
     switches: how the engine opens the model; None where the engine has nothing to switch.
+    bf16_switches: how it opens one in which what is not INT8 runs in BF16; None where that cannot be.
     algorithms: the names of the algorithms whose scales it can take; None for all algorithms.
     reads: the fields of the section `conversion` that the conversion reads.
     legacy_recurrence: whether operators `rnn` are rewritten with `lstm` when the model is loaded.
@@ -64,6 +65,7 @@ class Layout:
     form: QuantizedForm
     convert: Callable[[ConversionRequest], ConvertedModel]
     switches: EngineSwitches = None
+    bf16_switches: EngineSwitches = None
     algorithms: tuple[str, ...] | None = None
     reads: frozenset[str] = frozenset()
     legacy_recurrence: bool = False
@@ -76,6 +78,10 @@ class Layout:
     def narrow(self) -> bool:
         """Whether sums of its products fit into 16 bits."""
         return self.narrowed == self.name
+
+    def switches_for(self, candidate: Candidate) -> EngineSwitches:
+        """How the engine opens the model of `candidate`."""
+        return (candidate.in_bf16 and self.bf16_switches) or self.switches
 
     def comparable(self, census: OperatorCensus) -> OperatorCensus | None:
         """`census` of the FP32 model where an audit can be compared with it, else None."""

@@ -6,7 +6,7 @@ from paddle_int8.tasks.contracts.vocabulary import QuantizedForm
 from paddle_int8.tasks.engines.converted import ConvertedModel
 from paddle_int8.tasks.engines.paddle.conversion.converted import require_int8
 from paddle_int8.tasks.engines.paddle.conversion.offline import OfflineRequest, convert_offline
-from paddle_int8.tasks.engines.paddle.switches import QUANTIZED
+from paddle_int8.tasks.engines.paddle.switches import QUANTIZED, QUANTIZED_BF16
 from paddle_int8.tasks.layouts.layout import ConversionRequest, Layout
 
 READS = frozenset({"ops_to_quantize", "op_ids_to_skip", "debug"})
@@ -45,6 +45,7 @@ LAYOUT = Layout(
     form=QuantizedForm.FAKE_QUANT,
     convert=convert,
     switches=QUANTIZED,
+    bf16_switches=QUANTIZED_BF16,
     reads=READS,
     note=NOTE,
     narrowed="offline_7bit",

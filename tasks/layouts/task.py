@@ -93,7 +93,7 @@ def pack_bundle(
             evidence=evidence,
             preprocessing=preprocessing,
             threads=threads,
-            switches=layout.switches,
+            switches=layout.switches_for(deployable.candidate),
             strict=serving.strict,
         )
         bundle = ENGINES.find(layout.engine).write_bundle(request)

@@ -131,7 +131,7 @@ def time_operators(
                 TimingRequest(
                     model=model,
                     candidate=deployable.folder,
-                    switches=layout.switches,
+                    switches=layout.switches_for(candidate),
                     calibration=calibration,
                     batch_size=batch_size,
                     threads=threads,

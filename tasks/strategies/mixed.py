@@ -3,6 +3,7 @@
 It goes on from the most promising candidate of the grid. Its operators are ordered by the noise that they
 add per millisecond that they save. The shortest prefix that makes the answers right is found by bisection,
 with about log2(n) candidates for n operators. One more tries to do without what came first for its low cost.
+A last one runs in BF16 what the right mix with the fewest operators keeps, where layout and CPU can do that.
 
 What one candidate tells of the next is looked up in what was tried. So a release that was killed comes to
 the same questions again, and finds the answers in the cache.
@@ -10,19 +11,21 @@ the same questions again, and finds the answers in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from paddle_int8.tasks.config.quantization import QuantizationConfig
-from paddle_int8.tasks.contracts.artifacts import Candidate
+from paddle_int8.tasks.contracts.artifacts import BF16, FP32, Candidate
 from paddle_int8.tasks.contracts.sensitivity import OperatorSensitivity
 from paddle_int8.tasks.contracts.verdict import Attempt, Judged
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel
+from paddle_int8.tasks.hardware.levels import rank
+from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.sensitivity.choice import most_promising
 from paddle_int8.tasks.sensitivity.order import by_worth, trimmed
 from paddle_int8.tasks.strategies.grid import GridSearch
 from paddle_int8.tasks.strategies.strategy import Bench, Strategy
 
-FP32 = "fp32"
 Kept = tuple[OperatorSensitivity, ...]
 
 
@@ -32,6 +35,8 @@ class MixedSearch:
 
     grid: GridSearch
     bench: Bench
+    bf16: bool
+    """Whether what is kept may run in BF16."""
 
     def next_candidates(self, tried: Sequence[Attempt]) -> tuple[Candidate, ...]:
         if asked := self.grid.next_candidates(tried):
@@ -51,7 +56,22 @@ class MixedSearch:
             return replace(base.candidate, overrides=tuple((each.tensor, FP32) for each in kept))
 
         wanted = next_mix(by_worth(measured.operators), lambda kept: right.get(mix(kept)))
-        return () if wanted is None else (mix(wanted),)
+        if wanted is not None:
+            return (mix(wanted),)
+        return self._in_bf16(base, right) if self.bf16 else ()
+
+    def _in_bf16(self, base: Judged, right: Mapping[Candidate, bool]) -> tuple[Candidate, ...]:
+        """The right mix that keeps fewest, with BF16 in the place of FP32. It is asked for once.
+
+        right: whether a candidate gives right answers, for all that were tried.
+        """
+        mixes = [each for each, good in right.items() if good and each.overrides]
+        has_bf16 = rank(base.evidence.per_isa[0].isa) >= rank(IsaLevel.AVX512_CORE_BF16)
+        runs_bf16 = has_bf16 and LAYOUTS.find(base.candidate.layout).bf16_switches is not None
+        if not mixes or not runs_bf16 or any(each.in_bf16 for each in right):
+            return ()
+        fewest = min(mixes, key=lambda each: len(each.overrides))
+        return (replace(fewest, overrides=tuple((tensor, BF16) for tensor, _ in fewest.overrides)),)
 
 
 def next_mix(operators: Kept, known: Callable[[Kept], bool | None]) -> Kept | None:
@@ -73,7 +93,7 @@ def next_mix(operators: Kept, known: Callable[[Kept], bool | None]) -> Kept | No
 
 
 def _start(config: QuantizationConfig, bench: Bench) -> MixedSearch:
-    return MixedSearch(GridSearch(config.candidates()), bench)
+    return MixedSearch(GridSearch(config.candidates()), bench, bf16=not config.keep_fp32)
 
 
 STRATEGY = Strategy(

@@ -88,14 +88,14 @@ def measured_sentence(measured: Sensitivity) -> str:
 
 
 def advice(release: Release) -> str:
-    """What is kept in FP32, or what to do about wrong answers, in a sentence; "" where there is neither."""
+    """What is kept out of INT8, or what to do about wrong answers; "" where there is neither."""
     measured, chosen = release.sensitivity, release.chosen
     if measured is None:
         return ""
     layers = {each.tensor: each.layer for each in measured.operators}
     if chosen and chosen.overrides:
         kept = ", ".join(f"{layers.get(tensor, tensor)} ({tensor})" for tensor, _ in chosen.overrides)
-        return f"{chosen.name} keeps in FP32: {kept}."
+        return f"{chosen.name} keeps in {chosen.kept_in}: {kept}."
     if release.outcome is Outcome.APPROVED or any(each.candidate.overrides for each in release.evidence):
         return ""
     worst = measured.worst_first()[0]

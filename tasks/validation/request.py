@@ -65,7 +65,7 @@ class MeasureRequest:
 
     @property
     def candidate_switches(self) -> EngineSwitches:
-        return self.switches or self.layout.switches
+        return self.switches or self.layout.switches_for(self.deployable.candidate)
 
     def open_candidate(self) -> Predictor:
         return self.engine.open(self.deployable.folder, self.candidate_switches, self.config.threads)

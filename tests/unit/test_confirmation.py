@@ -95,6 +95,16 @@ def test_mix_that_keeps_more_than_another_is_no_finalist_unless_it_is_faster_bey
     assert finalist_of(with_speed(more, ratio(9.0)), fewer, unseen=2_000) == more.candidate.name
 
 
+def test_mix_in_bf16_is_no_finalist_unless_it_is_faster_beyond_doubt() -> None:
+    in_fp32, in_bf16 = (
+        replace(APPROVED, candidate=replace(APPROVED.candidate, overrides=(("conv2d_0.tmp_0", precision),)))
+        for precision in ("fp32", "bf16")
+    )
+    alike = with_speed(in_bf16, ratio(2.01))
+    assert finalist_of(alike, in_fp32, unseen=2_000) == in_fp32.candidate.name
+    assert finalist_of(with_speed(in_bf16, ratio(9.0)), in_fp32, unseen=2_000) == in_bf16.candidate.name
+
+
 @pytest.mark.parametrize(
     ("evidence", "by_answers"),
     [(HOPELESS, True), (TOO_SLOW, False), (APPROVED, False)],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from paddle_int8.tasks.contracts.artifacts import Candidate
 from paddle_int8.tasks.contracts.evidence import FailedCandidate
 from paddle_int8.tasks.contracts.sensitivity import OperatorSensitivity, Sensitivity
 from paddle_int8.tasks.contracts.verdict import Attempt, Judged
-from paddle_int8.tasks.contracts.vocabulary import Outcome
+from paddle_int8.tasks.contracts.vocabulary import IsaLevel, Outcome
 from paddle_int8.tasks.engines.paddle.audit.kernels import Primitive
 from paddle_int8.tasks.gate.confirmation import is_right, is_usable
 from paddle_int8.tasks.gate.criteria import judge
@@ -153,6 +155,63 @@ def test_search_goes_on_from_the_most_promising_candidate_that_is_fast_enough() 
 def test_search_ends_where_nothing_is_measured_or_fast_enough() -> None:
     assert after_the_grid(judged(SLOW)) == ((), [])
     assert after_the_grid() == ((), [])
+
+
+class Measuring(Bench):
+    """Finds that the first of four operators adds the most noise, and so on."""
+
+    def sensitivity(self, each: Judged) -> Sensitivity:
+        return Sensitivity(
+            candidate=each.candidate,
+            operators=line(4),
+            samples=8,
+            together_db=5.0,
+            added_db=5.0,
+            seconds=0.0,
+            log=Path("log"),
+        )
+
+
+def mixes(layout: str, isa: IsaLevel, **settings: Any) -> list[Candidate]:
+    """All mixes that the strategy asks for, where two operators must be kept."""
+    whole = spoil(
+        good_evidence(f"hist-{layout}", isas=(isa,)), metrics=(counted(lost=60, gained=0, samples=600),)
+    )
+    config = QuantizationConfig(algorithms=("hist",), layouts=(layout,), **settings)
+    search, tried = STRATEGY.start(config, Measuring()), [judged(whole)]
+    while asked := search.next_candidates(tried):
+        (candidate,) = asked
+        right = len(candidate.overrides) >= 2
+        lost = counted(lost=0 if right else 60, gained=0, samples=600)
+        tried.append(judged(spoil(replace(whole, candidate=candidate), metrics=(lost,))))
+    return [each.candidate for each in tried[1:]]
+
+
+@pytest.mark.parametrize("isa", [IsaLevel.AVX512_CORE_BF16, IsaLevel.AVX512_CORE_AMX])
+def test_what_must_be_kept_is_tried_in_bf16_last_and_once(isa: IsaLevel) -> None:
+    *before, last = mixes("offline", isa)
+    assert [each.kept_in for each in before] == ["FP32"] * len(before)
+    (enough,) = [each for each in before if len(each.overrides) == 2]
+    assert last == replace(enough, overrides=tuple((name, "bf16") for name, _ in enough.overrides))
+    assert last.name.startswith("hist-offline-2bf16-")
+    assert enough.name.startswith("hist-offline-2kept-")
+
+
+@pytest.mark.parametrize(
+    ("layout", "isa", "settings"),
+    [
+        ("offline", IsaLevel.AVX512_CORE_VNNI, {}),
+        ("qdq", IsaLevel.AVX512_CORE_BF16, {}),
+        ("offline", IsaLevel.AVX512_CORE_BF16, {"keep_fp32": ("linear_0",)}),
+    ],
+    ids=["a CPU without BF16", "a layout without it", "layers that FP32 was asked for"],
+)
+def test_nothing_is_tried_in_bf16_where_it_cannot_be(
+    layout: str, isa: IsaLevel, settings: dict[str, Any]
+) -> None:
+    found = mixes(layout, isa, **settings)
+    assert found
+    assert not [each for each in found if each.in_bf16]
 
 
 @pytest.mark.parametrize("algorithm", ["qat", "equalisation", "smooth", "adaround"])

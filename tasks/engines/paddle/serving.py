@@ -65,6 +65,7 @@ ISA_NAMES = {
     0x1FEF: "avx512_core_amx",
 }
 """Names of oneDNN's `dnnl_cpu_isa_t`, weakest first. A set's bits contain those of every set within it."""
+BF16 = next(code for code, name in ISA_NAMES.items() if name == "avx512_core_bf16")
 
 logger = logging.getLogger("paddle_int8.bundle")
 
@@ -86,8 +87,6 @@ def paddle_config(program: Path, params: Path | None, switches: Json, threads: i
         _method(config, "disable_mkldnn")()
     if switches["onednn_int8"]:
         _method(config, "enable_mkldnn_int8")()
-    if switches["onednn_bf16"]:
-        _method(config, "enable_mkldnn_bfloat16")()
     config.switch_ir_optim(switches["ir_optim"])
     if switches["memory_optim"]:
         config.enable_memory_optim()
@@ -95,6 +94,8 @@ def paddle_config(program: Path, params: Path | None, switches: Json, threads: i
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(PRIMITIVES))  # read by oneDNN's first run
     if switches["max_isa"]:
         os.environ.setdefault("ONEDNN_MAX_CPU_ISA", switches["max_isa"].upper())  # read by oneDNN's first run
+    if switches["onednn_bf16"] or (switches.get("bf16_rest") and onednn_isa() & BF16 == BF16):
+        _method(config, "enable_mkldnn_bfloat16")()
     for name in switches["deleted_passes"]:
         for each in (name, name.replace("mkldnn", "onednn")):  # one that is not there is not missed
             config.delete_pass(each)

@@ -62,12 +62,14 @@ class Switches:
     onednn_cache_capacity: the number of input shapes for which prepared kernels are kept.
     inserted_passes: pairs of a pass and the pass that it is inserted in front of.
     length_buckets: the longest sequence of each bucket that a batch is run in; none runs the batch whole.
+    bf16_rest: what is not INT8 runs in BF16 on CPUs that have it, and in FP32 on others.
     max_isa: the instruction set that oneDNN is held to, also on a CPU with more; "" for all that the CPU has.
     """
 
     onednn: bool = True
     onednn_int8: bool = False
     onednn_bf16: bool = False
+    bf16_rest: bool = False
     ir_optim: bool = True
     memory_optim: bool = True
     deleted_passes: tuple[str, ...] = ()
@@ -83,6 +85,8 @@ NATIVE_FP32 = Switches(onednn=False)
 BF16 = Switches(onednn_bf16=True)
 QUANTIZED = Switches(deleted_passes=(*INT8_DELETED, RESIDUAL_FUSION))
 """The switches for programs that hold quantize operators and INT8 attributes already."""
+QUANTIZED_BF16 = replace(QUANTIZED, bf16_rest=True)
+"""The same with BF16 for what is not INT8. In `qdq`, layers behind one in BF16 would not be quantized."""
 QDQ = Switches(onednn_int8=True, deleted_passes=QDQ_DELETED, inserted_passes=(SPENT_SCALES_REMOVAL,))
 """Without `onednn_int8` a QDQ program silently runs in FP32, slower than the baseline."""
 FOREIGN_QDQ = Switches(onednn_int8=True, deleted_passes=QDQ_DELETED)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from paddle_int8.tasks.config.model import ModelFiles
 from paddle_int8.tasks.config.quantization import QuantizationConfig
 from paddle_int8.tasks.contracts.arrays import Array
-from paddle_int8.tasks.contracts.artifacts import DatasetArtifact, Override, TensorSpec
+from paddle_int8.tasks.contracts.artifacts import BF16, FP32, DatasetArtifact, Override, TensorSpec
 from paddle_int8.tasks.contracts.errors import PipelineError, QuantizationError
 from paddle_int8.tasks.contracts.stored_path import StoredPath
 from paddle_int8.tasks.engines.paddle.files import FILES, find_model
@@ -25,7 +25,6 @@ from paddle_int8.tasks.engines.paddle.files import FILES, find_model
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
 
-FP32 = "fp32"
 
 logger = logging.getLogger(__name__)
 
@@ -127,10 +126,10 @@ def _marked(request: PtqRequest, outputs: Sequence[str], patterns: Sequence[str]
 
 
 def _kept(overrides: Sequence[Override]) -> tuple[str, ...]:
-    if other := sorted({precision for _, precision in overrides} - {FP32}):
+    if other := sorted({precision for _, precision in overrides} - {FP32, BF16}):
         raise QuantizationError(
             found=f"overrides of precision {', '.join(other)}",
-            required=f"the precision {FP32}, in which an operator can be kept",
+            required=f"the precision {FP32} or {BF16}, in which an operator can be kept",
             remedy="correct the strategy that asked for the candidate",
         )
     return tuple(name for name, _ in overrides)

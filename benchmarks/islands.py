@@ -1,0 +1,139 @@
+"""Times INT8 models some of whose layers are kept out of INT8, in FP32 and in BF16.
+
+    python -m benchmarks.islands
+
+The layers are drawn by chance, more and more of them, from ResNet50 and from an encoder. All models of a
+network take turns in one process of one thread. It needs a CPU with BF16.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before Paddle
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.models import resnet50
+from paddle_int8.tasks.config.quantization import ConversionConfig
+from paddle_int8.tasks.contracts.arrays import Feed
+from paddle_int8.tasks.contracts.artifacts import BF16, FP32, Candidate
+from paddle_int8.tasks.engines.engine import Predictor
+from paddle_int8.tasks.engines.paddle.audit.kernels import parse_verbose
+from paddle_int8.tasks.engines.paddle.audit.verbose import recorded
+from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqOutcome, PtqRequest, quantize_model
+from paddle_int8.tasks.engines.paddle.switches import BASELINE
+from paddle_int8.tasks.engines.paddle.switches import BF16 as WHOLE_BF16
+from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.layouts.layout import ConversionRequest
+from paddle_int8.tasks.process.isolated import run_isolated
+from tests.integration import test_sensitivity as small
+
+SIDE, WARM_UP = 224, 3
+small.SIDE = SIDE
+SHARES = (0.0, 0.02, 0.05, 0.1, 0.25, 0.5)
+INT8 = "int8"
+Key = tuple[int, str]
+"""How many layers are kept, and in which precision."""
+COMPUTING = ("convolution", "inner_product", "matmul")
+
+
+def encoder() -> Any:
+    """Four layers of attention over 196 patches, 256 wide."""
+    from paddle import nn
+
+    class Encoder(nn.Layer):  # type: ignore[misc] # Paddle has no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches = nn.Conv2D(3, 256, 16, 16)
+            layer = nn.TransformerEncoderLayer(256, 4, 1024, dropout=0.0, activation="gelu")
+            self.layers, self.answers = nn.TransformerEncoder(layer, 4), nn.Linear(256, 10)
+
+        def forward(self, image: Any) -> Any:
+            rows = self.patches(image).flatten(2).transpose([0, 2, 1])
+            return self.answers(self.layers(rows).mean(axis=1))
+
+    return Encoder()
+
+
+def measured(make: Callable[[], Any], folder: Path, rounds: int) -> list[tuple[str, ...]]:
+    """A row for each number of kept layers: how many, how many kernels ran in BF16, and the speed-ups."""
+    model, data = small.prepared(make, folder)
+    feed = {"image": np.random.default_rng(0).standard_normal((1, 3, SIDE, SIDE)).astype(np.float32)}
+    plain = Candidate(algorithm="abs_max", layout="offline")
+    operators = _quantized(small.requested(model, data, plain, folder / "all")).operators
+    counts = sorted({round(share * len(operators)) for share in SHARES})
+    opened = {(0, FP32): open_predictor(spec_of(folder / "fp32", BASELINE, 1))}
+    opened[0, BF16] = open_predictor(spec_of(folder / "fp32", WHOLE_BF16, 1))
+    opened[0, INT8] = _mix(plain, small.requested(model, data, plain, folder / "none"))
+    for count in counts[1:]:
+        kept = sorted(np.random.default_rng(count).choice(operators, count, replace=False).tolist())
+        for precision in (FP32, BF16):
+            mix = replace(plain, overrides=tuple((name, precision) for name in kept))
+            opened[count, precision] = _mix(mix, small.requested(model, data, mix, folder / mix.name))
+    times = _medians(opened, feed, rounds)
+    speedup = {key: f"{times[0, FP32] / each:.2f}x" for key, each in times.items()}
+    rows = [(f"0 of {len(operators)}", "", speedup[0, INT8], "")]
+    for count in counts[1:]:
+        kernels = _in_bf16(opened[count, BF16], feed)
+        rows.append(
+            (f"{count} of {len(operators)}", str(kernels), speedup[count, FP32], speedup[count, BF16])
+        )
+    return [*rows, ("all", str(_in_bf16(opened[0, BF16], feed)), "1.00x", speedup[0, BF16])]
+
+
+def _mix(candidate: Candidate, request: PtqRequest) -> Predictor:
+    """The converted model of a candidate, opened as a release opens it."""
+    _quantized(request)
+    layout, folder = LAYOUTS.find(candidate.layout), request.folder.with_suffix(".int8")
+    folder.mkdir()
+    layout.convert(ConversionRequest(quantized=request.folder, folder=folder, config=ConversionConfig()))
+    return open_predictor(spec_of(folder, layout.switches_for(candidate), 1))
+
+
+def _quantized(request: PtqRequest) -> PtqOutcome:
+    """Runs in a process of its own, since PaddleSlim keeps the memory that it took."""
+    log = request.folder.with_suffix(".log")
+    return run_isolated(quantize_model, request, step="quantize", log=log, timeout_s=1800)
+
+
+def _medians(opened: dict[Key, Predictor], feed: Feed, rounds: int) -> dict[Key, float]:
+    """Seconds of one inference, all models in turns."""
+    found: dict[Key, list[float]] = {key: [] for key in opened}
+    for _ in range(WARM_UP + rounds):
+        for key, predictor in opened.items():
+            started = time.perf_counter()
+            predictor.run(feed)
+            found[key].append(time.perf_counter() - started)
+    return {key: statistics.median(each[WARM_UP:]) for key, each in found.items()}
+
+
+def _in_bf16(predictor: Predictor, feed: Feed) -> int:
+    _, executed = parse_verbose(recorded(lambda: predictor.run(feed), inferences=1))
+    return sum(each.dtype == BF16 and each.kind in COMPUTING for each in executed)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.islands", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=50, help="inferences of each model")
+    rounds = parser.parse_args().rounds
+    print("| network | kept | kernels in BF16 | the others in FP32 | the others in BF16 |")  # noqa: T201
+    print("|---|---|---|---|---|")  # noqa: T201
+    for name, make in (("ResNet50", resnet50), ("encoder", encoder)):
+        with tempfile.TemporaryDirectory() as folder:
+            for row in measured(make, Path(folder), rounds):
+                print(f"| {name} | {' | '.join(row)} |", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
