@@ -21,26 +21,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import numpy as np  # before Paddle, whose zlib otherwise crashes the interpreter
+import paddle
 
-from benchmarks.models import resnet50
-from paddle_int8.tasks.config.quantization import ConversionConfig
+from benchmarks.candidates import converted, quantized
+from benchmarks.models import SIDE, encoder, resnet50
 from paddle_int8.tasks.contracts.arrays import Feed
 from paddle_int8.tasks.contracts.artifacts import BF16, FP32, Candidate
 from paddle_int8.tasks.engines.engine import Predictor
 from paddle_int8.tasks.engines.paddle.audit.kernels import parse_verbose
 from paddle_int8.tasks.engines.paddle.audit.verbose import recorded
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqOutcome, PtqRequest, quantize_model
+from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
 from paddle_int8.tasks.engines.paddle.switches import BASELINE
 from paddle_int8.tasks.engines.paddle.switches import BF16 as WHOLE_BF16
 from paddle_int8.tasks.layouts import LAYOUTS
-from paddle_int8.tasks.layouts.layout import ConversionRequest
-from paddle_int8.tasks.process.isolated import run_isolated
-from tests.integration import test_sensitivity as small
+from tests.integration.test_sensitivity import prepared, requested
 
-SIDE, WARM_UP = 224, 3
-small.SIDE = SIDE
+WARM_UP = 3
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.25, 0.5)
 INT8 = "int8"
 Key = tuple[int, str]
@@ -48,39 +46,22 @@ Key = tuple[int, str]
 COMPUTING = ("convolution", "inner_product", "matmul")
 
 
-def encoder() -> Any:
-    """Four layers of attention over 196 patches, 256 wide."""
-    from paddle import nn
-
-    class Encoder(nn.Layer):  # type: ignore[misc] # Paddle has no types
-        def __init__(self) -> None:
-            super().__init__()
-            self.patches = nn.Conv2D(3, 256, 16, 16)
-            layer = nn.TransformerEncoderLayer(256, 4, 1024, dropout=0.0, activation="gelu")
-            self.layers, self.answers = nn.TransformerEncoder(layer, 4), nn.Linear(256, 10)
-
-        def forward(self, image: Any) -> Any:
-            rows = self.patches(image).flatten(2).transpose([0, 2, 1])
-            return self.answers(self.layers(rows).mean(axis=1))
-
-    return Encoder()
-
-
 def measured(make: Callable[[], Any], folder: Path, rounds: int) -> list[tuple[str, ...]]:
     """A row for each number of kept layers: how many, how many kernels ran in BF16, and the speed-ups."""
-    model, data = small.prepared(make, folder)
+    paddle.disable_static()  # the network before may have been prepared in this process
+    model, data = prepared(make, folder, SIDE)
     feed = {"image": np.random.default_rng(0).standard_normal((1, 3, SIDE, SIDE)).astype(np.float32)}
     plain = Candidate(algorithm="abs_max", layout="offline")
-    operators = _quantized(small.requested(model, data, plain, folder / "all")).operators
+    operators = quantized(requested(model, data, plain, folder / "all")).operators
     counts = sorted({round(share * len(operators)) for share in SHARES})
     opened = {(0, FP32): open_predictor(spec_of(folder / "fp32", BASELINE, 1))}
     opened[0, BF16] = open_predictor(spec_of(folder / "fp32", WHOLE_BF16, 1))
-    opened[0, INT8] = _mix(plain, small.requested(model, data, plain, folder / "none"))
+    opened[0, INT8] = _opened(plain, requested(model, data, plain, folder / "none"))
     for count in counts[1:]:
         kept = sorted(np.random.default_rng(count).choice(operators, count, replace=False).tolist())
         for precision in (FP32, BF16):
             mix = replace(plain, overrides=tuple((name, precision) for name in kept))
-            opened[count, precision] = _mix(mix, small.requested(model, data, mix, folder / mix.name))
+            opened[count, precision] = _opened(mix, requested(model, data, mix, folder / mix.name))
     times = _medians(opened, feed, rounds)
     speedup = {key: f"{times[0, FP32] / each:.2f}x" for key, each in times.items()}
     rows = [(f"0 of {len(operators)}", "", speedup[0, INT8], "")]
@@ -92,19 +73,9 @@ def measured(make: Callable[[], Any], folder: Path, rounds: int) -> list[tuple[s
     return [*rows, ("all", str(_in_bf16(opened[0, BF16], feed)), "1.00x", speedup[0, BF16])]
 
 
-def _mix(candidate: Candidate, request: PtqRequest) -> Predictor:
-    """The converted model of a candidate, opened as a release opens it."""
-    _quantized(request)
-    layout, folder = LAYOUTS.find(candidate.layout), request.folder.with_suffix(".int8")
-    folder.mkdir()
-    layout.convert(ConversionRequest(quantized=request.folder, folder=folder, config=ConversionConfig()))
-    return open_predictor(spec_of(folder, layout.switches_for(candidate), 1))
-
-
-def _quantized(request: PtqRequest) -> PtqOutcome:
-    """Runs in a process of its own, since PaddleSlim keeps the memory that it took."""
-    log = request.folder.with_suffix(".log")
-    return run_isolated(quantize_model, request, step="quantize", log=log, timeout_s=1800)
+def _opened(candidate: Candidate, request: PtqRequest) -> Predictor:
+    switches = LAYOUTS.find(candidate.layout).switches_for(candidate)
+    return open_predictor(spec_of(converted(candidate, request), switches, 1))
 
 
 def _medians(opened: dict[Key, Predictor], feed: Feed, rounds: int) -> dict[Key, float]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from paddle_int8.tasks.engines.paddle.private.networks import set_momentum
 
-BATCHES = 3
+SIDE, BATCHES = 224, 3
 
 
 def resnet50(progress: Callable[[int, int, str], None] = lambda *_: None) -> Any:
@@ -42,3 +42,21 @@ def export_resnet50(folder: Path, progress: Callable[[int, int, str], None]) -> 
     model.eval()
     spec = paddle.static.InputSpec([None, 3, 224, 224], "float32", "image")
     paddle.jit.save(model, str(folder / "model"), input_spec=[spec])
+
+
+def encoder() -> Any:
+    """Four layers of attention over 196 patches, 256 wide."""
+    from paddle import nn
+
+    class Encoder(nn.Layer):  # type: ignore[misc] # Paddle has no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches = nn.Conv2D(3, 256, 16, 16)
+            layer = nn.TransformerEncoderLayer(256, 4, 1024, dropout=0.0, activation="gelu")
+            self.layers, self.answers = nn.TransformerEncoder(layer, 4), nn.Linear(256, 10)
+
+        def forward(self, image: Any) -> Any:
+            rows = self.patches(image).flatten(2).transpose([0, 2, 1])
+            return self.answers(self.layers(rows).mean(axis=1))
+
+    return Encoder()

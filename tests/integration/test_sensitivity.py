@@ -108,13 +108,16 @@ def requested(model: ModelArtifact, data: DatasetArtifact, candidate: Candidate,
     )
 
 
-def prepared(make: Callable[[], Any], folder: Path) -> tuple[ModelArtifact, DatasetArtifact]:
+def prepared(
+    make: Callable[[], Any], folder: Path, side: int = SIDE
+) -> tuple[ModelArtifact, DatasetArtifact]:
+    """A network of pictures [3, side, side] as `load model` leaves it, and calibration data."""
     import paddle
 
     paddle.seed(0)
     network = make()
     network.eval()
-    spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", "image")
+    spec = paddle.static.InputSpec([None, 3, side, side], "float32", "image")
     paddle.jit.save(network, str(folder / "exported" / "model"), input_spec=[spec])
     source = find_model(ModelFiles(path=folder / "exported"))
     prepared = prepare_model(source, folder / "fp32")
@@ -130,14 +133,14 @@ def prepared(make: Callable[[], Any], folder: Path) -> tuple[ModelArtifact, Data
         repairs=prepared.repairs,
         size_bytes=prepared.size_bytes,
     )
-    return model, _data(folder / "data")
+    return model, _data(folder / "data", side)
 
 
-def _data(folder: Path) -> DatasetArtifact:
+def _data(folder: Path, side: int) -> DatasetArtifact:
     folder.mkdir()
     np.save(
         folder / "image.npy",
-        np.random.default_rng(0).standard_normal((16, 3, SIDE, SIDE)).astype(np.float32),
+        np.random.default_rng(0).standard_normal((16, 3, side, side)).astype(np.float32),
     )
     preprocessing = Preprocessing(layout="as_is", dtype="as_is")
     (folder / "preprocessing.json").write_text(json.dumps(preprocessing.model_dump(mode="json")))
