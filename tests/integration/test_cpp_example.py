@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from paddle_int8.tasks.contracts.evidence import CandidateEvidence
 from paddle_int8.tasks.engines.example import EXAMPLE_OUTPUT
 from paddle_int8.tasks.engines.paddle.bundle_texts import CPP, ELEMENTS, render
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
-from paddle_int8.tasks.engines.paddle.switches import QDQ
+from paddle_int8.tasks.engines.paddle.switches import QDQ, QUANTIZED_BF16
 from paddle_int8.tasks.process.isolated import run_isolated
 from tests.integration.masked_release import build
 from tests.integration.registry_ground import write
@@ -139,6 +140,14 @@ def answers(folder: Path) -> dict[str, Array]:
     predictor = open_predictor(spec_of(folder, QDQ, 1))
     outputs = predictor.run({spec.name: values_of(spec) for spec in EVERY_DTYPE})
     return dict(zip(predictor.output_names, outputs, strict=True))
+
+
+def test_cpp_example_asks_for_bf16_where_the_cpu_has_it(tmp_path: Path) -> None:
+    text = render(replace(deployment(*EVERY_DTYPE), switches=QUANTIZED_BF16))[CPP]
+    assert 'if (__builtin_cpu_supports("avx512bf16")) config.EnableMkldnnBfloat16();' in text
+    source = tmp_path / "predict.cpp"
+    source.write_text(text)
+    assert compiled(source, tmp_path).is_file()
 
 
 def test_cpp_example_feeds_and_reads_every_dtype_under_any_name(tmp_path: Path) -> None:
