@@ -63,8 +63,8 @@ def _make(network: str, seed: int, folder: Path) -> None:
     save_data(folder / "calibration.npz", 16, seed=1)
 
 
-def export(network: str, seed: int, folder: Path) -> None:
-    """Runs in an isolated process."""
+def export(network: str, seed: int, folder: Path, factor: float = FACTOR) -> None:
+    """Runs in an isolated process. factor: how much wider the one channel of the convolutions is."""
     import paddle
 
     paddle.seed(seed)
@@ -72,13 +72,13 @@ def export(network: str, seed: int, folder: Path) -> None:
     if network == "encoder":
         layer = _encoder(channel)
     else:
-        layer = _convolutions(_place(seed), channel, named=ODD if network == "odd" else None)
+        layer = _convolutions(_place(seed), channel, factor, named=ODD if network == "odd" else None)
     layer.eval()
     spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", "image")
     paddle.jit.save(layer, str(folder / "model" / "model"), input_spec=[spec])
 
 
-def _convolutions(place: int, channel: int, named: str | None) -> Any:
+def _convolutions(place: int, channel: int, factor: float, named: str | None) -> Any:
     """named: the name of the planted layer, whose neighbour behind it runs twice."""
     from paddle import ParamAttr, nn
 
@@ -90,9 +90,9 @@ def _convolutions(place: int, channel: int, named: str | None) -> Any:
     for layer in layers:
         nn.initializer.KaimingNormal()(layer.weight)
     before, after = layers[place - 1], layers[place]
-    _widen(before.weight, channel, axis=0)
-    _widen(before.bias, channel, axis=0)
-    _widen(after.weight, channel, axis=1, factor=1 / FACTOR)
+    _widen(before.weight, channel, axis=0, factor=factor)
+    _widen(before.bias, channel, axis=0, factor=factor)
+    _widen(after.weight, channel, axis=1, factor=1 / factor)
     if named:
         layers.append(layers[place + 1])
     parts = [part for layer in layers for part in (layer, nn.ReLU())]
