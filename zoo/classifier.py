@@ -141,7 +141,9 @@ def near_identity(network: nn.Layer, random: np.random.Generator) -> None:
         if isinstance(layer, paddle.nn.BatchNorm2D):
             put(layer.bias, np.ones(layer.bias.shape))
         elif isinstance(layer, paddle.nn.Conv2D) and groups_of(layer) > 1:
-            kernel = np.full((3, 3), 1 / 9) if stride_of(layer) == 2 else np.pad([[1.0]], 1)
+            side = layer.weight.shape[-1]
+            average = np.full((side, side), 1 / side**2)
+            kernel = average if stride_of(layer) == 2 else np.pad([[1.0]], side // 2)
             put(layer.weight, kernel + NOISE / 3 * random.normal(size=layer.weight.shape))
 
 
