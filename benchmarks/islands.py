@@ -29,7 +29,7 @@ from benchmarks.models import SIDE, encoder, resnet50
 from paddle_int8.tasks.contracts.arrays import Feed
 from paddle_int8.tasks.contracts.artifacts import BF16, FP32, Candidate
 from paddle_int8.tasks.engines.engine import Predictor
-from paddle_int8.tasks.engines.paddle.audit.kernels import parse_verbose
+from paddle_int8.tasks.engines.paddle.audit.kernels import COMPUTE_KINDS, parse_verbose
 from paddle_int8.tasks.engines.paddle.audit.verbose import recorded
 from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
@@ -43,7 +43,6 @@ SHARES = (0.0, 0.02, 0.05, 0.1, 0.25, 0.5)
 INT8 = "int8"
 Key = tuple[int, str]
 """How many layers are kept, and in which precision."""
-COMPUTING = ("convolution", "inner_product", "matmul")
 
 
 def measured(make: Callable[[], Any], folder: Path, rounds: int) -> list[tuple[str, ...]]:
@@ -91,7 +90,7 @@ def _medians(opened: dict[Key, Predictor], feed: Feed, rounds: int) -> dict[Key,
 
 def _in_bf16(predictor: Predictor, feed: Feed) -> int:
     _, executed = parse_verbose(recorded(lambda: predictor.run(feed), inferences=1))
-    return sum(each.dtype == BF16 and each.kind in COMPUTING for each in executed)
+    return sum(each.dtype == BF16 and each.kind in COMPUTE_KINDS for each in executed)
 
 
 def main() -> None:

@@ -29,19 +29,30 @@ def resnet50(progress: Callable[[int, int, str], None] = lambda *_: None) -> Any
     model.train()
     with paddle.no_grad():
         for batch in range(BATCHES):
-            model(paddle.randn([4, 3, 224, 224]))
+            model(paddle.randn([4, 3, SIDE, SIDE]))
             progress(batch + 1, BATCHES, "BatchNorm statistics")
     return model
 
 
 def export_resnet50(folder: Path, progress: Callable[[int, int, str], None]) -> None:
-    """Exports `resnet50`, whose input is [-1, 3, 224, 224]."""
+    """Exports `resnet50`, whose input is [-1, 3, SIDE, SIDE]."""
     import paddle
 
     model = resnet50(progress)
     model.eval()
-    spec = paddle.static.InputSpec([None, 3, 224, 224], "float32", "image")
+    spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", "image")
     paddle.jit.save(model, str(folder / "model"), input_spec=[spec])
+
+
+def mobilenet() -> Any:
+    """MobileNet-V1 of paddle.vision, with Kaiming weights."""
+    import paddle
+
+    network = paddle.vision.models.mobilenet_v1()
+    for layer in network.sublayers():
+        if isinstance(layer, paddle.nn.Conv2D):
+            paddle.nn.initializer.KaimingNormal()(layer.weight)
+    return network
 
 
 def encoder() -> Any:

@@ -28,10 +28,10 @@ import numpy as np  # before Paddle, whose zlib otherwise crashes the interprete
 import paddle
 
 from benchmarks.candidates import converted
-from benchmarks.models import SIDE, encoder, resnet50
+from benchmarks.models import SIDE, encoder, mobilenet, resnet50
 from paddle_int8.tasks.contracts.arrays import Feed
 from paddle_int8.tasks.contracts.artifacts import Candidate, PaddleRuntime
-from paddle_int8.tasks.engines.paddle.audit.kernels import parse_verbose
+from paddle_int8.tasks.engines.paddle.audit.kernels import COMPUTE_KINDS, parse_verbose
 from paddle_int8.tasks.engines.paddle.switches import BASELINE, Switches
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.validation.latency import pin
@@ -39,7 +39,7 @@ from paddle_int8.tasks.validation.runtimes import OtherPaddle
 from tests.integration.test_sensitivity import prepared, requested
 
 LOGGED, MODEL = 20, "model"
-KINDS = {"convolution": "layers", "inner_product": "layers", "matmul": "layers", "reorder": "reorders"}
+KINDS = {**dict.fromkeys(COMPUTE_KINDS, "layers"), "reorder": "reorders"}
 TURNS, ROUNDS, WARM_UP = 10, 5, 2
 
 
@@ -54,14 +54,6 @@ class Times:
     @property
     def outside(self) -> float:
         return self.whole - sum(self.kernels.values())
-
-
-def mobilenet() -> Any:
-    network = paddle.vision.models.mobilenet_v1()
-    for layer in network.sublayers():
-        if isinstance(layer, paddle.nn.Conv2D):
-            paddle.nn.initializer.KaimingNormal()(layer.weight)
-    return network
 
 
 def kinds(lines: list[str]) -> tuple[Counter[str], Counter[str]]:

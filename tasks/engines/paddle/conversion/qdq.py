@@ -79,14 +79,15 @@ def convert_qdq(
     int8_ops = dict(sorted(_reading_quantized(operators).items()))
     integers = store_integer_weights(loaded)
     weights = weight_scales(loaded)  # before square weights lose their scales
+    scales = activation_scales(loaded)
     repairs = {
         CAST: cast,
         INTEGERS: integers,
         SQUARE_WEIGHTS: dequantize_square_weights(loaded),
-        SEPARATED_SUMS: separate_uncalibrated_sums(loaded.program, activation_scales(loaded)),
-        DATA_MOVEMENT: keep_data_movement_fp32(loaded.program, activation_scales(loaded), fused=False),
+        SEPARATED_SUMS: separate_uncalibrated_sums(loaded.program, scales),
+        DATA_MOVEMENT: keep_data_movement_fp32(loaded.program, scales, fused=False),
         PARTED_NARROWED: part_narrowed(loaded.program),
-        PARTED_CONCATENATIONS: part_concatenations(loaded.program, activation_scales(loaded)),
+        PARTED_CONCATENATIONS: part_concatenations(loaded.program, scales),
         PARTED_SATURATED: part_saturated_quantized(loaded.program),
         STRAIGHTENED: straighten_convolved(loaded.program),
         HIDDEN_PRODUCTS: hide_kept_products(loaded.program),
