@@ -3,7 +3,7 @@
     python -m benchmarks.islands
 
 The layers are drawn by chance, more and more of them, from ResNet50 and from an encoder. All models of a
-network take turns in one process of one thread. It needs a CPU with BF16.
+network take turns in one process of one thread, as in a release. It needs a CPU with BF16.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"  # before Paddle
 
 import argparse
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +35,12 @@ from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
 from paddle_int8.tasks.engines.paddle.switches import BASELINE
 from paddle_int8.tasks.engines.paddle.switches import BF16 as WHOLE_BF16
 from paddle_int8.tasks.layouts import LAYOUTS
+from paddle_int8.tasks.validation.latency import interleave
+from paddle_int8.tasks.validation.stopwatch import Stopwatch
 from tests.integration.test_sensitivity import prepared, requested
 
-WARM_UP = 3
+WARM_UP, CALLS = 20, 5
+"""Untimed calls of each turn at most, and timed ones."""
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.25, 0.5)
 INT8 = "int8"
 Key = tuple[int, str]
@@ -78,14 +80,13 @@ def _opened(candidate: Candidate, request: PtqRequest) -> Predictor:
 
 
 def _medians(opened: dict[Key, Predictor], feed: Feed, rounds: int) -> dict[Key, float]:
-    """Seconds of one inference, all models in turns."""
-    found: dict[Key, list[float]] = {key: [] for key in opened}
-    for _ in range(WARM_UP + rounds):
-        for key, predictor in opened.items():
-            started = time.perf_counter()
-            predictor.run(feed)
-            found[key].append(time.perf_counter() - started)
-    return {key: statistics.median(each[WARM_UP:]) for key, each in found.items()}
+    """Milliseconds of one inference, timed as a release times: all models in turns of a few calls."""
+    runs = {f"{count} {precision}": partial(each.run, feed) for (count, precision), each in opened.items()}
+    for run in runs.values():
+        run()  # makes the kernels
+    with Stopwatch(1) as watch:
+        found = interleave(runs, watch, warmup=WARM_UP, rounds=rounds, calls=CALLS, seed=0)
+    return dict(zip(opened, (float(np.median(each)) for each in found.values()), strict=True))
 
 
 def _in_bf16(predictor: Predictor, feed: Feed) -> int:
@@ -95,7 +96,7 @@ def _in_bf16(predictor: Predictor, feed: Feed) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.islands", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=50, help="inferences of each model")
+    parser.add_argument("--rounds", type=int, default=20, help="turns of each model")
     rounds = parser.parse_args().rounds
     print("| network | kept | kernels in BF16 | the others in FP32 | the others in BF16 |")  # noqa: T201
     print("|---|---|---|---|---|")  # noqa: T201

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.false_approvals import Record, drop_pp, interval, noised, planned, recorded, table
+from benchmarks.false_approvals import Record, interval, planned, recorded, table
+from benchmarks.false_approvals_population import drop_pp, noised
 
 RECORD = Record(
     number=0,
