@@ -76,6 +76,7 @@ def train_classifier(
     optimizer: str = "adamw",
     peak_rate: float = 2e-3,
     shallow: dict[str, float] | None = None,
+    uneven: Unevenness | None = None,
     batch: int = BATCH,
     seed: int = 0,
     data: str | None = None,
@@ -86,11 +87,13 @@ def train_classifier(
 
     shallow: `epochs` and `peak_rate` for a first training of only the first block of each stage, from which
     the whole network is then grown (see `zoo.growth`).
+    uneven: arguments of `uneven.make_uneven`, which then changes the model without a change of its answers.
     checkpoint: a folder with the progress of a killed run, from which training resumes.
     Raises: TrainingError when the loss is not finite.
     """
     from paddle_int8.zoo import growth
     from paddle_int8.zoo.classifier import Schedule, export, train
+    from paddle_int8.zoo.uneven import make_uneven
 
     taken, labels = pictures("train", data)
     placed = np.stack([frame_array(picture, PLAIN) for picture in taken])
@@ -115,6 +118,8 @@ def train_classifier(
     first = trained(lambda: growth.shallow(build()), "shallow", None, **shallow) if shallow else None
     weights = trained(build, name, first, epochs=epochs, peak_rate=peak_rate)
     export(build, weights, folder, side=SIDE)
+    if uneven:
+        make_uneven(folder, **uneven)
 
 
 def train_swin(
@@ -123,6 +128,7 @@ def train_swin(
     *,
     epochs: int = 1,
     peak_rate: float = 2e-3,
+    width: int = 48,
     uneven: Unevenness | None = None,
     batch: int = BATCH,
     seed: int = 0,
@@ -131,6 +137,7 @@ def train_swin(
 ) -> None:
     """Trains a small Swin Transformer, and exports it as `folder/model.*`, input `image` [-1, 3, 32, 32].
 
+    width: the channels of the first stage.
     uneven: arguments of `uneven.make_uneven`, which then changes the model without a change of its answers.
     checkpoint: a folder with the progress of a killed run, from which training resumes.
     Raises: TrainingError when the loss is not finite.
@@ -144,7 +151,7 @@ def train_swin(
     taken, labels = pictures("train", data)
     placed = normalise(np.stack([frame_array(picture, PLAIN) for picture in taken]), PLAIN)
     paddle.seed(seed)
-    network = Swin(CLASSES, side=SIDE)
+    network = Swin(CLASSES, side=SIDE, width=width)
     recipe = Recipe(epochs=epochs, batch=batch, peak_rate=peak_rate, weight_decay=0.05, seed=seed)
     train_network(network, placed, labels, recipe, progress, checkpoint)
     network.eval()

@@ -1,42 +1,73 @@
 """Makes channels of a trained model unequal in range, and leaves its answers as they are.
 
-Short trainings of small networks give channels like ranges, so that INT8 loses nothing. The transformers that
-lose most have outlier channels behind their norms. Isolated process only.
+Short trainings of small networks give channels like ranges, so that INT8 loses nothing. Transformers that
+lose most have outlier channels behind their norms (Bondarenko et al. 2021, arXiv:2109.12948), and networks
+for phones have them between two layers (Nagel et al. 2019, arXiv:1906.04721). Isolated process only.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
 from paddle_int8.tasks.config.model import ModelFiles
-from paddle_int8.tasks.engines.paddle.blocks import value
+from paddle_int8.tasks.engines.paddle.blocks import overwrite, value
 from paddle_int8.tasks.engines.paddle.files import find_model
-from paddle_int8.tasks.engines.paddle.rewrites.smoothing import divide, smoothable
+from paddle_int8.tasks.engines.paddle.rewrites import equalisation, smoothing
+from paddle_int8.tasks.engines.paddle.rewrites.batch_norms import fold_batch_norms
+
+if TYPE_CHECKING:
+    from paddle_int8.tasks.contracts.arrays import Array
+    from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 
 
-class Unevenness(TypedDict):
+class Unevenness(TypedDict, total=False):
     """The arguments of `make_uneven` beside the folder."""
 
-    norms: int
     decades: float
-    seed: NotRequired[int]
+    norms: int
+    pairs: int
+    seed: int
 
 
-def make_uneven(folder: Path, *, norms: int, decades: float, seed: int = 0) -> None:
-    """Writes the model in `folder` anew.
+def make_uneven(folder: Path, *, decades: float, norms: int = 0, pairs: int = 0, seed: int = 0) -> None:
+    """Writes the model in `folder` anew, with its batch norms folded.
 
     norms: how many layer norms write one channel larger by 10 to the power of `decades`; the layers behind
     take it back.
+    pairs: how many convolutions or products do so, where nothing but a ReLU stands before the layer behind.
     """
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program
 
     loaded, random = load_program(find_model(ModelFiles(path=folder))), np.random.default_rng(seed)
-    places = [each for each in smoothable(loaded.program.global_block()) if each.alone]
-    for place in sorted(random.choice(len(places), norms, replace=False)):
-        factor = np.ones(value(loaded, places[place].norm.input("Scale")[0]).size, np.float32)
-        factor[random.integers(len(factor))] = 10**-decades
-        divide(loaded, places[place], factor)
+    fold_batch_norms(loaded)
+    block = loaded.program.global_block()
+    behind_norms = [each for each in smoothing.smoothable(block) if each.alone]
+    for place in sorted(random.choice(len(behind_norms), norms, replace=False)):
+        norm = behind_norms[place]
+        width = value(loaded, norm.norm.input("Scale")[0]).size
+        smoothing.divide(loaded, norm, _one_larger(width, decades, random))
+    between = equalisation.pairs_of(block)
+    for place in sorted(random.choice(len(between), pairs, replace=False)):
+        _widen(loaded, between[place], decades, random)
     save_program(loaded, folder)
+
+
+def _widen(
+    loaded: LoadedProgram, pair: equalisation.Pair, decades: float, random: np.random.Generator
+) -> None:
+    names = (pair.first.weight, pair.second.weight, *([pair.bias] if pair.bias else ()))
+    values = {name: value(loaded, name) for name in names}
+    width = values[pair.first.weight].shape[pair.first.outputs]
+    equalisation.divide(values, pair, _one_larger(width, decades, random))
+    for name, changed in values.items():
+        overwrite(loaded, name, changed)
+
+
+def _one_larger(width: int, decades: float, random: np.random.Generator) -> Array:
+    """What the channels, [width], are divided by: 1 but for one of them."""
+    factor = np.ones(width, np.float32)
+    factor[random.integers(width)] = 10**-decades
+    return factor

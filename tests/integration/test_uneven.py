@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ pytestmark = pytest.mark.paddle
 SIDE = 32
 
 
-def made_uneven(folder: Path) -> tuple[Any, Any, float]:
+def made_uneven(folder: Path, name: str, places: dict[str, int]) -> tuple[Any, Any, float]:
     """The answers before and after, and how much wider the widest tensor's channels became."""
     import paddle
 
+    from paddle_int8.tasks.engines.paddle.blocks import value
     from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
     from paddle_int8.tasks.engines.paddle.program import load_program
     from paddle_int8.tasks.engines.paddle.switches import BASELINE
@@ -29,7 +31,8 @@ def made_uneven(folder: Path) -> tuple[Any, Any, float]:
     from paddle_int8.zoo.uneven import make_uneven
 
     paddle.seed(0)
-    network = Swin(10, side=SIDE)
+    make = partial(Swin, side=SIDE) if name == "swin" else getattr(paddle.vision.models, name)
+    network = make(num_classes=10)
     network.eval()
     spec = paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", "image")
     paddle.jit.save(network, str(folder / "model"), input_spec=[spec])
@@ -38,18 +41,23 @@ def made_uneven(folder: Path) -> tuple[Any, Any, float]:
     def state() -> tuple[Any, dict[str, Any]]:
         loaded = load_program(find_model(ModelFiles(path=folder)))
         names = [each.name for each in loaded.program.list_vars() if each.persistable]
-        found = {each: np.array(loaded.scope.find_var(each).get_tensor()) for each in names if "w_" in each}
+        found = {each: value(loaded, each) for each in names if "w_" in each}
         (answers,) = open_predictor(spec_of(folder, BASELINE, 1)).run(feed)
         return answers, {key: np.abs(values).max(initial=0) for key, values in found.items()}
 
     before, greatest = state()
-    make_uneven(folder, norms=2, decades=2)
+    make_uneven(folder, decades=2, **places)
     after, now = state()
-    return before, after, max(now[key] / value for key, value in greatest.items() if value)
+    return before, after, max(now[key] / greatest[key] for key in now if greatest[key])
 
 
-def test_uneven_model_answers_as_before(tmp_path: Path) -> None:
-    made = run_isolated(made_uneven, tmp_path, step="uneven", log=tmp_path / "log", timeout_s=300)
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [("swin", {"norms": 2}), ("mobilenet_v3_small", {"pairs": 2}), ("mobilenet_v1", {"pairs": 3})],
+)
+def test_uneven_model_answers_as_before(name: str, places: dict[str, int], tmp_path: Path) -> None:
+    make = partial(made_uneven, name=name, places=places)
+    made = run_isolated(make, tmp_path, step="uneven", log=tmp_path / "log", timeout_s=300)
     before, after, wider = made
     assert wider > 10
     np.testing.assert_allclose(after, before, atol=1e-4 * np.abs(before).max())
