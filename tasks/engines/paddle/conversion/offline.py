@@ -118,6 +118,7 @@ def convert_offline(request: OfflineRequest) -> ConvertedModel:
         narrow_factors,
         narrow_weights,
     )
+    from paddle_int8.tasks.engines.paddle.conversion.own_names import rename_int8_tensors
     from paddle_int8.tasks.engines.paddle.conversion.quant2int8 import (
         PassOptions,
         int8_operators,
@@ -149,6 +150,7 @@ def convert_offline(request: OfflineRequest) -> ConvertedModel:
         options.repairs[NARROWED_FACTORS] = narrow_factors(converted.program, request.bits)
     if request.repairs.weight_layout:
         options.repairs[LAID_OUT] = lay_out_weights(converted.program)
+    rename_int8_tensors(converted)
     save_program(
         converted,
         request.folder,
