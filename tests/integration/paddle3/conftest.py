@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from paddle_int8.tasks.process.isolated import run_isolated
-from tests.integration.paddle3.environment import PADDLE3, TIMEOUT_S, Environment, run_paddle3
+from tests.integration.paddle3.environment import ONE_THREAD, PADDLE3, TIMEOUT_S, Environment, run_paddle3
 from tests.integration.paddle3.run import Outcome, run_all
 
 
@@ -21,6 +21,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Mapping[
         folder = tmp_path_factory.mktemp(module)
         run_paddle3("export.py", module, folder / "cases", variables=variables, environment=environment)
         log = folder / "log.txt"
-        return run_isolated(run_all, folder / "cases", step="run", log=log, timeout_s=TIMEOUT_S)
+        options = {"log": log, "timeout_s": TIMEOUT_S, "environment": ONE_THREAD}
+        return run_isolated(run_all, folder / "cases", step="run", **options)
 
     return run
