@@ -45,6 +45,7 @@ def test_candidates_count_by_the_share_of_the_samples_that_they_were_measured_on
     )
     assert found["evaluations"] == pytest.approx(1 + 3 * 0.3 + 0.7)
     assert (found["kept"], found["layers"], found["names"]) == (1, 7, ["a"])
+    assert found["kept_in"] == "fp32"
     assert (found["whole_drop_pp"], found["unseen_drop_pp"]) == (40.0, 0.2)
     assert found["speedup"] == {"whole": 1.5, "final": 1.4}
 
