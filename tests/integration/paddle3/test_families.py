@@ -22,6 +22,11 @@ NETWORKS = {
         *("CSPDarkNet53", "DLA34", "DPN68", "RegNetX_4GF", "ReXNet_1_0", "ConvNeXt_tiny", "StarNet_S1"),
         *("FasterNet_T0", "VAN_B0", "HarDNet39_ds"),
     ),
+    "transformers": (
+        *("ViT_small_patch16_224", "DeiT_tiny_patch16_224", "SwinTransformer_tiny_patch4_window7_224"),
+        *("CSWinTransformer_tiny_224", "CvT_13_224", "LeViT_128S", "MobileViT_XXS", "MobileViTV3_XXS"),
+        *("NextViT_small_224", "PVT_V2_B0", "TNT_small", "alt_gvt_small", "pcpvt_small"),
+    ),
     "segmenters": (
         *("pp-liteseg, stdc1", "pp-liteseg, stdc2", "pp-humanseg lite", "deeplabv3p", "fcn"),
         *("segformer", "bisenetv2", "unet"),
