@@ -35,6 +35,8 @@ BUNDLES = "artifacts"
 """The folder in which MLflow keeps the artifacts of a pyfunc model."""
 EVIDENCE, VERDICT, OUTCOMES = "evidence.json", "verdict.json", "outcomes"
 VALIDATION = "validation.json"
+BYTECODE = "__pycache__"
+"""The folder that Python makes beside a module that it has imported. No bundle is written with one."""
 DIGEST_TIMEOUT_S = 600
 
 
@@ -98,6 +100,8 @@ def fetch(tracking_uri: str, name: str, version: str, folder: Path, *, log: Path
 def fetch_bundle(client: MlflowClient, tracking_uri: str, version: ModelVersion, folder: Path) -> Path:
     """Downloads the version's bundle to the new folder `folder`, without checking its digest.
 
+    A bundle in MLflow's files on this host may hold bytecode: whoever has loaded it from there left it.
+
     Raises: RegistryError when the version is not a release's bundle, ConfigError when no package here has its
     layout.
     """
@@ -106,7 +110,7 @@ def fetch_bundle(client: MlflowClient, tracking_uri: str, version: ModelVersion,
     candidates = folders(source, BUNDLES)
     folder.mkdir(parents=True)
     if len(candidates) == 1:
-        download(source, candidates[0], folder, wanted=lambda name: True)
+        download(source, candidates[0], folder, wanted=lambda name: BYTECODE not in name.parts)
     _require_files(version, folder, (DEPLOYMENT,))
     _require_files(version, folder, engine_of(folder).bundled)
     return folder

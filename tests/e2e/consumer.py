@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,12 +23,17 @@ np.savez(sys.argv[4], **answer)
 
 
 def require_validated_answers(release: Release, folder: Path) -> None:
-    """The registered model answers the bundle's example as the validated predictor did."""
+    """The registered model answers the bundle's example as the validated predictor did.
+
+    Python writes bytecode beside the registered files, as it does for most people.
+    """
     assert release.bundle is not None
     assert release.registered is not None
     question, answer = release.bundle.folder / "example_input.npz", folder / "answer.npz"
     arguments = [release.tracking_uri, release.registered.uri, str(question), str(answer)]
-    subprocess.run([sys.executable, "-W", "ignore", "-P", "-c", CODE, *arguments], check=True, cwd=folder)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-W", "ignore", "-P", "-c", CODE, *arguments]
+    subprocess.run(command, check=True, cwd=folder, env=environment)
     with np.load(answer) as found, np.load(release.bundle.folder / "example_output.npz") as expected:
         assert set(found.files) == set(expected.files)
         for name in expected.files:
