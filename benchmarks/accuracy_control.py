@@ -5,7 +5,7 @@
 NNCF has an environment of its own: see `accuracy_control_nncf.py`. Both get the same FP32 weights, the same
 calibration and validation samples and the same margin. The searches run one after another. Results are kept
 in var/accuracy_control: a run that was stopped goes on, and `--again` searches anew. An evaluation is a pass
-over all validation samples. Of a pass over some of them, their share is counted. Run it on a quiet machine.
+over all validation samples; a pass over a share of them counts as that share. Use an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ THEIRS: dict[str, dict[str, bool]] = {
     "NNCF, `model_type` transformer": {"transformer": True},
     "NNCF, ranked by outputs": {"by_outputs": True},
 }
-"""NNCF's searches, and how each differs from NNCF's defaults. It ranks by the metric unless it says so."""
+"""NNCF's searches, and how each differs from NNCF's defaults. Only the last ranks layers by something other
+than the metric."""
 ASKED: dict[str, tuple[str, ...]] = {
     "swin": (*OURS, "NNCF", "NNCF, one scale a weight", "NNCF, `model_type` transformer"),
     "text_direction": ("`mixed`", "NNCF"),
@@ -93,8 +94,8 @@ def ours(case: Case, folder: Path, changes: dict[str, Any]) -> dict[str, Any]:
 def summarised(release: dict[str, Any]) -> dict[str, Any]:
     """What a release's document says of its search.
 
-    Each candidate was evaluated on the part of the search, and the chosen one on the other part too. FP32 was
-    evaluated once on both.
+    Each candidate was evaluated on the samples of the search, and the chosen one on the other samples too.
+    FP32 was evaluated once on both.
     """
     candidates = release["candidates"]
     whole = [each for each in candidates if not each["candidate"]["overrides"]]
@@ -124,7 +125,7 @@ def _base(evidence: dict[str, Any]) -> tuple[str, str]:
 
 
 def timing_s(home: Path) -> float:
-    """How long the release timed models, which NNCF's search does not."""
+    """The seconds in which the release timed models. NNCF's search times none."""
     (log,) = home.glob("logs/*/steps.jsonl")
     steps = map(json.loads, log.read_text(encoding="utf-8").splitlines())
     return sum(float(each["ended"] - each["started"]) for each in steps if each["step"].startswith("time "))

@@ -125,7 +125,7 @@ def train(folder: Path, arguments: dict[str, Any]) -> None:
 def write_readable(source: ModelSource, folder: Path) -> Any:
     """Writes the model for OpenVINO, and returns the spec of its one input. Runs in an isolated process.
 
-    OpenVINO has no `unbind`, so that a `slice` for each of its outputs stands there instead.
+    OpenVINO cannot read the operator `unbind`; one `slice` for each of its outputs takes its place.
     """
     from paddle_int8.tasks.engines.paddle.blocks import operators, position
     from paddle_int8.tasks.engines.paddle.load import prepare_model

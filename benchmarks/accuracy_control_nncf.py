@@ -25,7 +25,7 @@ import openvino as ov
 from openvino import properties
 
 COMPUTING = {"Convolution", "GroupConvolution", "MatMul"}
-"""The types of the operations that compute, of which both programs count as layers."""
+"""OpenVINO's types of convolutions and products, which the comparison counts as layers."""
 WHOLE = "intermediate_model.xml"
 """The name under which NNCF saves the model before any layer is reverted."""
 TURNS, WARMUP = 20, 5
@@ -35,7 +35,8 @@ TURNS, WARMUP = 20, 5
 class Samples:
     """The validation set as NNCF reads it: its items are row numbers.
 
-    by_outputs: whether NNCF gets the outputs of each sample to rank layers by, or whether each is right.
+    by_outputs: whether NNCF ranks layers by the outputs for each sample. If not, it ranks them by which
+    samples are answered right.
     whole: how many evaluations ran on all samples. ranked: how many samples ran to rank layers.
     """
 
@@ -124,7 +125,10 @@ def searched(request: dict[str, Any], model: Any, samples: Samples, folder: Path
 
 
 def compiled(model: Any, threads: int, precision: Any = ov.Type.f32) -> Any:
-    """precision: FP32 where INT8 is not; with AMX the plugin would take BF16 by itself."""
+    """The model as OpenVINO's CPU plugin runs it.
+
+    precision: what is not INT8 runs in it. Without this setting the plugin would take BF16 on CPUs with AMX.
+    """
     settings = {
         properties.inference_num_threads(): threads,
         properties.hint.inference_precision(): precision,
@@ -133,7 +137,7 @@ def compiled(model: Any, threads: int, precision: Any = ov.Type.f32) -> Any:
 
 
 def counts(model: Any, told: Told) -> dict[str, list[int]]:
-    """How many layers and how many of all operations were reverted, of how many."""
+    """How many layers NNCF reverted and how many there are, and the same for all operations."""
     names, operations = told.reverted(), told.operations() or 0
     layers = {each.get_friendly_name() for each in model.get_ops() if each.get_type_name() in COMPUTING}
     if names is None:

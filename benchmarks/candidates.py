@@ -15,7 +15,7 @@ TIMEOUT_S = 1800
 
 
 def quantized(request: PtqRequest) -> PtqOutcome:
-    """Runs in a process of its own, since PaddleSlim keeps the memory that it took."""
+    """Quantizes a model in a process of its own, since PaddleSlim never frees the memory that it takes."""
     log = request.folder.with_suffix(".log")
     return run_isolated(quantize_model, request, step="quantize", log=log, timeout_s=TIMEOUT_S)
 

@@ -5,9 +5,10 @@
 
 The population is a pool of samples on which the answers of FP32 and of every candidate that a release has
 tried are known. Each release has labels of its own on the pool: what FP32 answers, with noise. The noise is
-such that each known candidate loses a little more than the margin, or a small part of it. So the true drop of
-each candidate is known exactly. The release draws its validation samples from the pool, searches and judges
-as any release does. Each is one line of `releases.jsonl` in the folder. The strategies run beside each other.
+such that each known candidate loses a little more than the margin in most releases, and much less in the
+others. So the true drop of each candidate is known exactly. The release draws its validation samples from the
+pool, searches and judges as any release does. Each release adds one line to `releases.jsonl` in the folder.
+The strategies run at the same time, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ MARGIN_PP, BEYOND_PP, WITHIN_PP = 3.0, 0.02, 0.5
 """The gate's margin; how far beyond it wrong candidates are to be; and what right candidates are to lose."""
 STRATEGIES = ("auto", "mixed")
 WRONG_IN_TURN = 5
-"""So many releases of wrong candidates, and then one of right candidates, with each strategy."""
+"""With each strategy, so many releases have wrong candidates, and then one has right candidates."""
 SCOUTS = 6
 """So many releases come first, and do not count: they make the candidates known that a search tries."""
 

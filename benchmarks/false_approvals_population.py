@@ -20,7 +20,7 @@ from tests.e2e.small_inputs import CLASSES, noise, save_data
 POOL, FACTOR = 40_000, 30.0
 """Samples of the population, and how much wider one channel of the network is."""
 PART, OF = 2_000, 4
-"""The pool is drawn in parts of so many samples, which are each one of four."""
+"""The pool is made in parts of `PART` samples. They are the hardest of `OF` times as many."""
 NOISE = 0.05
 """The share of the labels that are drawn at random, whatever the models answer."""
 TIMEOUT_S = 600
@@ -87,9 +87,9 @@ def populated(folder: Path) -> Population:
 
 
 def close_calls(folder: Path) -> None:
-    """Writes the pool: of `OF` samples of noise, the one of which FP32 is least sure. Runs isolated.
+    """Writes the pool: of all drawn noise, the `OF`-th part of which FP32 is least sure. Runs isolated.
 
-    On others all mixes of precisions answer as FP32 does, and no labels would make one of them wrong.
+    On other samples all mixes answer as FP32 does, so that no choice of labels could make a mix wrong.
     """
     from paddle_int8.tasks.engines.paddle.predictor import open_predictor, spec_of
 
@@ -116,8 +116,8 @@ def noised(
 ) -> Classes:
     """Labels with which the drop of each candidate is the target or a little more, where that can be.
 
-    They are what FP32 answers, some of them replaced at random. Then some on which a candidate that loses too
-    much differs from FP32 become what that candidate answers, until it loses no more than it should.
+    They begin as FP32's answers, and some are replaced at random. Where a candidate loses too much, some
+    labels on which it differs from FP32 become its own answers, until it loses no more than it should.
     """
     baseline, *candidates = (each.astype(np.int8) for each in (baseline, *candidates))  # compares faster
     labels = baseline.copy()

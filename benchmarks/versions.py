@@ -57,7 +57,7 @@ class Times:
 
 
 def kinds(lines: list[str]) -> tuple[Counter[str], Counter[str]]:
-    """Milliseconds and numbers of kernels of one inference, by kind; of each kernel the median counts."""
+    """Milliseconds and numbers of kernels by kind, in one inference. Each kernel has its median time."""
     executed = parse_verbose(lines)[1]
     count = len(executed) // LOGGED
     times, counts = Counter[str](), Counter[str]()

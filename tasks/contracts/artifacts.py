@@ -171,7 +171,7 @@ class Candidate:
     def name(self) -> str:
         """`hist-offline`, or with overrides `hist-offline-2kept-5f3a9c1b`: their number and a digest.
 
-        What is kept in BF16 is told from what is kept in FP32: `hist-offline-2bf16-0c41d8e7`.
+        Where the operators are kept in BF16, the name says so: `hist-offline-2bf16-0c41d8e7`.
         A given model has its own name in the place of the algorithm's: `mobilenet_slim-offline`.
         """
         plain = f"{self.given or self.algorithm}-{self.layout}"

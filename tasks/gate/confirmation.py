@@ -66,7 +66,10 @@ def unconfirmed(verdict: Verdict) -> Verdict:
 
 
 def _is_enough(fewer: Judged, more: Judged) -> bool:
-    """Whether `more` keeps what `fewer` keeps, and others or in BF16, and is not faster beyond doubt."""
+    """Whether `more` keeps more than `fewer`, and is not faster beyond doubt.
+
+    It keeps more when it keeps all operators of `fewer` and others, or the same ones in BF16.
+    """
     ours, theirs = fewer.candidate, more.candidate
     if (ours.algorithm, ours.layout) != (theirs.algorithm, theirs.layout):
         return False

@@ -46,7 +46,8 @@ class Layout:
     convert: makes the INT8 model, in the isolated process; a function at the top of a module.
         Raises: ConversionError when nothing in the result would run in INT8.
     switches: how the engine opens the model; None where the engine has nothing to switch.
-    bf16_switches: how it opens one in which what is not INT8 runs in BF16; None where that cannot be.
+    bf16_switches: how the engine opens a model in which all that is not INT8 runs in BF16; None where the
+        layout allows no BF16.
     algorithms: the names of the algorithms whose scales it can take; None for all algorithms.
     reads: the fields of the section `conversion` that the conversion reads.
     legacy_recurrence: whether operators `rnn` are rewritten with `lstm` when the model is loaded.

@@ -1,9 +1,10 @@
-"""The strategy `mixed`: the grid, and where no candidate of it is right, the fewest operators in FP32.
+"""The strategy `mixed`: the grid, and where no candidate of it is right, the fewest operators out of INT8.
 
 It goes on from the most promising candidate of the grid. Its operators are ordered by the noise that they
 add per millisecond that they save. The shortest prefix that makes the answers right is found by bisection,
 with about log2(n) candidates for n operators. One more tries to do without what came first for its low cost.
-A last one runs in BF16 what the right mix with the fewest operators keeps, where layout and CPU can do that.
+A last candidate takes the right mix with the fewest operators, and keeps these in BF16 instead of FP32, where
+the layout and the CPU allow it.
 
 What one candidate tells of the next is looked up in what was tried. So a release that was killed comes to
 the same questions again, and finds the answers in the cache.

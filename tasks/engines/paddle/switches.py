@@ -86,7 +86,8 @@ BF16 = Switches(onednn_bf16=True)
 QUANTIZED = Switches(deleted_passes=(*INT8_DELETED, RESIDUAL_FUSION))
 """The switches for programs that hold quantize operators and INT8 attributes already."""
 QUANTIZED_BF16 = replace(QUANTIZED, bf16_rest=True)
-"""The same with BF16 for what is not INT8. In `qdq`, layers behind one in BF16 would not be quantized."""
+"""`QUANTIZED` with BF16 for what is not INT8. `QDQ` has no such counterpart, since the predictor would not
+quantize the layers behind one in BF16."""
 QDQ = Switches(onednn_int8=True, deleted_passes=QDQ_DELETED, inserted_passes=(SPENT_SCALES_REMOVAL,))
 """Without `onednn_int8` a QDQ program silently runs in FP32, slower than the baseline."""
 FOREIGN_QDQ = Switches(onednn_int8=True, deleted_passes=QDQ_DELETED)

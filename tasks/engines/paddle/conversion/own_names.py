@@ -1,4 +1,4 @@
-"""Gives the tensors that the conversion made names which no pass of the predictor gives. Isolated only."""
+"""Gives the conversion's tensors names that no pass of the predictor gives. Isolated process only."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
 
 NUMBERED = re.compile(r"(de|re)?quantize/(in|out)/\d+")
-"""What `cpu_quantize_pass` and `cpu_bfloat16_pass` name a tensor. Both count from 0 in each process."""
+"""The names that `cpu_quantize_pass` and `cpu_bfloat16_pass` give. Both count from 0 in each process."""
 PREFIX = "int8/"
 
 
-def rename_int8_tensors(loaded: LoadedProgram) -> int:
-    """`quantize/out/0` -> `int8/quantize/out/0`, and so on. Returns how many tensors it renamed."""
+def rename_int8_tensors(loaded: LoadedProgram) -> None:
+    """`quantize/out/0` becomes `int8/quantize/out/0`, and so on."""
     block = loaded.program.global_block()
-    numbered = [name for name in block.vars if NUMBERED.fullmatch(name)]
-    for name in numbered:
+    for name in [name for name in block.vars if NUMBERED.fullmatch(name)]:
         rename_variable(block, name, PREFIX + name)
-    return len(numbered)
