@@ -12,9 +12,11 @@ from paddle_int8.tasks.algorithms.task import quantize
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.data.task import draw_calibration_data
+from paddle_int8.tasks.hardware.task import check_hardware
 from paddle_int8.tasks.sensitivity.choice import simulated_candidate
 from paddle_int8.tasks.sensitivity.task import sensitivity as measure
 from paddle_int8.tasks.tracking.task import log_sensitivity
+from paddle_int8.tasks.validation.task import served_isas
 
 
 @flow(name="sensitivity", flow_run_name="{config.name}", persist_result=False)
@@ -26,6 +28,7 @@ def sensitivity(config: ReleaseConfig) -> Sensitivity:
     """
     with begun(config) as run_id:
         candidate = simulated_candidate(config.quantization)
+        host = check_hardware(config.hardware)
         model = load(config, run_id)
         calibration = draw_calibration_data(config.data, model)
         calibrations = Calibrations(config, model, calibration)
@@ -34,6 +37,7 @@ def sensitivity(config: ReleaseConfig) -> Sensitivity:
         size, limit_s = config.data.calibration_batch_size, config.quantization.timeout_s
         observed = calibrations.of(candidate)
         quantized = quantize(model, calibration, candidate, own, size, None, observed)
-        measured = measure(model, quantized, calibration, own, size, None, limit_s)
+        isas = served_isas(host, config.validation)
+        measured = measure(model, quantized, calibration, own, size, None, isas, limit_s)
         log_sensitivity(run_id, measured)
     return measured

@@ -73,6 +73,7 @@ class ReleaseBench:
                 section.own_section(config.quantization, judged.candidate),
                 config.data.calibration_batch_size,
                 trained_for(judged.candidate, self.finetuned),
+                tuple(inputs.baselines),
                 timeout_s,
             )
             times = time_operators(

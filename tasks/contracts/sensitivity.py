@@ -19,6 +19,10 @@ class OperatorInput:
     clipped_share: the share of values beyond the threshold.
     channel_spread: the greatest magnitude of the widest channel over that of the median channel; None where
     the tensor has no channels.
+    terms_spread: for a sum of two activations, the greatest magnitude of the wider one over that of the
+    other; None for any other tensor.
+    saturated_share: the share of sums of two neighbouring products that 16 bits cannot hold, which CPUs
+    without VNNI have; None for what is no convolution or product with a stored weight.
     """
 
     tensor: str
@@ -26,6 +30,8 @@ class OperatorInput:
     greatest: float
     clipped_share: float
     channel_spread: float | None
+    terms_spread: float | None
+    saturated_share: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

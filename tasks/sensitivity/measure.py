@@ -30,16 +30,13 @@ from paddle_int8.tasks.validation.noise import Noise
 if TYPE_CHECKING:
     from paddle_int8.tasks.engines.paddle.program import LoadedProgram
     from paddle_int8.tasks.engines.paddle.simulated import Scale
-    from paddle_int8.tasks.engines.paddle.types import Block, Operator
+    from paddle_int8.tasks.engines.paddle.types import Operator
 
 STEP = "sensitivity"
 SAMPLES = 8
 """How many samples are run. Noise is averaged over all values of an output, so few samples suffice."""
 AT_ONCE = 16
 """How many operators' outputs in FP32 are in memory at a time."""
-OUTLIERS, CLIPPED, COARSE_DB = 20.0, 0.01, 20.0
-"""The widest channel, the clipped share and the SQNR of an operator's own output from which on they are named
-as the reason. Rounding alone leaves a tensor of well-spread values 30 to 40 dB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +44,12 @@ class SensitivityRequest:
     """A candidate that was quantized as `made` says, into the folder of `made`.
 
     operators: the output tensors of its quantized operators, in the order of the program.
+    saturates: whether sums of two products have 16 bits on a CPU that serves the candidate.
     """
 
     made: PtqRequest
     operators: tuple[str, ...]
+    saturates: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +70,10 @@ def measure_sensitivity(request: SensitivityRequest) -> SensitivityOutcome:
     or trained it.
     """
     with prepared(request.made) as changed:
-        return _measured(changed, request.operators)
+        return _measured(changed, request.operators, request.saturates)
 
 
-def _measured(made: PtqRequest, operators: tuple[str, ...]) -> SensitivityOutcome:
+def _measured(made: PtqRequest, operators: tuple[str, ...], saturates: bool) -> SensitivityOutcome:
     from paddle_int8.tasks.data.reader import BatchReader
     from paddle_int8.tasks.engines.paddle.program import load_program
 
@@ -84,7 +83,7 @@ def _measured(made: PtqRequest, operators: tuple[str, ...]) -> SensitivityOutcom
     reader = BatchReader(made.calibration, made.model.inputs)
     size = _batch(made.model)
     feed = next(iter(reader.batches(size, limit=size)))
-    network = _Network(loaded, scales, feed)
+    network = _Network(loaded, scales, feed, saturates)
     exact = network.run((), loaded.fetches)
     found: list[OperatorSensitivity] = []
     for start in range(0, len(operators), AT_ONCE):
@@ -111,11 +110,15 @@ def _batch(model: ModelArtifact) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Network:
-    """The FP32 program, the thresholds of its tensors, and the batch that is run."""
+    """The FP32 program, the thresholds of its tensors, and the batch that is run.
+
+    saturates: see `SensitivityRequest`.
+    """
 
     loaded: LoadedProgram
     scales: Mapping[str, Scale]
     feed: Feed
+    saturates: bool
 
     def run(self, quantized: Collection[str], names: Sequence[str]) -> list[Array]:
         """The tensors `names` while the operators that write `quantized` are rounded."""
@@ -139,16 +142,19 @@ class _Network:
         """The operator that writes `name`, measured against its own output and the model's in FP32."""
         from paddle_int8.tasks.engines.paddle.blocks import writer
         from paddle_int8.tasks.engines.paddle.layer_names import named
+        from paddle_int8.tasks.sensitivity.reasons import reason, terms_of
 
         block = self.loaded.program.global_block()
         op = writer(block, name)
         assert op is not None, name
         read = [each for each in named(op).reads if each in self.scales]
-        own, *rest = self.run((name,), [name, *read, *self.loaded.fetches])
-        activations, outputs = rest[: len(read)], rest[len(read) :]
+        terms = {each: terms_of(block, each) for each in read}
+        wanted = dict.fromkeys([name, *read, *(term for each in terms.values() for term in each)])
+        tensors = self.run((name,), [*wanted, *self.loaded.fetches])
+        known, outputs = dict(zip(wanted, tensors, strict=False)), tensors[len(wanted) :]
+        own = known[name]
         inputs = tuple(
-            _input(block, op, each, self.scales[each], values)
-            for each, values in zip(read, activations, strict=True)
+            self._input(op, each, known[each], [known[term] for term in terms[each]]) for each in read
         )
         own_db = _worst_db([own_exact], [own])
         return OperatorSensitivity(
@@ -159,7 +165,21 @@ class _Network:
             own_sqnr_db=own_db,
             noise_share=0.0,
             inputs=inputs,
-            reason=_reason(inputs, own_db),
+            reason=reason(inputs, own_db, saturates=self.saturates),
+        )
+
+    def _input(self, op: Operator, name: str, values: Array, terms: Sequence[Array]) -> OperatorInput:
+        from paddle_int8.tasks.sensitivity.reasons import saturated_share, terms_spread
+
+        magnitudes, threshold = np.abs(values), float(np.max(self.scales[name]))
+        return OperatorInput(
+            tensor=name,
+            threshold=threshold,
+            greatest=float(magnitudes.max(initial=0.0)),
+            clipped_share=float((magnitudes > threshold * (1 + 1e-6)).mean()),
+            channel_spread=_channel_spread(magnitudes, _channels(op, magnitudes.ndim)),
+            terms_spread=terms_spread(terms),
+            saturated_share=saturated_share(self.loaded, op, values, self.scales),
         )
 
 
@@ -171,17 +191,6 @@ def _worst_db(exact: Sequence[Array], found: Sequence[Array]) -> float:
 
 def _with_share(each: OperatorSensitivity, noise: Sequence[float]) -> OperatorSensitivity:
     return replace(each, noise_share=10 ** (-each.output_sqnr_db / 10) / max(sum(noise), 1e-20))
-
-
-def _input(block: Block, op: Operator, name: str, scale: Scale, values: Array) -> OperatorInput:
-    magnitudes, threshold = np.abs(values), float(np.max(scale))
-    return OperatorInput(
-        tensor=name,
-        threshold=threshold,
-        greatest=float(magnitudes.max(initial=0.0)),
-        clipped_share=float((magnitudes > threshold * (1 + 1e-6)).mean()),
-        channel_spread=_channel_spread(magnitudes, _channels(op, magnitudes.ndim)),
-    )
 
 
 def _channels(op: Operator, dimensions: int) -> int | None:
@@ -198,23 +207,3 @@ def _channel_spread(magnitudes: Array, axis: int | None) -> float | None:
     others = tuple(other for other in range(magnitudes.ndim) if other != axis)
     greatest = magnitudes.max(axis=others)
     return float(greatest.max() / max(float(np.median(greatest)), 1e-12))
-
-
-def _reason(inputs: Sequence[OperatorInput], own_db: float) -> str:
-    """What most likely makes the operator lose much; "" when it loses little."""
-    if own_db >= COARSE_DB:
-        return ""
-    for each in inputs:
-        if each.clipped_share >= CLIPPED:
-            share = f"{100 * each.clipped_share:.2g} % of the values of {each.tensor}"
-            return f"{share} are beyond its threshold {each.threshold:.3g}"
-    for each in inputs:
-        if each.channel_spread is not None and each.channel_spread >= OUTLIERS:
-            return (
-                f"one channel of {each.tensor} is {each.channel_spread:.0f} times as wide as the median one"
-            )
-    wide = max(inputs, key=lambda each: each.greatest / max(each.threshold, 1e-12), default=None)
-    if wide is not None and wide.greatest > 2 * wide.threshold:
-        ratio = wide.greatest / max(wide.threshold, 1e-12)
-        return f"values of {wide.tensor} reach {ratio:.1f} times its threshold"
-    return "its inputs or its weights have few values near their greatest"

@@ -22,7 +22,7 @@ from paddle_int8.tasks.contracts.keys import Chosen, Incidental
 from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.contracts.vocabulary import IsaLevel, QuantizedForm
 from paddle_int8.tasks.contracts.wording import counted
-from paddle_int8.tasks.hardware.levels import environment
+from paddle_int8.tasks.hardware.levels import VNNI, environment
 from paddle_int8.tasks.layouts import LAYOUTS
 from paddle_int8.tasks.process.host_lock import computing, measuring
 from paddle_int8.tasks.process.isolated import run_isolated
@@ -50,15 +50,17 @@ def sensitivity(
     config: QuantizationConfig,
     batch_size: int,
     finetuned: FinetunedArtifact | None,
+    isas: tuple[IsaLevel, ...],
     timeout_s: Incidental[float],
 ) -> Sensitivity:
     """Quantizes each operator of a candidate by itself, in a simulation, and compares the model's outputs.
 
     config, batch_size, finetuned: what the candidate was quantized with, see `quantize`.
+    isas: the instruction sets that serve it.
     Raises: QuantizationError for the layout `recurrent`, whose layers cannot be simulated one by one.
     """
-    candidate = quantized.candidate
-    if LAYOUTS.find(candidate.layout).form is QuantizedForm.FP32:
+    candidate, layout = quantized.candidate, LAYOUTS.find(quantized.candidate.layout)
+    if layout.form is QuantizedForm.FP32:
         raise QuantizationError(
             found=f"the layout {candidate.layout}, whose recurrent layers are quantized as one",
             required="a layout that PaddleSlim quantizes for, operator by operator",
@@ -80,6 +82,7 @@ def sensitivity(
                     learned=learned,
                 ),
                 operators=quantized.operators,
+                saturates=not layout.narrow and not VNNI.issuperset(isas),
             ),
             step=STEP,
             log=log,

@@ -28,7 +28,8 @@ COLUMNS = (
         "fp32_ms",
         "int8_ms",
     ),
-    *("widest_input", "threshold", "greatest", "clipped_share", "channel_spread", "reason"),
+    *("widest_input", "threshold", "greatest", "clipped_share", "channel_spread"),
+    *("terms_spread", "saturated_share", "reason"),
 )
 
 
@@ -52,14 +53,14 @@ def _figures(each: OperatorSensitivity) -> tuple[str, ...]:
 def _input(each: OperatorSensitivity) -> tuple[str, ...]:
     widest = max(each.inputs, key=lambda one: one.channel_spread or 0.0, default=None)
     if widest is None:
-        return ("",) * 5
-    spread = "" if widest.channel_spread is None else f"{widest.channel_spread:.1f}"
+        return ("",) * 7
+    shares = (widest.channel_spread, widest.terms_spread, widest.saturated_share)
     return (
         widest.tensor,
         f"{widest.threshold:.6g}",
         f"{widest.greatest:.6g}",
         f"{widest.clipped_share:.6f}",
-        spread,
+        *("" if share is None else f"{share:.6g}" for share in shares),
     )
 
 

@@ -83,7 +83,7 @@ def measure_baselines(
     with stage("measure baselines") as summary:
         measured = {
             isa: _measure_baseline(model, calibration, validation, config, isa, limited=isa is not host.isa)
-            for isa in dict.fromkeys((served_isa(host, config), *config.deploy_isas))
+            for isa in served_isas(host, config)
         }
         outputs = next(iter(measured.values())).outputs
         summary.extend(f"{output.name} holds {output.kind}: {output.why}" for output in outputs)
@@ -183,6 +183,11 @@ def baseline_outputs(
 def served_isa(host: HostProfile, config: ValidationConfig) -> IsaLevel:
     """The instruction set that serves on this host: its own, or `validation.max_isa` when that is weaker."""
     return min((host.isa, config.max_isa or host.isa), key=rank)
+
+
+def served_isas(host: HostProfile, config: ValidationConfig) -> tuple[IsaLevel, ...]:
+    """All instruction sets on which a model is measured: first the one that serves on this host."""
+    return tuple(dict.fromkeys((served_isa(host, config), *config.deploy_isas)))
 
 
 def _chosen(parameters: Mapping[str, JsonValue]) -> Chosen:

@@ -62,7 +62,9 @@ def study(make: Callable[[], Any], layout: str, algorithm: str, folder: Path) ->
     tried = everything.operators[:: -(-len(everything.operators) // MOST_TRIED)]
     brute = {name: _alone_db(request, everything.operators, name, folder) for name in tried}
     return Study(
-        measured=measure_sensitivity(SensitivityRequest(made=request, operators=everything.operators)),
+        measured=measure_sensitivity(
+            SensitivityRequest(made=request, operators=everything.operators, saturates=False)
+        ),
         brute_force_db=brute,
         times=_timed(model, data, LAYOUTS.find(layout), folder),
     )
