@@ -9,6 +9,7 @@ from paddle_int8.flows.releasing.inputs import load
 from paddle_int8.flows.server.lifecycle.release_run import begun
 from paddle_int8.tasks.algorithms import section
 from paddle_int8.tasks.algorithms.task import quantize
+from paddle_int8.tasks.config.hardware import HardwareConfig, HardwarePolicy
 from paddle_int8.tasks.config.release import ReleaseConfig
 from paddle_int8.tasks.contracts.sensitivity import Sensitivity
 from paddle_int8.tasks.data.task import draw_calibration_data
@@ -28,7 +29,7 @@ def sensitivity(config: ReleaseConfig) -> Sensitivity:
     """
     with begun(config) as run_id:
         candidate = simulated_candidate(config.quantization)
-        host = check_hardware(config.hardware)
+        host = check_hardware(HardwareConfig(policy=HardwarePolicy.IGNORE))  # nothing runs in INT8 here
         model = load(config, run_id)
         calibration = draw_calibration_data(config.data, model)
         calibrations = Calibrations(config, model, calibration)

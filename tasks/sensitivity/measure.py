@@ -25,6 +25,7 @@ from paddle_int8.tasks.engines.paddle.files import find_model
 from paddle_int8.tasks.engines.paddle.quantization.preparation import prepared
 from paddle_int8.tasks.engines.paddle.quantization.ptq import PtqRequest
 from paddle_int8.tasks.process.progress import report
+from paddle_int8.tasks.sensitivity.reasons import reason, saturated_share, terms_of, terms_spread
 from paddle_int8.tasks.validation.noise import Noise
 
 if TYPE_CHECKING:
@@ -142,7 +143,6 @@ class _Network:
         """The operator that writes `name`, measured against its own output and the model's in FP32."""
         from paddle_int8.tasks.engines.paddle.blocks import writer
         from paddle_int8.tasks.engines.paddle.layer_names import named
-        from paddle_int8.tasks.sensitivity.reasons import reason, terms_of
 
         block = self.loaded.program.global_block()
         op = writer(block, name)
@@ -169,8 +169,6 @@ class _Network:
         )
 
     def _input(self, op: Operator, name: str, values: Array, terms: Sequence[Array]) -> OperatorInput:
-        from paddle_int8.tasks.sensitivity.reasons import saturated_share, terms_spread
-
         magnitudes, threshold = np.abs(values), float(np.max(self.scales[name]))
         return OperatorInput(
             tensor=name,

@@ -107,7 +107,8 @@ def saturated_share(
     rows = rows.reshape(-1, rows.shape[-1])
     if len(columns) < 2 or rows.shape[-1] != len(columns):
         return None
-    return _beyond(_bytes(_drawn(rows, 0), float(np.max(scales[layer.source]))), _drawn(columns, 1))
+    threshold, signed = float(np.max(scales[layer.source])), bool(values.min() < 0)
+    return _beyond(_bytes(_drawn(rows, 0), threshold, signed=signed), _drawn(columns, 1))
 
 
 def _along(weight: Array, scale: Scale) -> Array:
@@ -120,10 +121,10 @@ def _along(weight: Array, scale: Scale) -> Array:
     return np.maximum(np.asarray(scale, np.float64), 1e-12).reshape(shape)
 
 
-def _bytes(values: Array, threshold: float) -> Array:
+def _bytes(values: Array, threshold: float, *, signed: bool) -> Array:
     """Activations as unsigned bytes."""
     relative = np.clip(values / max(threshold, 1e-12), -1, 1)
-    return np.round(relative * 255) if values.min() >= 0 else np.round(relative * LEVELS) + 128
+    return np.round(relative * LEVELS) + 128 if signed else np.round(relative * 255)
 
 
 def _drawn(table: Array, axis: int) -> Array:
@@ -135,6 +136,9 @@ def _drawn(table: Array, axis: int) -> Array:
 def _beyond(rows: Array, columns: Array) -> float:
     """rows: [rows, channels]. columns: [channels, outputs]."""
     even = len(columns) // 2 * 2
-    products = rows[:, :even, None] * columns[None, :even]
-    sums = products[:, 0::2] + products[:, 1::2]
-    return float(((sums > GREATEST_SUM) | (sums < -GREATEST_SUM - 1)).mean())
+    shares = []
+    for row in rows:  # the products of all rows take a gigabyte in a layer of 25,088 channels
+        products = row[:even, None] * columns[:even]
+        sums = products[0::2] + products[1::2]
+        shares.append(((sums > GREATEST_SUM) | (sums < -GREATEST_SUM - 1)).mean())
+    return float(np.mean(shares))

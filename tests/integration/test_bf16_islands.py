@@ -72,9 +72,14 @@ def answer(folder: Path, switches: Switches) -> Array:
     return open_predictor(spec_of(folder, switches, 1)).run(PICTURE)[0]
 
 
-def found_on(isa: IsaLevel, layout: str, folder: Path) -> dict[str, list[str]]:
+def require(isa: IsaLevel) -> None:
+    """Skips the test where oneDNN cannot use this instruction set."""
     if not REQUIRED_FLAGS[isa] <= set(host_profile().flags):
         pytest.skip(f"this CPU has no {isa}")
+
+
+def found_on(isa: IsaLevel, layout: str, folder: Path) -> dict[str, list[str]]:
+    require(isa)
     environment = {"ONEDNN_MAX_CPU_ISA": isa.upper()}
     return run_isolated(
         convolutions,
@@ -89,8 +94,7 @@ def found_on(isa: IsaLevel, layout: str, folder: Path) -> dict[str, list[str]]:
 
 def test_mix_answers_alike_in_a_process_that_opens_no_other_model(tmp_path: Path) -> None:
     """The predictor's BF16 pass counts the tensors that it adds from 0, as the conversion did."""
-    if not REQUIRED_FLAGS[IsaLevel.AVX512_CORE_BF16] <= set(host_profile().flags):
-        pytest.skip(f"this CPU has no {IsaLevel.AVX512_CORE_BF16}")
+    require(IsaLevel.AVX512_CORE_BF16)
     options = {"step": "bf16", "log": tmp_path / "log", "timeout_s": 300}
     own = run_isolated(mix, encoder, "conv2d_0.tmp_0", "offline", tmp_path, **options)
     found, expected = (

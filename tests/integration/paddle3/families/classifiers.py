@@ -20,17 +20,20 @@ ANY_SIDES = (
 
 def every() -> Mapping[str, Any]:
     begin()
-    from paddle.utils import unique_name
-    from paddleclas.ppcls.arch import backbone
+    return {name: classifier(name, 64, ANY_SIZE) for name in ANY_SIDES}
 
-    def made(name: str, side: int, free: Mapping[int, list[int]]) -> Any:
-        def case() -> Any:
-            with unique_name.guard():  # some networks give their parameters names
-                network = getattr(backbone, name)(class_num=10)
-            inputs = [pictures(side)]
-            settle(network, inputs)
-            return network, inputs, free
 
-        return case
+def classifier(name: str, side: int, free: Mapping[int, list[int]]) -> Any:
+    """A case that builds a network of PaddleClas. free: the free dimensions of its pictures, by input."""
 
-    return {name: made(name, 64, ANY_SIZE) for name in ANY_SIDES}
+    def case() -> Any:
+        from paddle.utils import unique_name
+        from paddleclas.ppcls.arch import backbone
+
+        with unique_name.guard():  # some networks give their parameters names
+            network = getattr(backbone, name)(class_num=10)
+        inputs = [pictures(side)]
+        settle(network, inputs)
+        return network, inputs, free
+
+    return case

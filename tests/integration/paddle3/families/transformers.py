@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from families.weights import begin, pictures, settle
+from families.classifiers import classifier
+from families.weights import begin
 
 SIDES = {
     "ViT_small_patch16_224": 224,
@@ -29,17 +30,4 @@ FREE = {0: [0]}
 
 def every() -> Mapping[str, Any]:
     begin()
-    from paddle.utils import unique_name
-    from paddleclas.ppcls.arch import backbone
-
-    def made(name: str, side: int) -> Any:
-        def case() -> Any:
-            with unique_name.guard():
-                network = getattr(backbone, name)(class_num=10)
-            inputs = [pictures(side)]
-            settle(network, inputs)
-            return network, inputs, FREE
-
-        return case
-
-    return {name: made(name, side) for name, side in SIDES.items()}
+    return {name: classifier(name, side, FREE) for name, side in SIDES.items()}
